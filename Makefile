@@ -1,0 +1,33 @@
+# Short names for what is done often. .ci/run holds the stages.
+.DEFAULT_GOAL := help
+.PHONY: help test race lint format fuzz vet-all features bench ci
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: ## run the tests
+	go test ./...
+
+race: ## run the tests under the race detector
+	.ci/run race
+
+lint: ## check form and lint for all systems
+	.ci/run format lint
+
+format: ## rewrite the code in the wanted form
+	.ci/run reformat
+
+fuzz: ## run every fuzz target for 20 s (FUZZTIME=5m make fuzz)
+	.ci/run fuzz
+
+vet-all: ## vet for Linux, macOS and Windows
+	.ci/run vet
+
+features: ## write docs/features.md anew
+	go run scripts/features.go
+
+bench: ## measure against the floors
+	go run ./cmd/xme bench
+
+ci: ## everything, as the build server does it
+	.ci/run
