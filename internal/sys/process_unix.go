@@ -1,0 +1,36 @@
+//go:build unix
+
+package sys
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Inherit prepares files for a child: it returns what goes into ProcAttr.Files
+// behind the three standard files, the names by which the child finds them, and
+// the attributes. The child leads a process group of its own, so that a signal
+// from the terminal reaches the driver alone and KillGroup reaches what the
+// child started.
+func Inherit(files ...*os.File) (list []*os.File, names []string, attr *syscall.SysProcAttr) {
+	for i := range files {
+		names = append(names, strconv.Itoa(3+i))
+	}
+	return files, names, &syscall.SysProcAttr{Setpgid: true}
+}
+
+// KillGroup kills the process group led by pid. It must run before pid is
+// reaped, or the number may belong to somebody else.
+func KillGroup(pid int) error { return unix.Kill(-pid, unix.SIGKILL) }
+
+// Ended describes how a process ended: its exit code (-1 when a signal ended
+// it) and that signal's name.
+func Ended(st *os.ProcessState) (code int, signal string) {
+	if ws, ok := st.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return -1, unix.SignalName(ws.Signal())
+	}
+	return st.ExitCode(), ""
+}

@@ -1,0 +1,33 @@
+package sys
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// SocketPair is not offered on Windows: links are pipes there.
+func SocketPair() (Stream, *os.File, error) { return nil, nil, ErrNoFiles }
+
+// InheritedSocket is not offered on Windows.
+func InheritedSocket(int) (Stream, error) { return nil, ErrNoFiles }
+
+// InheritedPipes opens the pipes inherited as handles r and w and keeps them
+// from being inherited further.
+func InheritedPipes(r, w uintptr) (Stream, error) {
+	for _, h := range []uintptr{r, w} {
+		if err := windows.SetHandleInformation(windows.Handle(h), windows.HANDLE_FLAG_INHERIT, 0); err != nil {
+			return nil, os.NewSyscallError("SetHandleInformation", err)
+		}
+	}
+	return Pipes(os.NewFile(r, "xme-link-in"), os.NewFile(w, "xme-link-out")), nil
+}
+
+// gone reports whether a write failed because nobody can read any more.
+func gone(err error) bool {
+	return errors.Is(err, windows.ERROR_BROKEN_PIPE) || errors.Is(err, windows.ERROR_NO_DATA)
+}
+
+// Adopt is not offered on Windows.
+func Adopt(*os.File) (Stream, error) { return nil, ErrNoFiles }
