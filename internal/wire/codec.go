@@ -1,0 +1,63 @@
+package wire
+
+import (
+	"reflect"
+)
+
+// A Codec turns values of the one type T into bytes and back. It is made once, when a function is registered, and is safe for
+// concurrent use from then on.
+//
+// Both sides of a link are the same build, so a type needs no description on the wire: values go by their layout in Go. How each
+// kind of type is written (all lengths are unsigned varints, all numbers in native byte order):
+//
+//	no pointer inside      the bytes as they lie in memory, unexported fields and padding included
+//	string                 length, bytes
+//	slice                  0 for nil, else 1 + length; then the elements (one copy if they hold no pointer)
+//	map                    0 for nil, else 1 + length; then key, value, key, value …, in no particular order
+//	pointer                0 for nil, else 1 and what it points at
+//	array, struct          element by element, field by field (neighbouring fields without pointers in one copy)
+//	marshaler              length, and the bytes of its own MarshalBinary, or else of its MarshalText
+//	any                    length (0 for nil), and one CBOR item; see any.go
+//	handle (an open file)  0 for nil, else 1 + length; then what its package writes; see Handle
+//
+// A type has a codec of its own making (marshaler) if it declares MarshalBinary and UnmarshalBinary, or MarshalText and
+// UnmarshalText, for T or *T. Methods that a struct only inherits from an embedded field do not count: they know nothing of its
+// other fields. Struct tags mean nothing here, but for `xme:"-"`, which leaves a field out. An unexported field crosses if its
+// struct holds no pointers, if it is embedded, or if it has no size; elsewhere it must be left out by the tag, so that nothing
+// is lost in silence.
+//
+// What crosses is the value, not its identity: two pointers to one variable arrive as pointers to two. A value reached twice is
+// written twice. A cycle is an error, found at the depth of maxDepth.
+type Codec[T any] struct {
+	root   node
+	name   string   // the type's own name, the first word of every path
+	memory *memNode // the root, when values of T are copied as they lie
+	pure   bool     // no node in the tree hands a pointer to code that might keep it; see Append
+}
+
+// maxDepth bounds how deep pointers, slices, maps and handles may nest in one value, on both sides: far more than data needs,
+// far less than a stack holds.
+const maxDepth = 10_000
+
+// CodecFor compiles the codec of T. The error is a *TypeError that names the first part of T that cannot cross.
+func CodecFor[T any]() (*Codec[T], error) {
+	t := reflect.TypeFor[T]()
+	c := compiler{nodes: make(map[reflect.Type]*ref), root: t.Name()}
+	root, terr := c.compile(t)
+	if terr != nil {
+		return nil, terr
+	}
+	for _, f := range c.later {
+		f()
+	}
+	memory, _ := root.(*memNode)
+	return &Codec[T]{root: root, name: t.Name(), memory: memory, pure: !c.impure}, nil
+}
+
+// PointerFree reports whether values of T are copied as they lie in memory. If so, every encoded value has the size that T has
+// in memory, and decoding can fail only for a wrong length.
+func (c *Codec[T]) PointerFree() bool { return c.memory != nil }
+
+// Layout describes T: its full name, and the name, type and offset of every field that can be reached from it. Two builds of one
+// program give the same text if T is the same in both; it is meant to be hashed, not to be read back.
+func (c *Codec[T]) Layout() string { return layoutOf(reflect.TypeFor[T]()) }

@@ -1,0 +1,108 @@
+package wire
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+	"unsafe"
+)
+
+// A Handle says how the values of a type cross that stand for something shared: bytes that name the thing, and the thing itself
+// in the parcel or kept by the package. Append and Decode get a nil parcel where the executor carries none; what they cannot do
+// then ends in an error that wraps errors.ErrUnsupported. A nil pointer stays nil without asking them. Decode must not keep src.
+// A panic in either is taken for an error.
+type Handle[T any] struct {
+	Append func(dst []byte, v T, p *Parcel) ([]byte, error)
+	Decode func(src []byte, p *Parcel) (T, error)
+}
+
+// RegisterHandle makes T a handle, wherever it occurs in a type, for all codecs compiled from then on. Packages call it while
+// they are initialised, before anyone who imports them can register a function. Registering a type twice panics.
+func RegisterHandle[T any](h Handle[T]) {
+	t := reflect.TypeFor[T]()
+	n := &handleNode{
+		nilable: t.Kind() == reflect.Pointer,
+		put: func(dst []byte, p unsafe.Pointer, parcel *Parcel) ([]byte, error) {
+			return h.Append(dst, *(*T)(p), parcel)
+		},
+		get: func(src []byte, p unsafe.Pointer, parcel *Parcel) error {
+			v, err := h.Decode(src, parcel)
+			if err == nil {
+				*(*T)(p) = v
+			}
+			return err
+		},
+	}
+	if _, twice := handles.LoadOrStore(t, n); twice {
+		panic("wire: " + t.String() + " is registered as a handle twice")
+	}
+}
+
+// handles maps a reflect.Type to its *handleNode.
+var handles sync.Map
+
+type handleNode struct {
+	nilable bool
+	put     func(dst []byte, p unsafe.Pointer, parcel *Parcel) ([]byte, error)
+	get     func(src []byte, p unsafe.Pointer, parcel *Parcel) error
+}
+
+func (h *handleNode) size(_ *sizer, p unsafe.Pointer) int {
+	if h.isNil(p) {
+		return 1
+	}
+	const usual = 48 // an id and a name
+	return usual
+}
+
+func (h *handleNode) least() int { return 1 }
+
+func (h *handleNode) isNil(p unsafe.Pointer) bool {
+	return h.nilable && *(*unsafe.Pointer)(p) == nil
+}
+
+func (h *handleNode) append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, *ValueError) {
+	if h.isNil(p) {
+		return append(dst, 0), nil
+	}
+	dst, mark := openBlob(dst)
+	err := guard(func() (err error) {
+		dst, err = h.put(dst, p, e.parcel)
+		return err
+	})
+	if err != nil {
+		return dst, &ValueError{Reason: "cannot hand it over", err: err}
+	}
+	return closeBlob(dst, mark, 1), nil
+}
+
+func (h *handleNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
+	n, isNil, verr := d.count(1)
+	switch {
+	case verr != nil:
+		return verr
+	case isNil && h.nilable:
+		*(*unsafe.Pointer)(p) = nil
+		return nil
+	case isNil:
+		return valueErrorf("nil where there is no such thing")
+	}
+	src, verr := d.take(n)
+	if verr != nil {
+		return verr
+	}
+	if err := guard(func() error { return h.get(src, p, d.parcel) }); err != nil {
+		return &ValueError{Reason: "cannot take it over", err: err}
+	}
+	return nil
+}
+
+// guard calls code that is not this package's own and turns a panic into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return f()
+}

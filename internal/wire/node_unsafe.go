@@ -1,0 +1,169 @@
+package wire
+
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
+// A node encodes and decodes the values of one type, which lie at p. Nodes form a graph that mirrors the type (with a cycle where
+// the type has one) and do not change once compiled. The caller vouches that p points at a value of the node's type.
+//
+// append returns dst, longer; after an error what it returns is of no use. decode overwrites the value at p, which is zero.
+// Neither keeps p, unless the node makes its compiler impure.
+type node interface {
+	size(s *sizer, p unsafe.Pointer) int
+	append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, *ValueError)
+	decode(d *decoder, p unsafe.Pointer) *ValueError
+	// least is the smallest number of bytes that a value takes. It is 0 only for types without size, so that a count of elements
+	// can be checked against the bytes that are there before memory is allocated for them.
+	least() int
+}
+
+// sizer is the state of one Size. It gives up, for good, at the first value that is nested too deep: in a cycle with two ways
+// round, going on would take for ever.
+type sizer struct {
+	depth int
+	over  bool
+}
+
+func (s *sizer) enter() bool {
+	s.depth++
+	s.over = s.over || s.depth > maxDepth
+	return !s.over
+}
+
+func (s *sizer) leave() { s.depth-- }
+
+// encoder is the state of one Append.
+type encoder struct {
+	depth  int
+	parcel *Parcel
+}
+
+func (e *encoder) enter() *ValueError {
+	if e.depth++; e.depth > maxDepth {
+		return tooDeep()
+	}
+	return nil
+}
+
+func (e *encoder) leave() { e.depth-- }
+
+// decoder is the state of one Decode: src[off:] is still to be read.
+type decoder struct {
+	src    []byte
+	off    int
+	depth  int
+	parcel *Parcel
+}
+
+func (d *decoder) enter() *ValueError {
+	if d.depth++; d.depth > maxDepth {
+		return tooDeep()
+	}
+	return nil
+}
+
+func (d *decoder) leave() { d.depth-- }
+
+// end reports bytes that nothing has read.
+func (d *decoder) end() *ValueError {
+	if n := len(d.src) - d.off; n > 0 {
+		return valueErrorf("%d bytes left over behind the encoded value", n)
+	}
+	return nil
+}
+
+// take returns the next n bytes, which belong to src.
+func (d *decoder) take(n int) ([]byte, *ValueError) {
+	if n > len(d.src)-d.off {
+		return nil, shortInput(len(d.src)-d.off, n)
+	}
+	b := d.src[d.off : d.off+n]
+	d.off += n
+	return b, nil
+}
+
+// length reads a length and checks it against the bytes that are left: unit is the least that one counted thing takes, and
+// things that take nothing may number at most maxEmpty.
+func (d *decoder) length(unit int) (int, *ValueError) {
+	u, verr := d.uvarint()
+	if verr != nil {
+		return 0, verr
+	}
+	most := uint64(maxEmpty)
+	if unit > 0 {
+		most = uint64(len(d.src)-d.off) / uint64(unit)
+	}
+	if u > most {
+		return 0, valueErrorf("a length of %d is more than the %d bytes left can hold", u, len(d.src)-d.off)
+	}
+	return int(u), nil
+}
+
+// count reads a length plus 1, or 0 for nil, as slices and maps have it.
+func (d *decoder) count(unit int) (n int, isNil bool, verr *ValueError) {
+	u, verr := d.uvarint()
+	if verr != nil || u == 0 {
+		return 0, true, verr
+	}
+	most := uint64(maxEmpty)
+	if unit > 0 {
+		most = uint64(len(d.src)-d.off) / uint64(unit)
+	}
+	if u-1 > most {
+		return 0, false, valueErrorf("a length of %d is more than the %d bytes left can hold", u-1, len(d.src)-d.off)
+	}
+	return int(u - 1), false, nil
+}
+
+func (d *decoder) uvarint() (uint64, *ValueError) {
+	if d.off < len(d.src) {
+		if b := d.src[d.off]; b < 0x80 {
+			d.off++
+			return uint64(b), nil
+		}
+	}
+	u, n := binary.Uvarint(d.src[d.off:])
+	if n <= 0 {
+		return 0, valueErrorf("encoded value ends early or holds no length where one belongs")
+	}
+	d.off += n
+	return u, nil
+}
+
+// maxEmpty bounds the length of a slice whose elements have no size, on both sides: no memory stands behind such a length, so a
+// peer could claim any, and have a loop over it run for ever.
+const maxEmpty = 1 << 30
+
+// A blob is written by code that does not tell its length beforehand: openBlob leaves room for a short one, and closeBlob sets
+// it to the number of bytes since plus bias, moving them if the length takes more room.
+func openBlob(dst []byte) (out []byte, mark int) { return append(dst, 0), len(dst) }
+
+func closeBlob(dst []byte, mark, bias int) []byte {
+	n := len(dst) - mark - 1
+	var head [binary.MaxVarintLen64]byte
+	k := binary.PutUvarint(head[:], uint64(n+bias))
+	if k > 1 {
+		dst = append(dst, head[:k-1]...)
+		copy(dst[mark+k:], dst[mark+1:mark+1+n])
+	}
+	copy(dst[mark:], head[:k])
+	return dst
+}
+
+// uvarintLen is the number of bytes that u takes as a varint.
+func uvarintLen(u uint64) int {
+	n := 1
+	for ; u >= 0x80; u >>= 7 {
+		n++
+	}
+	return n
+}
+
+// A ref stands for a type that is still being compiled, when the type contains itself. It is replaced by the node once that is
+// known (see compiler.resolved), so no value ever passes through it.
+type ref struct{ node }
+
+// least is asked meanwhile only of a slice, map or pointer: Go knows no other way for a type to contain itself.
+func (r *ref) least() int { return 1 }
