@@ -1,0 +1,50 @@
+package link
+
+import (
+	"errors"
+
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// Frame is one message on a link. wire.Header says what its fields mean.
+type Frame struct {
+	Kind   wire.Kind
+	Func   uint16
+	Call   uint64
+	Time   uint64
+	Body   []byte
+	Parcel *wire.Parcel // open files that travel with the body
+}
+
+// Conn carries frames both ways, in order. Any goroutine may send; one receives.
+type Conn interface {
+	// Send queues f without blocking. A body for which it returns true is
+	// referenced until written and must not be changed; others were copied. The
+	// parcel's files belong to the Conn, which closes them once they are written.
+	Send(f Frame) (kept bool)
+
+	// Flush starts to write what is queued and does not block. What fails shows
+	// in Recv.
+	Flush()
+
+	// Wait blocks until no more than limit bytes are queued or the Conn has failed.
+	Wait(limit int)
+
+	// Recv blocks for the next frame. Its body is valid until the next Recv
+	// unless owned is true. It returns an error once the other side is gone,
+	// after everything that had arrived; after Close, ErrClosed.
+	Recv() (f Frame, owned bool, err error)
+
+	// Buffered reports whether the next Recv will return without blocking. Only
+	// the receiving goroutine may call it; false is always a correct answer.
+	Buffered() bool
+
+	// CarriesFiles reports whether parcels with files may be sent.
+	CarriesFiles() bool
+
+	// Close unblocks everything. Any number of calls, from anywhere.
+	Close() error
+}
+
+// ErrClosed is what a closed Conn returns.
+var ErrClosed = errors.New("link closed")

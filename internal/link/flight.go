@@ -1,0 +1,207 @@
+package link
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// State is where a row is.
+type State uint8
+
+// The states of a row. Only [Row] methods and [Flight] change them.
+const (
+	Queued  State = iota // in the driver
+	Sent                 // on a link, not begun; can be taken back
+	Started              // running
+	Ended
+)
+
+// Row is one call on its way through the driver.
+type Row struct {
+	Func   uint16
+	Alone  bool  // travels alone: nothing is sent ahead of it or behind it
+	On     []int // the ranks it may run on; nil: any
+	Seq    uint64
+	Body   []byte
+	Parcel *wire.Parcel
+	Owner  Owner
+
+	// Cancelled is why the row shall end early; nil: it shall not.
+	Cancelled error
+
+	// Next and Prev link the row into a queue of the driver's.
+	Next, Prev *Row
+
+	state    State
+	recalled bool
+	call     uint64
+	flight   *Flight
+}
+
+// Owner is told how a row ended.
+type Owner interface {
+	// End is called exactly once for a row that was accepted, without locks. The
+	// body is valid until End returns; the parcel becomes the owner's.
+	End(o Outcome)
+}
+
+// Outcome is how a row ended.
+type Outcome struct {
+	Body   []byte
+	Parcel *wire.Parcel
+	Err    error // nil: Body is the result
+	Rank   int
+	PID    int
+}
+
+// State returns where r is. The caller holds the lock that guards r's flight.
+func (r *Row) State() State { return r.state }
+
+// Flight returns the flight r is on, nil when it is on none.
+func (r *Row) Flight() *Flight { return r.flight }
+
+// Call returns r's number on its link.
+func (r *Row) Call() uint64 { return r.call }
+
+// Flight is the driver's record of the rows on one link, in the order they were
+// sent, which is the order they run in. It has no lock: the caller's guards it.
+type Flight struct {
+	rows  []*Row // a queue; the first is the front
+	first uint64 // call number of rows[0]; rows that were taken back leave nil
+	live  int    // rows that are not nil
+	bytes int
+
+	// Tag is the caller's: what this flight belongs to.
+	Tag any
+}
+
+// Len returns how many rows are on the link, the running one included.
+func (f *Flight) Len() int { return f.live }
+
+// Bytes returns the size of their arguments.
+func (f *Flight) Bytes() int { return f.bytes }
+
+// Front returns the row that runs or runs next, nil if there is none.
+func (f *Flight) Front() *Row {
+	if len(f.rows) == 0 {
+		return nil
+	}
+	return f.rows[0]
+}
+
+// Waiting yields the rows that have not begun and have not been called back, in
+// order.
+func (f *Flight) Waiting() iter.Seq[*Row] {
+	return func(yield func(*Row) bool) {
+		for _, r := range f.rows {
+			if r != nil && r.state == Sent && !r.recalled && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// Send moves r from the queue to the link and returns the frame to send, without
+// a parcel: the row keeps its own until it has begun.
+func (f *Flight) Send(r *Row) Frame {
+	if r.state != Queued {
+		panic(fmt.Sprintf("link: row in state %d sent", r.state))
+	}
+	if len(f.rows) == 0 && f.first == 0 {
+		f.first = 1
+	}
+	f.move(r, Sent)
+	return Frame{Kind: wire.KindCall, Func: r.Func, Call: r.call, Body: r.Body}
+}
+
+// Recall marks r as called back and returns the frame to send; false if it has
+// begun or was called back before.
+func (f *Flight) Recall(r *Row, kind wire.Kind) (Frame, bool) {
+	if r.state == Queued || r.state == Ended || r.recalled && kind == wire.KindRecall {
+		return Frame{}, false
+	}
+	r.recalled = true
+	return Frame{Kind: kind, Call: r.call}, true
+}
+
+// Event applies a worker's frame about one call and returns the call's row. An
+// event that does not fit the row's state is an error: the link is broken.
+func (f *Flight) Event(fr Frame) (*Row, error) {
+	i := fr.Call - f.first
+	if fr.Call < f.first || i >= uint64(len(f.rows)) || f.rows[i] == nil {
+		return nil, fmt.Errorf("%v frame for call %d, which is not in flight", fr.Kind, fr.Call)
+	}
+	r := f.rows[i]
+	var to State
+	switch fr.Kind {
+	case wire.KindStart:
+		to = Started
+	case wire.KindRecalled:
+		to = Queued
+	case wire.KindResult, wire.KindFail:
+		to = Ended
+	default:
+		return nil, fmt.Errorf("unexpected %v frame for call %d", fr.Kind, fr.Call)
+	}
+	legal := r.state == Sent && to == Started && r == f.Front() || r.state == Sent && to == Queued && r.recalled || r.state == Started && to == Ended
+	if !legal {
+		return nil, fmt.Errorf("%v frame for call %d out of turn", fr.Kind, fr.Call)
+	}
+	f.move(r, to)
+	return r, nil
+}
+
+// Lose empties the flight of a link that is gone: the row that ran, and the rows
+// that had not begun, which are queued again.
+func (f *Flight) Lose() (started *Row, waiting []*Row) {
+	for _, r := range f.rows {
+		switch {
+		case r == nil:
+		case r.state == Started:
+			started = r
+			f.move(r, Ended)
+		default:
+			waiting = append(waiting, r)
+			f.move(r, Queued)
+		}
+	}
+	return started, waiting
+}
+
+// End ends a row that is in no flight.
+func (r *Row) End() {
+	if r.state != Queued {
+		panic(fmt.Sprintf("link: row in state %d ended outside its flight", r.state))
+	}
+	r.state = Ended
+}
+
+// move is the one place where the state of a row on a link changes.
+func (f *Flight) move(r *Row, to State) {
+	switch to {
+	case Sent:
+		r.call = f.first + uint64(len(f.rows))
+		r.flight = f
+		r.recalled = false
+		f.rows = append(f.rows, r)
+		f.live++
+		f.bytes += len(r.Body)
+	case Started:
+		f.bytes -= len(r.Body)
+		r.Body = nil // the worker has it all
+		r.Parcel.Close()
+		r.Parcel = nil
+	case Queued, Ended:
+		f.rows[r.call-f.first] = nil
+		f.live--
+		f.bytes -= len(r.Body)
+		r.flight = nil
+		for len(f.rows) > 0 && f.rows[0] == nil {
+			f.rows = f.rows[1:]
+			f.first++
+		}
+	}
+	r.state = to
+}

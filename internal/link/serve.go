@@ -1,0 +1,206 @@
+package link
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// Runner runs one row on the worker's side. It calls done exactly once, with the
+// body of the result, appended to dst, or of the error; in a deferred function if
+// the row ends its goroutine with runtime.Goexit. It must not panic. The frame's
+// parcel is the runner's, the result's becomes the link's.
+type Runner func(ctx context.Context, f Frame, dst []byte, done Done)
+
+// Done takes the end of a row: KindResult or KindFail.
+type Done func(kind wire.Kind, body []byte, parcel *wire.Parcel)
+
+// Serve runs the rows that arrive on c, one at a time, in order, until the
+// driver says bye (then it returns nil) or the link ends (then the error of
+// Recv). The running row's context ends in both cases; Serve returns when the
+// row has, unless lost is given: it is called at once when the link ends, from
+// another goroutine, and may end the process.
+func Serve(ctx context.Context, c Conn, run Runner, lost func(error)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &server{conn: c, run: run, idle: make(chan struct{})}
+	s.wake.L = &s.mu
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		err := s.receive()
+		if err != nil && lost != nil {
+			lost(err)
+		}
+		s.mu.Lock()
+		s.over, s.err = true, err
+		s.stopRunning(fmt.Errorf("link ended: %w", context.Canceled))
+		s.drop()
+		s.wake.Signal()
+		s.mu.Unlock()
+	}()
+	go s.work(ctx)
+	<-s.idle
+	c.Flush()
+	c.Wait(0)
+	err := c.Close()
+	<-read
+	if s.err != nil {
+		err = s.err
+	}
+	return err
+}
+
+type server struct {
+	conn Conn
+	run  Runner
+
+	mu      sync.Mutex
+	wake    sync.Cond
+	queue   []Frame // rows that have not begun
+	running uint64  // call number of the row that runs, 0: none
+	cancel  context.CancelCauseFunc
+	over    bool // begin no more rows
+	err     error
+
+	dst  []byte        // the worker goroutine's buffer for small results
+	idle chan struct{} // closed when work is over
+}
+
+// receive reads frames until bye or an error. It answers recalls while a row runs.
+func (s *server) receive() error {
+	for {
+		f, owned, err := s.conn.Recv()
+		if err != nil {
+			return err
+		}
+		switch f.Kind {
+		case wire.KindCall:
+			if !owned {
+				f.Body = append([]byte(nil), f.Body...)
+			}
+			s.mu.Lock()
+			s.queue = append(s.queue, f)
+			s.wake.Signal()
+			s.mu.Unlock()
+		case wire.KindRecall, wire.KindCancel:
+			s.giveBack(f)
+		case wire.KindBye:
+			return nil
+		default:
+			return fmt.Errorf("unexpected %v frame from the driver", f.Kind)
+		}
+	}
+}
+
+// giveBack answers a recall or a cancel: a row that has not begun is given back;
+// one that runs has its context ended if it was a cancel; one that has ended
+// needs no answer, its result is under way.
+func (s *server) giveBack(f Frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.queue {
+		if s.queue[i].Call == f.Call {
+			s.queue[i].Parcel.Close()
+			s.queue = append(s.queue[:i], s.queue[i+1:]...)
+			// Sent under the lock, so that it stands before the start of any later row.
+			s.conn.Send(Frame{Kind: wire.KindRecalled, Call: f.Call})
+			s.conn.Flush()
+			return
+		}
+	}
+	if f.Kind == wire.KindCancel && f.Call == s.running {
+		s.stopRunning(context.Canceled)
+	}
+}
+
+// stopRunning ends the running row's context. s.mu is held.
+func (s *server) stopRunning(cause error) {
+	if s.cancel != nil {
+		s.cancel(cause)
+	}
+}
+
+// drop closes what the queued rows brought along. s.mu is held.
+func (s *server) drop() {
+	for _, f := range s.queue {
+		f.Parcel.Close()
+	}
+	s.queue = nil
+}
+
+// work runs rows until the server is over. A row runs on the goroutine that took
+// it; should it end that goroutine, another takes its place.
+func (s *server) work(ctx context.Context) {
+	alive := false
+	defer func() {
+		if !alive {
+			go s.work(ctx)
+		}
+	}()
+	for {
+		f, ok := s.take()
+		if !ok {
+			alive = true
+			close(s.idle)
+			return
+		}
+		s.one(ctx, f)
+	}
+}
+
+// take waits for the next row; false when the server is over.
+func (s *server) take() (Frame, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 && !s.over {
+		// The last row's result goes out before this goroutine sleeps; others go
+		// out with the start of the next row, in one write.
+		s.mu.Unlock()
+		s.conn.Flush()
+		s.mu.Lock()
+	}
+	for len(s.queue) == 0 && !s.over {
+		s.wake.Wait()
+	}
+	if s.over {
+		return Frame{}, false
+	}
+	f := s.queue[0]
+	s.queue[0] = Frame{}
+	s.queue = s.queue[1:]
+	s.running = f.Call
+	s.conn.Send(Frame{Kind: wire.KindStart, Call: f.Call})
+	return f, true
+}
+
+// one runs a row and sends its end.
+func (s *server) one(ctx context.Context, f Frame) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.mu.Lock()
+	s.cancel = cancel
+	if s.over {
+		cancel(context.Canceled)
+	}
+	s.mu.Unlock()
+	// The start must be out before the row runs: should the row end this process,
+	// the driver charges it and nothing else.
+	s.conn.Flush()
+	s.conn.Wait(0)
+
+	begin := time.Now()
+	s.run(ctx, f, s.dst[:0], func(kind wire.Kind, body []byte, parcel *wire.Parcel) {
+		took := time.Since(begin)
+		s.mu.Lock()
+		s.running, s.cancel = 0, nil
+		s.mu.Unlock()
+		s.dst = body
+		if s.conn.Send(Frame{Kind: kind, Call: f.Call, Time: uint64(max(took, 0)), Body: body, Parcel: parcel}) {
+			s.dst = nil
+		}
+	})
+}

@@ -1,0 +1,72 @@
+package proc
+
+import (
+	"fmt"
+
+	"github.com/xenonmp/xme/internal/link"
+)
+
+// Backend starts workers.
+type Backend interface {
+	// Start starts a worker that expects a handshake on the process's Conn.
+	// Bodies above limit are refused on the link. Safe for concurrent use.
+	Start(rank, limit int) (Process, error)
+}
+
+// Process is one worker as its pool sees it.
+type Process interface {
+	Conn() link.Conn
+	PID() int
+	// Kill ends the process, and what it started, at once. It may be called any
+	// number of times, also after the end.
+	Kill()
+	// Wait returns how the process ended, once it has. One goroutine calls it.
+	Wait() Exit
+}
+
+// Exit is how a process ended.
+type Exit struct {
+	Code   int    // -1: ended by Signal
+	Signal string // "SIGKILL"; empty: it exited
+}
+
+func (e Exit) String() string {
+	if e.Signal != "" {
+		return "killed by " + e.Signal
+	}
+	return fmt.Sprintf("exit status %d", e.Code)
+}
+
+// LostError says that the process that ran a row is gone.
+type LostError struct {
+	Exit   Exit
+	Detail string // what broke, if the process did not simply end
+}
+
+func (e *LostError) Error() string {
+	if e.Detail != "" {
+		return fmt.Sprintf("worker lost: %s (%v)", e.Detail, e.Exit)
+	}
+	return fmt.Sprintf("worker lost: %v", e.Exit)
+}
+
+// StartError says that a worker could not be started.
+type StartError struct {
+	Rank int
+	PID  int
+	Err  error
+}
+
+func (e *StartError) Error() string {
+	if e.PID == 0 {
+		return fmt.Sprintf("start worker %d: %v", e.Rank, e.Err)
+	}
+	return fmt.Sprintf("start worker %d (pid %d): %v", e.Rank, e.PID, e.Err)
+}
+
+func (e *StartError) Unwrap() error { return e.Err }
+
+// RowError is a row's error as the worker sent it.
+type RowError struct{ Body []byte }
+
+func (*RowError) Error() string { return "failed in the worker" }

@@ -1,0 +1,54 @@
+package proc
+
+import (
+	"sync"
+
+	"github.com/xenonmp/xme/internal/link"
+)
+
+// InProcess starts workers as goroutines of this process, on links that use
+// channels only. Killing one cuts its link and abandons the row it runs, whose
+// context ends; the goroutine itself cannot be killed.
+type InProcess struct {
+	// Main is a worker's main function: what [Work] is in a process.
+	Main func(c link.Conn, lost func(error)) error
+	// PID is what the workers call their process.
+	PID int
+}
+
+// Start implements [Backend].
+func (b *InProcess) Start(int, int) (Process, error) {
+	mine, theirs := link.Pair()
+	p := &goProcess{conn: mine, theirs: theirs, pid: b.PID, ended: make(chan struct{})}
+	go func() {
+		_ = b.Main(theirs, nil)
+		p.end(Exit{})
+	}()
+	return p, nil
+}
+
+type goProcess struct {
+	conn, theirs link.Conn
+	pid          int
+
+	once  sync.Once
+	exit  Exit
+	ended chan struct{}
+}
+
+func (p *goProcess) end(e Exit) {
+	p.once.Do(func() {
+		p.exit = e
+		_ = p.theirs.Close()
+		close(p.ended)
+	})
+}
+
+func (p *goProcess) Conn() link.Conn { return p.conn }
+func (p *goProcess) PID() int        { return p.pid }
+func (p *goProcess) Kill()           { p.end(Exit{Code: -1, Signal: "SIGKILL"}) }
+
+func (p *goProcess) Wait() Exit {
+	<-p.ended
+	return p.exit
+}

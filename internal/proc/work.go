@@ -1,0 +1,57 @@
+package proc
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// Work is a worker's main loop: it answers the handshake on c and runs rows until
+// the driver says bye or is gone. The runner is made from what the driver said.
+// Package link's Serve says what lost is.
+func Work(ctx context.Context, c link.Conn, id wire.Identity, runner func(wire.Hello) link.Runner, lost func(error)) error {
+	f, _, err := c.Recv()
+	if err != nil {
+		return err
+	}
+	if f.Kind != wire.KindHello {
+		return fmt.Errorf("%v frame instead of a hello", f.Kind)
+	}
+	h, err := wire.ParseHello(f.Body)
+	if err != nil {
+		return err
+	}
+	if refusal, ok := id.Compare(h); !ok {
+		c.Send(link.Frame{Kind: wire.KindRefuse, Body: refusal.Append(nil)})
+		c.Flush()
+		c.Wait(0)
+		return &wire.SkewError{Driver: wire.Identity{Version: h.Version, Build: h.Build}, Worker: refusal}
+	}
+	c.Send(link.Frame{Kind: wire.KindReady})
+	c.Flush()
+	return link.Serve(ctx, c, runner(h), lost)
+}
+
+// greet is the driver's half of the handshake.
+func greet(c link.Conn, id wire.Identity, h wire.Hello) error {
+	c.Send(link.Frame{Kind: wire.KindHello, Body: h.Append(nil)})
+	c.Flush()
+	f, _, err := c.Recv()
+	if err != nil {
+		return err
+	}
+	switch f.Kind {
+	case wire.KindReady:
+		return nil
+	case wire.KindRefuse:
+		refusal, err := wire.ParseRefusal(f.Body)
+		if err != nil {
+			return err
+		}
+		return &wire.SkewError{Driver: id, Worker: refusal}
+	default:
+		return fmt.Errorf("%v frame in answer to a hello", f.Kind)
+	}
+}
