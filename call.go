@@ -1,0 +1,315 @@
+package xme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// Executor runs calls. [*Pool] and [Inline] are executors; others may be written
+// outside this package and behave the same if xmetest.Exercise passes on them.
+type Executor interface {
+	// Submit accepts a prefix of calls, in order, and returns its length. It may
+	// block only while there is no room for the first; ctx bounds that wait. n <
+	// len(calls) with a nil error means that the rest may be offered again. Every
+	// accepted call ends by exactly one Finish, from any goroutine, also before
+	// Submit returns; calls that were not accepted are left alone.
+	//
+	// A call should be encoded (AppendArgs) or run before Submit returns: until
+	// then its arguments do not change, afterwards they may. An executor ends a call
+	// when the call's Context ends. An option it cannot honour ends the call with
+	// an error that wraps errors.ErrUnsupported.
+	//
+	// An executor with a method Ranks() []int can Broadcast.
+	Submit(ctx context.Context, calls []*Call) (n int, err error)
+}
+
+// Call is one call on its way through an executor. Its methods are for executors;
+// except for Context, Name and Options, one goroutine at a time may use them.
+type Call struct {
+	row    link.Row
+	fn     *function
+	opts   *CallOptions
+	ctx    context.Context //nolint:containedctx // a Call is a request: its context is its end
+	on     Executor        // where it was submitted
+	value  value
+	args   int // bytes of the encoded arguments, about
+	index  int // -1: none
+	seed   uint64
+	seeded bool
+
+	attempt int
+	ended   atomic.Bool
+	result  *wire.Parcel // files that travel with the result of Run
+	watch   *watch       // in a pool: who ends the call when its context ends
+	next    *Call        // in the watch's list
+	prev    *Call
+}
+
+// value is the typed half of a call.
+type value interface {
+	append(dst []byte, p *wire.Parcel) ([]byte, error)
+	// settle takes the end of the call, once.
+	settle(body []byte, p *wire.Parcel, err *Error)
+}
+
+// Name returns the function's full name.
+func (c *Call) Name() string { return c.fn.name }
+
+// Options returns how the call is to be run.
+func (c *Call) Options() CallOptions { return *c.opts }
+
+// Context returns the context whose end is the call's.
+func (c *Call) Context() context.Context { return c.ctx }
+
+// AppendArgs appends the encoded arguments, for [Serve] in another process of the
+// same build. The error, if any, is what the call must be finished with.
+func (c *Call) AppendArgs(dst []byte) ([]byte, error) {
+	var p wire.Parcel
+	body, err := c.encode(dst, &p)
+	if err == nil && len(p.Items) > 0 {
+		err = fmt.Errorf("this executor does not carry open files: %w", errors.ErrUnsupported)
+	}
+	p.Close()
+	if err != nil {
+		return dst, c.encodeError(err)
+	}
+	return body, nil
+}
+
+// Run runs the call in this process, on a goroutine of its own, and returns what
+// Finish takes. Arguments and result are encoded and decoded all the same. ctx's
+// end is the task's, besides the call's own.
+func (c *Call) Run(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })
+	defer stop()
+	return c.runAs(ctx, task{current: currentFor(c)})
+}
+
+func currentFor(c *Call) Executor {
+	if c.on != nil {
+		return c.on
+	}
+	return Inline()
+}
+
+func (c *Call) runAs(ctx context.Context, t task) ([]byte, error) {
+	p := &wire.Parcel{}
+	args, err := c.encode(nil, p)
+	if err != nil {
+		p.Close()
+		return nil, c.encodeError(err)
+	}
+	body, out, e := runApart(ctx, invocation{fn: c.fn, task: t, args: args, parcel: p})
+	c.result = out
+	if e != nil {
+		return nil, e
+	}
+	return body, nil
+}
+
+// Finish ends the call: with the body that [Serve] or [Call.Run] returned, or with
+// an error. The body may be reused once Finish has returned. A second Finish is
+// the executor's mistake and panics.
+func (c *Call) Finish(body []byte, err error) {
+	p := c.result
+	c.result = nil
+	c.finish(link.Outcome{Body: body, Parcel: p, Err: err})
+}
+
+// End implements link.Owner.
+func (c *Call) End(o link.Outcome) { c.finish(o) }
+
+func (c *Call) finish(o link.Outcome) {
+	if !c.ended.CompareAndSwap(false, true) {
+		panic("xme: Finish called twice on a call of " + c.fn.name)
+	}
+	if c.watch != nil {
+		c.watch.remove(c)
+	}
+	e := c.errorOf(o)
+	if e != nil && c.attempt < c.opts.Retries && e.retryable() && c.ctx.Err() == nil {
+		o.Parcel.Close()
+		go c.again(e)
+		return
+	}
+	c.value.settle(o.Body, o.Parcel, e)
+	o.Parcel.Close()
+}
+
+// again submits a failed call once more.
+func (c *Call) again(last *Error) {
+	c.row = link.Row{}
+	c.watch, c.result = nil, nil
+	c.attempt++
+	c.ended.Store(false)
+	for {
+		n, err := c.on.Submit(c.ctx, []*Call{c})
+		switch {
+		case n == 1:
+			return
+		case err != nil:
+			c.attempt = c.opts.Retries // the last word
+			c.Finish(nil, fmt.Errorf("%w (after: %w)", err, last))
+			return
+		}
+	}
+}
+
+// encode appends the row's meta data and encoded arguments.
+func (c *Call) encode(dst []byte, p *wire.Parcel) ([]byte, error) {
+	if !c.seeded {
+		n := uint64(c.index)
+		if c.index < 0 {
+			n = looseSeeds + looseCalls.Add(1)
+		}
+		c.seed, c.seeded = seedOf(defaultSeed, n), true
+	}
+	return c.value.append(appendMeta(dst, c.index, c.seed), p)
+}
+
+// looseCalls numbers calls that belong to no row and no pool.
+var looseCalls atomic.Uint64
+
+// looseSeeds is where the numbers of calls that are no row begin: far from any
+// row's index.
+const looseSeeds = 1 << 62
+
+func (c *Call) encodeError(err error) *Error {
+	return &Error{Func: c.fn.name, Row: c.index, Cause: CauseEncode, Message: "argument: " + err.Error(), Attempt: c.attempt + 1, wrapped: err}
+}
+
+// errorOf makes the call's error of what its executor said; nil if it succeeded.
+func (c *Call) errorOf(o link.Outcome) *Error {
+	if o.Err == nil {
+		return nil
+	}
+	e := &Error{Cause: CauseUnsupported, Message: o.Err.Error(), wrapped: o.Err}
+	var (
+		failure  *proc.RowError
+		lost     *proc.LostError
+		start    *proc.StartError
+		valueErr *wire.ValueError
+		whole    *Error
+	)
+	switch {
+	case errors.As(o.Err, &failure):
+		e = &Error{}
+		if err := e.UnmarshalBinary(failure.Body); err != nil {
+			e = &Error{Cause: CauseLost, Message: "the worker sent an error that cannot be read: " + err.Error()}
+		}
+		if why := c.row.Cancelled; why != nil && (e.Cause == CauseCancelled || errors.Is(why, proc.ErrClosed)) {
+			e.wrapped = why
+			e.Cause = causeOf(why)
+		}
+	case errors.As(o.Err, &whole):
+		twin := *whole
+		e = &twin
+	case errors.As(o.Err, &lost):
+		e = &Error{Cause: CauseLost, Message: lost.Detail, ExitCode: lost.Exit.Code, Signal: lost.Exit.Signal}
+		if e.Message != "" {
+			e.Message += "; "
+		}
+		e.Message += lost.Exit.String()
+	case errors.As(o.Err, &start):
+		e.Cause = CauseStart
+	case errors.As(o.Err, &valueErr):
+		e.Cause = CauseEncode
+	default:
+		e.Cause = causeOf(o.Err)
+	}
+	e.Func, e.Row, e.Attempt = c.fn.name, c.index, c.attempt+1
+	if o.Rank != 0 {
+		e.Rank, e.PID = o.Rank, o.PID
+	}
+	return e
+}
+
+// causeOf sorts an error that an executor made in this process.
+func causeOf(err error) Cause {
+	switch {
+	case errors.Is(err, proc.ErrClosed), errors.Is(err, ErrClosed):
+		return CauseClosed
+	case errors.Is(err, ErrInterrupted):
+		return CauseInterrupted
+	case errors.Is(err, ErrEncode):
+		return CauseEncode
+	case errors.Is(err, ErrWorkerLost):
+		return CauseLost
+	case errors.Is(err, errors.ErrUnsupported):
+		return CauseUnsupported
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return CauseCancelled
+	default:
+		return CauseReturned
+	}
+}
+
+// sink takes the end of a call.
+type sink[Out any] interface {
+	// end is called once. slot is what the call was made with; args and size are
+	// the bytes of the encoded arguments and result.
+	end(slot int, v Out, err error, args, size int)
+}
+
+// call is a Call with its types.
+type call[In, Out any] struct {
+	Call
+	f    *Func[In, Out]
+	in   In
+	to   sink[Out]
+	slot int
+}
+
+func newCall[In, Out any](ctx context.Context, on Executor, f *Func[In, Out], in In, to sink[Out], slot int) *call[In, Out] {
+	c := &call[In, Out]{f: f, in: in, to: to, slot: slot}
+	c.fn, c.opts, c.ctx, c.on, c.index = f.fn, &f.opts, ctx, on, -1
+	c.value = c
+	c.args = metaSize + f.in.Size(&c.in)
+	return c
+}
+
+func (c *call[In, Out]) append(dst []byte, p *wire.Parcel) ([]byte, error) {
+	return c.f.in.Append(dst, &c.in, p)
+}
+
+func (c *call[In, Out]) settle(body []byte, p *wire.Parcel, e *Error) {
+	var out Out
+	var err error
+	if e == nil {
+		if derr := c.f.out.Decode(body, &out, p); derr != nil {
+			var zero Out
+			out = zero
+			e = &Error{Func: c.fn.name, Row: c.index, Attempt: c.attempt + 1, Cause: CauseEncode, Message: "result: " + derr.Error(), wrapped: derr}
+		}
+	}
+	if e != nil {
+		err = e
+	}
+	var none In
+	c.in = none // a caller may keep its future for long
+	c.to.end(c.slot, out, err, c.args, len(body))
+}
+
+// submit offers calls until all are accepted; what cannot be is finished with the
+// error.
+func submit(ctx context.Context, on Executor, calls ...*Call) error {
+	for len(calls) > 0 {
+		n, err := on.Submit(ctx, calls)
+		calls = calls[n:]
+		if err != nil {
+			for _, c := range calls {
+				c.Finish(nil, err)
+			}
+			return err
+		}
+	}
+	return nil
+}

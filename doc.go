@@ -1,0 +1,56 @@
+// Package xme runs Go functions in a pool of real operating-system processes.
+//
+// A goroutine cannot be killed, cannot be given a memory limit, and takes the whole
+// program down when native code under it crashes. A worker process can be killed,
+// limited and replaced, and costs about a millisecond to start.
+//
+// The nouns: the driver is the process the user started. A worker is a copy of the
+// same program, started by a [Pool]. Functions are registered by name in the
+// function table ([Register]), which driver and workers share. A row is one call
+// with one set of arguments; a task is a row being run; a [Table] is what to run,
+// top to bottom; a [Future] is the handle on one result. An [Executor] is anything
+// that runs calls: a pool, [Inline], or a user's own.
+//
+//	var scatter = xme.Register("scatter", func(ctx context.Context, darts int) (int, error) {
+//		rnd := rand.New(rand.NewPCG(xme.Seed(ctx), 0))
+//		hits := 0
+//		for range darts {
+//			if x, y := rnd.Float64(), rnd.Float64(); x*x+y*y <= 1 {
+//				hits++
+//			}
+//		}
+//		return hits, nil
+//	})
+//
+//	func main() {
+//		xme.Init() // a worker never gets past this line
+//		pool, err := xme.Open(context.Background(), xme.Options{})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer pool.Close()
+//		total := 0
+//		for hits, err := range scatter.Map(context.Background(), pool, xme.Repeat(100, 1_000_000)) {
+//			if err != nil {
+//				log.Fatal(err)
+//			}
+//			total += hits
+//		}
+//		fmt.Println(4 * float64(total) / 100_000_000)
+//	}
+//
+// # What a task may count on
+//
+// Nothing of main exists in a worker: no flags, no variables set after [Init]. Pass
+// what a task needs, or set it up with Options.Setup. Globals and goroutines that a
+// task leaves behind live on in its worker. A task's context ends when it returns,
+// when its call is cancelled, and when the pool closes. Rows of one worker run one
+// after another; nothing else is promised about order, except that results of Map
+// and Table come in theirs. A row runs at most once unless it asks for [Retries].
+//
+// # Limits
+//
+// A worker runs as the same user as the driver: it contains crashes, not malice.
+// Arguments and results are copied, and bounded by Options.MaxMessage. Rows under
+// some ten microseconds cost more to send than to run.
+package xme

@@ -1,0 +1,292 @@
+package xme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// The kinds of failure that errors.Is finds in an [*Error].
+var (
+	ErrPanic       = errors.New("xme: panic")                    // the function panicked or called runtime.Goexit
+	ErrWorkerLost  = errors.New("xme: worker lost")              // the process that ran the row is gone
+	ErrTimeout     = errors.New("xme: time limit exceeded")      // also context.DeadlineExceeded
+	ErrMemory      = errors.New("xme: memory limit exceeded")    //
+	ErrEncode      = errors.New("xme: cannot cross")             // an argument or a result
+	ErrDepth       = errors.New("xme: nested calls too deep")    //
+	ErrClosed      = errors.New("xme: closed")                   // the pool was closed first
+	ErrInterrupted = errors.New("xme: interrupted before start") // by Ctrl-C, see Interruptible
+)
+
+// Cause says what ended a row.
+type Cause uint8
+
+// The causes. New ones may be added at the end.
+const (
+	CauseReturned    Cause = 1 + iota // the function returned an error
+	CausePanic                        // the function panicked
+	CauseLost                         // its worker died or broke the protocol
+	CauseStart                        // no worker could be started
+	CauseTimeout                      // it ran longer than it was allowed
+	CauseMemory                       // it used more memory than it was allowed
+	CauseCancelled                    // its context ended
+	CauseEncode                       // its argument or result could not cross
+	CauseDepth                        // it was nested too deep
+	CauseClosed                       // its executor was closed
+	CauseInterrupted                  // it had not begun when the user interrupted
+	CauseUnsupported                  // the executor does not offer what the call asks for
+	causeEnd
+)
+
+var causes = [causeEnd]struct {
+	name     string
+	sentinel error
+}{
+	CauseReturned:    {"error", nil},
+	CausePanic:       {"panic", ErrPanic},
+	CauseLost:        {"worker lost", ErrWorkerLost},
+	CauseStart:       {"no worker", ErrWorkerLost},
+	CauseTimeout:     {"time-out", ErrTimeout},
+	CauseMemory:      {"memory", ErrMemory},
+	CauseCancelled:   {"cancelled", nil},
+	CauseEncode:      {"encode", ErrEncode},
+	CauseDepth:       {"depth", ErrDepth},
+	CauseClosed:      {"closed", ErrClosed},
+	CauseInterrupted: {"interrupted", ErrInterrupted},
+	CauseUnsupported: {"unsupported", errors.ErrUnsupported},
+}
+
+func (c Cause) String() string {
+	if c == 0 || c >= causeEnd {
+		return fmt.Sprintf("cause %d", uint8(c))
+	}
+	return causes[c].name
+}
+
+// Error is how a row failed. Calls return it; errors.As finds it and errors.Is
+// compares it with ErrPanic and its like, with context errors, and with the
+// errors of [RegisterError]. It prints as one line, with %+v as a block that holds
+// the worker's stack.
+type Error struct {
+	Func    string // the function's full name
+	Row     int    // index in its table or sequence; -1: none
+	Rank    int    // the worker; 0: the driver, or none was reached
+	PID     int    // its process; 0: none
+	Attempt int    // 1, or more after retries
+	Cause   Cause
+	Message string // the returned error's text, the panic's value, what was wrong
+	Stack   string // where it panicked, in the worker; may be empty
+
+	ExitCode int    // of a lost worker: how it exited, -1 if a signal ended it
+	Signal   string // of a lost worker: the signal's name
+
+	known   []string // names of known errors it is
+	wrapped error    // in this process only
+}
+
+// Error returns one line: function, row, cause, place.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("xme: ")
+	b.WriteString(e.Func)
+	if e.Row >= 0 {
+		fmt.Fprintf(&b, " row %d", e.Row)
+	}
+	b.WriteString(": ")
+	if e.Cause != CauseReturned {
+		b.WriteString(e.Cause.String())
+		if e.Message != "" {
+			b.WriteString(": ")
+		}
+	}
+	b.WriteString(oneLine(e.Message))
+	var at []string
+	if e.Rank > 0 {
+		at = append(at, fmt.Sprintf("rank %d, pid %d", e.Rank, e.PID))
+	}
+	if e.Attempt > 1 {
+		at = append(at, fmt.Sprintf("attempt %d", e.Attempt))
+	}
+	if len(at) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(at, ", "))
+	}
+	return b.String()
+}
+
+// oneLine escapes what would break a line or drive a terminal.
+func oneLine(s string) string {
+	if strings.IndexFunc(s, control) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if control(r) {
+			fmt.Fprintf(&b, "\\x%02x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func control(r rune) bool { return r < ' ' || r == 0x7f }
+
+// Format prints the line of Error, or with %+v a block.
+func (e *Error) Format(s fmt.State, verb rune) {
+	switch {
+	case verb == 'q':
+		_, _ = fmt.Fprintf(s, "%q", e.Error())
+		return
+	case verb == 'v' && s.Flag('+'):
+	default:
+		_, _ = io.WriteString(s, e.Error())
+		return
+	}
+	_, _ = io.WriteString(s, e.Error())
+	for line := range strings.Lines(e.Stack) {
+		_, _ = io.WriteString(s, "\n    "+strings.TrimRight(line, "\n"))
+	}
+}
+
+// Is reports whether target is the sentinel of e's cause, or an error known by
+// name that the row's error was in its worker.
+func (e *Error) Is(target error) bool {
+	if e.Cause < causeEnd && causes[e.Cause].sentinel == target && target != nil {
+		return true
+	}
+	if e.Cause == CauseTimeout && target == context.DeadlineExceeded {
+		return true
+	}
+	for _, name := range e.known {
+		if err, ok := knownErrors.Load(name); ok && err.(error) == target {
+			return true
+		}
+	}
+	return false
+}
+
+// Unwrap returns what e was made from in this process, if anything.
+func (e *Error) Unwrap() error { return e.wrapped }
+
+// knownErrors maps the names under which errors cross to the errors.
+var knownErrors sync.Map
+
+func init() {
+	for name, err := range map[string]error{
+		"context.Canceled":         context.Canceled,
+		"context.DeadlineExceeded": context.DeadlineExceeded,
+		"errors.ErrUnsupported":    errors.ErrUnsupported,
+		"io.EOF":                   io.EOF,
+		"io.ErrUnexpectedEOF":      io.ErrUnexpectedEOF,
+		"fs.ErrExist":              fs.ErrExist,
+		"fs.ErrNotExist":           fs.ErrNotExist,
+		"fs.ErrPermission":         fs.ErrPermission,
+		"fs.ErrClosed":             fs.ErrClosed,
+		"os.ErrDeadlineExceeded":   os.ErrDeadlineExceeded,
+		"xme.ErrPanic":             ErrPanic,
+		"xme.ErrWorkerLost":        ErrWorkerLost,
+		"xme.ErrTimeout":           ErrTimeout,
+		"xme.ErrMemory":            ErrMemory,
+		"xme.ErrEncode":            ErrEncode,
+		"xme.ErrDepth":             ErrDepth,
+		"xme.ErrClosed":            ErrClosed,
+		"xme.ErrInterrupted":       ErrInterrupted,
+	} {
+		knownErrors.Store(name, err)
+	}
+}
+
+// RegisterError lets err keep its identity on the way from a worker: errors.Is
+// finds it in the error of a row that returned it, wrapped or not. Call it at
+// package level, with a name of its own:
+//
+//	var ErrNoRoute = xme.RegisterError("example.com/router.ErrNoRoute", errors.New("no route"))
+//
+// It returns err. It panics on an empty or taken name and an error that cannot be
+// compared.
+func RegisterError(name string, err error) error {
+	switch {
+	case name == "" || err == nil:
+		panic("xme: RegisterError needs a name and an error")
+	case !reflect.TypeOf(err).Comparable():
+		panic(fmt.Sprintf("xme: RegisterError(%q): a %T cannot be compared: register a pointer or errors.New", name, err))
+	}
+	if old, taken := knownErrors.LoadOrStore(name, err); taken && old != err { //nolint:errorlint // identity is meant
+		panic(fmt.Sprintf("xme: RegisterError(%q): the name is taken by another error (%v)", name, old))
+	}
+	return err
+}
+
+// errorWire is what of an Error crosses.
+type errorWire struct {
+	Func, Message, Stack, Signal string
+	Row, Rank, PID, Attempt      int
+	ExitCode                     int
+	Cause                        Cause
+	Known                        []string
+}
+
+var errorCodec = func() *wire.Codec[errorWire] {
+	c, err := wire.CodecFor[errorWire]()
+	if err != nil {
+		panic(err)
+	}
+	return c
+}()
+
+// MarshalBinary encodes e for another process of the same build.
+func (e *Error) MarshalBinary() ([]byte, error) {
+	w := errorWire{
+		Func: e.Func, Message: e.Message, Stack: e.Stack, Signal: e.Signal, Row: e.Row, Rank: e.Rank, PID: e.PID,
+		Attempt: e.Attempt, ExitCode: e.ExitCode, Cause: e.Cause, Known: e.names(),
+	}
+	return errorCodec.Append(nil, &w, nil)
+}
+
+// UnmarshalBinary decodes what MarshalBinary made.
+func (e *Error) UnmarshalBinary(b []byte) error {
+	var w errorWire
+	if err := errorCodec.Decode(b, &w, nil); err != nil {
+		return fmt.Errorf("xme: decode an error: %w", err)
+	}
+	*e = Error{
+		Func: w.Func, Message: w.Message, Stack: w.Stack, Signal: w.Signal, Row: w.Row, Rank: w.Rank, PID: w.PID,
+		Attempt: w.Attempt, ExitCode: w.ExitCode, Cause: w.Cause, known: w.Known,
+	}
+	return nil
+}
+
+// names returns the names of the known errors that e is.
+func (e *Error) names() []string {
+	if e.wrapped == nil {
+		return e.known
+	}
+	names := slices.Clone(e.known)
+	knownErrors.Range(func(name, err any) bool {
+		if !slices.Contains(names, name.(string)) && errors.Is(e.wrapped, err.(error)) {
+			names = append(names, name.(string))
+		}
+		return true
+	})
+	slices.Sort(names)
+	return names
+}
+
+// retryable reports whether another attempt may end otherwise.
+func (e *Error) retryable() bool {
+	switch e.Cause {
+	case CauseReturned, CausePanic, CauseLost, CauseStart, CauseTimeout, CauseMemory:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,52 @@
+package xme
+
+import "context"
+
+// Inline returns an executor that runs calls in this process: one at a time, in
+// order, on goroutines of its own, encoded and decoded like everywhere. It is for
+// debugging and tests. A call made in a task runs in its caller's place. It
+// honours Retries; Timeout, On, Fresh, Service and Memory end a call with an
+// error that wraps errors.ErrUnsupported.
+func Inline() Executor { return &inline{turn: make(chan struct{}, 1)} }
+
+type inline struct {
+	turn chan struct{} // holds a token while a row runs
+}
+
+type inlineKey struct{}
+
+func (e *inline) Submit(ctx context.Context, calls []*Call) (int, error) {
+	nested := ctx.Value(inlineKey{}) == e
+	if !nested {
+		select {
+		case e.turn <- struct{}{}:
+			defer func() { <-e.turn }()
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+	for _, c := range calls {
+		err := c.Options().refusedInline()
+		switch {
+		case err != nil:
+		case c.Context().Err() != nil:
+			err = context.Cause(c.Context())
+		default:
+			var body []byte
+			if body, err = c.Run(context.WithValue(c.Context(), inlineKey{}, e)); err == nil {
+				c.Finish(body, nil)
+				continue
+			}
+		}
+		c.Finish(nil, err)
+	}
+	return len(calls), nil
+}
+
+// refusedInline names the first option that Inline cannot honour.
+func (o CallOptions) refusedInline() error {
+	if len(o.On) > 0 {
+		return unsupported("option On")
+	}
+	return o.refused()
+}

@@ -1,0 +1,26 @@
+package xme_test
+
+import (
+	"testing"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/xmetest"
+)
+
+// One suite, the same expectations, on every executor of this module.
+// feature: S11
+func TestExercise(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*testing.T) xme.Executor{
+		"inline":     func(*testing.T) xme.Executor { return xme.Inline() },
+		"in-process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 3}) },
+		"socket":     func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 3}) },
+		"pipes":      func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 3, Link: xme.LinkPipe}) },
+		"one worker": func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 1}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			xmetest.Exercise(t, open)
+		})
+	}
+}

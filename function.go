@@ -1,0 +1,260 @@
+package xme
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// Func is a registered function: the handle that calls it, on any executor. It
+// may be used from any goroutine.
+type Func[In, Out any] struct {
+	fn   *function
+	f    func(context.Context, In) (Out, error)
+	in   *wire.Codec[In]
+	out  *wire.Codec[Out]
+	opts CallOptions
+}
+
+// function is a Func without its types.
+type function struct {
+	name, bare string
+	place      string // file:line of its registration
+	index      uint16 // in the frozen table
+	layout     string
+	types      string // "func(context.Context, In) (Out, error)"
+	handle     any    // *Func[In, Out]
+
+	// invoke decodes args, runs the function, and appends its result to dst. at says
+	// what an error means.
+	invoke func(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, out *wire.Parcel, limit int) (body []byte, at Cause, err error)
+}
+
+// functionTable is what a process can run. It is filled by package-level
+// registrations and frozen by Init, so that driver and workers hold the same.
+type functionTable struct {
+	mu     sync.RWMutex
+	byName map[string]*function
+	byBare map[string][]*function
+	list   []*function // by name, once frozen
+	frozen bool
+	ids    []string // what the handshake compares, once frozen
+}
+
+var table = &functionTable{byName: map[string]*function{}, byBare: map[string][]*function{}}
+
+// Register puts f into the function table and returns its handle. Call it at
+// package level:
+//
+//	var scatter = xme.Register("scatter", func(ctx context.Context, darts int) (int, error) { … })
+//
+// The full name is the import path of the registering package, a dot, and name;
+// in package main "main." and name. A function that calls itself, directly or
+// round a circle, is declared as var f *xme.Func[In, Out] and registered in func
+// init().
+//
+// Pointer-free values and slices of them cross as they lie in memory; structs,
+// strings, slices, maps and pointers by their exported fields and elements; types
+// with Binary- or TextMarshaler and -Unmarshaler by these; any holds plain values;
+// *os.File by its descriptor. Register panics, naming the field, if In or Out holds
+// what cannot cross (a channel, a function, an unexported field that would be
+// lost), if the name is taken, and after [Init].
+func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out, error)) *Func[In, Out] {
+	pkg, place := caller()
+	fail := func(format string, args ...any) {
+		panic(fmt.Sprintf("xme: Register(%q) at %s: %s", name, place, fmt.Sprintf(format, args...)))
+	}
+	switch {
+	case name == "" || strings.ContainsFunc(name, control) || len(name) > 200:
+		fail("a name has 1 to 200 characters and no control characters")
+	case f == nil:
+		fail("the function is nil")
+	}
+	types := fmt.Sprintf("func(context.Context, %v) (%v, error)", reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	fu := &Func[In, Out]{f: f}
+	var err error
+	if fu.in, err = wire.CodecFor[In](); err != nil {
+		fail("the argument cannot cross: %v", err)
+	}
+	if fu.out, err = wire.CodecFor[Out](); err != nil {
+		fail("the result cannot cross: %v", err)
+	}
+	fu.fn = &function{
+		name: pkg + "." + name, bare: name, place: place, types: types, handle: fu, invoke: fu.invoke,
+		layout: fu.in.Layout() + " -> " + fu.out.Layout(),
+	}
+	if err := table.add(fu.fn); err != nil {
+		fail("%v", err)
+	}
+	return fu
+}
+
+// caller returns the import path of the package that called Register, and where.
+func caller() (pkg, place string) {
+	pc := make([]uintptr, 1)
+	if runtime.Callers(3, pc) == 0 {
+		return "main", "unknown place"
+	}
+	frame, _ := runtime.CallersFrames(pc).Next()
+	return packageOf(frame.Function), fmt.Sprintf("%s:%d", frame.File, frame.Line)
+}
+
+// packageOf cuts the import path out of a symbol's name. In it, the linker has
+// escaped dots of the last element, and some other bytes, as in a URL.
+func packageOf(symbol string) string {
+	symbol, _, _ = strings.Cut(symbol, "[") // type arguments may hold slashes
+	slash := strings.LastIndexByte(symbol, '/') + 1
+	if dot := strings.IndexByte(symbol[slash:], '.'); dot >= 0 {
+		symbol = symbol[:slash+dot]
+	}
+	if path, err := url.PathUnescape(symbol); err == nil {
+		return path
+	}
+	return symbol
+}
+
+func (t *functionTable) add(fn *function) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.frozen {
+		return errors.New("xme.Init has run already, and workers would not have this function: register at package level, var f = xme.Register(…), " +
+			"or in func init(); a local function or closure cannot cross")
+	}
+	if old := t.byName[fn.name]; old != nil {
+		return fmt.Errorf("%s is registered already, at %s: give one of them another name", fn.name, old.place)
+	}
+	if len(t.byName) == 1<<16 {
+		return errors.New("more than 65536 functions")
+	}
+	t.byName[fn.name] = fn
+	t.byBare[fn.bare] = append(t.byBare[fn.bare], fn)
+	return nil
+}
+
+// freeze orders the table and lets no more in.
+func (t *functionTable) freeze() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.frozen {
+		return
+	}
+	t.frozen = true
+	for _, fn := range t.byName {
+		t.list = append(t.list, fn)
+	}
+	slices.SortFunc(t.list, func(a, b *function) int { return cmp.Compare(a.name, b.name) })
+	for i, fn := range t.list {
+		fn.index = uint16(i)
+		t.ids = append(t.ids, wire.FuncID(fn.name, fn.types, fn.layout))
+	}
+}
+
+// find returns the function with the full name, or the bare name if only one has
+// it.
+func (t *functionTable) find(name string) (*function, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if fn := t.byName[name]; fn != nil {
+		return fn, nil
+	}
+	switch list := t.byBare[name]; len(list) {
+	case 1:
+		return list[0], nil
+	case 0:
+		var names []string
+		for n := range t.byName {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		if len(names) > 20 {
+			names = append(names[:20], "…")
+		}
+		return nil, fmt.Errorf("no function %q is registered; there are: %s", name, strings.Join(names, ", "))
+	default:
+		var names []string
+		for _, fn := range list {
+			names = append(names, fn.name)
+		}
+		slices.Sort(names)
+		return nil, fmt.Errorf("%q is the name of several functions: use one of %s", name, strings.Join(names, ", "))
+	}
+}
+
+// Lookup finds a registered function by its full name, or by its bare name where
+// that is unique. It returns an error if there is none, if the name fits several,
+// or if the function has other types.
+func Lookup[In, Out any](name string) (*Func[In, Out], error) {
+	fn, err := table.find(name)
+	if err != nil {
+		return nil, fmt.Errorf("xme: Lookup: %w", err)
+	}
+	fu, ok := fn.handle.(*Func[In, Out])
+	if !ok {
+		return nil, fmt.Errorf("xme: Lookup: %s is registered at %s as %s, asked for as func(context.Context, %v) (%v, error)",
+			fn.name, fn.place, fn.types, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	}
+	return fu, nil
+}
+
+// Name returns the function's full name.
+func (f *Func[In, Out]) Name() string { return f.fn.name }
+
+// With returns a handle on the same function whose calls have these options, in
+// addition to f's own.
+func (f *Func[In, Out]) With(o ...CallOption) *Func[In, Out] {
+	g := *f
+	g.opts.On = slices.Clone(f.opts.On)
+	for _, set := range o {
+		set(&g.opts)
+	}
+	return &g
+}
+
+// Setup is a call that runs first in every worker; see Options.Setup. Its zero
+// value runs nothing.
+type Setup struct {
+	row func() (*setup, error)
+}
+
+// Setup makes a call of f with in for Options.Setup. The result is dropped.
+func (f *Func[In, Out]) Setup(in In) Setup {
+	return Setup{row: func() (*setup, error) { return newSetup(f, in) }}
+}
+
+func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, out *wire.Parcel, limit int) ([]byte, Cause, error) {
+	var arg In
+	if err := f.in.Decode(args, &arg, in); err != nil {
+		return nil, CauseEncode, fmt.Errorf("argument: %w", err)
+	}
+	res, err := f.f(ctx, arg)
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil, CauseCancelled, err
+		}
+		return nil, CauseReturned, err
+	}
+	if n := f.out.Size(&res); n > limit {
+		return nil, CauseEncode, tooLarge("result", n, limit)
+	}
+	body, err := f.out.Append(dst, &res, out)
+	switch {
+	case err != nil:
+		return nil, CauseEncode, fmt.Errorf("result: %w", err)
+	case len(body)-len(dst) > limit:
+		return nil, CauseEncode, tooLarge("result", len(body)-len(dst), limit)
+	}
+	return body, 0, nil
+}
+
+func tooLarge(what string, n, limit int) error {
+	return fmt.Errorf("%s of %d bytes is over Options.MaxMessage (%d): raise it, send parts, or share memory", what, n, limit)
+}

@@ -1,0 +1,286 @@
+package xme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+)
+
+// Table is an execution table: rows of functions and arguments that [Table.Run]
+// runs top to bottom, as many at once as the executor has workers. Fill it with
+// [Func.Add]. The zero value is an empty table; a table runs once. Add is called
+// before Run, by one goroutine.
+type Table struct {
+	mu   sync.Mutex
+	run  bool
+	adds []added
+}
+
+// added is one Add without its types.
+type added interface {
+	// read submits a row for each value of the input, and reports whether it came
+	// to the input's end.
+	read(r *tableRun) bool
+	begin()
+	// over says that there will be no more rows, and why if that is not their end.
+	over(err error)
+}
+
+// Add appends one row per value of in to t. It reads nothing: Run does. The rows'
+// results are found in the returned Rows.
+func (f *Func[In, Out]) Add(t *Table, in iter.Seq[In]) *Rows[Out] {
+	rows := &Rows[Out]{news: make(chan struct{})}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.run {
+		rows.over(errors.New("xme: Add to a table that has run: make a new Table"))
+		return rows
+	}
+	t.adds = append(t.adds, &addedRows[In, Out]{f: f, in: in, rows: rows})
+	return rows
+}
+
+type addedRows[In, Out any] struct {
+	f    *Func[In, Out]
+	in   iter.Seq[In]
+	rows *Rows[Out]
+}
+
+func (a *addedRows[In, Out]) begin()         { a.rows.begin() }
+func (a *addedRows[In, Out]) over(err error) { a.rows.over(err) }
+
+func (a *addedRows[In, Out]) read(r *tableRun) bool {
+	slot := 0
+	for v := range a.in {
+		c := newCall(r.ctx, r.on, a.f, v, sink[Out](&tableSink[Out]{r, a.rows}), slot)
+		if !r.window.admit(r.ctx, c.args) {
+			return false
+		}
+		c.index = r.rows
+		r.rows++
+		slot++
+		a.rows.expect()
+		if submit(r.ctx, r.on, &c.Call) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// tableSink passes a row's end on to its Rows and to the run's window.
+type tableSink[Out any] struct {
+	r    *tableRun
+	rows *Rows[Out]
+}
+
+func (s *tableSink[Out]) end(slot int, v Out, err error, args, size int) {
+	s.rows.end(slot, v, err)
+	s.r.window.end(0, struct{}{}, err, args, 0)
+}
+
+// tableRun is one Run: its window counts the rows that have not ended.
+type tableRun struct {
+	ctx    context.Context //nolint:containedctx // the run's own, for as long as it lasts
+	on     Executor
+	window *stream[struct{}]
+	rows   int
+}
+
+// Run runs the table's rows on an executor, Add by Add, each top to bottom, and
+// returns when all have ended. If rows failed, it returns an error that tells how
+// many and wraps the first in order of their end; the others' results are in their
+// Rows all the same. When ctx ends, rows that have not begun end with its error
+// and those that run have their contexts ended; Run then returns ctx's cause too,
+// without waiting for an input that blocks. A panic of an input reaches Run's
+// caller once the rows before it have ended. A second Run is an error.
+func (t *Table) Run(ctx context.Context, on Executor) error {
+	t.mu.Lock()
+	if t.run {
+		t.mu.Unlock()
+		return errors.New("xme: a Table runs once: make a new one")
+	}
+	t.run = true
+	adds := t.adds
+	t.mu.Unlock()
+
+	runCtx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &tableRun{ctx: runCtx, on: on, window: newStream[struct{}](false)}
+	for _, a := range adds {
+		a.begin()
+	}
+	go r.window.read(func() {
+		for _, a := range adds {
+			if !a.read(r) {
+				return
+			}
+			a.over(nil)
+		}
+	})
+	total, failed := 0, 0
+	var first error
+	finished := false
+	defer func() {
+		r.window.stop()
+		why := context.Cause(ctx)
+		if why == nil && !finished {
+			why = errors.New("xme: the table's Run ended in a panic of an input")
+		}
+		if why == nil {
+			why = errNotAccepted
+		}
+		for _, a := range adds {
+			a.over(why)
+		}
+	}()
+	r.window.drain(runCtx, func(res Result[struct{}]) bool {
+		total++
+		if res.Err != nil {
+			failed++
+			if first == nil {
+				first = res.Err
+			}
+		}
+		return true
+	})
+	finished = true
+	var err error
+	if failed > 0 {
+		err = rowsFailed(failed, total, first)
+	}
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		err = errors.Join(err, cause)
+	}
+	return err
+}
+
+var errNotAccepted = errors.New("xme: the executor took no more rows")
+
+func rowsFailed(failed, total int, first error) error {
+	return fmt.Errorf("%d of %d rows failed, the first: %w", failed, total, first)
+}
+
+// Rows is the result of one [Func.Add]. Its methods may be called from any
+// goroutine; while the table runs they wait, before that they return an error.
+type Rows[Out any] struct {
+	mu      sync.Mutex
+	running bool
+	ended   bool
+	err     error // why there are no more rows than there are
+	rows    []item[Out]
+	done    int
+	news    chan struct{} // closed and made anew at every change somebody may wait for
+	waiters int
+}
+
+func (r *Rows[Out]) begin() {
+	r.mu.Lock()
+	r.running = true
+	r.mu.Unlock()
+}
+
+// expect makes room for one more row.
+func (r *Rows[Out]) expect() {
+	r.mu.Lock()
+	r.rows = append(r.rows, item[Out]{})
+	r.mu.Unlock()
+}
+
+func (r *Rows[Out]) end(slot int, v Out, err error) {
+	r.mu.Lock()
+	r.rows[slot] = item[Out]{Result: Result[Out]{Index: slot, Value: v, Err: err}, done: true}
+	r.done++
+	r.tell()
+	r.mu.Unlock()
+}
+
+func (r *Rows[Out]) over(err error) {
+	r.mu.Lock()
+	if !r.ended {
+		r.ended, r.err, r.running = true, err, true
+		r.tell()
+	}
+	r.mu.Unlock()
+}
+
+// tell wakes who waits. r.mu is held.
+func (r *Rows[Out]) tell() {
+	if r.waiters > 0 {
+		close(r.news)
+		r.news = make(chan struct{})
+		r.waiters = 0
+	}
+}
+
+var errNotRun = errors.New("xme: the table has not run: call its Run first")
+
+// All yields each row's result in order, its own error in its place. While the
+// table runs it waits for each row. Before Run it yields one error. If Run ended
+// before the input did, the last pair is the reason.
+func (r *Rows[Out]) All() iter.Seq2[Out, error] {
+	return func(yield func(Out, error) bool) {
+		var none Out
+		for i := 0; ; {
+			r.mu.Lock()
+			switch {
+			case !r.running:
+				r.mu.Unlock()
+				yield(none, errNotRun)
+				return
+			case i < len(r.rows) && r.rows[i].done:
+				row := r.rows[i]
+				r.mu.Unlock()
+				if !yield(row.Value, row.Err) {
+					return
+				}
+				i++
+				continue
+			case i == len(r.rows) && r.ended:
+				err := r.err
+				r.mu.Unlock()
+				if err != nil {
+					yield(none, err)
+				}
+				return
+			}
+			r.waiters++
+			news := r.news
+			r.mu.Unlock()
+			<-news
+		}
+	}
+}
+
+// Values returns all results in order, once the table has run. If rows failed,
+// their places hold zero values that mean nothing, and the error tells how many
+// and wraps the first.
+func (r *Rows[Out]) Values() ([]Out, error) {
+	var values []Out
+	var first error
+	failed := 0
+	for v, err := range r.All() {
+		if errors.Is(err, errNotRun) {
+			return nil, err
+		}
+		values = append(values, v)
+		if err != nil {
+			failed++
+			if first == nil {
+				first = err
+			}
+		}
+	}
+	r.mu.Lock()
+	rows, why := len(r.rows), r.err
+	r.mu.Unlock()
+	values = values[:rows:rows]
+	switch {
+	case failed == 0:
+		return values, nil
+	case why != nil && failed == 1:
+		return values, why
+	}
+	return values, rowsFailed(failed, rows, first)
+}

@@ -1,0 +1,228 @@
+package xme
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// task is what a row's context carries while it runs.
+type task struct {
+	rank    int
+	seed    uint64
+	row     int
+	limit   int      // bytes of a result
+	current Executor // for nested calls
+}
+
+type taskKey struct{}
+
+func taskOf(ctx context.Context) *task {
+	t, _ := ctx.Value(taskKey{}).(*task)
+	return t
+}
+
+// Rank returns the rank of the worker that runs the task, from 1; 0 outside a
+// task and in one that runs in the driver.
+func Rank(ctx context.Context) int {
+	if t := taskOf(ctx); t != nil {
+		return t.rank
+	}
+	return 0
+}
+
+// Seed returns the task's seed: a hash of Options.Seed and the row's index, or for
+// Call and Go of a running number. It does not depend on the number of workers, so
+// a table repeats its random numbers. Outside a task it is a fixed number.
+func Seed(ctx context.Context) uint64 {
+	if t := taskOf(ctx); t != nil {
+		return t.seed
+	}
+	return mix(defaultSeed)
+}
+
+// mix is the finaliser of SplitMix64 (Steele, Lea, Flood: Fast splittable
+// pseudorandom number generators, 2014).
+func mix(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// seedOf derives the seed of row n.
+func seedOf(base, n uint64) uint64 { return mix(base + (n+1)*defaultSeed) }
+
+// Logger returns the task's logger, never nil: the process's default with the
+// task's rank and row. Outside a task it is the default.
+func Logger(ctx context.Context) *slog.Logger {
+	l := slog.Default()
+	if t := taskOf(ctx); t != nil {
+		l = l.With("rank", t.rank)
+		if t.row >= 0 {
+			l = l.With("row", t.row)
+		}
+	}
+	return l
+}
+
+// Current returns the executor that a task makes its own calls on. Outside a task
+// it is an executor whose calls end with an error that says so.
+func Current(ctx context.Context) Executor {
+	if t := taskOf(ctx); t != nil {
+		return t.current
+	}
+	return refusing{errors.New("xme.Current: not in a task: call on a pool, or on xme.Inline()")}
+}
+
+// refusing is an executor that ends every call with one error.
+type refusing struct{ err error }
+
+func (r refusing) Submit(_ context.Context, calls []*Call) (int, error) {
+	for _, c := range calls {
+		c.Finish(nil, r.err)
+	}
+	return len(calls), nil
+}
+
+// metaSize is the size of what stands before a row's encoded argument: its index
+// and its seed, so that they are the same whichever executor runs it.
+const metaSize = 16
+
+func appendMeta(dst []byte, row int, seed uint64) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(int64(row)))
+	return binary.LittleEndian.AppendUint64(dst, seed)
+}
+
+// invocation is one run of a function: its ends meet in finish exactly once.
+type invocation struct {
+	fn     *function
+	task   task
+	args   []byte
+	parcel *wire.Parcel // the argument's; consumed
+	dst    []byte       // results are appended to it
+}
+
+// run runs the function on this goroutine and hands the end to finish, also when
+// the function panics or ends the goroutine.
+func (v *invocation) run(ctx context.Context, finish func(body []byte, parcel *wire.Parcel, err *Error)) {
+	row := -1
+	var body []byte
+	out := &wire.Parcel{}
+	ended := false
+	fail := func(cause Cause, msg string, err error) *Error {
+		if err != nil && msg == "" {
+			msg = err.Error()
+		}
+		return &Error{Func: v.fn.name, Row: row, Cause: cause, Message: msg, wrapped: err}
+	}
+	end := func(err *Error) {
+		ended = true
+		for _, f := range v.parcel.Taken() {
+			_ = f.Close() // the task's files end with it
+		}
+		v.parcel.Close()
+		if err != nil {
+			out.Close()
+			body, out = nil, nil
+		}
+		finish(body, out, err)
+	}
+	defer func() {
+		if !ended { // the goroutine is being ended; nothing can stop that
+			end(fail(CausePanic, "the function called runtime.Goexit: return an error instead", nil))
+		}
+	}()
+	if len(v.args) < metaSize {
+		end(fail(CauseEncode, "malformed arguments", nil))
+		return
+	}
+	row = int(int64(binary.LittleEndian.Uint64(v.args)))
+	v.task.row, v.task.seed = row, binary.LittleEndian.Uint64(v.args[8:])
+	if v.task.limit == 0 {
+		v.task.limit = math.MaxInt
+	}
+	var failed *Error
+	func() {
+		defer func() {
+			if r := recover(); r != nil {
+				failed = fail(CausePanic, fmt.Sprint(r), nil)
+				failed.Stack = stackOf(debug.Stack())
+				if err, ok := r.(error); ok {
+					failed.wrapped = err
+				}
+			}
+		}()
+		ctx := context.WithValue(ctx, taskKey{}, &v.task)
+		var at Cause
+		var err error
+		body, at, err = v.fn.invoke(ctx, v.args[metaSize:], v.parcel, v.dst, out, v.task.limit)
+		if err != nil {
+			failed = fail(at, "", err)
+			if inner := (*Error)(nil); at == CauseReturned && errors.As(err, &inner) {
+				failed.Stack = inner.Stack // the innermost place is the useful one
+			}
+		}
+	}()
+	end(failed)
+}
+
+// stackOf drops the frames above the panic itself: the recovery's.
+func stackOf(stack []byte) string {
+	s := string(stack)
+	if i := strings.Index(s, "\npanic("); i >= 0 {
+		head, _, _ := strings.Cut(s, "\n")
+		rest := s[i+1:]
+		for range 2 { // "panic(…)" and its place
+			if _, after, ok := strings.Cut(rest, "\n"); ok {
+				rest = after
+			}
+		}
+		s = head + "\n" + rest
+	}
+	const most = 16 << 10
+	if len(s) > most {
+		s = s[:most] + "\n…"
+	}
+	return strings.TrimSpace(s)
+}
+
+// Serve runs the function called name with arguments that [Call.AppendArgs] made
+// in another process of the same build, and returns the result's encoding for
+// [Call.Finish]. It is for executors of others. The error is an *Error, which
+// marshals itself to binary. Open files do not cross this way.
+func Serve(ctx context.Context, name string, args []byte) ([]byte, error) {
+	fn, err := table.find(name)
+	if err != nil {
+		return nil, &Error{Func: name, Row: -1, Cause: CauseUnsupported, Message: err.Error(), wrapped: err}
+	}
+	body, parcel, e := runApart(ctx, invocation{fn: fn, task: task{current: Inline()}, args: args})
+	if e == nil && parcel != nil && len(parcel.Items) > 0 {
+		parcel.Close()
+		return nil, &Error{Func: fn.name, Row: -1, Cause: CauseEncode, Message: "open files do not cross with Serve", wrapped: errors.ErrUnsupported}
+	}
+	if e != nil {
+		return nil, e
+	}
+	return body, nil
+}
+
+// runApart runs v on a goroutine of its own and waits for it, so that a function
+// that ends its goroutine ends only itself.
+func runApart(ctx context.Context, v invocation) (body []byte, parcel *wire.Parcel, err *Error) {
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		v.run(ctx, func(b []byte, p *wire.Parcel, e *Error) { body, parcel, err = b, p, e })
+	})
+	wait.Wait()
+	return body, parcel, err
+}
