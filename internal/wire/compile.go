@@ -14,8 +14,8 @@ type compiler struct {
 	impure bool     // some node may keep a pointer; see Codec.Append
 }
 
-// compile returns the node of t: what is registered for t comes first, then what is refused, then what t says of itself, and only
-// then its kind. Children are compiled even if the parent will not need their nodes, so that nothing unsound hides in them.
+// compile returns the node of t. What this system cannot do comes first, then what is registered for t, what is refused, what t
+// says of itself, and only then its kind. Children are compiled even if the parent will not need their nodes, so that nothing unsound hides in them.
 func (c *compiler) compile(t reflect.Type) (node, *TypeError) {
 	if r := c.nodes[t]; r != nil {
 		if r.node != nil {
@@ -25,6 +25,9 @@ func (c *compiler) compile(t reflect.Type) (node, *TypeError) {
 	}
 	r := &ref{}
 	c.nodes[t] = r
+	if reason, remedy := refusedHere(t); reason != "" {
+		return nil, c.refuse(t, reason, remedy)
+	}
 	if h, ok := handles.Load(t); ok {
 		c.impure = true
 		r.node = h.(*handleNode)

@@ -110,6 +110,7 @@ func TestBoolsNormalised(t *testing.T) {
 	t.Parallel()
 	again(t, "\x02", "\x01", decodeTo[bool])
 	again(t, "\x04\x00\x01\xff", "\x04\x00\x01\x01", decodeTo[[]bool])
+	again(t, "\x07\xd9\xe0\x0a\x43\x00\x01\x02", "\x07\xd9\xe0\x0a\x43\x00\x01\x01", decodeTo[any]) // []bool
 	type deep struct {
 		N int8
 		A [2][2]struct {

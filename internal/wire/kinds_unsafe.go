@@ -94,7 +94,7 @@ func (s *sliceNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 			return verr.within(step{index: i})
 		}
 	}
-	h.len, h.cap = n, n
+	h.len = n
 	d.leave()
 	return nil
 }

@@ -76,6 +76,17 @@ func TestMarshalers(t *testing.T) {
 	}
 }
 
+// A keeper breaks the rule that UnmarshalBinary must copy what it keeps.
+type keeper struct{ b []byte }
+
+func (k keeper) MarshalBinary() ([]byte, error)    { return k.b, nil }
+func (k *keeper) UnmarshalBinary(src []byte) error { k.b = src; return nil }
+
+func TestMarshalerThatKeepsItsInput(t *testing.T) {
+	t.Parallel()
+	kept(t, keeper{[]byte("kept")}, false)
+}
+
 func arrives[T comparable](t *testing.T, name string, v, want T) {
 	t.Helper()
 	if got := over(t, v); got != want {

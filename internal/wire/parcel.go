@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // A Parcel carries what cannot cross as bytes beside an encoded value: open files now. Append fills it, the link moves its items
@@ -72,7 +73,7 @@ func (p *Parcel) take(id [16]byte) (*Item, error) {
 	}
 	for i, it := range p.Items {
 		if it.ID == id && it.File != nil {
-			p.Items = append(p.Items[:i], p.Items[i+1:]...)
+			p.Items = slices.Delete(p.Items, i, i+1)
 			p.taken = append(p.taken, it)
 			return &p.taken[len(p.taken)-1], nil
 		}
