@@ -32,7 +32,6 @@ type Codec[T any] struct {
 	root   node
 	name   string   // the type's own name, the first word of every path
 	memory *memNode // the root, when values of T are copied as they lie
-	pure   bool     // no node in the tree hands a pointer to code that might keep it; see Append
 }
 
 // maxDepth bounds how deep pointers, slices, maps and handles may nest in one value, on both sides: far more than data needs,
@@ -51,7 +50,7 @@ func CodecFor[T any]() (*Codec[T], error) {
 		f()
 	}
 	memory, _ := root.(*memNode)
-	return &Codec[T]{root: root, name: t.Name(), memory: memory, pure: !c.impure}, nil
+	return &Codec[T]{root: root, name: t.Name(), memory: memory}, nil
 }
 
 // PointerFree reports whether values of T are copied as they lie in memory. If so, every encoded value has the size that T has

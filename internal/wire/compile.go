@@ -7,11 +7,10 @@ import (
 
 // A compiler builds the nodes of one type. A type that contains itself meets its own ref on the way down, so the walk ends.
 type compiler struct {
-	nodes  map[reflect.Type]*ref
-	root   string   // the first word of paths
-	path   []string // where the walk is, for a TypeError
-	later  []func() // to be run once every ref is filled in
-	impure bool     // some node may keep a pointer; see Codec.Append
+	nodes map[reflect.Type]*ref
+	root  string   // the first word of paths
+	path  []string // where the walk is, for a TypeError
+	later []func() // to be run once every ref is filled in
 }
 
 // compile returns the node of t. What this system cannot do comes first, then what is registered for t, what is refused, what t
@@ -29,7 +28,6 @@ func (c *compiler) compile(t reflect.Type) (node, *TypeError) {
 		return nil, c.refuse(t, reason, remedy)
 	}
 	if h, ok := handles.Load(t); ok {
-		c.impure = true
 		r.node = h.(*handleNode)
 		return r.node, nil
 	}
@@ -37,7 +35,6 @@ func (c *compiler) compile(t reflect.Type) (node, *TypeError) {
 		return nil, c.refuse(t, reason, remedy)
 	}
 	if way := dialectOf(t); way != nil {
-		c.impure = true
 		r.node = newMarshalNode(t, way)
 		return r.node, nil
 	}
@@ -56,7 +53,6 @@ func (c *compiler) byKind(t reflect.Type) (node, *TypeError) {
 	case reflect.String:
 		return stringNode{}, nil
 	case reflect.Interface:
-		c.impure = true
 		return anyNode{}, nil
 	case reflect.Pointer:
 		return c.pointer(t)
@@ -146,7 +142,6 @@ func (c *compiler) mapping(t reflect.Type) (node, *TypeError) {
 	if n := fastMap(t); n != nil {
 		return n, nil
 	}
-	c.impure = true
 	m := &mapNode{typ: t, anyKey: holdsInterface(t.Key())}
 	c.resolved(key, func(n node) { m.key = n; m.unit += n.least() })
 	c.resolved(elem, func(n node) { m.elem = n; m.unit += n.least() })

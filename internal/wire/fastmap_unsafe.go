@@ -8,8 +8,14 @@ import (
 
 // A fastMapNode is a mapNode for the maps that programs use most: the compiler's own loop instead of reflection, several times
 // as fast. It serves every named type of such a map as well, since the two are the same in memory. Keys and elements are plain
-// memory or strings, so the node is pure.
+// memory or strings.
 type fastMapNode[K comparable, V any] struct{ key, elem node }
+
+// An entry is where the loops below keep one, on the heap: its nodes take pointers to it.
+type entry[K, V any] struct {
+	k K
+	v V
+}
 
 // fastMap returns the node of t if t is one of those maps, or nil.
 func fastMap(t reflect.Type) node {
@@ -37,27 +43,25 @@ func (m *fastMapNode[K, V]) least() int { return 1 }
 func (m *fastMapNode[K, V]) size(z *sizer, p unsafe.Pointer) int {
 	entries := *(*map[K]V)(p)
 	total := uvarintLen(uint64(len(entries)) + 1)
-	var k K
-	var v V
-	kp, vp := noescape(unsafe.Pointer(&k)), noescape(unsafe.Pointer(&v))
-	for k, v = range entries {
+	e := &entry[K, V]{}
+	kp, vp := unsafe.Pointer(&e.k), unsafe.Pointer(&e.v)
+	for e.k, e.v = range entries {
 		total += m.key.size(z, kp) + m.elem.size(z, vp)
 	}
 	return total
 }
 
-func (m *fastMapNode[K, V]) append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, *ValueError) {
+func (m *fastMapNode[K, V]) append(enc *encoder, dst []byte, p unsafe.Pointer) ([]byte, *ValueError) {
 	entries := *(*map[K]V)(p)
 	if entries == nil {
 		return append(dst, 0), nil
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(entries))+1)
-	var k K
-	var v V
-	kp, vp := noescape(unsafe.Pointer(&k)), noescape(unsafe.Pointer(&v))
-	for k, v = range entries {
-		dst, _ = m.key.append(e, dst, kp) // strings and numbers always can
-		dst, _ = m.elem.append(e, dst, vp)
+	e := &entry[K, V]{}
+	kp, vp := unsafe.Pointer(&e.k), unsafe.Pointer(&e.v)
+	for e.k, e.v = range entries {
+		dst, _ = m.key.append(enc, dst, kp) // strings and numbers always can
+		dst, _ = m.elem.append(enc, dst, vp)
 	}
 	return dst, nil
 }
@@ -72,9 +76,8 @@ func (m *fastMapNode[K, V]) decode(d *decoder, p unsafe.Pointer) *ValueError {
 		return nil
 	}
 	entries := make(map[K]V, n)
-	var k K
-	var v V
-	kp, vp := noescape(unsafe.Pointer(&k)), noescape(unsafe.Pointer(&v))
+	e := &entry[K, V]{}
+	kp, vp := unsafe.Pointer(&e.k), unsafe.Pointer(&e.v)
 	for i := range n {
 		if verr = m.key.decode(d, kp); verr == nil {
 			verr = m.elem.decode(d, vp)
@@ -82,7 +85,7 @@ func (m *fastMapNode[K, V]) decode(d *decoder, p unsafe.Pointer) *ValueError {
 		if verr != nil {
 			return verr.within(step{index: i})
 		}
-		entries[k] = v
+		entries[e.k] = e.v
 	}
 	if len(entries) != n {
 		return valueErrorf("a map holds a key twice")

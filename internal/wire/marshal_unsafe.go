@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// A marshalNode encodes by the methods of the type itself. It makes its compiler impure: a method may keep its receiver. What the
+// A marshalNode encodes by the methods of the type itself. A method may keep its receiver. What the
 // methods get of src is a copy, so one that keeps it breaks nothing, and src may change meanwhile.
 type marshalNode struct {
 	typ  reflect.Type

@@ -9,7 +9,7 @@ import (
 // the type has one) and do not change once compiled. The caller vouches that p points at a value of the node's type.
 //
 // append returns dst, longer; after an error what it returns is of no use. decode overwrites the value at p, which is zero.
-// Neither keeps p, unless the node makes its compiler impure.
+// What p points into is on the heap: a marshaler may keep it.
 type node interface {
 	size(s *sizer, p unsafe.Pointer) int
 	append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, *ValueError)
