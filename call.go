@@ -234,22 +234,18 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 
 // causeOf sorts an error that an executor made in this process.
 func causeOf(err error) Cause {
-	switch {
-	case errors.Is(err, proc.ErrClosed), errors.Is(err, ErrClosed):
+	if errors.Is(err, proc.ErrClosed) {
 		return CauseClosed
-	case errors.Is(err, ErrInterrupted):
-		return CauseInterrupted
-	case errors.Is(err, ErrEncode):
-		return CauseEncode
-	case errors.Is(err, ErrWorkerLost):
-		return CauseLost
-	case errors.Is(err, errors.ErrUnsupported):
-		return CauseUnsupported
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return CauseCancelled
-	default:
-		return CauseReturned
 	}
+	for c, k := range causes {
+		if c != int(CauseStart) && k.sentinel != nil && errors.Is(err, k.sentinel) {
+			return Cause(c)
+		}
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return CauseCancelled
+	}
+	return CauseReturned
 }
 
 // sink takes the end of a call.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,7 +40,9 @@ type Options struct {
 	Seed uint64
 
 	// Env is the workers' environment, "key=value" each. nil: the driver's, as it
-	// is at Open.
+	// is at Open. GOMAXPROCS and the thread counts of OpenMP, OpenBLAS and MKL are
+	// added where they are not set, so that workers times threads do not exceed the
+	// CPUs.
 	Env []string
 
 	// Dir is the workers' directory. Empty: the driver's, as it is at Open.
@@ -119,7 +122,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Env == nil {
 		o.Env = os.Environ()
 	}
-	o.Env = slices.Clone(o.Env)
+	o.Env = withThreads(slices.Clone(o.Env), o.Workers)
 	for i, kv := range o.Env {
 		if !strings.Contains(kv, "=") || strings.ContainsRune(kv, 0) {
 			return o, fmt.Errorf("xme: Options.Env[%d] is %q: write \"key=value\"", i, kv)
@@ -137,6 +140,19 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("xme: Options.Dir: %s is not a directory", o.Dir)
 	}
 	return o, nil
+}
+
+// withThreads shares the CPUs this process may use among the workers' threads,
+// unless the user has set how many they shall be.
+func withThreads(env []string, workers int) []string {
+	threads := strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/workers))
+	for _, name := range []string{"GOMAXPROCS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"} {
+		set := slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+		if !set {
+			env = append(env, name+"="+threads)
+		}
+	}
+	return env
 }
 
 const (

@@ -199,7 +199,9 @@ func stackOf(stack []byte) string {
 // Serve runs the function called name with arguments that [Call.AppendArgs] made
 // in another process of the same build, and returns the result's encoding for
 // [Call.Finish]. It is for executors of others. The error is an *Error, which
-// marshals itself to binary. Open files do not cross this way.
+// marshals itself to binary. Open files do not cross this way. A function that
+// waits for ctx needs something in the process that can end it: under a bare
+// context.Background the runtime reports a deadlock.
 func Serve(ctx context.Context, name string, args []byte) ([]byte, error) {
 	fn, err := table.find(name)
 	if err != nil {

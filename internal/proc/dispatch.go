@@ -144,6 +144,9 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame) error {
 		}
 		p.end(b, r, o)
 		p.feed(b, w, p.share())
+		if w.flight.Len() == 0 && p.stall.due == stallBusy {
+			p.armStall() // it idles, and somebody may have rows for it
+		}
 	case wire.KindRecalled:
 		w.ahead -= min(w.ahead, p.means[r.Func])
 		if r.Cancelled != nil {

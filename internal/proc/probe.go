@@ -7,8 +7,8 @@ import (
 	"github.com/xenonmp/xme/internal/sys"
 )
 
-// Probe is a process of this program that says it is up and ends: the floor that
-// a pool's start-up is measured against.
+// Probe is a process of this program that says it is up and waits for its end: the
+// floor that a pool's start-up is measured against.
 type Probe struct {
 	process *os.Process
 	stream  sys.Stream
@@ -35,8 +35,9 @@ func (p *Probe) Up() error {
 	return err
 }
 
-// End reaps the process.
+// End ends the process and reaps it.
 func (p *Probe) End() error {
-	_, err := p.process.Wait()
-	return errors.Join(err, p.stream.Close())
+	err := p.stream.Close()
+	_, waitErr := p.process.Wait()
+	return errors.Join(err, waitErr)
 }

@@ -6,28 +6,49 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// stallCheck is how often the pool looks, while rows wait behind running ones,
-// whether the running ones still move.
-const stallCheck = 500 * time.Microsecond
+// How often the pool looks, while rows wait behind running ones, whether the
+// running ones still move: often while a worker idles and could take them, seldom
+// while all are busy.
+const (
+	stallIdle = 500 * time.Microsecond
+	stallBusy = 5 * time.Millisecond
+)
 
-// stall is the pool's look-out for rows stuck behind a slow one. A timer runs
-// only while some row has been sent ahead; rows themselves need no clock.
+// stall is the pool's look-out for rows stuck behind a slow one. A timer runs only
+// while some row has been sent ahead; rows themselves need no clock.
 type stall struct {
 	timer *time.Timer
-	armed bool
+	due   time.Duration // what the timer was armed with; 0: it does not run
 }
 
-// armStall starts the timer if it does not run. p.mu is held.
+// armStall sees that the next look is due. p.mu is held.
 func (p *Pool) armStall() {
-	if p.stall.armed || len(p.workers) == 1 {
+	if len(p.workers) == 1 {
+		return // nobody else could run them
+	}
+	due := stallBusy
+	if p.idles() {
+		due = stallIdle
+	}
+	if p.stall.due != 0 && p.stall.due <= due {
 		return
 	}
-	p.stall.armed = true
+	p.stall.due = due
 	if p.stall.timer == nil {
-		p.stall.timer = time.AfterFunc(stallCheck, p.checkStall)
+		p.stall.timer = time.AfterFunc(due, p.checkStall)
 	} else {
-		p.stall.timer.Reset(stallCheck)
+		p.stall.timer.Reset(due)
 	}
+}
+
+// idles reports whether some worker has nothing to do. p.mu is held.
+func (p *Pool) idles() bool {
+	for _, w := range p.workers {
+		if w.ready && w.flight.Len() == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Pool) stopStall() {
@@ -37,12 +58,15 @@ func (p *Pool) stopStall() {
 }
 
 // checkStall takes back what waits behind rows that were at the front of their
-// worker at the last look too.
+// worker at the last look too: at once if a worker idles, else only if the row
+// takes far longer than its function's rows do.
 func (p *Pool) checkStall() {
 	var b batch
+	now := time.Now()
 	p.mu.Lock()
-	p.stall.armed = false
+	p.stall.due = 0
 	again := false
+	idle := p.idles()
 	for _, w := range p.workers {
 		front := w.flight.Front()
 		if front == nil || w.flight.Len() < 2 {
@@ -50,7 +74,11 @@ func (p *Pool) checkStall() {
 			continue
 		}
 		if w.looked != front.Call() {
-			w.looked = front.Call()
+			w.looked, w.since = front.Call(), now
+			again = true
+			continue
+		}
+		if !idle && now.Sub(w.since) < max(stallBusy, 4*time.Duration(p.means[front.Func])) {
 			again = true
 			continue
 		}

@@ -23,11 +23,12 @@ type worker struct {
 	ready   bool // takes rows
 	leaving bool // was told bye
 	flight  link.Flight
-	own     queue  // rows for this rank alone
-	ahead   uint64 // what the rows in flight add up to by their functions' means, ns
-	alone   bool   // the row in flight travels alone
-	stalled bool   // the row at the front is slow: send nothing behind it
-	looked  uint64 // the front's call number at the last look
+	own     queue     // rows for this rank alone
+	ahead   uint64    // what the rows in flight add up to by their functions' means, ns
+	alone   bool      // the row in flight travels alone
+	stalled bool      // the row at the front is slow: send nothing behind it
+	looked  uint64    // the front's call number at the last look
+	since   time.Time // of the look that first saw it
 	setup   *link.Row
 	grace   *time.Timer // runs while a cancelled row does
 	done    uint64

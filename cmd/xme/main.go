@@ -1,0 +1,51 @@
+// Command xme measures the engine on this machine.
+//
+//	xme bench                    every row, beside its floor
+//	xme bench startup pi --json  two rows, for a program to read
+//	xme version
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/xenonmp/xme"
+)
+
+// commands is the command line.
+type commands struct {
+	Bench   benchCommand   `cmd:"" help:"Measure, each figure beside the floor that this machine sets in the same run."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+	Memory  memoryCommand  `cmd:"" name:"measure-memory" hidden:"" help:"One run of the row memory, in a process of its own."`
+}
+
+func main() {
+	xme.Init()
+	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "xme:", err)
+		os.Exit(1)
+	}
+}
+
+// run parses the arguments and runs the command they name.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	k, err := kong.New(&commands{},
+		kong.Name("xme"),
+		kong.Description("Measure the engine on this machine."),
+		kong.Vars{"rows": rowNames()},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(out, (*io.Writer)(nil)),
+	)
+	if err != nil {
+		return err
+	}
+	command, err := k.Parse(args)
+	if err != nil {
+		return err
+	}
+	return command.Run()
+}

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+)
+
+func residentMemory() (int64, error) {
+	return 0, fmt.Errorf("resident memory is read from /proc: %w", errors.ErrUnsupported)
+}
+
+func resetPeakMemory() bool { return false }
+
+func peakMemory() int64 { return 0 }

@@ -1,0 +1,85 @@
+package xme_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// runScript builds a program and runs testdata/script/name.txtar with it in the path.
+func runScript(t *testing.T, name, pkg string) {
+	t.Helper()
+	bin := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), pkg).CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, out)
+	}
+	testscript.Run(t, testscript.Params{
+		Files: []string{filepath.Join("testdata", "script", name+".txtar")},
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PATH", bin+string(filepath.ListSeparator)+e.Getenv("PATH"))
+			return nil
+		},
+	})
+}
+
+// Exactly the darts asked for are thrown, also when rows do not divide them; wrong flags are errors.
+//
+// feature: P11
+func TestPiProgram(t *testing.T) { runScript(t, "pi", "./examples/pi") }
+
+// feature: S7, S13
+func TestSumProgram(t *testing.T) { runScript(t, "sum", "./examples/sum") }
+
+// feature: S3, S4, S5, F8
+func TestSplitProgram(t *testing.T) { runScript(t, "split", "./examples/split") }
+
+// A function that calls itself, registered in func init.
+//
+// feature: S1, S7
+func TestFibProgram(t *testing.T) { runScript(t, "fib", "./examples/fib") }
+
+// The command prints tables and JSON, and says what is wrong with a command line.
+func TestXmeProgram(t *testing.T) { runScript(t, "xme", "./cmd/xme") }
+
+// The executor written outside this module passes the conformance suite, and its program runs.
+//
+// feature: S11
+func TestExecutorModule(t *testing.T) {
+	for _, args := range [][]string{{"test", "./..."}, {"run", "."}} {
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir = filepath.Join("examples", "executor")
+		cmd.Env = append(os.Environ(), "GOWORK=off")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		if args[0] == "run" {
+			wantText(t, string(out), "add up to 338350")
+		}
+	}
+}
+
+// An example is short enough to be read at once, and says which features it shows.
+func TestExamplesAreShort(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("examples", "*", "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(text, []byte("\n")); n >= 80 {
+			t.Errorf("%s has %d lines, want fewer than 80", file, n)
+		}
+		if filepath.Base(file) == "main.go" && !bytes.Contains(text, []byte("\n// feature: ")) {
+			t.Errorf("%s does not say which features it shows", file)
+		}
+	}
+}
