@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -58,6 +59,11 @@ func Exercise(t *testing.T, open func(*testing.T) xme.Executor) {
 		t.Run(part.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
+			dog := time.AfterFunc(2*patience, func() {
+				debug.SetTraceback("all")
+				panic("xmetest: the executor hangs in part " + part.name + ": it must end a call when the call's Context ends")
+			})
+			defer dog.Stop()
 			part.run(t, ctx, open(t))
 		})
 	}

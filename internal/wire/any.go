@@ -23,10 +23,6 @@ import (
 // from the plain ones. Encoding is a walk over the value, which has to look at every part in any case, to name the one that
 // cannot cross; decoding, where the bytes are not to be trusted, is fxamacker/cbor's with its bounds set. (any_decode.go.)
 
-// maxAnyDepth bounds how deep slices and maps may nest inside an any. It is lower than maxDepth because checking nested tags
-// takes CBOR's reader a time that grows with the square of their depth.
-const maxAnyDepth = 1000
-
 // The major types of CBOR, where an item's first byte has them.
 const (
 	cborUint  = 0 << 5
@@ -63,8 +59,8 @@ func appendTextItem(dst []byte, s string) []byte {
 
 // appendAny appends the item of v, which lies at the given depth of slices and maps inside an any.
 func appendAny(dst []byte, v any, depth int) ([]byte, *ValueError) {
-	if depth > maxAnyDepth {
-		return dst, valueErrorf("nested deeper than %d levels inside any: is there a cycle?", maxAnyDepth)
+	if depth > maxDepth {
+		return dst, tooDeep()
 	}
 	switch x := v.(type) {
 	case nil:

@@ -14,7 +14,7 @@ import (
 // need no bound of their own. Each level of a map[any]any is two of CBOR's: a tag and an array.
 var anyReader = sync.OnceValue(func() cbor.DecMode {
 	m, err := cbor.DecOptions{
-		MaxNestedLevels:  2*maxAnyDepth + 4,
+		MaxNestedLevels:  2*maxDepth + 4,
 		MaxArrayElements: math.MaxInt32,
 		MaxMapPairs:      math.MaxInt32,
 		IndefLength:      cbor.IndefLengthForbidden,
@@ -30,6 +30,9 @@ var anyReader = sync.OnceValue(func() cbor.DecMode {
 
 // decodeAny reads the one item that src consists of. src must not change meanwhile: the reader looks at it twice.
 func decodeAny(src []byte) (any, *ValueError) {
+	if tagsTag(src) {
+		return nil, valueErrorf("a tag upon a tag inside any")
+	}
 	var v any
 	// The guard is a second line: the reader is not known to panic.
 	if err := guard(func() error { return anyReader().Unmarshal(src, &v) }); err != nil {
@@ -38,10 +41,46 @@ func decodeAny(src []byte) (any, *ValueError) {
 	return revive(v, 0)
 }
 
+// tagsTag reports whether some tag's content is another tag. We write no such thing, and the reader takes a time for it that grows
+// with the square of their number: seconds for a megabyte. Items follow each other in the bytes as they do in a walk, so one look
+// along the bytes is enough. What is not sound CBOR is left to the reader to refuse.
+func tagsTag(src []byte) bool {
+	afterTag := false
+	for len(src) > 0 {
+		major, low := src[0]&0xe0, src[0]&0x1f
+		src = src[1:]
+		arg := uint64(low)
+		if low >= 24 {
+			n := 1 << (low - 24)
+			if low > 27 || len(src) < n {
+				return false
+			}
+			arg = 0
+			for _, b := range src[:n] {
+				arg = arg<<8 | uint64(b)
+			}
+			src = src[n:]
+		}
+		switch major {
+		case cborTag:
+			if afterTag {
+				return true
+			}
+		case cborBytes, cborText:
+			if arg > uint64(len(src)) {
+				return false
+			}
+			src = src[arg:]
+		}
+		afterTag = major == cborTag
+	}
+	return false
+}
+
 // revive gives what CBOR's reader made its type back: an integer was an int, and a tag says what its content was.
 func revive(v any, depth int) (any, *ValueError) {
-	if depth > maxAnyDepth {
-		return nil, valueErrorf("nested deeper than %d levels inside any", maxAnyDepth)
+	if depth > maxDepth {
+		return nil, tooDeep()
 	}
 	switch x := v.(type) {
 	case nil, bool, string, []byte, float64:

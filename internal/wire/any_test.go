@@ -136,11 +136,11 @@ func TestAnyDepth(t *testing.T) {
 		"maps":        func(v any) any { return map[string]any{"k": v} },
 		"maps of any": func(v any) any { return map[any]any{1: v} },
 	} {
-		if !reflect.DeepEqual(nested(1000, wrap), over(t, nested(1000, wrap))) {
-			t.Errorf("%s: 1000 levels arrived different", name)
+		if !reflect.DeepEqual(nested(10_000, wrap), over(t, nested(10_000, wrap))) {
+			t.Errorf("%s: 10,000 levels arrived different", name)
 		}
-		if err := encodes(t, nested(1002, wrap)); err == nil || !strings.Contains(err.Error(), "deeper than 1000") {
-			t.Errorf("%s: 1002 levels: %v", name, err)
+		if err := encodes(t, nested(10_002, wrap)); err == nil || !strings.Contains(err.Error(), "deeper than 10000") {
+			t.Errorf("%s: 10,002 levels: %v", name, err)
 		}
 	}
 }
@@ -160,7 +160,7 @@ func TestHostileAny(t *testing.T) {
 		"simple value":           {"\xe0", "SimpleValue"},
 		"number as key":          {"\xa1\x01\x02", "not a value"},
 		"unknown tag":            {"\xd9\x80\x00\x01", "tag 32768"},
-		"tag in a tag":           {"\xd9\xe0\x10\xd9\xe0\x10\x41\x01", "does not make"},
+		"tag in a tag":           {"\xd9\xe0\x10\xd9\xe0\x10\x41\x01", "a tag upon a tag"},
 		"time":                   {"\xd9\xe0\x01\x41\x01", "time.Time"},
 		"time of nothing":        {"\xd9\xe0\x01\x01", "time.Time"},
 		"odd pairs":              {"\xd9\xe0\x02\x81\x01", "map[any]any"},
@@ -170,9 +170,11 @@ func TestHostileAny(t *testing.T) {
 		"nil of no type":         {"\xd9\xe0\x00\x18\x20", "does not make nil"},
 		"nil of nothing":         {"\xd9\xe0\x00\xf6", "does not make nil"},
 		"inside":                 {"\x82\x01\xa1\x61k\xe0", `[1]["k"]: a cbor.SimpleValue`},
-		"deep":                   {strings.Repeat("\x81", 5000) + "\x01", "exceeded max nested level"},
-		"deep, but not for CBOR": {strings.Repeat("\x81", 1500) + "\x01", "deeper than 1000"},
-		"tags upon tags":         {strings.Repeat("\xc6", 5000) + "\x01", "exceeded max nested level"},
+		"deep":                   {strings.Repeat("\x81", 25_000) + "\x01", "exceeded max nested level"},
+		"deep, but not for CBOR": {strings.Repeat("\x81", 15_000) + "\x01", "deeper than 10000"},
+		"tags upon tags":         {strings.Repeat("\xc6", 1_000_000) + "\x01", "a tag upon a tag"},
+		"tag in an element":      {"\x82\x63abc\xd9\xe0\x10\xc1\x00", "a tag upon a tag"},
+		"tag behind a long text": {"\x82\x79\x01\x00" + strings.Repeat("\xc1", 256) + "\xe0", "SimpleValue"},
 	} {
 		err := decodes[any](t, uvarint(uint64(len(c.cbor)))+c.cbor)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -231,7 +231,7 @@ func pointerFree(t reflect.Type) bool {
 		return t.Len() == 0 || pointerFree(t.Elem())
 	case reflect.Struct:
 		for f := range t.Fields() {
-			if f := f; !leftOut(f) && !pointerFree(f.Type) {
+			if !leftOut(f) && !pointerFree(f.Type) {
 				return false
 			}
 		}

@@ -76,6 +76,8 @@ func TestHostileBytes(t *testing.T) {
 	}
 }
 
+type counted map[int8]counted
+
 // Claims of more than is there cost no memory.
 func TestHostileLengthsAllocateNothing(t *testing.T) {
 	big := uvarint(1 << 29)
@@ -91,6 +93,9 @@ func TestHostileLengthsAllocateNothing(t *testing.T) {
 			}](t, big+"abc")
 		},
 		"any": func() error { return decodes[any](t, "\x05\x9a\x7f\xff\xff\xff") },
+		// Each level claims nearly all bytes that are left: the same bytes, level after level.
+		"nested slices": func() error { return decodes[nest](t, strings.Repeat("\x7f", 2600)) },
+		"nested maps":   func() error { return decodes[counted](t, strings.Repeat("\x7f\x00", 2600)) },
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

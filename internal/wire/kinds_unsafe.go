@@ -89,7 +89,9 @@ func (s *sliceNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 	if v.Grow(n); h.data == nil {
 		v.Set(reflect.MakeSlice(s.slice, 0, 0))
 	}
+	d.owed += n * s.unit
 	for i := range n {
+		d.owed -= s.unit
 		if verr := s.elem.decode(d, unsafe.Add(h.data, uintptr(i)*s.stride)); verr != nil {
 			return verr.within(step{index: i})
 		}

@@ -101,7 +101,9 @@ func (m *mapNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 	}
 	out := reflect.MakeMapWithSize(m.typ, n)
 	s := m.borrow()
+	d.owed += n * m.unit
 	for i := range n {
+		d.owed -= m.unit
 		s.key.SetZero()
 		s.elem.SetZero()
 		if verr := m.key.decode(d, s.k); verr != nil {

@@ -53,6 +53,7 @@ func (e *encoder) leave() { e.depth-- }
 type decoder struct {
 	src    []byte
 	off    int
+	owed   int // the least that the elements still to come, of all slices and maps that are open, will take
 	depth  int
 	parcel *Parcel
 }
@@ -84,37 +85,38 @@ func (d *decoder) take(n int) ([]byte, *ValueError) {
 	return b, nil
 }
 
-// length reads a length and checks it against the bytes that are left: unit is the least that one counted thing takes, and
-// things that take nothing may number at most maxEmpty.
+// length reads a length and checks it; see check.
 func (d *decoder) length(unit int) (int, *ValueError) {
 	u, verr := d.uvarint()
 	if verr != nil {
 		return 0, verr
 	}
-	most := uint64(maxEmpty)
-	if unit > 0 {
-		most = uint64(len(d.src)-d.off) / uint64(unit)
-	}
-	if u > most {
-		return 0, valueErrorf("a length of %d is more than the %d bytes left can hold", u, len(d.src)-d.off)
-	}
-	return int(u), nil
+	return d.check(u, unit)
 }
 
-// count reads a length plus 1, or 0 for nil, as slices and maps have it.
+// count reads a length plus 1, or 0 for nil, as slices and maps have it, and checks it; see check.
 func (d *decoder) count(unit int) (n int, isNil bool, verr *ValueError) {
 	u, verr := d.uvarint()
 	if verr != nil || u == 0 {
 		return 0, true, verr
 	}
+	n, verr = d.check(u-1, unit)
+	return n, false, verr
+}
+
+// check holds a length against the bytes that are left, before memory is allocated for it: unit is the least that one counted
+// thing takes, and things that take nothing may number at most maxEmpty. Bytes that are owed to outer elements do not count. Else
+// slices nested in each other could all claim the same bytes, and a few of them cost gigabytes.
+func (d *decoder) check(u uint64, unit int) (int, *ValueError) {
+	left := max(len(d.src)-d.off-d.owed, 0)
 	most := uint64(maxEmpty)
 	if unit > 0 {
-		most = uint64(len(d.src)-d.off) / uint64(unit)
+		most = uint64(left) / uint64(unit)
 	}
-	if u-1 > most {
-		return 0, false, valueErrorf("a length of %d is more than the %d bytes left can hold", u-1, len(d.src)-d.off)
+	if u > most {
+		return 0, valueErrorf("a length of %d is more than the %d bytes left can hold", u, left)
 	}
-	return int(u - 1), false, nil
+	return int(u), nil
 }
 
 func (d *decoder) uvarint() (uint64, *ValueError) {
