@@ -41,7 +41,7 @@ var (
 func openPool(o xme.Options) *xme.Pool {
 	pool, err := xme.Open(context.Background(), o)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	return pool
 }
@@ -88,8 +88,7 @@ func ExampleError() {
 	defer pool.Close()
 	row := 0
 	for n, err := range divide.Map(context.Background(), pool, slices.Values([]int{1, 0, 2})) {
-		var e *xme.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*xme.Error](err); ok {
 			fmt.Println(row, e.Cause, e.ExitCode, errors.Is(err, xme.ErrWorkerLost))
 		} else {
 			fmt.Println(row, n)
@@ -109,7 +108,7 @@ func ExampleFunc_Call_file() {
 	defer pool.Close()
 	f, err := os.Open("LICENSE")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer f.Close()
 	s, err := head.Call(context.Background(), pool, f)
@@ -122,7 +121,7 @@ func ExampleFunc_Call_file() {
 func ExampleLookup() {
 	f, err := xme.Lookup[int, int]("square")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	n, err := f.Call(context.Background(), xme.Inline(), 12)
 	fmt.Println(n, err)

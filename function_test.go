@@ -11,7 +11,7 @@ import (
 )
 
 // Two functions with one bare name: xmetest registers another "double".
-var double = xme.Register("double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
+var _ = xme.Register("double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
 
 // feature: S1, P2
 func TestLookup(t *testing.T) {
@@ -68,7 +68,7 @@ func TestRefusedTypes(t *testing.T) {
 		"chan int":     func() { xme.Register("x", func(context.Context, chan int) (int, error) { return 0, nil }) },
 		"[].Hook":      func() { xme.Register("x", func(context.Context, []map[string]*inner) (int, error) { return 0, nil }) },
 		"hidden.cache": func() { xme.Register("x", func(context.Context, hidden) (int, error) { return 0, nil }) },
-		"error":        func() { xme.Register("x", func(context.Context, int) (error, error) { return nil, nil }) }, //nolint:staticcheck // refused
+		"error":        func() { xme.Register("x", func(context.Context, int) (error, error) { return nil, nil }) },
 		"nil":          func() { xme.Register[int, int]("x", nil) },
 		"1 to 200":     func() { xme.Register("", func(context.Context, int) (int, error) { return 0, nil }) },
 	} {
