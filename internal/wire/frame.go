@@ -13,7 +13,7 @@ const HeaderSize = 24
 
 // MaxBody bounds a frame's body whatever the options say: a length above it is
 // rubbish.
-const MaxBody = 1 << 31
+const MaxBody = 1<<31 - 1
 
 // Kind says what a frame is. PROTOCOL.md lists who sends which, and when.
 type Kind uint8
