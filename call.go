@@ -54,6 +54,8 @@ type Call struct {
 // value is the typed half of a call.
 type value interface {
 	append(dst []byte, p *wire.Parcel) ([]byte, error)
+	// twin makes the next attempt at the same call.
+	twin() *Call
 	// settle takes the end of the call, once.
 	settle(body []byte, p *wire.Parcel, err *Error)
 }
@@ -146,10 +148,7 @@ func (c *Call) finish(o link.Outcome) {
 
 // again submits a failed call once more.
 func (c *Call) again(last *Error) {
-	c.row = link.Row{}
-	c.watch, c.result = nil, nil
-	c.attempt++
-	c.ended.Store(false)
+	c = c.value.twin()
 	for {
 		n, err := c.on.Submit(c.ctx, []*Call{c})
 		switch {
@@ -195,6 +194,7 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 	var (
 		failure  *proc.RowError
 		lost     *proc.LostError
+		killed   *proc.KilledError
 		start    *proc.StartError
 		valueErr *wire.ValueError
 		whole    *Error
@@ -205,15 +205,19 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		if err := e.UnmarshalBinary(failure.Body); err != nil {
 			e = &Error{Cause: CauseLost, Message: "the worker sent an error that cannot be read: " + err.Error()}
 		}
-		if why := c.row.Cancelled; why != nil && (e.Cause == CauseCancelled || errors.Is(why, proc.ErrClosed)) {
+		if why := c.row.Cancelled; why != nil && (e.Cause == CauseCancelled || errors.Is(why, proc.ErrClosed) || errors.Is(why, proc.ErrTimeout)) {
 			e.wrapped = why
 			e.Cause = causeOf(why)
 		}
 	case errors.As(o.Err, &whole):
 		twin := *whole
 		e = &twin
+	case errors.As(o.Err, &killed):
+		e.Cause, e.Message = causeOf(killed.Why), killed.Error()
+		e.setExit(killed.Exit)
 	case errors.As(o.Err, &lost):
-		e = &Error{Cause: CauseLost, Message: lost.Detail, ExitCode: lost.Exit.Code, Signal: lost.Exit.Signal}
+		e = &Error{Cause: CauseLost, Message: lost.Detail}
+		e.setExit(lost.Exit)
 		if e.Message != "" {
 			e.Message += "; "
 		}
@@ -232,10 +236,21 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 	return e
 }
 
+// setExit records how the row's process ended.
+func (e *Error) setExit(x proc.Exit) {
+	e.ExitCode, e.Signal, e.Output, e.Memory, e.CPU = x.Code, x.Signal, x.Output, x.Memory, x.CPU
+	if x.Dump != "" {
+		e.Stack = x.Dump
+	}
+}
+
 // causeOf sorts an error that an executor made in this process.
 func causeOf(err error) Cause {
-	if errors.Is(err, proc.ErrClosed) {
+	switch {
+	case errors.Is(err, proc.ErrClosed):
 		return CauseClosed
+	case errors.Is(err, proc.ErrTimeout):
+		return CauseTimeout
 	}
 	for c, k := range causes {
 		if c != int(CauseStart) && k.sentinel != nil && errors.Is(err, k.sentinel) {
@@ -270,6 +285,12 @@ func newCall[In, Out any](ctx context.Context, on Executor, f *Func[In, Out], in
 	c.value = c
 	c.args = metaSize + f.in.Size(&c.in)
 	return c
+}
+
+func (c *call[In, Out]) twin() *Call {
+	t := newCall(c.ctx, c.on, c.f, c.in, c.to, c.slot)
+	t.index, t.seed, t.seeded, t.attempt = c.index, c.seed, c.seeded, c.attempt+1
+	return &t.Call
 }
 
 func (c *call[In, Out]) append(dst []byte, p *wire.Parcel) ([]byte, error) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -84,10 +85,14 @@ type Error struct {
 	Attempt int    // 1, or more after retries
 	Cause   Cause
 	Message string // the returned error's text, the panic's value, what was wrong
-	Stack   string // where it panicked, in the worker; may be empty
+	Stack   string // where it panicked, or what its goroutines did when it was killed; may be empty
 
-	ExitCode int    // of a lost worker: how it exited, -1 if a signal ended it
-	Signal   string // of a lost worker: the signal's name
+	// Of a worker that is gone:
+	ExitCode int           // how it exited, -1 if a signal ended it
+	Signal   string        // the signal's name
+	Output   string        // the last it wrote to standard output and error
+	Memory   int64         // the most it had, in bytes; 0: unknown
+	CPU      time.Duration // that it used; 0: unknown
 
 	known   []string // names of known errors it is
 	wrapped error    // in this process only
@@ -108,7 +113,7 @@ func (e *Error) Error() string {
 			b.WriteString(": ")
 		}
 	}
-	b.WriteString(oneLine(e.Message))
+	b.WriteString(escape(e.Message))
 	var at []string
 	if e.Rank > 0 {
 		at = append(at, fmt.Sprintf("rank %d, pid %d", e.Rank, e.PID))
@@ -122,14 +127,15 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// oneLine escapes what would break a line or drive a terminal.
-func oneLine(s string) string {
+// escape escapes control characters, tabs excepted, so that the text keeps to its
+// line and drives no terminal.
+func escape(s string) string {
 	if strings.IndexFunc(s, control) < 0 {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range s {
-		if control(r) {
+		if control(r) && r != '\t' {
 			fmt.Fprintf(&b, "\\x%02x", r)
 		} else {
 			b.WriteRune(r)
@@ -152,9 +158,30 @@ func (e *Error) Format(s fmt.State, verb rune) {
 		return
 	}
 	_, _ = io.WriteString(s, e.Error())
-	for line := range strings.Lines(e.Stack) {
-		_, _ = io.WriteString(s, "\n    "+strings.TrimRight(line, "\n"))
+	block := func(title, text string) {
+		if text == "" {
+			return
+		}
+		_, _ = io.WriteString(s, "\n  "+title+":")
+		for line := range strings.Lines(text) {
+			_, _ = io.WriteString(s, "\n    "+escape(strings.TrimRight(line, "\n")))
+		}
 	}
+	block("stack", e.Stack)
+	block("last output", lastLines(e.Output, 20))
+	if e.Memory > 0 {
+		_, _ = fmt.Fprintf(s, "\n  used: %d MiB at most, %v of CPU", e.Memory>>20, e.CPU)
+	}
+}
+
+// lastLines returns the last n lines of s.
+func lastLines(s string, n int) string {
+	s = strings.TrimRight(s, "\n")
+	at := len(s)
+	for ; n > 0 && at >= 0; n-- {
+		at = strings.LastIndexByte(s[:at], '\n')
+	}
+	return s[at+1:]
 }
 
 // Is reports whether target is the sentinel of e's cause, or an error known by
@@ -228,11 +255,12 @@ func RegisterError(name string, err error) error {
 
 // errorWire is what of an Error crosses.
 type errorWire struct {
-	Func, Message, Stack, Signal string
-	Row, Rank, PID, Attempt      int
-	ExitCode                     int
-	Cause                        Cause
-	Known                        []string
+	Func, Message, Stack, Signal, Output string
+	Row, Rank, PID, Attempt, ExitCode    int
+	Memory                               int64
+	CPU                                  time.Duration
+	Cause                                Cause
+	Known                                []string
 }
 
 var errorCodec = func() *wire.Codec[errorWire] {
@@ -247,7 +275,7 @@ var errorCodec = func() *wire.Codec[errorWire] {
 func (e *Error) MarshalBinary() ([]byte, error) {
 	w := errorWire{
 		Func: e.Func, Message: e.Message, Stack: e.Stack, Signal: e.Signal, Row: e.Row, Rank: e.Rank, PID: e.PID,
-		Attempt: e.Attempt, ExitCode: e.ExitCode, Cause: e.Cause, Known: e.names(),
+		Attempt: e.Attempt, ExitCode: e.ExitCode, Output: e.Output, Memory: e.Memory, CPU: e.CPU, Cause: e.Cause, Known: e.names(),
 	}
 	return errorCodec.Append(nil, &w, nil)
 }
@@ -260,7 +288,7 @@ func (e *Error) UnmarshalBinary(b []byte) error {
 	}
 	*e = Error{
 		Func: w.Func, Message: w.Message, Stack: w.Stack, Signal: w.Signal, Row: w.Row, Rank: w.Rank, PID: w.PID,
-		Attempt: w.Attempt, ExitCode: w.ExitCode, Cause: w.Cause, known: w.Known,
+		Attempt: w.Attempt, ExitCode: w.ExitCode, Output: w.Output, Memory: w.Memory, CPU: w.CPU, Cause: w.Cause, known: w.Known,
 	}
 	return nil
 }

@@ -1,12 +1,18 @@
 package xme
 
-import "context"
+import (
+	"context"
+	"errors"
+
+	"github.com/xenonmp/xme/internal/proc"
+)
 
 // Inline returns an executor that runs calls in this process: one at a time, in
 // order, on goroutines of its own, encoded and decoded like everywhere. It is for
 // debugging and tests. A call made in a task runs in its caller's place. It
-// honours Retries; Timeout, On, Fresh, Service and Memory end a call with an
-// error that wraps errors.ErrUnsupported.
+// honours Retries, and Timeout as far as the task listens to its context; On,
+// Fresh, Service and Memory end a call with an error that wraps
+// errors.ErrUnsupported.
 func Inline() Executor { return &inline{turn: make(chan struct{}, 1)} }
 
 type inline struct {
@@ -33,7 +39,7 @@ func (e *inline) Submit(ctx context.Context, calls []*Call) (int, error) {
 			err = context.Cause(c.Context())
 		default:
 			var body []byte
-			if body, err = c.Run(context.WithValue(c.Context(), inlineKey{}, e)); err == nil {
+			if body, err = e.run(c); err == nil {
 				c.Finish(body, nil)
 				continue
 			}
@@ -41,6 +47,20 @@ func (e *inline) Submit(ctx context.Context, calls []*Call) (int, error) {
 		c.Finish(nil, err)
 	}
 	return len(calls), nil
+}
+
+func (e *inline) run(c *Call) ([]byte, error) {
+	ctx := context.WithValue(c.Context(), inlineKey{}, e)
+	if limit := c.Options().Timeout; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, proc.ErrTimeout)
+		defer cancel()
+	}
+	body, err := c.Run(ctx)
+	if errors.Is(context.Cause(ctx), proc.ErrTimeout) {
+		return nil, proc.ErrTimeout
+	}
+	return body, err
 }
 
 // refusedInline names the first option that Inline cannot honour.

@@ -3,6 +3,7 @@ package xme
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -48,9 +49,16 @@ type Options struct {
 	// Dir is the workers' directory. Empty: the driver's, as it is at Open.
 	Dir string
 
-	// Grace is what a task has to return in once its context has ended, before its
-	// worker is killed. 0: 1 s. Negative: none.
+	// Grace is what a task has to return in once its context has ended or its
+	// Timeout has passed. Then its worker is asked for a dump of its goroutines,
+	// which its Error keeps, and killed. 0: 1 s. Negative: none.
 	Grace time.Duration
+
+	// Stdout and Stderr take what tasks write to their standard output and error,
+	// line by line, each behind its process's id. A writer that blocks never blocks
+	// a worker: lines are then dropped, counted, and the count written. nil: the
+	// driver's own.
+	Stdout, Stderr io.Writer
 
 	// StartTimeout is what a worker has to reach Init in. 0: 30 s.
 	StartTimeout time.Duration
@@ -118,6 +126,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Seed == 0 {
 		o.Seed = defaultSeed
+	}
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
 	}
 	if o.Env == nil {
 		o.Env = os.Environ()
@@ -199,13 +213,12 @@ func Service() CallOption { return func(o *CallOptions) { o.Service = true } }
 // Memory bounds what a row's worker may use, in bytes.
 func Memory(bytes int64) CallOption { return func(o *CallOptions) { o.Memory = bytes } }
 
-// refused names the first option that an executor which knows only On and
-// Retries cannot honour.
+// refused names the first option that no executor of this package can honour.
 func (o *CallOptions) refused() error {
 	name := ""
 	switch {
-	case o.Timeout != 0:
-		name = "Timeout"
+	case o.Timeout < 0:
+		return fmt.Errorf("xme: option Timeout is %v: give it more than 0", o.Timeout)
 	case o.Fresh:
 		name = "Fresh"
 	case o.Service:

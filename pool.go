@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
@@ -19,6 +20,8 @@ import (
 type Pool struct {
 	p    *proc.Pool
 	opts Options
+
+	stdout, stderr *proc.Output
 
 	calls atomic.Uint64 // numbers Call and Go, for their seeds
 
@@ -92,11 +95,6 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		Identity: id, Workers: o.Workers, Queue: o.Queue, MaxMessage: o.MaxMessage, Grace: max(o.Grace, 0), StartTimeout: o.StartTimeout,
 		Backend: proc.BackendFrom(ctx),
 	}
-	if cfg.Backend == nil {
-		if cfg.Backend, err = processes(o); err != nil {
-			return nil, fmt.Errorf("xme: Open: %w", err)
-		}
-	}
 	if o.Setup.row != nil {
 		if _, err := o.Setup.row(); err != nil {
 			return nil, fmt.Errorf("xme: Open: setup: %w", err)
@@ -109,14 +107,21 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 			return &s.row, nil
 		}
 	}
+	if cfg.Backend == nil {
+		if cfg.Backend, err = pool.processes(); err != nil {
+			return nil, fmt.Errorf("xme: Open: %w", err)
+		}
+	}
 	if pool.p, err = proc.Open(ctx, cfg); err != nil {
+		pool.closeOutput()
 		return nil, fmt.Errorf("xme: Open: %w", err)
 	}
 	return pool, nil
 }
 
 // processes makes the backend that starts this program again.
-func processes(o Options) (proc.Backend, error) {
+func (p *Pool) processes() (proc.Backend, error) {
+	o := p.opts
 	path, err := sys.Executable()
 	if err != nil {
 		return nil, err
@@ -125,7 +130,21 @@ func processes(o Options) (proc.Backend, error) {
 	if len(os.Args) > 0 {
 		name = os.Args[0]
 	}
-	return &proc.Exec{Path: path, Args: []string{name, "xme-worker"}, Env: o.Env, Dir: o.Dir, Pipes: o.Link == LinkPipe}, nil
+	p.stdout, p.stderr = proc.NewOutput(o.Stdout), proc.NewOutput(o.Stderr)
+	return &proc.Exec{
+		Path: path, Args: []string{name, "xme-worker"}, Env: o.Env, Dir: o.Dir, Pipes: o.Link == LinkPipe, Stdout: p.stdout, Stderr: p.stderr,
+	}, nil
+}
+
+// outputTime is what the driver's own output has to take the workers' last lines.
+const outputTime = time.Second
+
+func (p *Pool) closeOutput() {
+	for _, o := range []*proc.Output{p.stdout, p.stderr} {
+		if o != nil {
+			o.Close(outputTime)
+		}
+	}
 }
 
 // Submit implements [Executor]. Calls are handed out in order, each to the first
@@ -213,7 +232,8 @@ func (p *Pool) prepare(c *Call) error {
 		if len(parcel.Items) > 0 {
 			c.row.Parcel = &parcel
 		}
-		c.row.On, c.row.Alone = c.opts.On, len(c.opts.On) > 0
+		c.row.On, c.row.Timeout = c.opts.On, c.opts.Timeout
+		c.row.Alone = len(c.opts.On) > 0 || c.opts.Timeout > 0
 	}
 	if c.ctx.Done() != nil {
 		p.watchCall(c)
@@ -262,6 +282,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 // Closing twice is fine.
 func (p *Pool) Close() error {
 	p.p.Close()
+	p.closeOutput()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.empty != nil {

@@ -3,6 +3,7 @@ package link
 import (
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -22,11 +23,15 @@ const (
 type Row struct {
 	Func   uint16
 	Alone  bool  // travels alone: nothing is sent ahead of it or behind it
+	Fresh  bool  // wants a process that ran nothing before, and is its last
 	On     []int // the ranks it may run on; nil: any
 	Seq    uint64
 	Body   []byte
 	Parcel *wire.Parcel
 	Owner  Owner
+
+	// Timeout bounds how long it runs, from its start; 0: no bound.
+	Timeout time.Duration
 
 	// Cancelled is why the row shall end early; nil: it shall not.
 	Cancelled error

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/xenonmp/xme/internal/link"
 )
@@ -17,6 +18,9 @@ type Backend interface {
 type Process interface {
 	Conn() link.Conn
 	PID() int
+	// Quit asks the process to end with a dump of its goroutines, which Exit then
+	// holds. A process that cannot ignores it.
+	Quit()
 	// Kill ends the process, and what it started, at once. It may be called any
 	// number of times, also after the end.
 	Kill()
@@ -28,6 +32,11 @@ type Process interface {
 type Exit struct {
 	Code   int    // -1: ended by Signal
 	Signal string // "SIGKILL"; empty: it exited
+
+	Output string        // the last it wrote to standard output and error
+	Dump   string        // its goroutines, if it was asked to quit
+	Memory int64         // bytes at its largest, 0: unknown
+	CPU    time.Duration // that it used, 0: unknown
 }
 
 func (e Exit) String() string {
@@ -36,6 +45,18 @@ func (e Exit) String() string {
 	}
 	return fmt.Sprintf("exit status %d", e.Code)
 }
+
+// KilledError says that a row's process was killed because the row did not end
+// when it was told to.
+type KilledError struct {
+	Why  error // what it was told
+	Exit Exit
+}
+
+func (e *KilledError) Error() string { return fmt.Sprintf("%v; killed for it", e.Why) }
+
+// Unwrap returns why the row was to end.
+func (e *KilledError) Unwrap() error { return e.Why }
 
 // LostError says that the process that ran a row is gone.
 type LostError struct {

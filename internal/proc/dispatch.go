@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -122,11 +123,14 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame) error {
 	}
 	switch f.Kind {
 	case wire.KindStart:
-		if r.Cancelled != nil { // the cancel was under way when it began
+		switch {
+		case r.Cancelled != nil: // the cancel was under way when it began
 			w.armGrace(r)
+		case r.Timeout > 0:
+			w.armTimeout(r)
 		}
 	case wire.KindResult, wire.KindFail:
-		w.disarmGrace()
+		w.disarm()
 		p.learn(r.Func, f.Time)
 		w.done++
 		w.stalled = false
@@ -137,6 +141,9 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame) error {
 		o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid}
 		if f.Kind == wire.KindFail {
 			o.Body, o.Err = nil, &RowError{Body: f.Body}
+		} else if errors.Is(r.Cancelled, ErrTimeout) {
+			f.Parcel.Close() // it came, but too late
+			o = link.Outcome{Err: r.Cancelled, Rank: w.rank, PID: w.pid}
 		}
 		if r == w.setup {
 			b.ends = append(b.ends, ending{r, o})

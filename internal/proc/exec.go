@@ -80,6 +80,9 @@ type Exec struct {
 	Env   []string // "key=value"
 	Dir   string   // empty: the driver's
 	Pipes bool     // use the portable link also where sockets are offered
+
+	// Stdout and Stderr take what the processes write, line by line.
+	Stdout, Stderr *Output
 }
 
 // Start implements [Backend].
@@ -113,22 +116,29 @@ func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.Fi
 		if inherited != nil {
 			theirs = append(theirs, inherited)
 		}
-		p, err = e.spawn(kind, inherited != nil, theirs...)
 	}
-	for _, f := range theirs {
+	r, std, relayErr := newRelay()
+	if err = errors.Join(err, relayErr); err == nil {
+		p, err = e.spawn(kind, inherited != nil, std, theirs...)
+	}
+	for _, f := range append(std, theirs...) {
 		_ = f.Close()
 	}
 	if err != nil {
 		_ = stream.Close()
 		_ = mine.Close() // nil is an error of its own, of no interest
+		if r != nil {
+			r.close()
+		}
 		return nil, err
 	}
-	return &osProcess{p: p, alive: mine, conn: link.NewConn(stream, limit)}, nil
+	r.start(fmt.Sprintf("(pid@%d):", p.Pid), e.Stdout, e.Stderr)
+	return &osProcess{p: p, relay: r, alive: mine, conn: link.NewConn(stream, limit)}, nil
 }
 
 // spawn starts a process that inherits theirs; alive says that the last of these
-// is a liveness pipe.
-func (e *Exec) spawn(kind string, alive bool, theirs ...*os.File) (*os.Process, error) {
+// is a liveness pipe. std are its standard output and error.
+func (e *Exec) spawn(kind string, alive bool, std []*os.File, theirs ...*os.File) (*os.Process, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, err
@@ -143,7 +153,7 @@ func (e *Exec) spawn(kind string, alive bool, theirs ...*os.File) (*os.Process, 
 	return os.StartProcess(e.Path, e.Args, &os.ProcAttr{
 		Dir:   e.Dir,
 		Env:   env,
-		Files: append([]*os.File{null, os.Stdout, os.Stderr}, files...),
+		Files: append(append([]*os.File{null}, std...), files...),
 		Sys:   attr,
 	})
 }
@@ -152,13 +162,25 @@ type osProcess struct {
 	p     *os.Process
 	conn  link.Conn
 	alive *os.File // the liveness pipe's end, nil where there is none
+	relay *relay
 
 	mu     sync.Mutex
 	reaped bool
+	quit   bool
 }
 
 func (p *osProcess) Conn() link.Conn { return p.conn }
 func (p *osProcess) PID() int        { return p.p.Pid }
+
+func (p *osProcess) Quit() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped && !p.quit {
+		p.quit = true
+		p.relay.hush()
+		_ = sys.Quit(p.p.Pid)
+	}
+}
 
 func (p *osProcess) Kill() {
 	p.mu.Lock()
@@ -170,9 +192,20 @@ func (p *osProcess) Kill() {
 
 func (p *osProcess) Wait() Exit {
 	err := sys.AwaitExit(p.p.Pid)
+	exit := p.reap(err == nil)
+	p.relay.finish()
+	exit.Output = p.relay.last()
+	if i := strings.LastIndex(exit.Output, "SIGQUIT: quit"); i >= 0 && p.quit {
+		exit.Output, exit.Dump = exit.Output[:i], exit.Output[i:]
+	}
+	return exit
+}
+
+// reap reaps the process; dead says that it is known to have ended.
+func (p *osProcess) reap(dead bool) Exit {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err == nil {
+	if dead {
 		// The process is dead and not yet reaped: its group's number is still
 		// its own, so what it left behind can be killed safely.
 		_ = sys.KillGroup(p.p.Pid)
@@ -184,5 +217,5 @@ func (p *osProcess) Wait() Exit {
 		return Exit{Code: -1, Signal: err.Error()}
 	}
 	code, signal := sys.Ended(st)
-	return Exit{Code: code, Signal: signal}
+	return Exit{Code: code, Signal: signal, Memory: sys.PeakMemory(st), CPU: st.UserTime() + st.SystemTime()}
 }

@@ -46,6 +46,7 @@ func (p *goProcess) end(e Exit) {
 
 func (p *goProcess) Conn() link.Conn { return p.conn }
 func (p *goProcess) PID() int        { return p.pid }
+func (p *goProcess) Quit()           {}
 func (p *goProcess) Kill()           { p.end(Exit{Code: -1, Signal: "SIGKILL"}) }
 
 func (p *goProcess) Wait() Exit {

@@ -13,8 +13,12 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// ErrClosed is what a closed pool returns, and how rows end that it cut short.
-var ErrClosed = errors.New("pool closed")
+var (
+	// ErrClosed is what a closed pool returns, and how rows end that it cut short.
+	ErrClosed = errors.New("pool closed")
+	// ErrTimeout is how rows end that ran longer than their Timeout.
+	ErrTimeout = errors.New("time limit exceeded")
+)
 
 // Config says what a pool is made of. Every field must be set.
 type Config struct {
@@ -370,16 +374,29 @@ func (p *Pool) Close() {
 		p.stopStall()
 		p.mu.Unlock()
 		b.run()
-		kill := time.AfterFunc(p.cfg.Grace, func() {
-			for _, w := range p.workers {
-				w.kill()
-			}
-		})
+		quit := time.AfterFunc(p.cfg.Grace, func() { p.each(Process.Quit) })
+		kill := time.AfterFunc(p.cfg.Grace+dumpTime, func() { p.each(Process.Kill) })
 		p.group.Stop()
+		quit.Stop()
 		kill.Stop()
 		close(p.ended)
 	})
 	<-p.ended
+}
+
+// each calls f on every process there is.
+func (p *Pool) each(f func(Process)) {
+	p.mu.Lock()
+	var list []Process
+	for _, w := range p.workers {
+		if w.proc != nil {
+			list = append(list, w.proc)
+		}
+	}
+	p.mu.Unlock()
+	for _, proc := range list {
+		f(proc)
+	}
 }
 
 func (p *Pool) queues() []*queue {

@@ -30,7 +30,7 @@ type worker struct {
 	looked  uint64    // the front's call number at the last look
 	since   time.Time // of the look that first saw it
 	setup   *link.Row
-	grace   *time.Timer // runs while a cancelled row does
+	clock   *time.Timer // of the running row: its time-out, then the ladder's steps
 	done    uint64
 	broken  bool // the last starts all failed
 }
@@ -251,35 +251,45 @@ func (w *worker) leave(b *batch) {
 	b.flush(w.conn)
 }
 
-// armGrace gives the running row r, whose context has ended, the grace period to
-// return in; then its process is killed. p.mu is held.
+// armTimeout ends the running row r when its time is up. p.mu is held.
+func (w *worker) armTimeout(r *link.Row) {
+	w.after(r, r.Timeout, func(b *batch) { w.p.cancel(b, r, ErrTimeout) })
+}
+
+// armGrace starts the ladder for the running row r, whose context has ended: it
+// has the grace period to return in, then its process is asked for a dump of its
+// goroutines, and then it is killed. p.mu is held.
 func (w *worker) armGrace(r *link.Row) {
-	w.disarmGrace()
-	proc, call := w.proc, r.Call()
-	w.grace = time.AfterFunc(w.p.cfg.Grace, func() {
-		w.p.mu.Lock()
-		late := w.proc == proc && r.Flight() == &w.flight && r.Call() == call
-		w.p.mu.Unlock()
-		if late {
-			proc.Kill()
-		}
+	proc := w.proc
+	w.after(r, w.p.cfg.Grace, func(*batch) {
+		proc.Quit()
+		w.after(r, dumpTime, func(*batch) { proc.Kill() })
 	})
 }
 
-// disarmGrace stops the clock of armGrace. p.mu is held.
-func (w *worker) disarmGrace() {
-	if w.grace != nil {
-		w.grace.Stop()
-		w.grace = nil
-	}
+// dumpTime is what a process has to write its dump in.
+const dumpTime = 500 * time.Millisecond
+
+// after calls f, with p.mu held, after d if r still runs then. It replaces the
+// clock that ran. p.mu is held.
+func (w *worker) after(r *link.Row, d time.Duration, f func(*batch)) {
+	w.disarm()
+	w.clock = time.AfterFunc(d, func() {
+		var b batch
+		w.p.mu.Lock()
+		if r.Flight() == &w.flight {
+			f(&b)
+		}
+		w.p.mu.Unlock()
+		b.run()
+	})
 }
 
-func (w *worker) kill() {
-	w.p.mu.Lock()
-	proc := w.proc
-	w.p.mu.Unlock()
-	if proc != nil {
-		proc.Kill()
+// disarm stops the running row's clock. p.mu is held.
+func (w *worker) disarm() {
+	if w.clock != nil {
+		w.clock.Stop()
+		w.clock = nil
 	}
 }
 
@@ -294,7 +304,7 @@ func (w *worker) lost(exit Exit, why error) (wasReady bool, err error) {
 	started, waiting := w.flight.Lose()
 	pid := w.pid
 	w.proc, w.pid = nil, 0
-	w.disarmGrace()
+	w.disarm()
 	w.ahead, w.alone, w.stalled, w.looked = 0, false, false, 0
 	lost := &LostError{Exit: exit}
 	if why != nil && !errors.Is(why, io.EOF) && !errors.Is(why, link.ErrClosed) {
@@ -314,7 +324,7 @@ func (w *worker) lost(exit Exit, why error) (wasReady bool, err error) {
 	if started != nil {
 		o := link.Outcome{Err: lost, Rank: w.rank, PID: pid}
 		if started.Cancelled != nil {
-			o.Err = started.Cancelled
+			o.Err = &KilledError{Why: started.Cancelled, Exit: exit}
 		}
 		p.end(&b, started, o)
 	}

@@ -4,6 +4,7 @@ package sys
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 
@@ -33,4 +34,20 @@ func Ended(st *os.ProcessState) (code int, signal string) {
 		return -1, unix.SignalName(ws.Signal())
 	}
 	return st.ExitCode(), ""
+}
+
+// Quit asks the Go program pid to dump its goroutines and end.
+func Quit(pid int) error { return unix.Kill(pid, unix.SIGQUIT) }
+
+// PeakMemory returns how much memory an ended process had at its largest, in
+// bytes.
+func PeakMemory(st *os.ProcessState) int64 {
+	ru, ok := st.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
+		return int64(ru.Maxrss) // bytes there, kilobytes elsewhere
+	}
+	return int64(ru.Maxrss) << 10
 }

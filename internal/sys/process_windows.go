@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"syscall"
@@ -33,3 +34,9 @@ func KillGroup(pid int) error {
 
 // Ended describes how a process ended: its exit code. Windows has no signals.
 func Ended(st *os.ProcessState) (code int, signal string) { return st.ExitCode(), "" }
+
+// Quit is not offered on Windows: there is no signal that asks for a dump.
+func Quit(int) error { return errors.ErrUnsupported }
+
+// PeakMemory is not known on Windows.
+func PeakMemory(*os.ProcessState) int64 { return 0 }
