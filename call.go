@@ -96,10 +96,14 @@ func (c *Call) Run(ctx context.Context) ([]byte, error) {
 }
 
 func currentFor(c *Call) Executor {
-	if c.on != nil {
-		return c.on
+	switch on := c.on.(type) {
+	case *inline:
+		return inlineTask{on}
+	case nil:
+		return Inline()
+	default:
+		return on
 	}
-	return Inline()
 }
 
 func (c *Call) runAs(ctx context.Context, t task) ([]byte, error) {
@@ -136,6 +140,7 @@ func (c *Call) finish(o link.Outcome) {
 	if c.watch != nil {
 		c.watch.remove(c)
 	}
+	c.row.Parcel.Close() // of a row that no pool took over
 	e := c.errorOf(o)
 	if e != nil && c.attempt < c.opts.Retries && e.retryable() && c.ctx.Err() == nil {
 		o.Parcel.Close()
@@ -207,11 +212,15 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		}
 		if why := c.row.Cancelled; why != nil && (e.Cause == CauseCancelled || errors.Is(why, proc.ErrClosed) || errors.Is(why, proc.ErrTimeout)) {
 			e.wrapped = why
-			e.Cause = causeOf(why)
+			if e.Cause != CauseCancelled || causeOf(why) != CauseReturned {
+				e.Cause = causeOf(why)
+			}
 		}
 	case errors.As(o.Err, &whole):
 		twin := *whole
 		e = &twin
+	case errors.As(o.Err, &start):
+		e.Cause = CauseStart
 	case errors.As(o.Err, &killed):
 		e.Cause, e.Message = causeOf(killed.Why), killed.Error()
 		e.setExit(killed.Exit)
@@ -222,12 +231,14 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 			e.Message += "; "
 		}
 		e.Message += lost.Exit.String()
-	case errors.As(o.Err, &start):
-		e.Cause = CauseStart
 	case errors.As(o.Err, &valueErr):
 		e.Cause = CauseEncode
 	default:
 		e.Cause = causeOf(o.Err)
+		if ended := c.ctx.Err(); e.Cause == CauseReturned && ended != nil && errors.Is(o.Err, context.Cause(c.ctx)) {
+			e.Cause = CauseCancelled // with a cause of the caller's own
+			e.wrapped = errors.Join(ended, o.Err)
+		}
 	}
 	e.Func, e.Row, e.Attempt = c.fn.name, c.index, c.attempt+1
 	if o.Rank != 0 {
@@ -261,6 +272,17 @@ func causeOf(err error) Cause {
 		return CauseCancelled
 	}
 	return CauseReturned
+}
+
+// check panics, on the caller's goroutine, on what can only be a mistake: a pool
+// whose Open failed, a function that was never registered.
+func check(registered bool, on Executor) {
+	if !registered {
+		panic("xme: a call of a nil *Func: assign what Register returned")
+	}
+	if p, ok := on.(*Pool); on == nil || ok && p == nil {
+		panic("xme: a call on a nil executor: has Open returned an error?")
+	}
 }
 
 // sink takes the end of a call.
@@ -320,7 +342,13 @@ func (c *call[In, Out]) settle(body []byte, p *wire.Parcel, e *Error) {
 func submit(ctx context.Context, on Executor, calls ...*Call) error {
 	for len(calls) > 0 {
 		n, err := on.Submit(ctx, calls)
+		if n < 0 || n > len(calls) {
+			panic(fmt.Sprintf("xme: a %T accepted %d of %d calls", on, n, len(calls)))
+		}
 		calls = calls[n:]
+		if err == nil && n == 0 {
+			err = context.Cause(ctx) // nil: it may be offered again
+		}
 		if err != nil {
 			for _, c := range calls {
 				c.Finish(nil, err)

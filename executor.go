@@ -21,9 +21,14 @@ type inline struct {
 
 type inlineKey struct{}
 
+// inlineTask is what Current returns in a task that runs inline: its calls run in
+// their caller's place, whatever their context.
+type inlineTask struct{ e *inline }
+
+func (t inlineTask) Submit(_ context.Context, calls []*Call) (int, error) { return t.e.runAll(calls) }
+
 func (e *inline) Submit(ctx context.Context, calls []*Call) (int, error) {
-	nested := ctx.Value(inlineKey{}) == e
-	if !nested {
+	if ctx.Value(inlineKey{}) != e { // else the caller's own turn lasts
 		select {
 		case e.turn <- struct{}{}:
 			defer func() { <-e.turn }()
@@ -31,6 +36,11 @@ func (e *inline) Submit(ctx context.Context, calls []*Call) (int, error) {
 			return 0, context.Cause(ctx)
 		}
 	}
+	return e.runAll(calls)
+}
+
+// runAll runs calls one after another.
+func (e *inline) runAll(calls []*Call) (int, error) {
 	for _, c := range calls {
 		err := c.Options().refusedInline()
 		switch {

@@ -60,6 +60,7 @@ func (fu *Future[Out]) Cancel() {
 // it ends, a call that has not begun ends at once and one that runs has its
 // context ended.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
+	check(f != nil, on)
 	fu := newFuture[Out]()
 	_ = submit(ctx, on, &newCall(ctx, on, f, in, fu, 0).Call)
 	<-fu.done
@@ -70,6 +71,7 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 // accepted the call or ctx ends; in may be changed once it has returned. ctx
 // bounds the task, not only the wait.
 func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out] {
+	check(f != nil, on)
 	fu := newFuture[Out]()
 	ctx, fu.cancel = context.WithCancelCause(ctx)
 	_ = submit(ctx, on, &newCall(ctx, on, f, in, fu, 0).Call)
@@ -78,9 +80,11 @@ func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out]
 
 // Broadcast runs f once on each worker that is alive now, or on each rank given
 // with On, and returns one future per rank, in rank order or On's. A worker that
-// dies fails its own future only. On an executor without ranks there is one
+// dies fails its own future only. If no worker is alive there is one future, which
+// ends with an error. On an executor without ranks there is one
 // future, which ends with an error that wraps errors.ErrUnsupported.
 func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Future[Out] {
+	check(f != nil, on)
 	ranked, ok := on.(interface{ Ranks() []int })
 	if !ok {
 		fu := newFuture[Out]()
@@ -90,6 +94,15 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 	ranks := f.opts.On
 	if ranks == nil {
 		ranks = ranked.Ranks()
+	}
+	if len(ranks) == 0 { // a loop over no futures would look like success
+		fu := newFuture[Out]()
+		err := fmt.Errorf("no worker is alive: %w", ErrWorkerLost)
+		if p, ok := on.(*Pool); ok && p.p.Closed() {
+			err = ErrClosed
+		}
+		newCall(ctx, on, f, in, fu, 0).Finish(nil, err)
+		return []*Future[Out]{fu}
 	}
 	futures := make([]*Future[Out], 0, len(ranks))
 	for _, r := range ranks {

@@ -49,6 +49,7 @@ func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[
 }
 
 func (f *Func[In, Out]) results(ctx context.Context, on Executor, in iter.Seq[In], ordered bool) iter.Seq[Result[Out]] {
+	check(f != nil, on)
 	return func(yield func(Result[Out]) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -63,7 +64,7 @@ func (f *Func[In, Out]) results(ctx context.Context, on Executor, in iter.Seq[In
 					return
 				}
 				row++
-				if submit(ctx, on, &c.Call) != nil {
+				if s.submit(ctx, on, &c.Call) != nil {
 					return
 				}
 			}
@@ -125,6 +126,20 @@ func (s *stream[Out]) read(loop func()) {
 	}()
 	loop()
 	normal = true
+}
+
+// submit submits one admitted row. If the executor panics, the row ends all the
+// same, so that the ranger comes to the panic.
+func (s *stream[Out]) submit(ctx context.Context, on Executor, c *Call) error {
+	normal := false
+	defer func() {
+		if !normal && !c.ended.Load() {
+			c.Finish(nil, fmt.Errorf("the executor (a %T) panicked in Submit", on))
+		}
+	}()
+	err := submit(ctx, on, c)
+	normal = true
+	return err
 }
 
 // inputPanic keeps the place of a panic that is raised again elsewhere.

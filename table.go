@@ -62,7 +62,7 @@ func (a *addedRows[In, Out]) read(r *tableRun) bool {
 		r.rows++
 		slot++
 		a.rows.expect()
-		if submit(r.ctx, r.on, &c.Call) != nil {
+		if r.window.submit(r.ctx, r.on, &c.Call) != nil {
 			return false
 		}
 	}
@@ -96,6 +96,7 @@ type tableRun struct {
 // without waiting for an input that blocks. A panic of an input reaches Run's
 // caller once the rows before it have ended. A second Run is an error.
 func (t *Table) Run(ctx context.Context, on Executor) error {
+	check(true, on)
 	t.mu.Lock()
 	if t.run {
 		t.mu.Unlock()
@@ -276,11 +277,14 @@ func (r *Rows[Out]) Values() ([]Out, error) {
 	rows, why := len(r.rows), r.err
 	r.mu.Unlock()
 	values = values[:rows:rows]
+	if why != nil {
+		failed-- // the last pair is no row's
+	}
 	switch {
 	case failed == 0:
-		return values, nil
-	case why != nil && failed == 1:
 		return values, why
+	case why != nil:
+		return values, errors.Join(rowsFailed(failed, rows, first), why)
 	}
 	return values, rowsFailed(failed, rows, first)
 }

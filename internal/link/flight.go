@@ -36,6 +36,9 @@ type Row struct {
 	// Cancelled is why the row shall end early; nil: it shall not.
 	Cancelled error
 
+	// Lost counts the workers that died when it was next to begin.
+	Lost int
+
 	// Next and Prev link the row into a queue of the driver's.
 	Next, Prev *Row
 

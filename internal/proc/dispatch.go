@@ -132,7 +132,9 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame) error {
 	case wire.KindResult, wire.KindFail:
 		w.disarm()
 		p.learn(r.Func, f.Time)
-		w.done++
+		if r != w.setup {
+			w.done++
+		}
 		w.stalled = false
 		w.ahead -= min(w.ahead, p.means[r.Func])
 		if w.flight.Len() == 0 {

@@ -112,6 +112,13 @@ func (p *Pool) CheckRanks(ranks []int) error {
 	return nil
 }
 
+// Closed reports whether the pool takes no more rows.
+func (p *Pool) Closed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
 // Ranks returns the ranks whose workers are alive now.
 func (p *Pool) Ranks() []int {
 	p.mu.Lock()
@@ -142,7 +149,9 @@ func (p *Pool) Stats() Stats {
 	defer p.mu.Unlock()
 	s := p.stats
 	for _, w := range p.workers {
-		s.Running += w.flight.Len()
+		if w.setup == nil {
+			s.Running += w.flight.Len()
+		}
 	}
 	s.Queued = p.live - s.Running
 	return s
@@ -255,6 +264,8 @@ func (p *Pool) cancel(b *batch, r *link.Row, err error) {
 		}
 		if r.State() == link.Started {
 			w.armGrace(r)
+		} else {
+			w.armAnswer(r)
 		}
 	case link.Ended:
 	}

@@ -41,6 +41,10 @@ func newWorker(p *Pool, rank int) *worker {
 	return w
 }
 
+// setAside is how many workers may die with a row at their front before it ends
+// as the likely reason.
+const setAside = 3
+
 // startTries is how many starts in a row may fail before rows that need the
 // worker end with the reason.
 const startTries = 3
@@ -267,6 +271,21 @@ func (w *worker) armGrace(r *link.Row) {
 	})
 }
 
+// armAnswer gives the process the grace period to answer for a row that was
+// cancelled before it began: to give it back or begin it. One that does not read
+// its link, because it is stopped, say, is killed. p.mu is held.
+func (w *worker) armAnswer(r *link.Row) {
+	proc := w.proc
+	time.AfterFunc(w.p.cfg.Grace+dumpTime, func() {
+		w.p.mu.Lock()
+		deaf := w.proc == proc && r.Flight() == &w.flight && r.State() == link.Sent
+		w.p.mu.Unlock()
+		if deaf {
+			proc.Kill()
+		}
+	})
+}
+
 // dumpTime is what a process has to write its dump in.
 const dumpTime = 500 * time.Millisecond
 
@@ -328,7 +347,13 @@ func (w *worker) lost(exit Exit, why error) (wasReady bool, err error) {
 		}
 		p.end(&b, started, o)
 	}
-	for _, r := range waiting {
+	for i, r := range waiting {
+		if i == 0 && started == nil && wasReady && !w.leaving {
+			// It was next: reading or decoding it may be what kills.
+			if r.Lost++; r.Lost >= setAside && r.Cancelled == nil {
+				r.Cancelled = &LostError{Exit: exit, Detail: fmt.Sprintf("set aside: %d workers died as they were about to begin it", r.Lost)}
+			}
+		}
 		switch {
 		case r.Cancelled != nil:
 			p.end(&b, r, link.Outcome{Err: r.Cancelled})

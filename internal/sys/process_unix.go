@@ -47,7 +47,7 @@ func PeakMemory(st *os.ProcessState) int64 {
 		return 0
 	}
 	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
-		return int64(ru.Maxrss) // bytes there, kilobytes elsewhere
+		return int64(ru.Maxrss) //nolint:unconvert // bytes there; int32 on some systems
 	}
-	return int64(ru.Maxrss) << 10
+	return int64(ru.Maxrss) << 10 //nolint:unconvert // kilobytes elsewhere; int32 on some systems
 }
