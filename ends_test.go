@@ -160,11 +160,11 @@ func (l *lines) String() string {
 }
 
 var speak = xme.Register("speak", func(_ context.Context, n int) (int, error) {
-	fmt.Fprintf(os.Stdout, "line %d\nno end %d", n, n)
+	_, _ = fmt.Fprintf(os.Stdout, "line %d\nno end %d", n, n)
 	if n == 2 {
 		os.Exit(2)
 	}
-	fmt.Fprintln(os.Stdout)
+	_, _ = fmt.Fprintln(os.Stdout)
 	return os.Getpid(), nil
 })
 
