@@ -87,6 +87,38 @@ func TestClosedPool(t *testing.T) {
 	}
 }
 
+// A pool that closes ends a Map, and a Table's Run, whose input blocks.
+// feature: S7
+func TestCloseEndsBlockedInput(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1})
+	never := make(chan int)
+	t.Cleanup(func() { close(never) })
+	input := func(yield func(int) bool) {
+		if yield(1) {
+			<-never
+		}
+	}
+	var tab xme.Table
+	square.Add(&tab, input)
+	ran := make(chan error, 1)
+	go func() { ran <- tab.Run(t.Context(), pool) }()
+	rows := 0
+	for _, err := range square.Map(t.Context(), pool, input) {
+		if err != nil {
+			t.Error(err)
+		}
+		rows++
+		go func() { _ = pool.Close() }()
+	}
+	if rows != 1 {
+		t.Errorf("%d rows", rows)
+	}
+	if err := <-ran; !errors.Is(err, xme.ErrClosed) {
+		t.Errorf("Run: %v, want ErrClosed", err)
+	}
+}
+
 var nestApart = xme.Register("nestApart", func(ctx context.Context, n int) (int, error) {
 	return square.Call(context.Background(), xme.Current(ctx), n)
 })

@@ -51,7 +51,7 @@ func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[
 func (f *Func[In, Out]) results(ctx context.Context, on Executor, in iter.Seq[In], ordered bool) iter.Seq[Result[Out]] {
 	check(f != nil, on)
 	return func(yield func(Result[Out]) bool) {
-		ctx, cancel := context.WithCancel(ctx)
+		ctx, cancel := untilClosed(ctx, on)
 		defer cancel()
 		s := newStream[Out](ordered)
 		defer s.stop()
@@ -70,6 +70,20 @@ func (f *Func[In, Out]) results(ctx context.Context, on Executor, in iter.Seq[In
 			}
 		})
 		s.drain(ctx, yield)
+	}
+}
+
+// untilClosed returns a context that also ends when the executor does, if it is a
+// pool: an input that blocks must not keep its ranger waiting then.
+func untilClosed(ctx context.Context, on Executor) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := func() bool { return true }
+	if p, ok := on.(*Pool); ok {
+		stop = p.p.OnClose(func() { cancel(ErrClosed) })
+	}
+	return ctx, func() {
+		stop()
+		cancel(nil)
 	}
 }
 

@@ -106,7 +106,7 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	adds := t.adds
 	t.mu.Unlock()
 
-	runCtx, cancel := context.WithCancel(ctx)
+	runCtx, cancel := untilClosed(ctx, on)
 	defer cancel()
 	r := &tableRun{ctx: runCtx, on: on, window: newStream[struct{}](false)}
 	for _, a := range adds {
@@ -125,7 +125,7 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	finished := false
 	defer func() {
 		r.window.stop()
-		why := context.Cause(ctx)
+		why := context.Cause(runCtx)
 		if why == nil && !finished {
 			why = errors.New("xme: the table's Run ended in a panic of an input")
 		}
@@ -151,7 +151,7 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	if failed > 0 {
 		err = rowsFailed(failed, total, first)
 	}
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+	if cause := context.Cause(runCtx); cause != nil && !errors.Is(err, cause) {
 		err = errors.Join(err, cause)
 	}
 	return err

@@ -56,9 +56,11 @@ type Pool struct {
 	stats   Stats
 	stall   stall
 
-	up     chan error // the first worker's start: nil or why not
-	closes sync.Once
-	ended  chan struct{} // closed when Close has done its work
+	up      chan error      // the first worker's start: nil or why not
+	closing context.Context //nolint:containedctx // the pool's own life: it ends when Close begins
+	shut    context.CancelFunc
+	closes  sync.Once
+	ended   chan struct{} // closed when Close has done its work
 }
 
 // Stats counts what a pool has done.
@@ -83,6 +85,7 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 		cfg: cfg, group: life.New(), means: map[uint16]uint64{},
 		up: make(chan error, 1), ended: make(chan struct{}),
 	}
+	p.closing, p.shut = context.WithCancel(context.Background())
 	for i := range cfg.Workers {
 		p.workers = append(p.workers, newWorker(p, i+1))
 	}
@@ -111,6 +114,10 @@ func (p *Pool) CheckRanks(ranks []int) error {
 	}
 	return nil
 }
+
+// OnClose calls f, on a goroutine of its own, once Close has begun, unless stop is
+// called first.
+func (p *Pool) OnClose(f func()) (stop func() bool) { return context.AfterFunc(p.closing, f) }
 
 // Closed reports whether the pool takes no more rows.
 func (p *Pool) Closed() bool {
@@ -385,6 +392,7 @@ func (p *Pool) Close() {
 		p.stopStall()
 		p.mu.Unlock()
 		b.run()
+		p.shut()
 		quit := time.AfterFunc(p.cfg.Grace, func() { p.each(Process.Quit) })
 		kill := time.AfterFunc(p.cfg.Grace+dumpTime, func() { p.each(Process.Kill) })
 		p.group.Stop()
