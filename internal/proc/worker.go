@@ -64,7 +64,7 @@ func (w *worker) supervise(ctx context.Context) {
 		w.p.startFailed(w, err, failed >= startTries)
 		select {
 		case <-ctx.Done():
-		case <-time.After(min(time.Second, time.Millisecond<<failed)):
+		case <-time.After(min(time.Second, time.Millisecond<<min(failed, 10))):
 		}
 	}
 }
