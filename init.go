@@ -13,8 +13,8 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// role is what the environment makes of this process, taken before any other
-// package's code runs; nil in a driver.
+// role is what the environment makes of this process, taken before the code of any
+// package that imports this one runs; nil in a driver.
 var role, _ = proc.TakeRole()
 
 // served tells that Init has taken a worker's role.

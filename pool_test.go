@@ -467,10 +467,10 @@ func TestEnvironmentAndDirectory(t *testing.T) {
 	pool := xmetest.Open(t, xme.Options{Workers: 1, Env: []string{"COLOUR=green"}, Dir: dir})
 	for range 2 {
 		got, err := environ.Call(t.Context(), pool, "COLOUR")
-		if err != nil || !strings.HasPrefix(got, "green ") {
+		if err != nil || got != "green "+dir {
 			t.Errorf("the worker sees %q, %v", got, err)
 		}
-		if role, err := environ.Call(t.Context(), pool, "XME_WORKER"); err != nil || strings.HasPrefix(role, "s") {
+		if role, err := environ.Call(t.Context(), pool, "XME_WORKER"); err != nil || role != " "+dir {
 			t.Errorf("the worker's children would see its role: %q, %v", role, err)
 		}
 		xmetest.Kill(t, pool, 1) // the replacement too

@@ -91,8 +91,6 @@ func (e *SkewError) Error() string {
 const (
 	maxText  = 1 << 12
 	maxFuncs = 1 << 16
-	// MaxHandshake bounds the body of a handshake's frame.
-	MaxHandshake = 1 << 24
 )
 
 var errHandshake = errors.New("malformed handshake")
