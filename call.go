@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -38,7 +39,8 @@ type Call struct {
 	ctx    context.Context //nolint:containedctx // a Call is a request: its context is its end
 	on     Executor        // where it was submitted
 	value  value
-	args   int // bytes of the encoded arguments, about
+	args   int // bytes of the encoded arguments; until they are encoded, about
+	files  int // open files among them
 	index  int // -1: none
 	seed   uint64
 	seeded bool
@@ -49,6 +51,7 @@ type Call struct {
 	watch   *watch       // in a pool: who ends the call when its context ends
 	next    *Call        // in the watch's list
 	prev    *Call
+	nested  nestedCall // in a task: what its worker knows of it
 }
 
 // value is the typed half of a call.
@@ -56,6 +59,12 @@ type value interface {
 	append(dst []byte, p *wire.Parcel) ([]byte, error)
 	// twin makes the next attempt at the same call.
 	twin() *Call
+	// foreign reports whether decoding the result runs code that is not ours.
+	foreign() bool
+	// exact reports whether args is exact before they are encoded.
+	exact() bool
+	// charge corrects what the call's arguments were reckoned to take.
+	charge(bytes, files int)
 	// settle takes the end of the call, once.
 	settle(body []byte, p *wire.Parcel, err *Error)
 }
@@ -130,25 +139,67 @@ func (c *Call) Finish(body []byte, err error) {
 	c.finish(link.Outcome{Body: body, Parcel: p, Err: err})
 }
 
-// End implements link.Owner.
-func (c *Call) End(o link.Outcome) { c.finish(o) }
+// End implements link.Owner, for calls that a pool runs: a call that shall be tried
+// again stays accepted.
+func (c *Call) End(o link.Outcome, again bool) bool {
+	e := c.errorOf(o)
+	if again && c.wantsAgain(e) {
+		o.Parcel.Close()
+		c.attempt++
+		return true
+	}
+	c.begin()
+	if e == nil && c.value.foreign() {
+		// Not on the goroutine that reads the worker's frames: it may take its time,
+		// or never return.
+		o.Body = slices.Clone(o.Body)
+		c.apart(func() { c.settle(o, nil) })
+		return false
+	}
+	c.settle(o, e)
+	return false
+}
 
-func (c *Call) finish(o link.Outcome) {
+// apart runs f on a goroutine that the executor's end waits for, if it can.
+func (c *Call) apart(f func()) {
+	if p, ok := c.on.(*Pool); ok {
+		p.p.Go(f)
+		return
+	}
+	go f()
+}
+
+// begin marks the call's end, which comes once.
+func (c *Call) begin() {
 	if !c.ended.CompareAndSwap(false, true) {
 		panic("xme: Finish called twice on a call of " + c.fn.name)
 	}
 	if c.watch != nil {
 		c.watch.remove(c)
 	}
+}
+
+func (c *Call) settle(o link.Outcome, e *Error) {
+	c.value.settle(o.Body, o.Parcel, e)
+	o.Parcel.Close()
+}
+
+// wantsAgain reports whether a call that failed with e is to be tried once more.
+func (c *Call) wantsAgain(e *Error) bool {
+	return e != nil && c.attempt < c.opts.Retries && e.retryable() && c.ctx.Err() == nil && !interrupted(c.ctx)
+}
+
+// finish ends a call that no pool runs.
+func (c *Call) finish(o link.Outcome) {
+	c.begin()
 	c.row.Parcel.Close() // of a row that no pool took over
 	e := c.errorOf(o)
-	if e != nil && c.attempt < c.opts.Retries && e.retryable() && c.ctx.Err() == nil {
+	if c.wantsAgain(e) {
 		o.Parcel.Close()
 		go c.again(e)
 		return
 	}
-	c.value.settle(o.Body, o.Parcel, e)
-	o.Parcel.Close()
+	c.settle(o, e)
 }
 
 // again submits a failed call once more.
@@ -176,7 +227,14 @@ func (c *Call) encode(dst []byte, p *wire.Parcel) ([]byte, error) {
 		}
 		c.seed, c.seeded = seedOf(defaultSeed, n), true
 	}
-	return c.value.append(appendMeta(dst, c.index, c.seed), p)
+	n := len(dst)
+	dst, err := c.value.append(appendMeta(dst, c.index, c.seed), p)
+	if err == nil {
+		size, files := len(dst)-n, len(p.Items)
+		c.value.charge(size-c.args, files-c.files)
+		c.args, c.files = size, files
+	}
+	return dst, err
 }
 
 // looseCalls numbers calls that belong to no row and no pool.
@@ -203,6 +261,8 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		start    *proc.StartError
 		valueErr *wire.ValueError
 		whole    *Error
+
+		processes *proc.ProcessesError
 	)
 	switch {
 	case errors.As(o.Err, &failure):
@@ -210,8 +270,9 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		if err := e.UnmarshalBinary(failure.Body); err != nil {
 			e = &Error{Cause: CauseLost, Message: "the worker sent an error that cannot be read: " + err.Error()}
 		}
-		if why := c.row.Cancelled; why != nil && (e.Cause == CauseCancelled || errors.Is(why, proc.ErrClosed) || errors.Is(why, proc.ErrTimeout)) {
+		if why := o.Cancelled; why != nil && (e.Cause == CauseCancelled || errors.Is(why, proc.ErrClosed) || errors.Is(why, proc.ErrTimeout)) {
 			e.wrapped = why
+			e.forget("context.Canceled") // that was how it heard; why is what counts
 			if e.Cause != CauseCancelled || causeOf(why) != CauseReturned {
 				e.Cause = causeOf(why)
 			}
@@ -219,7 +280,7 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 	case errors.As(o.Err, &whole):
 		twin := *whole
 		e = &twin
-	case errors.As(o.Err, &start):
+	case errors.As(o.Err, &start), errors.As(o.Err, &processes):
 		e.Cause = CauseStart
 	case errors.As(o.Err, &killed):
 		e.Cause, e.Message = causeOf(killed.Why), killed.Error()
@@ -262,6 +323,10 @@ func causeOf(err error) Cause {
 		return CauseClosed
 	case errors.Is(err, proc.ErrTimeout):
 		return CauseTimeout
+	case errors.As(err, new(*proc.MemoryError)):
+		return CauseMemory
+	case errors.As(err, new(*proc.DepthError)):
+		return CauseDepth
 	}
 	for c, k := range causes {
 		if c != int(CauseStart) && k.sentinel != nil && errors.Is(err, k.sentinel) {
@@ -287,10 +352,16 @@ func check(registered bool, on Executor) {
 
 // sink takes the end of a call.
 type sink[Out any] interface {
-	// end is called once. slot is what the call was made with; args and size are
-	// the bytes of the encoded arguments and result.
-	end(slot int, v Out, err error, args, size int)
+	// charge corrects what the arguments of a call were reckoned to take, once they
+	// are encoded.
+	charge(bytes, files int)
+	// end is called once.
+	end(slot int, v Out, err error, size sizes)
 }
+
+// sizes is what a call took, encoded: bytes of its arguments and result, and open
+// files among the arguments.
+type sizes struct{ args, result, files int }
 
 // call is a Call with its types.
 type call[In, Out any] struct {
@@ -312,6 +383,7 @@ func newCall[In, Out any](ctx context.Context, on Executor, f *Func[In, Out], in
 func (c *call[In, Out]) twin() *Call {
 	t := newCall(c.ctx, c.on, c.f, c.in, c.to, c.slot)
 	t.index, t.seed, t.seeded, t.attempt = c.index, c.seed, c.seeded, c.attempt+1
+	t.args, t.files = c.args, c.files
 	return &t.Call
 }
 
@@ -319,22 +391,41 @@ func (c *call[In, Out]) append(dst []byte, p *wire.Parcel) ([]byte, error) {
 	return c.f.in.Append(dst, &c.in, p)
 }
 
+func (c *call[In, Out]) foreign() bool           { return c.f.out.Foreign() }
+func (c *call[In, Out]) exact() bool             { return c.f.in.Exact() }
+func (c *call[In, Out]) charge(bytes, files int) { c.to.charge(bytes, files) }
+
 func (c *call[In, Out]) settle(body []byte, p *wire.Parcel, e *Error) {
 	var out Out
-	var err error
+	decoded := false
+	end := func() {
+		var err error
+		if e != nil {
+			err = e
+		}
+		var none In
+		c.in = none // a caller may keep its future for long
+		c.to.end(c.slot, out, err, sizes{c.args, len(body), c.files})
+	}
+	defer func() {
+		if !decoded { // the result's own decoder ends the goroutine; nothing can stop that
+			e = c.resultError(errors.New("its decoder called runtime.Goexit"))
+			end()
+		}
+	}()
 	if e == nil {
-		if derr := c.f.out.Decode(body, &out, p); derr != nil {
+		if err := c.f.out.Decode(body, &out, p); err != nil {
 			var zero Out
 			out = zero
-			e = &Error{Func: c.fn.name, Row: c.index, Attempt: c.attempt + 1, Cause: CauseEncode, Message: "result: " + derr.Error(), wrapped: derr}
+			e = c.resultError(err)
 		}
 	}
-	if e != nil {
-		err = e
-	}
-	var none In
-	c.in = none // a caller may keep its future for long
-	c.to.end(c.slot, out, err, c.args, len(body))
+	decoded = true
+	end()
+}
+
+func (c *call[In, Out]) resultError(err error) *Error {
+	return &Error{Func: c.fn.name, Row: c.index, Attempt: c.attempt + 1, Cause: CauseEncode, Message: "result: " + err.Error(), wrapped: err}
 }
 
 // submit offers calls until all are accepted; what cannot be is finished with the

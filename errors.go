@@ -309,6 +309,11 @@ func (e *Error) names() []string {
 	return names
 }
 
+// forget drops a known error's name.
+func (e *Error) forget(name string) {
+	e.known = slices.DeleteFunc(e.known, func(n string) bool { return n == name })
+}
+
 // retryable reports whether another attempt may end otherwise.
 func (e *Error) retryable() bool {
 	switch e.Cause {

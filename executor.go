@@ -9,10 +9,10 @@ import (
 
 // Inline returns an executor that runs calls in this process: one at a time, in
 // order, on goroutines of its own, encoded and decoded like everywhere. It is for
-// debugging and tests. A call made in a task runs in its caller's place. It
-// honours Retries, and Timeout as far as the task listens to its context; On,
-// Fresh, Service and Memory end a call with an error that wraps
-// errors.ErrUnsupported.
+// debugging and tests. A call made in a task runs in its caller's place, a service
+// on a goroutine beside the row whose turn it is. It honours Retries, and Timeout
+// as far as the task listens to its context; On, Fresh and Memory end a call with
+// an error that wraps errors.ErrUnsupported.
 func Inline() Executor { return &inline{turn: make(chan struct{}, 1)} }
 
 type inline struct {
@@ -42,21 +42,31 @@ func (e *inline) Submit(ctx context.Context, calls []*Call) (int, error) {
 // runAll runs calls one after another.
 func (e *inline) runAll(calls []*Call) (int, error) {
 	for _, c := range calls {
-		err := c.Options().refusedInline()
-		switch {
-		case err != nil:
-		case c.Context().Err() != nil:
-			err = context.Cause(c.Context())
-		default:
-			var body []byte
-			if body, err = e.run(c); err == nil {
-				c.Finish(body, nil)
-				continue
-			}
+		if c.opts.Service {
+			go e.finish(c) // beside the row whose turn it is
+			continue
 		}
-		c.Finish(nil, err)
+		e.finish(c)
 	}
 	return len(calls), nil
+}
+
+func (e *inline) finish(c *Call) {
+	err := c.Options().refusedInline()
+	switch {
+	case err != nil:
+	case c.Context().Err() != nil:
+		err = context.Cause(c.Context())
+	case interrupted(c.Context()):
+		err = ErrInterrupted
+	default:
+		var body []byte
+		if body, err = e.run(c); err == nil {
+			c.Finish(body, nil)
+			return
+		}
+	}
+	c.Finish(nil, err)
 }
 
 func (e *inline) run(c *Call) ([]byte, error) {
@@ -75,8 +85,16 @@ func (e *inline) run(c *Call) ([]byte, error) {
 
 // refusedInline names the first option that Inline cannot honour.
 func (o CallOptions) refusedInline() error {
-	if len(o.On) > 0 {
-		return unsupported("option On")
+	name := ""
+	switch {
+	case len(o.On) > 0:
+		name = "On"
+	case o.Fresh:
+		name = "Fresh"
+	case o.Memory != 0:
+		name = "Memory"
+	default:
+		return o.refused()
 	}
-	return o.refused()
+	return unsupported("option " + name)
 }

@@ -222,12 +222,12 @@ func (f *Func[In, Out]) With(o ...CallOption) *Func[In, Out] {
 // Setup is a call that runs first in every worker; see Options.Setup. Its zero
 // value runs nothing.
 type Setup struct {
-	row func() (*setup, error)
+	call func(Options) (*setupCall, error)
 }
 
 // Setup makes a call of f with in for Options.Setup. The result is dropped.
 func (f *Func[In, Out]) Setup(in In) Setup {
-	return Setup{row: func() (*setup, error) { return newSetup(f, in) }}
+	return Setup{call: func(o Options) (*setupCall, error) { return newSetupCall(f, in, o) }}
 }
 
 func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, out *wire.Parcel, limit int) ([]byte, Cause, error) {

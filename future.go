@@ -12,14 +12,18 @@ type Future[Out any] struct {
 	cancel context.CancelCauseFunc
 	value  Out
 	err    error
+	point  waitPoint
 }
 
-func newFuture[Out any]() *Future[Out] {
-	return &Future[Out]{done: make(chan struct{})}
+func newFuture[Out any](on Executor) *Future[Out] {
+	return &Future[Out]{done: make(chan struct{}), point: waitPointOn(on)}
 }
 
-func (fu *Future[Out]) end(_ int, v Out, err error, _, _ int) {
+func (fu *Future[Out]) charge(int, int) {}
+
+func (fu *Future[Out]) end(_ int, v Out, err error, _ sizes) {
 	fu.value, fu.err = v, err
+	fu.point.end()
 	close(fu.done)
 	if fu.cancel != nil {
 		fu.cancel(nil)
@@ -35,17 +39,23 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 		return fu.value, fu.err
 	default:
 	}
+	fu.point.enter()
 	select {
 	case <-fu.done:
 		return fu.value, fu.err
 	case <-ctx.Done():
+		fu.point.leave()
 		var none Out
 		return none, context.Cause(ctx)
 	}
 }
 
-// Done returns a channel that is closed when the call has ended.
-func (fu *Future[Out]) Done() <-chan struct{} { return fu.done }
+// Done returns a channel that is closed when the call has ended. In a task, it is
+// taken for waiting: the task lends its slot until then.
+func (fu *Future[Out]) Done() <-chan struct{} {
+	fu.point.enterForGood()
+	return fu.done
+}
 
 // Cancel ends the call early: if it has not begun it never does, if it runs its
 // context ends. The future then ends with an error for which errors.Is finds
@@ -61,8 +71,9 @@ func (fu *Future[Out]) Cancel() {
 // context ended.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	check(f != nil, on)
-	fu := newFuture[Out]()
+	fu := newFuture[Out](on)
 	_ = submit(ctx, on, &newCall(ctx, on, f, in, fu, 0).Call)
+	fu.point.enter()
 	<-fu.done
 	return fu.value, fu.err
 }
@@ -72,7 +83,7 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 // bounds the task, not only the wait.
 func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out] {
 	check(f != nil, on)
-	fu := newFuture[Out]()
+	fu := newFuture[Out](on)
 	ctx, fu.cancel = context.WithCancelCause(ctx)
 	_ = submit(ctx, on, &newCall(ctx, on, f, in, fu, 0).Call)
 	return fu
@@ -87,7 +98,7 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 	check(f != nil, on)
 	ranked, ok := on.(interface{ Ranks() []int })
 	if !ok {
-		fu := newFuture[Out]()
+		fu := newFuture[Out](on)
 		newCall(ctx, on, f, in, fu, 0).Finish(nil, unsupported(fmt.Sprintf("Broadcast on a %T, which has no ranks,", on)))
 		return []*Future[Out]{fu}
 	}
@@ -96,7 +107,7 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 		ranks = ranked.Ranks()
 	}
 	if len(ranks) == 0 { // a loop over no futures would look like success
-		fu := newFuture[Out]()
+		fu := newFuture[Out](on)
 		err := fmt.Errorf("no worker is alive: %w", ErrWorkerLost)
 		if p, ok := on.(*Pool); ok && p.p.Closed() {
 			err = ErrClosed

@@ -1,13 +1,92 @@
 package xme
 
-import "context"
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+)
 
-// Interruptible returns a context for work that the user may stop with Ctrl-C:
-// the first lets no more rows start, the second ends the context, the third the
-// process. It is not built yet: the context has ended already, with a cause that
-// wraps errors.ErrUnsupported.
+// interrupt is what a context of Interruptible carries: a drain that begins at the
+// first Ctrl-C.
+type interrupt struct {
+	drain context.Context //nolint:containedctx // its end is the event
+}
+
+type interruptKey struct{}
+
+func interruptOf(ctx context.Context) *interrupt {
+	it, _ := ctx.Value(interruptKey{}).(*interrupt)
+	return it
+}
+
+// interrupted reports whether no more rows shall begin under ctx.
+func interrupted(ctx context.Context) bool {
+	it := interruptOf(ctx)
+	return it != nil && it.drain.Err() != nil
+}
+
+// drainOf returns what is closed when no more rows shall begin under ctx; nil if
+// nothing is.
+func drainOf(ctx context.Context) <-chan struct{} {
+	if it := interruptOf(ctx); it != nil {
+		return it.drain.Done()
+	}
+	return nil
+}
+
+// onDrain calls f, on a goroutine of its own, when no more rows shall begin under
+// ctx, unless stop is called first.
+func onDrain(ctx context.Context, f func()) (stop func() bool) {
+	if it := interruptOf(ctx); it != nil {
+		return context.AfterFunc(it.drain, f)
+	}
+	return func() bool { return true }
+}
+
+// Interruptible returns a context for work that the user may stop with Ctrl-C
+// (SIGINT, and on Unix SIGTERM). At the first, no more rows begin under it: those
+// that wait end with ErrInterrupted, those that run go on, the contexts of services
+// end. At the second the context ends, with ErrInterrupted as its cause, and
+// with it the rows that run: they have Options.Grace to return, then their workers
+// are killed. At the third the process exits with status 130, or 143 for SIGTERM;
+// its workers end with it.
+//
+// The returned function ends the context and gives the signals back; call it
+// once the work is done. Without Interruptible the driver's signals are left as
+// they are: Ctrl-C ends the driver, and the system its workers.
 func Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	cancel(unsupported("Interruptible"))
-	return ctx, func() { cancel(nil) }
+	drain, drained := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, interruptKey{}, &interrupt{drain: drain}))
+	signals := make(chan os.Signal, 3)
+	signal.Notify(signals, interruptSignals...)
+	over := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for n := 1; ; n++ {
+			select {
+			case s := <-signals:
+				switch n {
+				case 1:
+					drained()
+				case 2:
+					cancel(ErrInterrupted)
+				default:
+					os.Exit(exitStatus(s)) //nolint:forbidigo // the user asked three times
+				}
+			case <-over:
+				return
+			}
+		}
+	})
+	var once sync.Once
+	return ctx, func() {
+		once.Do(func() {
+			signal.Stop(signals)
+			close(over)
+			watching.Wait()
+			cancel(nil)
+			drained()
+		})
+	}
 }

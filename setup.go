@@ -1,37 +1,56 @@
 package xme
 
 import (
+	"fmt"
+
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// setup is one worker's set-up row. It is an error once it has failed.
-type setup struct {
-	row    link.Row
+// setupCall is a pool's set-up call, encoded once. Its files are duplicated for
+// every worker.
+type setupCall struct {
 	name   string
-	parcel wire.Parcel
-	err    *Error
+	fn     uint16
+	body   []byte
+	parcel *wire.Parcel
 }
 
-func newSetup[In, Out any](f *Func[In, Out], in In) (*setup, error) {
-	s := &setup{name: f.fn.name}
-	body, err := f.in.Append(appendMeta(nil, -1, seedOf(defaultSeed, 0)), &in, &s.parcel)
+func newSetupCall[In, Out any](f *Func[In, Out], in In, o Options) (*setupCall, error) {
+	s := &setupCall{name: f.fn.name, fn: f.fn.index, parcel: &wire.Parcel{}}
+	body, err := f.in.Append(appendMeta(nil, -1, seedOf(o.Seed, 0)), &in, s.parcel)
+	if n := len(body) - metaSize; err == nil && n > o.MaxMessage {
+		err = tooLarge("value", n, o.MaxMessage)
+	}
 	if err != nil {
 		s.parcel.Close()
-		return nil, &Error{Func: f.fn.name, Row: -1, Cause: CauseEncode, Message: "argument: " + err.Error(), wrapped: err}
+		return nil, &Error{Func: s.name, Row: -1, Attempt: 1, Cause: CauseEncode, Message: "argument: " + err.Error(), wrapped: err}
 	}
-	s.row = link.Row{Func: f.fn.index, Alone: true, Body: body, Owner: s}
-	if len(s.parcel.Items) > 0 {
-		s.row.Parcel = &s.parcel
-	}
+	s.body = body
 	return s, nil
 }
 
-// End implements link.Owner.
-func (s *setup) End(o link.Outcome) {
-	c := Call{fn: &function{name: s.name}, index: -1}
-	s.err = c.errorOf(o)
+// row makes the row for one worker.
+func (s *setupCall) row() (*link.Row, error) {
+	parcel, err := s.parcel.Clone()
+	if err != nil {
+		return nil, fmt.Errorf("the files of the set-up function: %w", err)
+	}
+	return &link.Row{Func: s.fn, Alone: true, Body: s.body, Parcel: parcel, Owner: &setupRow{name: s.name}}, nil
 }
 
-func (s *setup) Error() string { return s.err.Error() }
-func (s *setup) Unwrap() error { return s.err }
+// setupRow is one worker's set-up row. It is an error once it has failed.
+type setupRow struct {
+	name string
+	err  *Error
+}
+
+// End implements link.Owner.
+func (s *setupRow) End(o link.Outcome, _ bool) bool {
+	c := Call{fn: &function{name: s.name}, index: -1}
+	s.err = c.errorOf(o)
+	return false
+}
+
+func (s *setupRow) Error() string { return s.err.Error() }
+func (s *setupRow) Unwrap() error { return s.err }

@@ -13,6 +13,7 @@ import (
 const (
 	windowRows  = 1 << 14
 	windowBytes = 32 << 20
+	windowFiles = 64 // open files of rows under way: each is a descriptor
 )
 
 // Result is one row's end as Unordered yields it.
@@ -53,7 +54,7 @@ func (f *Func[In, Out]) results(ctx context.Context, on Executor, in iter.Seq[In
 	return func(yield func(Result[Out]) bool) {
 		ctx, cancel := untilClosed(ctx, on)
 		defer cancel()
-		s := newStream[Out](ordered)
+		s := newStream[Out](ctx, on, ordered)
 		defer s.stop()
 		go s.read(func() {
 			row := 0
@@ -91,8 +92,10 @@ func untilClosed(ctx context.Context, on Executor) (context.Context, context.Can
 // goroutine that reads the input and the one that ranges.
 type stream[Out any] struct {
 	ordered bool
-	ready   chan struct{} // a token when the ranger may find something new
-	space   chan struct{} // a token when the reader may find space
+	ready   chan struct{}   // a token when the ranger may find something new
+	space   chan struct{}   // a token when the reader may find space
+	drained <-chan struct{} // closed when no more rows shall begin; nil: never
+	point   waitPoint
 
 	mu       sync.Mutex
 	slots    []item[Out] // ordered: a ring of the rows from head to next
@@ -100,13 +103,17 @@ type stream[Out any] struct {
 	head     int         // how many rows were yielded; ordered: the next to yield
 	next     int         // the next row to read
 	bytes    int         // of the arguments under way and the results not yielded
+	files    int         // of the arguments under way
 	stopped  bool
 	readAll  bool
 	panicked any
 }
 
-func newStream[Out any](ordered bool) *stream[Out] {
-	return &stream[Out]{ordered: ordered, ready: make(chan struct{}, 1), space: make(chan struct{}, 1)}
+func newStream[Out any](ctx context.Context, on Executor, ordered bool) *stream[Out] {
+	return &stream[Out]{
+		ordered: ordered, ready: make(chan struct{}, 1), space: make(chan struct{}, 1),
+		drained: drainOf(ctx), point: waitPointOn(on),
+	}
 }
 
 type item[Out any] struct {
@@ -168,10 +175,10 @@ func (s *stream[Out]) admit(ctx context.Context, n int) bool {
 		s.mu.Lock()
 		held := s.next - s.head
 		switch {
-		case s.stopped || ctx.Err() != nil:
+		case s.stopped || s.ending(ctx):
 			s.mu.Unlock()
 			return false
-		case held == 0 || held < windowRows && s.bytes+n <= windowBytes:
+		case held == 0 || held < windowRows && s.bytes+n <= windowBytes && s.files < windowFiles:
 			if s.ordered {
 				s.grow()
 				s.slots[s.next%len(s.slots)] = item[Out]{}
@@ -185,8 +192,30 @@ func (s *stream[Out]) admit(ctx context.Context, n int) bool {
 		select {
 		case <-s.space:
 		case <-ctx.Done():
+		case <-s.drained:
 		}
 	}
+}
+
+// ending reports whether no more rows are wanted.
+func (s *stream[Out]) ending(ctx context.Context) bool {
+	select {
+	case <-s.drained:
+		return true
+	default:
+		return ctx.Err() != nil
+	}
+}
+
+// charge implements sink.
+func (s *stream[Out]) charge(bytes, files int) {
+	if bytes == 0 && files == 0 {
+		return
+	}
+	s.mu.Lock()
+	s.bytes += bytes
+	s.files += files
+	s.mu.Unlock()
 }
 
 // grow makes room for one more slot. s.mu is held.
@@ -202,8 +231,8 @@ func (s *stream[Out]) grow() {
 }
 
 // end implements sink.
-func (s *stream[Out]) end(row int, v Out, err error, args, size int) {
-	r := item[Out]{Result[Out]{Index: row, Value: v, Err: err}, size, true}
+func (s *stream[Out]) end(row int, v Out, err error, size sizes) {
+	r := item[Out]{Result[Out]{Index: row, Value: v, Err: err}, size.result, true}
 	s.mu.Lock()
 	wake := false
 	if s.ordered {
@@ -213,12 +242,14 @@ func (s *stream[Out]) end(row int, v Out, err error, args, size int) {
 		s.list = append(s.list, r)
 		wake = len(s.list) == 1
 	}
-	s.bytes += size - args
+	s.bytes += size.result - size.args
+	s.files -= size.files
 	s.mu.Unlock()
 	if wake {
+		s.point.clear()
 		poke(s.ready)
 	}
-	if size < args {
+	if size.result < size.args || size.files > 0 {
 		poke(s.space)
 	}
 }
@@ -255,7 +286,7 @@ func (s *stream[Out]) take(ctx context.Context, buf []item[Out]) (n int, over bo
 	}
 	// Once ctx has ended nothing is admitted any more: the reader looks at ctx
 	// with s.mu held.
-	return 0, s.head == s.next && (s.readAll || ctx.Err() != nil), s.panicked
+	return 0, s.head == s.next && (s.readAll || s.ending(ctx)), s.panicked
 }
 
 // drain yields results until there are no more or the ranger leaves.
@@ -278,12 +309,16 @@ func (s *stream[Out]) drain(ctx context.Context, yield func(Result[Out]) bool) {
 			}
 			return
 		}
+		s.point.enter()
 		select {
 		case <-s.ready:
 		case <-ctx.Done():
 			// What was accepted still ends, each row with its error.
 			<-s.afterEnd()
+		case <-s.drained:
+			<-s.afterEnd()
 		}
+		s.point.leave()
 	}
 }
 

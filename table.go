@@ -24,6 +24,7 @@ type added interface {
 	// to the input's end.
 	read(r *tableRun) bool
 	begin()
+	service() bool
 	// over says that there will be no more rows, and why if that is not their end.
 	over(err error)
 }
@@ -47,6 +48,8 @@ type addedRows[In, Out any] struct {
 	in   iter.Seq[In]
 	rows *Rows[Out]
 }
+
+func (a *addedRows[In, Out]) service() bool { return a.f.opts.Service }
 
 func (a *addedRows[In, Out]) begin()         { a.rows.begin() }
 func (a *addedRows[In, Out]) over(err error) { a.rows.over(err) }
@@ -75,17 +78,70 @@ type tableSink[Out any] struct {
 	rows *Rows[Out]
 }
 
-func (s *tableSink[Out]) end(slot int, v Out, err error, args, size int) {
+func (s *tableSink[Out]) charge(bytes, files int) { s.r.window.charge(bytes, files) }
+
+func (s *tableSink[Out]) end(slot int, v Out, err error, size sizes) {
 	s.rows.end(slot, v, err)
-	s.r.window.end(0, struct{}{}, err, args, 0)
+	size.result = 0
+	s.r.window.end(0, struct{}{}, err, size)
 }
 
-// tableRun is one Run: its window counts the rows that have not ended.
+// tableRun is one Run's ordinary rows, or its services: its window counts the rows
+// that have not ended.
 type tableRun struct {
 	ctx    context.Context //nolint:containedctx // the run's own, for as long as it lasts
 	on     Executor
+	adds   []added
 	window *stream[struct{}]
-	rows   int
+	rows   int // that were read
+
+	total, failed int
+	first         error // in order of their end
+}
+
+func newTableRun(ctx context.Context, on Executor, adds []added, service bool) *tableRun {
+	r := &tableRun{ctx: ctx, on: on, window: newStream[struct{}](ctx, on, false)}
+	for _, a := range adds {
+		if a.service() == service {
+			r.adds = append(r.adds, a)
+			a.begin()
+		}
+	}
+	return r
+}
+
+// read submits the rows, on a goroutine of its own.
+func (r *tableRun) read() {
+	go r.window.read(func() {
+		for _, a := range r.adds {
+			if !a.read(r) {
+				return
+			}
+			a.over(nil)
+		}
+	})
+}
+
+// wait returns when all rows have ended. It panics with an input's panic.
+func (r *tableRun) wait(fails func(error) bool) {
+	r.window.drain(r.ctx, func(res Result[struct{}]) bool {
+		r.total++
+		if res.Err != nil && fails(res.Err) {
+			r.failed++
+			if r.first == nil {
+				r.first = res.Err
+			}
+		}
+		return true
+	})
+}
+
+// end says to the Rows that there will be no more.
+func (r *tableRun) end(why error) {
+	r.window.stop()
+	for _, a := range r.adds {
+		a.over(why)
+	}
 }
 
 // Run runs the table's rows on an executor, Add by Add, each top to bottom, and
@@ -95,6 +151,11 @@ type tableRun struct {
 // and those that run have their contexts ended; Run then returns ctx's cause too,
 // without waiting for an input that blocks. A panic of an input reaches Run's
 // caller once the rows before it have ended. A second Run is an error.
+//
+// Rows of functions with the option [Service] begin beside the others. Their
+// contexts end when the ordinary rows have ended; a table of services alone runs
+// until they return or ctx ends. A service that returns its context's error then
+// has not failed.
 func (t *Table) Run(ctx context.Context, on Executor) error {
 	check(true, on)
 	t.mu.Lock()
@@ -108,50 +169,64 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 
 	runCtx, cancel := untilClosed(ctx, on)
 	defer cancel()
-	r := &tableRun{ctx: runCtx, on: on, window: newStream[struct{}](false)}
-	for _, a := range adds {
-		a.begin()
+	serviceCtx, stop := context.WithCancelCause(runCtx)
+	defer stop(nil)
+	if drained := drainOf(ctx); drained != nil {
+		defer onDrain(ctx, func() { stop(ErrInterrupted) })()
 	}
-	go r.window.read(func() {
-		for _, a := range adds {
-			if !a.read(r) {
-				return
-			}
-			a.over(nil)
-		}
-	})
-	total, failed := 0, 0
-	var first error
+	services := newTableRun(serviceCtx, on, adds, true)
+	rows := newTableRun(runCtx, on, adds, false)
 	finished := false
 	defer func() {
-		r.window.stop()
 		why := context.Cause(runCtx)
-		if why == nil && !finished {
+		switch {
+		case why != nil:
+		case interrupted(ctx):
+			why = ErrInterrupted
+		case !finished:
 			why = errors.New("xme: the table's Run ended in a panic of an input")
-		}
-		if why == nil {
+		default:
 			why = errNotAccepted
 		}
-		for _, a := range adds {
-			a.over(why)
-		}
+		services.end(why)
+		rows.end(why)
 	}()
-	r.window.drain(runCtx, func(res Result[struct{}]) bool {
-		total++
-		if res.Err != nil {
-			failed++
-			if first == nil {
-				first = res.Err
-			}
-		}
-		return true
-	})
+	services.read()
+	rows.read()
+	rows.wait(func(error) bool { return true })
+	if rows.total > 0 {
+		stop(errTableOver)
+	}
+	services.wait(func(err error) bool { return !stoppedInTime(serviceCtx, err) })
 	finished = true
+	return runError(runCtx, rows, services)
+}
+
+// errTableOver is why the context of a service ends.
+var errTableOver = fmt.Errorf("the table's other rows have ended: %w", context.Canceled)
+
+// stoppedInTime reports whether a service ended because it was told to, and did so
+// by itself.
+func stoppedInTime(ctx context.Context, err error) bool {
+	var e *Error
+	return context.Cause(ctx) == errTableOver && errors.As(err, &e) && e.Cause == CauseCancelled && e.Signal == "" //nolint:errorlint // identity is meant
+}
+
+func runError(ctx context.Context, rows, services *tableRun) error {
+	failed, total := rows.failed+services.failed, rows.total+services.total
+	first := rows.first
+	if first == nil {
+		first = services.first
+	}
 	var err error
 	if failed > 0 {
 		err = rowsFailed(failed, total, first)
 	}
-	if cause := context.Cause(runCtx); cause != nil && !errors.Is(err, cause) {
+	cause := context.Cause(ctx)
+	if cause == nil && interrupted(ctx) {
+		cause = ErrInterrupted
+	}
+	if cause != nil && !errors.Is(err, cause) {
 		err = errors.Join(err, cause)
 	}
 	return err

@@ -39,6 +39,10 @@ type Conn interface {
 	// the receiving goroutine may call it; false is always a correct answer.
 	Buffered() bool
 
+	// Pending reports whether bytes wait to be received. Any goroutine may ask;
+	// false is always a correct answer.
+	Pending() bool
+
 	// CarriesFiles reports whether parcels with files may be sent.
 	CarriesFiles() bool
 

@@ -3,6 +3,7 @@ package link
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/xenonmp/xme/internal/wire"
@@ -21,23 +22,40 @@ const (
 
 // Row is one call on its way through the driver.
 type Row struct {
-	Func   uint16
-	Alone  bool  // travels alone: nothing is sent ahead of it or behind it
-	Fresh  bool  // wants a process that ran nothing before, and is its last
-	On     []int // the ranks it may run on; nil: any
-	Seq    uint64
-	Body   []byte
-	Parcel *wire.Parcel
-	Owner  Owner
+	Func    uint16
+	Alone   bool  // travels alone: nothing is sent ahead of it or behind it
+	Fresh   bool  // wants a process that ran nothing before, and is its last
+	Service bool  // wants a process of its own, beside the pool's count
+	Keep    bool  // body and parcel are kept until it has ended: it may run again
+	On      []int // the ranks it may run on; nil: any
+	Seq     uint64
+	Body    []byte
+	Parcel  *wire.Parcel
+	Owner   Owner
+
+	// Nest tells where a call that a task made comes from; nil: from the driver.
+	Nest *Nest
 
 	// Timeout bounds how long it runs, from its start; 0: no bound.
 	Timeout time.Duration
 
-	// Cancelled is why the row shall end early; nil: it shall not.
-	Cancelled error
+	// Memory bounds what the process that runs it may use, in bytes; 0: no bound.
+	Memory int64
 
-	// Lost counts the workers that died when it was next to begin.
-	Lost int
+	// Cancelled is why the row shall end early; nil: it shall not. Unbegun says that
+	// it shall only if it has not begun.
+	Cancelled error
+	Unbegun   error
+
+	// Lost counts the workers that died when it was next to begin, Kills those that
+	// died while it ran.
+	Lost, Kills int
+
+	// Charge is what the row was reckoned to take when it was sent, ns.
+	Charge uint64
+
+	// Where is the caller's: the queue that the row waits in.
+	Where any
 
 	// Next and Prev link the row into a queue of the driver's.
 	Next, Prev *Row
@@ -48,11 +66,20 @@ type Row struct {
 	flight   *Flight
 }
 
+// Nest is the place of a row that a running row made.
+type Nest struct {
+	Parent *Row   // has begun, and ends after the row
+	Call   uint64 // the call's number in the parent's process
+	Depth  int    // 1: called by a row that the driver made
+}
+
 // Owner is told how a row ended.
 type Owner interface {
-	// End is called exactly once for a row that was accepted, without locks. The
-	// body is valid until End returns; the parcel becomes the owner's.
-	End(o Outcome)
+	// End is called, without locks, each time a row that was accepted has ended. The
+	// body is valid until End returns; the parcel becomes the owner's. If it returns
+	// true the row runs once more, otherwise that was its end. again says whether it
+	// can.
+	End(o Outcome, again bool) bool
 }
 
 // Outcome is how a row ended.
@@ -62,6 +89,8 @@ type Outcome struct {
 	Err    error // nil: Body is the result
 	Rank   int
 	PID    int
+
+	Cancelled error // why the row was told to end early; nil: it was not
 }
 
 // State returns where r is. The caller holds the lock that guards r's flight.
@@ -69,6 +98,14 @@ func (r *Row) State() State { return r.state }
 
 // Flight returns the flight r is on, nil when it is on none.
 func (r *Row) Flight() *Flight { return r.flight }
+
+// Files returns how many open files travel with r.
+func (r *Row) Files() int {
+	if r.Parcel == nil {
+		return 0
+	}
+	return len(r.Parcel.Items)
+}
 
 // Call returns r's number on its link.
 func (r *Row) Call() uint64 { return r.call }
@@ -80,6 +117,7 @@ type Flight struct {
 	first uint64 // call number of rows[0]; rows that were taken back leave nil
 	live  int    // rows that are not nil
 	bytes int
+	files int
 
 	// Tag is the caller's: what this flight belongs to.
 	Tag any
@@ -87,6 +125,9 @@ type Flight struct {
 
 // Len returns how many rows are on the link, the running one included.
 func (f *Flight) Len() int { return f.live }
+
+// Files returns how many open files travel with those that have not begun.
+func (f *Flight) Files() int { return f.files }
 
 // Bytes returns the size of their arguments.
 func (f *Flight) Bytes() int { return f.bytes }
@@ -109,6 +150,26 @@ func (f *Flight) Waiting() iter.Seq[*Row] {
 			}
 		}
 	}
+}
+
+// Unbegun yields the rows that have not begun, in order; Requeue may be called on
+// them meanwhile.
+func (f *Flight) Unbegun() iter.Seq[*Row] {
+	return func(yield func(*Row) bool) {
+		for _, r := range slices.Clone(f.rows) {
+			if r != nil && r.state == Sent && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// Requeue takes a row that has not begun off a link that is gone.
+func (f *Flight) Requeue(r *Row) {
+	if r.state != Sent || r.flight != f {
+		panic(fmt.Sprintf("link: row in state %d queued again", r.state))
+	}
+	f.move(r, Queued)
 }
 
 // Send moves r from the queue to the link and returns the frame to send, without
@@ -178,6 +239,14 @@ func (f *Flight) Lose() (started *Row, waiting []*Row) {
 	return started, waiting
 }
 
+// Again makes a row that has ended and was kept ready to be queued once more.
+func (r *Row) Again() {
+	if r.state != Ended || !r.Keep {
+		panic(fmt.Sprintf("link: row in state %d runs again", r.state))
+	}
+	r.state = Queued
+}
+
 // End ends a row that is in no flight.
 func (r *Row) End() {
 	if r.state != Queued {
@@ -196,15 +265,22 @@ func (f *Flight) move(r *Row, to State) {
 		f.rows = append(f.rows, r)
 		f.live++
 		f.bytes += len(r.Body)
+		f.files += r.Files()
 	case Started:
 		f.bytes -= len(r.Body)
-		r.Body = nil // the worker has it all
-		r.Parcel.Close()
-		r.Parcel = nil
+		f.files -= r.Files()
+		if !r.Keep {
+			r.Body = nil // the worker has it all
+			r.Parcel.Close()
+			r.Parcel = nil
+		}
 	case Queued, Ended:
 		f.rows[r.call-f.first] = nil
 		f.live--
-		f.bytes -= len(r.Body)
+		if r.state == Sent {
+			f.bytes -= len(r.Body)
+			f.files -= r.Files()
+		}
 		r.flight = nil
 		for len(f.rows) > 0 && f.rows[0] == nil {
 			f.rows = f.rows[1:]

@@ -64,6 +64,7 @@ func (c *pairConn) Send(f Frame) (kept bool) {
 
 func (c *pairConn) Flush()             {}
 func (c *pairConn) Wait(int)           {}
+func (c *pairConn) Pending() bool      { return false }
 func (c *pairConn) CarriesFiles() bool { return true }
 
 func (c *pairConn) Buffered() bool {

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,22 +19,36 @@ type Runner func(ctx context.Context, f Frame, dst []byte, done Done)
 // Done takes the end of a row: KindResult or KindFail.
 type Done func(kind wire.Kind, body []byte, parcel *wire.Parcel)
 
-// Serve runs the rows that arrive on c, one at a time, in order, until the
-// driver says bye (then it returns nil) or the link ends (then the error of
-// Recv). The running row's context ends in both cases; Serve returns when the
-// row has, unless lost is given: it is called at once when the link ends, from
-// another goroutine, and may end the process.
-func Serve(ctx context.Context, c Conn, run Runner, lost func(error)) error {
+// Side is what a worker does with what its driver says.
+type Side struct {
+	// Run runs rows, one at a time, in order.
+	Run Runner
+
+	// Other takes the frames that concern no row of this link: KindSeat,
+	// KindNested and KindNestFail. It is called on the goroutine that reads; the
+	// body is valid until it returns unless owned is true, the parcel is its own.
+	// nil: such frames break the link.
+	Other func(f Frame, owned bool) error
+
+	// Lost, if not nil, is called at once when the link ends without a bye, from
+	// another goroutine than Serve's, and may end the process.
+	Lost func(error)
+}
+
+// Serve runs the rows that arrive on c until the driver says bye (then it returns
+// nil) or the link ends (then the error of Recv). The running row's context ends
+// in both cases; Serve returns when the row has.
+func Serve(ctx context.Context, c Conn, side Side) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &server{conn: c, run: run, idle: make(chan struct{})}
+	s := &server{conn: c, side: side, idle: make(chan struct{})}
 	s.wake.L = &s.mu
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
 		err := s.receive()
-		if err != nil && lost != nil {
-			lost(err)
+		if err != nil && side.Lost != nil {
+			side.Lost(err)
 		}
 		s.mu.Lock()
 		s.over, s.err = true, err
@@ -56,7 +71,7 @@ func Serve(ctx context.Context, c Conn, run Runner, lost func(error)) error {
 
 type server struct {
 	conn Conn
-	run  Runner
+	side Side
 
 	mu      sync.Mutex
 	wake    sync.Cond
@@ -64,15 +79,21 @@ type server struct {
 	running uint64  // call number of the row that runs, 0: none
 	cancel  context.CancelCauseFunc
 	over    bool // begin no more rows
+	waits   bool // the goroutine that runs rows waits for one
 	err     error
 
 	dst  []byte        // the worker goroutine's buffer for small results
 	idle chan struct{} // closed when work is over
 }
 
+var errNoRow = errors.New("a frame that concerns no row")
+
 // receive reads frames until bye or an error. It answers recalls while a row runs.
 func (s *server) receive() error {
 	for {
+		if !s.conn.Buffered() {
+			s.flushIdle()
+		}
 		f, owned, err := s.conn.Recv()
 		if err != nil {
 			return err
@@ -88,11 +109,30 @@ func (s *server) receive() error {
 			s.mu.Unlock()
 		case wire.KindRecall, wire.KindCancel:
 			s.giveBack(f)
+		case wire.KindSeat, wire.KindNested, wire.KindNestFail:
+			err := errNoRow
+			if s.side.Other != nil {
+				err = s.side.Other(f, owned)
+			}
+			if err != nil {
+				return fmt.Errorf("%v frame: %w", f.Kind, err)
+			}
 		case wire.KindBye:
 			return nil
 		default:
 			return fmt.Errorf("unexpected %v frame from the driver", f.Kind)
 		}
+	}
+}
+
+// flushIdle writes the last row's result if take left it to the next row's start
+// and the frames that were there brought no row.
+func (s *server) flushIdle() {
+	s.mu.Lock()
+	idle := s.waits && len(s.queue) == 0
+	s.mu.Unlock()
+	if idle {
+		s.conn.Flush()
 	}
 }
 
@@ -142,58 +182,61 @@ func (s *server) work(ctx context.Context) {
 		}
 	}()
 	for {
-		f, ok := s.take()
+		rowCtx, f, ok := s.take(ctx)
 		if !ok {
 			alive = true
 			close(s.idle)
 			return
 		}
-		s.one(ctx, f)
+		s.one(rowCtx, f)
 	}
 }
 
-// take waits for the next row; false when the server is over.
-func (s *server) take() (Frame, bool) {
+// take waits for the next row and makes its context, so that a cancel that comes
+// before the row runs is not lost; false when the server is over.
+func (s *server) take(ctx context.Context) (context.Context, Frame, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) == 0 && !s.over {
-		// The last row's result goes out before this goroutine sleeps; others go
-		// out with the start of the next row, in one write.
+		// The last row's result goes out before this goroutine sleeps, unless there
+		// is something to read: then the reader comes first and most likely brings
+		// a row, with whose start the result goes out in one write; else it flushes.
 		s.mu.Unlock()
-		s.conn.Flush()
+		if !s.conn.Pending() {
+			s.conn.Flush()
+		}
 		s.mu.Lock()
 	}
+	s.waits = true
 	for len(s.queue) == 0 && !s.over {
 		s.wake.Wait()
 	}
+	s.waits = false
 	if s.over {
-		return Frame{}, false
+		return nil, Frame{}, false
 	}
 	f := s.queue[0]
 	s.queue[0] = Frame{}
 	s.queue = s.queue[1:]
 	s.running = f.Call
+	ctx, s.cancel = context.WithCancelCause(ctx)
 	s.conn.Send(Frame{Kind: wire.KindStart, Call: f.Call})
-	return f, true
+	return ctx, f, true
 }
 
 // one runs a row and sends its end.
 func (s *server) one(ctx context.Context, f Frame) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	s.mu.Lock()
-	s.cancel = cancel
-	if s.over {
-		cancel(context.Canceled)
-	}
+	cancel := s.cancel
 	s.mu.Unlock()
+	defer cancel(nil)
 	// The start must be out before the row runs: should the row end this process,
 	// the driver charges it and nothing else.
 	s.conn.Flush()
 	s.conn.Wait(0)
 
 	begin := time.Now()
-	s.run(ctx, f, s.dst[:0], func(kind wire.Kind, body []byte, parcel *wire.Parcel) {
+	s.side.Run(ctx, f, s.dst[:0], func(kind wire.Kind, body []byte, parcel *wire.Parcel) {
 		took := time.Since(begin)
 		s.mu.Lock()
 		s.running, s.cancel = 0, nil

@@ -24,8 +24,18 @@ type Process interface {
 	// Kill ends the process, and what it started, at once. It may be called any
 	// number of times, also after the end.
 	Kill()
-	// Wait returns how the process ended, once it has. One goroutine calls it.
-	Wait() Exit
+	// Limit bounds what the process may use, in bytes; 0 takes the bound away.
+	Limit(bytes int64) error
+	// Memory returns what the process uses now, in bytes.
+	Memory() (int64, error)
+	// Stopped reports whether the process is stopped by a signal.
+	Stopped() (bool, error)
+	// Ended blocks until the process has ended. Where the system allows, the
+	// process is not reaped, so that its number is still its own.
+	Ended()
+	// Reap reaps the process, after Ended, and returns how it ended. One goroutine
+	// calls it, once.
+	Reap() Exit
 }
 
 // Exit is how a process ended.
@@ -37,6 +47,7 @@ type Exit struct {
 	Dump   string        // its goroutines, if it was asked to quit
 	Memory int64         // bytes at its largest, 0: unknown
 	CPU    time.Duration // that it used, 0: unknown
+	OOM    bool          // the kernel ended it for want of memory
 }
 
 func (e Exit) String() string {

@@ -2,10 +2,10 @@ package proc
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -16,6 +16,7 @@ const (
 	aheadWork  = uint64(200 * time.Microsecond)
 	aheadBytes = 256 << 10
 	aheadRows  = 256
+	aheadFiles = 64
 	// aloneMean is the mean from which a function's rows are not sent ahead.
 	aloneMean = uint64(20 * time.Millisecond)
 )
@@ -23,99 +24,170 @@ const (
 // settle hands waiting rows to workers with room until there are none of the one
 // or the other. p.mu is held.
 func (p *Pool) settle(b *batch) {
-	if p.any.len == 0 && p.picky.len == 0 {
-		for _, w := range p.workers {
-			if w.own.len > 0 {
-				p.feed(b, w, 1)
-			}
-		}
+	if p.over {
 		return
 	}
+	p.settleNested(b)
 	// Idle workers first, one row each, so that few rows spread over many workers.
-	for _, w := range p.workers {
-		if w.ready && w.flight.Len() == 0 {
-			p.feed(b, w, 1)
+	for _, s := range p.seats {
+		if w := s.w; w != nil && w.ready && w.flight.Len() == 0 {
+			p.feed(b, s, 1)
 		}
 	}
-	for _, w := range p.workers {
-		if w.ready {
-			p.feed(b, w, p.share())
+	if p.any.len == 0 && len(p.sets) == 0 {
+		return // rows for one rank travel alone: they have been looked at
+	}
+	for _, s := range p.seats {
+		if s.w != nil && s.w.ready {
+			p.feed(b, s, p.share())
 		}
 	}
 }
 
 // share is how many rows one worker may be handed at once: its part of what waits.
-func (p *Pool) share() int { return p.any.len/len(p.workers) + 1 }
+func (p *Pool) share() int { return p.any.len/len(p.seats) + 1 }
 
-// feed hands w up to n rows, in order, as far as it has room. p.mu is held.
-func (p *Pool) feed(b *batch, w *worker, n int) {
-	for ; n > 0; n-- {
-		q, r := p.next(w)
+// feed hands the worker of a seat up to n rows, in order, as far as it has room.
+// p.mu is held.
+func (p *Pool) feed(b *batch, s *seat, n int) {
+	for n > 0 {
+		w := s.w
+		if w == nil {
+			return
+		}
+		r := p.next(s)
 		if r == nil || !p.fits(w, r) {
 			return
 		}
-		q.remove(r)
-		p.send(b, w, r)
+		if r.Fresh && w.rows > 0 {
+			// The row gets this seat, and the seat another process.
+			p.unqueue(r)
+			p.reserve(s, r)
+			p.retire(b, w)
+			continue
+		}
+		p.unqueue(r)
+		switch p.send(b, w, r) {
+		case sent:
+			n--
+		case waits:
+			return
+		case refused:
+		}
 	}
 }
 
-// next returns the earliest waiting row that may run on w, and its queue.
-func (p *Pool) next(w *worker) (*queue, *link.Row) {
-	q, r := &p.any, p.any.head
-	if o := w.own.head; o != nil && (r == nil || o.Seq < r.Seq) {
-		q, r = &w.own, o
+// reserve has a row wait for one seat. p.mu is held.
+func (p *Pool) reserve(s *seat, r *link.Row) {
+	if r.Nest != nil && len(r.On) > 0 {
+		p.pinned++
 	}
-	for o := p.picky.head; o != nil && (r == nil || o.Seq < r.Seq); o = o.Next {
-		if slices.Contains(o.On, w.rank) {
-			return &p.picky, o
+	s.own.put(r)
+}
+
+// next returns the earliest waiting row that may run on a seat.
+func (p *Pool) next(s *seat) *link.Row {
+	r := p.any.head
+	if o := s.own.head; o != nil && (r == nil || before(o, r)) {
+		r = o
+	}
+	for _, set := range s.sets {
+		if o := set.head; o != nil && (r == nil || before(o, r)) {
+			r = o
 		}
 	}
-	return q, r
+	return r
+}
+
+// before reports whether a is to run before b: calls that tasks made go first.
+func before(a, b *link.Row) bool {
+	if (a.Nest != nil) != (b.Nest != nil) {
+		return a.Nest != nil
+	}
+	return a.Seq < b.Seq
 }
 
 // fits reports whether r may be sent to w now.
 func (p *Pool) fits(w *worker, r *link.Row) bool {
-	if !w.ready {
+	if !w.ready || w.lent {
+		return false
+	}
+	if p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle {
 		return false
 	}
 	if w.flight.Len() == 0 {
-		return true
+		return p.slot()
 	}
 	mean := p.means[r.Func]
 	if r.Alone || w.alone || w.stalled || mean == 0 || mean > aloneMean {
 		return false
 	}
-	if w.flight.Bytes()+len(r.Body) > aheadBytes || w.flight.Len() >= aheadRows {
+	if w.flight.Bytes()+len(r.Body) > aheadBytes || w.flight.Len() >= aheadRows || w.flight.Files()+r.Files() > aheadFiles {
 		return false
 	}
 	return w.flight.Len() < 2 || w.ahead+mean <= aheadWork
 }
 
-// send puts r on w's link. p.mu is held.
-func (p *Pool) send(b *batch, w *worker, r *link.Row) {
+// sending is what became of a row that was to be sent.
+type sending int
+
+const (
+	sent    sending = iota
+	refused         // it has ended with an error
+	waits           // it is queued again, until others free descriptors
+)
+
+// send puts r, which is in no queue, on w's link. p.mu is held.
+func (p *Pool) send(b *batch, w *worker, r *link.Row) sending {
 	parcel, err := r.Parcel.Clone()
-	if err == nil && parcel != nil && !w.conn.CarriesFiles() {
+	switch {
+	case err == nil && parcel != nil && !w.conn.CarriesFiles():
 		err = errNoFiles
+	case err == nil && r.Memory > 0:
+		err = w.proc.Limit(r.Memory)
+	case err != nil && sys.TooManyFiles(err) && p.filesUnderWay():
+		p.enqueue(b, r)
+		return waits
 	}
 	if err != nil {
 		parcel.Close()
 		p.end(b, r, link.Outcome{Err: err, Rank: w.rank, PID: w.pid})
-		return
+		return refused
 	}
 	f := w.flight.Send(r)
 	f.Parcel = parcel
+	f.Time = uint64(w.limitOf(r))
+	w.rows++
 	w.alone = r.Alone
-	w.ahead += p.means[r.Func]
+	r.Charge = p.means[r.Func]
+	w.ahead += r.Charge
 	w.conn.Send(f)
 	b.flush(w.conn)
 	if w.flight.Len() > 1 {
 		p.armStall()
 	}
+	p.watchOver()
+	return sent
 }
 
-// event applies a frame that w sent about a row. An error means that the link is
-// broken. p.mu is held.
-func (p *Pool) event(b *batch, w *worker, f link.Frame) error {
+// filesUnderWay reports whether rows with open files have been sent and not begun.
+func (p *Pool) filesUnderWay() bool {
+	for w := range p.all {
+		if w.flight.Files() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// event applies a frame that w sent. An error means that the link is broken. p.mu
+// is held.
+func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
+	switch f.Kind {
+	case wire.KindNest, wire.KindUnnest, wire.KindLend, wire.KindReclaim:
+		return p.nestEvent(b, w, f, owned)
+	default:
+	}
 	r, err := w.flight.Event(f)
 	if err != nil {
 		f.Parcel.Close()
@@ -130,48 +202,77 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame) error {
 			w.armTimeout(r)
 		}
 	case wire.KindResult, wire.KindFail:
-		w.disarm()
-		p.learn(r.Func, f.Time)
-		if r != w.setup {
-			w.done++
-		}
-		w.stalled = false
-		w.ahead -= min(w.ahead, p.means[r.Func])
-		if w.flight.Len() == 0 {
-			w.ahead, w.alone = 0, false
-		}
-		o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid}
-		if f.Kind == wire.KindFail {
-			o.Body, o.Err = nil, &RowError{Body: f.Body}
-		} else if errors.Is(r.Cancelled, ErrTimeout) {
-			f.Parcel.Close() // it came, but too late
-			o = link.Outcome{Err: r.Cancelled, Rank: w.rank, PID: w.pid}
-		}
-		if r == w.setup {
-			b.ends = append(b.ends, ending{r, o})
-			return nil
-		}
-		p.end(b, r, o)
-		p.feed(b, w, p.share())
-		if w.flight.Len() == 0 && p.stall.due == stallBusy {
-			p.armStall() // it idles, and somebody may have rows for it
-		}
+		p.answered(b, w, r, f)
 	case wire.KindRecalled:
-		w.ahead -= min(w.ahead, p.means[r.Func])
-		if r.Cancelled != nil {
-			p.end(b, r, link.Outcome{Err: r.Cancelled, Rank: w.rank, PID: w.pid})
-			p.feed(b, w, p.share())
-			return nil //nolint:nilerr // Cancelled is why the row ends, not that the link failed
-		}
-		if p.closed && w.leaving {
-			p.end(b, r, link.Outcome{Err: ErrClosed, Rank: w.rank, PID: w.pid})
-			return nil
-		}
-		p.stats.TakenBack++
-		p.enqueue(r)
-		p.settle(b)
+		p.recalled(b, w, r)
+	default:
 	}
 	return nil
+}
+
+// answered takes the end of a row as its worker tells it. p.mu is held.
+func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
+	w.disarm()
+	p.learn(r.Func, f.Time)
+	w.stalled = false
+	w.ahead -= min(w.ahead, r.Charge)
+	if w.flight.Len() == 0 {
+		w.ahead, w.alone = 0, false
+	}
+	p.abandon(b, w)
+	o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid}
+	if f.Kind == wire.KindFail {
+		o.Body, o.Err = nil, &RowError{Body: f.Body}
+	} else if errors.Is(r.Cancelled, ErrTimeout) {
+		f.Parcel.Close() // it came, but too late
+		o = link.Outcome{Err: r.Cancelled, Rank: w.rank, PID: w.pid}
+	}
+	if r == w.setup {
+		b.ends = append(b.ends, ending{row: r, o: o, setup: true})
+		return
+	}
+	if s := w.seat; s != nil {
+		s.done++
+		s.young = 0
+	}
+	if r.Memory > 0 {
+		_ = w.proc.Limit(p.cfg.Memory) // no bound of the row's own any more
+	}
+	p.end(b, r, o)
+	switch {
+	case w.flight.Len() > 0:
+	case r.Fresh, r.Service, p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle, w.seat == nil && !p.wantsExtra():
+		p.retire(b, w)
+	}
+	if p.busyElsewhere() || w.seat == nil {
+		p.settle(b)
+		return
+	}
+	p.feed(b, w.seat, p.share())
+	if w.flight.Len() == 0 && p.stall.due == stallBusy {
+		p.armStall() // it idles, and somebody may have rows for it
+	}
+}
+
+// recalled takes a row back that its worker has not begun. p.mu is held.
+func (p *Pool) recalled(b *batch, w *worker, r *link.Row) {
+	w.rows--
+	w.ahead -= min(w.ahead, r.Charge)
+	why := r.Cancelled
+	switch {
+	case why != nil:
+	case r.Unbegun != nil:
+		why = r.Unbegun
+	case p.over:
+		why = ErrClosed
+	}
+	if why != nil {
+		p.end(b, r, link.Outcome{Err: why, Rank: w.rank, PID: w.pid})
+	} else {
+		p.stats.TakenBack++
+		p.enqueue(b, r)
+	}
+	p.settle(b)
 }
 
 // learn updates a function's running mean: a weighted mean that forgets, so that

@@ -110,30 +110,34 @@ func (e *Exec) startPipes(limit int) (Process, error) {
 }
 
 func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.File) (Process, error) {
-	mine, inherited, err := sys.Liveness()
+	leash, inherited, err := sys.NewLeash()
 	var p *os.Process
-	if err == nil {
-		if inherited != nil {
-			theirs = append(theirs, inherited)
-		}
+	if err == nil && inherited != nil {
+		theirs = append(theirs, inherited)
 	}
 	r, std, relayErr := newRelay()
 	if err = errors.Join(err, relayErr); err == nil {
-		p, err = e.spawn(kind, inherited != nil, std, theirs...)
+		if p, err = e.spawn(kind, inherited != nil, std, theirs...); err == nil {
+			err = leash.Attach(p.Pid)
+		}
 	}
 	for _, f := range append(std, theirs...) {
 		_ = f.Close()
 	}
 	if err != nil {
+		if p != nil {
+			_ = p.Kill()
+			_, _ = p.Wait()
+		}
 		_ = stream.Close()
-		_ = mine.Close() // nil is an error of its own, of no interest
+		_ = leash.Close()
 		if r != nil {
 			r.close()
 		}
 		return nil, err
 	}
 	r.start(fmt.Sprintf("(pid@%d):", p.Pid), e.Stdout, e.Stderr)
-	return &osProcess{p: p, relay: r, alive: mine, conn: link.NewConn(stream, limit)}, nil
+	return &osProcess{p: p, relay: r, leash: leash, conn: link.NewConn(stream, limit)}, nil
 }
 
 // spawn starts a process that inherits theirs; alive says that the last of these
@@ -161,12 +165,14 @@ func (e *Exec) spawn(kind string, alive bool, std []*os.File, theirs ...*os.File
 type osProcess struct {
 	p     *os.Process
 	conn  link.Conn
-	alive *os.File // the liveness pipe's end, nil where there is none
+	leash *sys.Leash
 	relay *relay
 
-	mu     sync.Mutex
-	reaped bool
-	quit   bool
+	mu    sync.Mutex
+	gone  bool             // it has been reaped: its number may be somebody else's
+	quit  bool             // it was asked for a dump
+	base  int64            // what it had before it ran anything
+	state *os.ProcessState // where waiting and reaping are one
 }
 
 func (p *osProcess) Conn() link.Conn { return p.conn }
@@ -175,7 +181,7 @@ func (p *osProcess) PID() int        { return p.p.Pid }
 func (p *osProcess) Quit() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.reaped && !p.quit {
+	if !p.gone && !p.quit {
 		p.quit = true
 		p.relay.hush()
 		_ = sys.Quit(p.p.Pid)
@@ -185,14 +191,62 @@ func (p *osProcess) Quit() {
 func (p *osProcess) Kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.reaped { // afterwards the number may be somebody else's
-		_ = sys.KillGroup(p.p.Pid)
+	if !p.gone {
+		_ = p.leash.Kill(p.p.Pid)
 	}
 }
 
-func (p *osProcess) Wait() Exit {
-	err := sys.AwaitExit(p.p.Pid)
-	exit := p.reap(err == nil)
+// Limit bounds the private memory of the process: what it had when it was first
+// called comes on top, for a Go program has tables it never touches.
+func (p *osProcess) Limit(bytes int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return nil
+	}
+	pid := p.p.Pid
+	if p.base == 0 && bytes > 0 {
+		base, err := sys.DataSize(pid)
+		if err != nil {
+			return endedIsFine(err)
+		}
+		p.base = base
+	}
+	if bytes <= 0 {
+		return endedIsFine(sys.LimitData(pid, -1))
+	}
+	return endedIsFine(sys.LimitData(pid, p.base+bytes))
+}
+
+// endedIsFine drops the error of a question about a process that is no more: its
+// end will be noticed.
+func endedIsFine(err error) error {
+	if sys.NoProcess(err) {
+		return nil
+	}
+	return err
+}
+
+func (p *osProcess) Memory() (int64, error) { return sys.Memory(p.p.Pid) }
+func (p *osProcess) Stopped() (bool, error) { return sys.Stopped(p.p.Pid) }
+
+// Ended waits on the process. Where that cannot be had without reaping it, the
+// process's number is free for a moment before Kill knows.
+func (p *osProcess) Ended() {
+	if sys.AwaitExit(p.p.Pid) == nil {
+		return
+	}
+	st, err := p.p.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		p.state = st
+	}
+	p.gone = true
+}
+
+func (p *osProcess) Reap() Exit {
+	exit := p.reap()
 	p.relay.finish()
 	exit.Output = p.relay.last()
 	if i := strings.LastIndex(exit.Output, "SIGQUIT: quit"); i >= 0 && p.quit {
@@ -201,21 +255,25 @@ func (p *osProcess) Wait() Exit {
 	return exit
 }
 
-// reap reaps the process; dead says that it is known to have ended.
-func (p *osProcess) reap(dead bool) Exit {
+func (p *osProcess) reap() Exit {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if dead {
-		// The process is dead and not yet reaped: its group's number is still
-		// its own, so what it left behind can be killed safely.
-		_ = sys.KillGroup(p.p.Pid)
+	if !p.gone {
+		_ = p.leash.Kill(p.p.Pid) // what it left behind
+		st, err := p.p.Wait()
+		p.gone = true
+		if err != nil {
+			_ = p.leash.Close()
+			return Exit{Code: -1, Signal: err.Error()}
+		}
+		p.state = st
 	}
-	st, err := p.p.Wait()
-	p.reaped = true
-	_ = p.alive.Close()
-	if err != nil {
-		return Exit{Code: -1, Signal: err.Error()}
+	_ = p.leash.Close()
+	if p.state == nil {
+		return Exit{Code: -1, Signal: "unknown"}
 	}
-	code, signal := sys.Ended(st)
-	return Exit{Code: code, Signal: signal, Memory: sys.PeakMemory(st), CPU: st.UserTime() + st.SystemTime()}
+	code, signal := sys.Ended(p.state)
+	return Exit{
+		Code: code, Signal: signal, Memory: sys.PeakMemory(p.state), CPU: p.state.UserTime() + p.state.SystemTime(),
+	}
 }

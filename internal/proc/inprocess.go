@@ -1,6 +1,8 @@
 package proc
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -11,7 +13,7 @@ import (
 // context ends; the goroutine itself cannot be killed.
 type InProcess struct {
 	// Main is a worker's main function: what [Work] is in a process.
-	Main func(c link.Conn, lost func(error)) error
+	Main func(c link.Conn) error
 	// PID is what the workers call their process.
 	PID int
 }
@@ -21,7 +23,7 @@ func (b *InProcess) Start(int, int) (Process, error) {
 	mine, theirs := link.Pair()
 	p := &goProcess{conn: mine, theirs: theirs, pid: b.PID, ended: make(chan struct{})}
 	go func() {
-		_ = b.Main(theirs, nil)
+		_ = b.Main(theirs)
 		p.end(Exit{})
 	}()
 	return p, nil
@@ -49,7 +51,17 @@ func (p *goProcess) PID() int        { return p.pid }
 func (p *goProcess) Quit()           {}
 func (p *goProcess) Kill()           { p.end(Exit{Code: -1, Signal: "SIGKILL"}) }
 
-func (p *goProcess) Wait() Exit {
-	<-p.ended
-	return p.exit
+func (p *goProcess) Ended() { <-p.ended }
+
+func (p *goProcess) Reap() Exit { return p.exit }
+
+// A goroutine has no memory of its own.
+func (p *goProcess) Limit(bytes int64) error {
+	if bytes == 0 {
+		return nil
+	}
+	return fmt.Errorf("a memory limit for a worker inside the driver: %w", errors.ErrUnsupported)
 }
+
+func (p *goProcess) Memory() (int64, error) { return 0, errors.ErrUnsupported }
+func (p *goProcess) Stopped() (bool, error) { return false, nil }

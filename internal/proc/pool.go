@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -20,41 +19,65 @@ var (
 	ErrTimeout = errors.New("time limit exceeded")
 )
 
-// Config says what a pool is made of. Every field must be set.
+// Config says what a pool is made of.
 type Config struct {
 	Backend      Backend
 	Identity     wire.Identity
 	Workers      int
+	Spares       int           // processes kept ready beside the workers
+	MaxProcesses int           // workers, spares, services and nested calls together
+	Recycle      int           // rows after which a process is replaced; 0: never
+	Memory       int64         // what a worker may use, in bytes; 0: no bound
 	Queue        int           // rows accepted and not ended
 	MaxMessage   int           // bytes of one value
 	Grace        time.Duration // what a row has to end in once its context has
-	StartTimeout time.Duration // what a worker has to answer the handshake in
+	StartTimeout time.Duration // what a worker has to answer the handshake in; 0: for ever
 
 	// Setup, if not nil, makes the row that every worker runs first.
 	Setup func() (*link.Row, error)
+
+	// FailBody encodes, for the process that made a call, how it failed.
+	FailBody func(r *link.Row, o link.Outcome) []byte
+	// FuncName names a function of the table.
+	FuncName func(uint16) string
 }
 
 // slack is what a frame's body may hold beside a value of MaxMessage bytes.
-const slack = 64 << 10
+const slack = 256 << 10
 
 // Pool queues rows, hands them to its workers and sees that each ends exactly
 // once. All methods may be called concurrently.
+//
+// A rank from 1 to Workers is a seat, which has one process at a time; a process
+// that is gone is replaced by a spare if one is ready. Processes without a seat
+// are spares, or extras: those of services and of nested calls.
 type Pool struct {
 	cfg   Config
 	group *life.Group
 
-	mu      sync.Mutex
-	workers []*worker // by rank - 1
-	any     queue     // rows for any rank
-	picky   queue     // rows for one of several ranks; those for one are with their worker
-	seq     uint64
-	live    int           // rows accepted and not ended
-	room    chan struct{} // closed when live shrinks while somebody waits
-	closed  bool
-	idle    chan struct{}     // closed when live is 0 while Drain waits
-	means   map[uint16]uint64 // running mean of a function's rows, ns
-	stats   Stats
-	stall   stall
+	mu       sync.Mutex
+	seats    []*seat              // by rank - 1
+	all      map[*worker]struct{} // every process that has not been reaped
+	spares   []*worker            // ready, without a seat
+	extras   []*worker            // of services and nested calls
+	any      queue                // rows for any rank
+	sets     map[string]*rankSet  // rows for one of several ranks; those for one are with their seat
+	nested   []*queue             // calls that tasks made, for any rank, by depth - 1
+	pinned   int                  // calls that tasks made, for given ranks, that have not begun
+	loans    int                  // workers whose task waits for calls of its own
+	seq      uint64
+	live     int           // rows accepted and not ended
+	room     chan struct{} // closed when live shrinks while somebody waits
+	closed   bool          // no more rows are accepted
+	over     bool          // Close has begun
+	sparing  bool          // spares are wanted by now
+	badSpares int          // spares in a row that came to nothing
+	idle     chan struct{} // closed when live is 0 while Drain waits
+	means    map[uint16]uint64
+	stats    Stats
+	stall    stall
+	lookout  lookout
+	sparesIn *time.Timer
 
 	up      chan error      // the first worker's start: nil or why not
 	closing context.Context //nolint:containedctx // the pool's own life: it ends when Close begins
@@ -66,6 +89,7 @@ type Pool struct {
 // Stats counts what a pool has done.
 type Stats struct {
 	Queued, Running           int
+	Processes, Spares         int
 	Done, Failed              uint64
 	Deaths, Starts, TakenBack uint64
 }
@@ -82,16 +106,17 @@ type Info struct {
 // rows. ctx bounds Open only.
 func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	p := &Pool{
-		cfg: cfg, group: life.New(), means: map[uint16]uint64{},
+		cfg: cfg, group: life.New(), means: map[uint16]uint64{}, all: map[*worker]struct{}{}, sets: map[string]*rankSet{},
 		up: make(chan error, 1), ended: make(chan struct{}),
 	}
 	p.closing, p.shut = context.WithCancel(context.Background())
+	p.mu.Lock()
 	for i := range cfg.Workers {
-		p.workers = append(p.workers, newWorker(p, i+1))
+		s := &seat{rank: i + 1}
+		p.seats = append(p.seats, s)
+		p.startFor(s, 0)
 	}
-	for _, w := range p.workers {
-		p.group.Go(w.supervise)
-	}
+	p.mu.Unlock()
 	var err error
 	select {
 	case err = <-p.up:
@@ -102,14 +127,15 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 		p.Close()
 		return nil, err
 	}
+	p.wantSparesSoon()
 	return p, nil
 }
 
-// CheckRanks reports whether one of ranks names a worker of this pool.
+// CheckRanks reports whether one of ranks names no worker of this pool.
 func (p *Pool) CheckRanks(ranks []int) error {
 	for _, r := range ranks {
-		if r < 1 || r > len(p.workers) {
-			return fmt.Errorf("rank %d does not exist: this pool has ranks 1 to %d", r, len(p.workers))
+		if r < 1 || r > len(p.seats) {
+			return fmt.Errorf("rank %d does not exist: this pool has ranks 1 to %d: %w", r, len(p.seats), errors.ErrUnsupported)
 		}
 	}
 	return nil
@@ -118,6 +144,13 @@ func (p *Pool) CheckRanks(ranks []int) error {
 // OnClose calls f, on a goroutine of its own, once Close has begun, unless stop is
 // called first.
 func (p *Pool) OnClose(f func()) (stop func() bool) { return context.AfterFunc(p.closing, f) }
+
+// Go runs f on a goroutine that Close waits for; here if the pool is closed.
+func (p *Pool) Go(f func()) {
+	if !p.group.Go(func(context.Context) { f() }) {
+		f()
+	}
+}
 
 // Closed reports whether the pool takes no more rows.
 func (p *Pool) Closed() bool {
@@ -131,21 +164,25 @@ func (p *Pool) Ranks() []int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var ranks []int
-	for _, w := range p.workers {
-		if w.ready {
-			ranks = append(ranks, w.rank)
+	for _, s := range p.seats {
+		if s.w != nil && s.w.ready {
+			ranks = append(ranks, s.rank)
 		}
 	}
 	return ranks
 }
 
-// Workers describes the workers, by rank.
+// Workers describes the workers with a rank up to Workers, by rank.
 func (p *Pool) Workers() []Info {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := make([]Info, 0, len(p.workers))
-	for _, w := range p.workers {
-		list = append(list, Info{Rank: w.rank, PID: w.pid, Ready: w.ready, Running: w.flight.Len() > 0, Done: w.done})
+	list := make([]Info, 0, len(p.seats))
+	for _, s := range p.seats {
+		i := Info{Rank: s.rank, Done: s.done}
+		if w := s.w; w != nil {
+			i.PID, i.Ready, i.Running = w.pid, w.ready, w.flight.Len() > 0
+		}
+		list = append(list, i)
 	}
 	return list
 }
@@ -155,12 +192,16 @@ func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
-	for _, w := range p.workers {
+	for w := range p.all {
 		if w.setup == nil {
 			s.Running += w.flight.Len()
 		}
+		if w.proc != nil {
+			s.Processes++
+		}
 	}
 	s.Queued = p.live - s.Running
+	s.Spares = len(p.spares)
 	return s
 }
 
@@ -170,7 +211,10 @@ func (p *Pool) Kill(rank int) error {
 		return err
 	}
 	p.mu.Lock()
-	proc := p.workers[rank-1].proc
+	var proc Process
+	if w := p.seats[rank-1].w; w != nil {
+		proc = w.proc
+	}
 	p.mu.Unlock()
 	if proc == nil {
 		return fmt.Errorf("rank %d has no process now", rank)
@@ -207,135 +251,21 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 	p.live += n
 	// While rows wait, no worker has room (settle keeps it so): nothing to hand out.
 	quiet := p.any.len > 0
+	b := batch{p: p}
 	for _, r := range rows[:n] {
 		p.seq++
 		r.Seq = p.seq
-		p.enqueue(r)
-		if r.On != nil {
-			quiet = false
-		}
+		quiet = quiet && r.On == nil && !r.Service
+		p.enqueue(&b, r)
 	}
 	if quiet {
 		p.mu.Unlock()
 		return n, nil
 	}
-	var b batch
 	p.settle(&b)
 	p.mu.Unlock()
 	b.run()
 	return n, nil
-}
-
-// enqueue puts a row where its ranks say. p.mu is held.
-func (p *Pool) enqueue(r *link.Row) { p.queueOf(r).put(r) }
-
-func (p *Pool) queueOf(r *link.Row) *queue {
-	switch len(r.On) {
-	case 0:
-		return &p.any
-	case 1:
-		return &p.workers[r.On[0]-1].own
-	default:
-		return &p.picky
-	}
-}
-
-// Cancel ends rows early, with err as why: rows that have not begun end at once,
-// the context of those that run ends. Rows that have ended are left alone.
-func (p *Pool) Cancel(err error, rows ...*link.Row) {
-	var b batch
-	p.mu.Lock()
-	for _, r := range rows {
-		p.cancel(&b, r, err)
-	}
-	p.settle(&b)
-	p.mu.Unlock()
-	b.run()
-}
-
-func (p *Pool) cancel(b *batch, r *link.Row, err error) {
-	if r.Cancelled != nil || r.Seq == 0 {
-		return
-	}
-	switch r.State() {
-	case link.Queued:
-		p.queueOf(r).remove(r)
-		r.Cancelled = err
-		p.end(b, r, link.Outcome{Err: err})
-	case link.Sent, link.Started:
-		r.Cancelled = err
-		w := r.Flight().Tag.(*worker)
-		if f, ok := r.Flight().Recall(r, wire.KindCancel); ok {
-			w.conn.Send(f)
-			b.flush(w.conn)
-		}
-		if r.State() == link.Started {
-			w.armGrace(r)
-		} else {
-			w.armAnswer(r)
-		}
-	case link.Ended:
-	}
-}
-
-// end ends a row that is in no queue and on no link, and frees its room.
-func (p *Pool) end(b *batch, r *link.Row, o link.Outcome) {
-	if r.State() == link.Queued {
-		r.End()
-	}
-	if o.Err == nil {
-		p.stats.Done++
-	} else {
-		p.stats.Failed++
-	}
-	p.release()
-	b.ends = append(b.ends, ending{r, o})
-}
-
-// release frees the room of one row.
-func (p *Pool) release() {
-	p.live--
-	p.wakeWaiting()
-	if p.live == 0 && p.idle != nil {
-		close(p.idle)
-		p.idle = nil
-	}
-}
-
-// batch gathers what must happen outside p.mu: writing to links and telling owners.
-type batch struct {
-	conns []link.Conn
-	ends  []ending
-}
-
-type ending struct {
-	row *link.Row
-	o   link.Outcome
-}
-
-func (b *batch) flush(c link.Conn) {
-	if !slices.Contains(b.conns, c) {
-		b.conns = append(b.conns, c)
-	}
-}
-
-// run writes to the links, then tells the owners.
-func (b *batch) run() {
-	for _, c := range b.conns {
-		c.Flush()
-	}
-	clear(b.conns)
-	b.conns = b.conns[:0]
-	b.tell()
-}
-
-func (b *batch) tell() {
-	for _, e := range b.ends {
-		e.row.Parcel.Close()
-		e.row.Owner.End(e.o)
-	}
-	clear(b.ends)
-	b.ends = b.ends[:0]
 }
 
 // Drain lets no more rows in and returns when all have ended, or ctx's error.
@@ -376,20 +306,20 @@ func (p *Pool) wakeWaiting() {
 // worker has been reaped. Closing again waits for the same end.
 func (p *Pool) Close() {
 	p.closes.Do(func() {
-		var b batch
+		b := batch{p: p}
 		p.mu.Lock()
-		p.closed = true
+		p.closed, p.over = true, true
 		p.wakeWaiting()
 		for _, q := range p.queues() {
 			for r := q.head; r != nil; r = q.head {
-				q.remove(r)
+				p.unqueue(r)
 				p.end(&b, r, link.Outcome{Err: ErrClosed})
 			}
 		}
-		for _, w := range p.workers {
+		for w := range p.all {
 			w.bye(&b)
 		}
-		p.stopStall()
+		p.stopTimers()
 		p.mu.Unlock()
 		b.run()
 		p.shut()
@@ -407,7 +337,7 @@ func (p *Pool) Close() {
 func (p *Pool) each(f func(Process)) {
 	p.mu.Lock()
 	var list []Process
-	for _, w := range p.workers {
+	for w := range p.all {
 		if w.proc != nil {
 			list = append(list, w.proc)
 		}
@@ -416,12 +346,4 @@ func (p *Pool) each(f func(Process)) {
 	for _, proc := range list {
 		f(proc)
 	}
-}
-
-func (p *Pool) queues() []*queue {
-	list := []*queue{&p.any, &p.picky}
-	for _, w := range p.workers {
-		list = append(list, &w.own)
-	}
-	return list
 }

@@ -17,6 +17,9 @@ const (
 	tailBytes = 64 << 10
 	// lineBytes is where a line without end is cut.
 	lineBytes = 64 << 10
+	// pipeBytes is more than a pipe holds: what is still read of a process that has
+	// ended, which something that it started may go on writing to.
+	pipeBytes = 1 << 20
 	// backlogBytes bounds the output that waits for the driver's own to take it;
 	// more is dropped, and counted.
 	backlogBytes = 1 << 20
@@ -170,7 +173,7 @@ func (r *relay) read(f *os.File, label string, o *Output) {
 		n, err := f.Read(buf)
 		take(buf[:n])
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			for n > 0 || err != nil {
+			for left := pipeBytes; left > 0; left -= n {
 				if n, err = sys.ReadNow(f, buf); n <= 0 || err != nil {
 					break
 				}

@@ -23,7 +23,7 @@ type stall struct {
 
 // armStall sees that the next look is due. p.mu is held.
 func (p *Pool) armStall() {
-	if len(p.workers) == 1 {
+	if len(p.seats) == 1 {
 		return // nobody else could run them
 	}
 	due := stallBusy
@@ -43,31 +43,29 @@ func (p *Pool) armStall() {
 
 // idles reports whether some worker has nothing to do. p.mu is held.
 func (p *Pool) idles() bool {
-	for _, w := range p.workers {
-		if w.ready && w.flight.Len() == 0 {
+	for _, s := range p.seats {
+		if s.w != nil && s.w.ready && s.w.flight.Len() == 0 {
 			return true
 		}
 	}
 	return false
 }
 
-func (p *Pool) stopStall() {
-	if p.stall.timer != nil {
-		p.stall.timer.Stop()
-	}
-}
-
 // checkStall takes back what waits behind rows that were at the front of their
 // worker at the last look too: at once if a worker idles, else only if the row
 // takes far longer than its function's rows do.
 func (p *Pool) checkStall() {
-	var b batch
+	b := batch{p: p}
 	now := time.Now()
 	p.mu.Lock()
 	p.stall.due = 0
 	again := false
 	idle := p.idles()
-	for _, w := range p.workers {
+	for _, seat := range p.seats {
+		w := seat.w
+		if w == nil {
+			continue
+		}
 		front := w.flight.Front()
 		if front == nil || w.flight.Len() < 2 {
 			w.looked = 0
@@ -87,10 +85,7 @@ func (p *Pool) checkStall() {
 			if r == front {
 				continue // sent, and about to begin
 			}
-			if f, ok := w.flight.Recall(r, wire.KindRecall); ok {
-				w.conn.Send(f)
-				b.flush(w.conn)
-			}
+			p.recall(&b, r, wire.KindRecall)
 		}
 	}
 	if again {

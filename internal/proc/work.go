@@ -9,9 +9,9 @@ import (
 )
 
 // Work is a worker's main loop: it answers the handshake on c and runs rows until
-// the driver says bye or is gone. The runner is made from what the driver said.
-// Package link's Serve says what lost is.
-func Work(ctx context.Context, c link.Conn, id wire.Identity, runner func(wire.Hello) link.Runner, lost func(error)) error {
+// the driver says bye or is gone. What it does with them is made of what the driver
+// said.
+func Work(ctx context.Context, c link.Conn, id wire.Identity, side func(wire.Hello, link.Conn) link.Side) error {
 	f, _, err := c.Recv()
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func Work(ctx context.Context, c link.Conn, id wire.Identity, runner func(wire.H
 	}
 	c.Send(link.Frame{Kind: wire.KindReady})
 	c.Flush()
-	return link.Serve(ctx, c, runner(h), lost)
+	return link.Serve(ctx, c, side(h, c))
 }
 
 // greet is the driver's half of the handshake.

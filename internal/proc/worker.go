@@ -5,34 +5,44 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// worker is one rank of a pool: a process, and its replacements after it.
+// worker is one process of a pool, from its start until it has been reaped.
 type worker struct {
-	p    *Pool
-	rank int
+	p *Pool
 
-	// Guarded by p.mu. The process's fields are those of the present one.
-	proc    Process
+	// Guarded by p.mu.
+	rank    int     // of its seat; above Workers: none's
+	seat    *seat   // nil: a spare, an extra, or on its way out
+	spare   bool    // waits for a seat or a row of its own
+	proc    Process // nil until it has been started
 	conn    link.Conn
 	pid     int
 	ready   bool // takes rows
 	leaving bool // was told bye
 	flight  link.Flight
-	own     queue     // rows for this rank alone
-	ahead   uint64    // what the rows in flight add up to by their functions' means, ns
+	setup   *link.Row
+	pending *link.Row // what an extra that is being started is for
+	rows    int       // that it was sent and did not give back
+	ahead   uint64    // what the rows in flight were reckoned to take, ns
 	alone   bool      // the row in flight travels alone
 	stalled bool      // the row at the front is slow: send nothing behind it
 	looked  uint64    // the front's call number at the last look
 	since   time.Time // of the look that first saw it
-	setup   *link.Row
-	clock   *time.Timer // of the running row: its time-out, then the ladder's steps
-	done    uint64
-	broken  bool // the last starts all failed
+	clock   *time.Timer
+
+	children map[uint64]*link.Row // calls that its running row made and that have not ended
+	lent     bool                 // its running row waits for some of them
+	loan     uint64               // the number of the last loan
+	halted   int                  // looks in a row that found it stopped
+	why      error                // what the driver killed it for; nil: it did not
+
+	dead atomic.Bool // the process has ended; what it sent may still be unread
 }
 
 func newWorker(p *Pool, rank int) *worker {
@@ -41,94 +51,95 @@ func newWorker(p *Pool, rank int) *worker {
 	return w
 }
 
-// setAside is how many workers may die with a row at their front before it ends
-// as the likely reason.
-const setAside = 3
+// lastBytes is how long a link may be silent after its process ended, or a process
+// live on without its link.
+const lastBytes = time.Second
 
-// startTries is how many starts in a row may fail before rows that need the
-// worker end with the reason.
-const startTries = 3
-
-// supervise runs one process after another until the pool is closed.
-func (w *worker) supervise(ctx context.Context) {
-	for failed := 0; ctx.Err() == nil; {
-		wasReady, err := w.live()
+// run returns the worker's life: it starts the process, serves it until it has
+// ended, and reaps it.
+func (w *worker) run(after time.Duration) func(context.Context) {
+	return func(ctx context.Context) {
+		if after > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(after):
+			}
+		}
+		p := w.p
 		if ctx.Err() != nil {
+			w.gone(nil)
 			return
 		}
-		if wasReady {
-			failed = 0
-			continue
+		proc, err := p.cfg.Backend.Start(w.rank, p.cfg.MaxMessage+slack)
+		if err != nil {
+			w.gone(&StartError{Rank: w.rank, Err: err})
+			return
 		}
-		failed++
-		w.p.startFailed(w, err, failed >= startTries)
-		select {
-		case <-ctx.Done():
-		case <-time.After(min(time.Second, time.Millisecond<<min(failed, 10))):
+		conn := proc.Conn()
+		p.mu.Lock()
+		w.proc, w.conn, w.pid = proc, conn, proc.PID()
+		p.stats.Starts++
+		late := w.leaving || p.over
+		p.mu.Unlock()
+		if late {
+			proc.Kill()
 		}
+		w.serve(proc, conn)
 	}
 }
 
-// live starts a process, serves it until it has ended, and reaps it. It reports
-// whether the process ever took rows; if not, err says why.
-func (w *worker) live() (wasReady bool, err error) {
-	proc, err := w.p.cfg.Backend.Start(w.rank, w.p.cfg.MaxMessage+slack)
-	if err != nil {
-		return false, &StartError{Rank: w.rank, Err: err}
-	}
-	conn := proc.Conn()
-	w.p.mu.Lock()
-	w.proc, w.conn, w.pid = proc, conn, proc.PID()
-	w.p.stats.Starts++
-	late := w.leaving
-	w.p.mu.Unlock()
-	if late {
-		proc.Kill()
-	}
-
+// serve reads what the process sends until it has ended, then reaps it.
+func (w *worker) serve(proc Process, conn link.Conn) {
 	// Once the process has ended, all it sent can still be read, and the end of
-	// the stream follows, unless something it started holds the link: cut it then.
+	// the stream follows, unless something it started holds the link: cut it when
+	// nothing comes any more.
 	cut := time.AfterFunc(time.Hour, func() { _ = conn.Close() })
 	cut.Stop()
-	exited := make(chan Exit, 1)
+	ended := make(chan struct{})
 	go func() {
-		exit := proc.Wait()
+		proc.Ended()
+		runSweeps(proc.PID())
+		proc.Kill() // what it left behind, while its group's number is still its own
+		w.dead.Store(true)
 		cut.Reset(lastBytes)
-		exited <- exit
+		close(ended)
 	}()
-
-	err = w.greet(conn, proc)
+	err := w.greet(conn, proc)
 	if err == nil {
-		err = w.read(conn)
+		err = w.read(conn, cut)
 	}
 	if !errors.Is(err, io.EOF) {
 		proc.Kill() // it broke the protocol, or what it sent is cut short
 	}
-	var exit Exit
+	wasReady := w.detach()
 	select {
-	case exit = <-exited:
+	case <-ended:
 	case <-time.After(lastBytes):
 		proc.Kill() // it let go of the link and lives
-		exit = <-exited
+		<-ended
 	}
 	cut.Stop()
 	_ = conn.Close()
-	return w.lost(exit, err)
+	exit := proc.Reap()
+	w.lost(exit, err, wasReady)
 }
-
-// lastBytes is how long a link may outlive its process, or a process its link.
-const lastBytes = time.Second
 
 // greet shakes hands and sends the set-up row.
 func (w *worker) greet(conn link.Conn, proc Process) error {
 	p := w.p
-	late := time.AfterFunc(p.cfg.StartTimeout, proc.Kill)
+	limit := p.cfg.StartTimeout
+	late := time.AfterFunc(max(limit, time.Hour), proc.Kill)
+	if limit > 0 {
+		late.Reset(limit)
+	} else {
+		late.Stop()
+	}
 	err := greet(conn, p.cfg.Identity, wire.Hello{
 		Version: p.cfg.Identity.Version, Build: p.cfg.Identity.Build, Fingerprint: p.cfg.Identity.Fingerprint(),
 		Rank: uint32(w.rank), MaxMessage: uint64(p.cfg.MaxMessage),
 	})
-	if !late.Stop() && err != nil {
-		err = fmt.Errorf("no answer within %v: the program must call xme.Init first of all in main", p.cfg.StartTimeout)
+	if !late.Stop() && err != nil && limit > 0 {
+		err = fmt.Errorf("no answer within %v: the program must call xme.Init first of all in main", limit)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errNoInit
@@ -136,23 +147,21 @@ func (w *worker) greet(conn link.Conn, proc Process) error {
 	if err != nil {
 		return err
 	}
-	var row *link.Row
-	if p.cfg.Setup != nil {
-		if row, err = p.cfg.Setup(); err != nil {
-			return err
+	if p.cfg.Memory > 0 {
+		if err := proc.Limit(p.cfg.Memory); err != nil {
+			return fmt.Errorf("limit its memory: %w", err)
 		}
 	}
-	var b batch
+	b := batch{p: p}
 	p.mu.Lock()
-	if row == nil {
+	if p.cfg.Setup == nil {
 		w.becomeReady(&b)
 	} else {
-		w.setup = row
-		p.send(&b, w, row)
+		err = w.sendSetup(&b)
 	}
 	p.mu.Unlock()
 	b.run()
-	return nil
+	return err
 }
 
 // errNoInit is what a worker that ended before the handshake most likely means.
@@ -161,32 +170,67 @@ var errNoInit = errors.New("it ended before xme.Init served it: make xme.Init() 
 // errNoFiles is what a row with open files gets from a link that carries none.
 var errNoFiles = fmt.Errorf("open files cross on the socket link only: %w", errors.ErrUnsupported)
 
+// sendSetup sends the set-up row. p.mu is held.
+func (w *worker) sendSetup(b *batch) error {
+	row, err := w.p.cfg.Setup()
+	if err != nil {
+		return err
+	}
+	parcel := row.Parcel
+	row.Parcel = nil
+	if parcel != nil && len(parcel.Items) > 0 && !w.conn.CarriesFiles() {
+		parcel.Close()
+		return fmt.Errorf("setup: %w", errNoFiles)
+	}
+	w.setup = row
+	f := w.flight.Send(row)
+	f.Parcel = parcel
+	w.conn.Send(f)
+	b.flush(w.conn)
+	w.p.watchOver()
+	return nil
+}
+
 // becomeReady lets rows in. p.mu is held.
 func (w *worker) becomeReady(b *batch) {
-	if w.leaving || w.p.closed && w.p.live == 0 {
+	p := w.p
+	if w.leaving || p.over {
 		w.leave(b)
 		return
 	}
-	w.ready, w.broken = true, false
+	w.ready = true
 	select {
-	case w.p.up <- nil:
+	case p.up <- nil:
 	default:
 	}
-	w.p.settle(b)
+	switch {
+	case w.seat != nil:
+		w.seat.tries, w.seat.broken = 0, false
+	case w.spare:
+		p.spares = append(p.spares, w)
+	case w.pending != nil:
+		r := w.pending
+		w.pending, r.Where = nil, nil
+		p.send(b, w, r)
+	}
+	p.settle(b)
 }
 
 // read applies the worker's frames until the link ends.
-func (w *worker) read(conn link.Conn) error {
+func (w *worker) read(conn link.Conn, cut *time.Timer) error {
 	p := w.p
-	var b batch
+	b := batch{p: p}
 	for {
-		f, _, err := conn.Recv()
+		f, owned, err := conn.Recv()
 		if err != nil {
 			b.run()
 			return err
 		}
+		if w.dead.Load() {
+			cut.Reset(lastBytes) // there is still something to read
+		}
 		p.mu.Lock()
-		err = p.event(&b, w, f)
+		err = p.event(&b, w, f, owned)
 		if w.setup != nil && w.setup.State() == link.Ended {
 			err = w.setupEnded(&b)
 		}
@@ -209,7 +253,7 @@ func (w *worker) setupEnded(b *batch) error {
 	last.o.Parcel.Close()
 	if last.o.Err != nil {
 		// The owner knows how to read the worker's error.
-		last.row.Owner.End(last.o)
+		last.row.Owner.End(last.o, false)
 		return &SetupError{Row: last.row}
 	}
 	w.becomeReady(b)
@@ -232,8 +276,12 @@ func (e *SetupError) Unwrap() error {
 	return err
 }
 
-// bye asks the process to end. p.mu is held.
+// bye asks the process to end and cuts short what it runs. p.mu is held.
 func (w *worker) bye(b *batch) {
+	if r := w.pending; r != nil {
+		w.pending, r.Where = nil, nil
+		w.p.end(b, r, link.Outcome{Err: ErrClosed})
+	}
 	if w.conn == nil || w.leaving {
 		w.leaving = true
 		return
@@ -253,167 +301,8 @@ func (w *worker) leave(b *batch) {
 	w.ready = false
 	w.conn.Send(link.Frame{Kind: wire.KindBye})
 	b.flush(w.conn)
-}
-
-// armTimeout ends the running row r when its time is up. p.mu is held.
-func (w *worker) armTimeout(r *link.Row) {
-	w.after(r, r.Timeout, func(b *batch) { w.p.cancel(b, r, ErrTimeout) })
-}
-
-// armGrace starts the ladder for the running row r, whose context has ended: it
-// has the grace period to return in, then its process is asked for a dump of its
-// goroutines, and then it is killed. p.mu is held.
-func (w *worker) armGrace(r *link.Row) {
-	proc := w.proc
-	w.after(r, w.p.cfg.Grace, func(*batch) {
-		proc.Quit()
-		w.after(r, dumpTime, func(*batch) { proc.Kill() })
-	})
-}
-
-// armAnswer gives the process the grace period to answer for a row that was
-// cancelled before it began: to give it back or begin it. One that does not read
-// its link, because it is stopped, say, is killed. p.mu is held.
-func (w *worker) armAnswer(r *link.Row) {
-	proc := w.proc
-	time.AfterFunc(w.p.cfg.Grace+dumpTime, func() {
-		w.p.mu.Lock()
-		deaf := w.proc == proc && r.Flight() == &w.flight && r.State() == link.Sent
-		w.p.mu.Unlock()
-		if deaf {
-			proc.Kill()
-		}
-	})
-}
-
-// dumpTime is what a process has to write its dump in.
-const dumpTime = 500 * time.Millisecond
-
-// after calls f, with p.mu held, after d if r still runs then. It replaces the
-// clock that ran. p.mu is held.
-func (w *worker) after(r *link.Row, d time.Duration, f func(*batch)) {
-	w.disarm()
-	w.clock = time.AfterFunc(d, func() {
-		var b batch
-		w.p.mu.Lock()
-		if r.Flight() == &w.flight {
-			f(&b)
-		}
-		w.p.mu.Unlock()
-		b.run()
-	})
-}
-
-// disarm stops the running row's clock. p.mu is held.
-func (w *worker) disarm() {
-	if w.clock != nil {
-		w.clock.Stop()
-		w.clock = nil
+	if !w.p.over { // else Close has a clock of its own
+		proc := w.proc
+		time.AfterFunc(w.p.cfg.Grace+dumpTime, proc.Kill)
 	}
-}
-
-// lost settles what a process that is gone leaves: the row that ran fails, those
-// that had not begun wait again.
-func (w *worker) lost(exit Exit, why error) (wasReady bool, err error) {
-	p := w.p
-	var b batch
-	p.mu.Lock()
-	wasReady = w.ready || w.leaving
-	w.ready = false
-	started, waiting := w.flight.Lose()
-	pid := w.pid
-	w.proc, w.pid = nil, 0
-	w.disarm()
-	w.ahead, w.alone, w.stalled, w.looked = 0, false, false, 0
-	lost := &LostError{Exit: exit}
-	if why != nil && !errors.Is(why, io.EOF) && !errors.Is(why, link.ErrClosed) {
-		lost.Detail = why.Error()
-	}
-	if w.setup != nil {
-		if started == w.setup {
-			started = nil
-		}
-		waiting = nil
-		w.setup = nil
-		why = fmt.Errorf("setup: %w", lost)
-	}
-	if wasReady && !p.closed {
-		p.stats.Deaths++
-	}
-	if started != nil {
-		o := link.Outcome{Err: lost, Rank: w.rank, PID: pid}
-		if started.Cancelled != nil {
-			o.Err = &KilledError{Why: started.Cancelled, Exit: exit}
-		}
-		p.end(&b, started, o)
-	}
-	for i, r := range waiting {
-		if i == 0 && started == nil && wasReady && !w.leaving {
-			// It was next: reading or decoding it may be what kills.
-			if r.Lost++; r.Lost >= setAside && r.Cancelled == nil {
-				r.Cancelled = &LostError{Exit: exit, Detail: fmt.Sprintf("set aside: %d workers died as they were about to begin it", r.Lost)}
-			}
-		}
-		switch {
-		case r.Cancelled != nil:
-			p.end(&b, r, link.Outcome{Err: r.Cancelled})
-		case w.leaving:
-			p.end(&b, r, link.Outcome{Err: ErrClosed})
-		default:
-			p.enqueue(r)
-		}
-	}
-	p.settle(&b)
-	p.mu.Unlock()
-	b.run()
-	if wasReady {
-		return true, nil
-	}
-	if errors.Is(why, errNoInit) {
-		why = fmt.Errorf("%v; %w", exit, why)
-	}
-	return false, &StartError{Rank: w.rank, PID: pid, Err: why}
-}
-
-// startFailed records that w did not start. Rows that nobody can run any more
-// end with the reason; the worker goes on trying.
-func (p *Pool) startFailed(w *worker, err error, final bool) {
-	select {
-	case p.up <- err:
-	default:
-	}
-	if !final {
-		return
-	}
-	var b batch
-	p.mu.Lock()
-	fail := func(q *queue, hopeless func(*link.Row) bool) {
-		for r := q.head; r != nil; {
-			next := r.Next
-			if hopeless(r) {
-				q.remove(r)
-				p.end(&b, r, link.Outcome{Err: err})
-			}
-			r = next
-		}
-	}
-	w.broken = true
-	all := true
-	for _, o := range p.workers {
-		all = all && o.broken
-	}
-	fail(&w.own, func(*link.Row) bool { return true })
-	if all {
-		fail(&p.any, func(*link.Row) bool { return true })
-	}
-	fail(&p.picky, func(r *link.Row) bool {
-		for _, rank := range r.On {
-			if !p.workers[rank-1].broken {
-				return false
-			}
-		}
-		return true
-	})
-	p.mu.Unlock()
-	b.run()
 }

@@ -34,6 +34,10 @@ type Stream interface {
 	// sent before can still be read), or Close.
 	Write(b []byte, files []*os.File) (n int, err error)
 
+	// Pending reports whether a Read would return at once. Any goroutine may ask;
+	// where the system has no cheap way to tell it says false.
+	Pending() bool
+
 	// CarriesFiles reports whether descriptors can be sent.
 	CarriesFiles() bool
 
@@ -64,6 +68,8 @@ func (p *pipes) Write(b []byte, files []*os.File) (int, error) {
 	}
 	return n, err
 }
+
+func (p *pipes) Pending() bool { return false }
 
 func (p *pipes) CarriesFiles() bool { return false }
 

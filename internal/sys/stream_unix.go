@@ -79,6 +79,14 @@ type socket struct {
 	err    error
 }
 
+func (s *socket) Pending() bool {
+	n := 0
+	_ = s.raw.Control(func(fd uintptr) {
+		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	})
+	return n > 0
+}
+
 func (s *socket) CarriesFiles() bool { return true }
 
 func (s *socket) Close() error {

@@ -6,7 +6,7 @@ import (
 )
 
 // Version is the protocol's version: two processes talk only if theirs is equal.
-const Version = 1
+const Version = 2
 
 // HeaderSize is the size of a frame's header in bytes.
 const HeaderSize = 24
@@ -31,12 +31,20 @@ const (
 	KindRecalled                 // worker: the row has not begun and will not
 	KindCancel                   // driver: give the row back or, if it runs, end its context
 	KindBye                      // driver: end once nothing runs
+	KindSeat                     // driver: the worker's rank from now on
+	KindNest                     // worker: the running row makes a call, body its options and arguments
+	KindUnnest                   // worker: that call shall end early
+	KindNested                   // driver: that call has ended, body its result
+	KindNestFail                 // driver: that call has ended, body its error
+	KindLend                     // worker: the running row waits for calls of its own
+	KindReclaim                  // worker: it does not wait any more
 	kindEnd
 )
 
 var kindNames = [kindEnd]string{
 	KindHello: "hello", KindReady: "ready", KindRefuse: "refuse", KindCall: "call", KindStart: "start", KindResult: "result",
-	KindFail: "fail", KindRecall: "recall", KindRecalled: "recalled", KindCancel: "cancel", KindBye: "bye",
+	KindFail: "fail", KindRecall: "recall", KindRecalled: "recalled", KindCancel: "cancel", KindBye: "bye", KindSeat: "seat", KindNest: "nest", KindUnnest: "unnest", KindNested: "nested",
+	KindNestFail: "nest fail", KindLend: "lend", KindReclaim: "reclaim",
 }
 
 func (k Kind) String() string {
@@ -51,9 +59,9 @@ type Header struct {
 	Len   uint32 // bytes of the body, the ids of Files included
 	Kind  Kind
 	Files uint8  // descriptors that travel with the frame; the body begins with their ids, IDSize bytes each
-	Func  uint16 // KindCall: index in the function table
-	Call  uint64 // the call's number on this link; 0 for kinds that concern no call
-	Time  uint64 // KindResult, KindFail: nanoseconds the row ran
+	Func  uint16 // KindCall, KindNest: index in the function table
+	Call  uint64 // the call's number, for each direction of calls its own; KindSeat: a rank; KindLend, KindReclaim: the loan; 0: none
+	Time  uint64 // KindResult, KindFail: nanoseconds the row ran; KindCall: bytes its process may use; KindNested, KindNestFail: the loan it ends
 }
 
 // IDSize is the size of a parcel item's id.

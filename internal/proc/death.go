@@ -1,0 +1,172 @@
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/sys"
+)
+
+// What happens when a worker dies, in this order: its process is seen to have
+// ended; what other packages hold in its name is swept; its process group is
+// killed; what it had sent is read; its seat gets another process and the rows it
+// had not begun are queued again; it is reaped; the row that ran fails with the
+// cause.
+
+var sweeps struct {
+	sync.Mutex
+	list []func(pid int)
+}
+
+// OnDeath has f called for every worker process that has ended, before its number
+// can be used again: to free what it held in memory that others share.
+func OnDeath(f func(pid int)) {
+	sweeps.Lock()
+	defer sweeps.Unlock()
+	sweeps.list = append(sweeps.list, f)
+}
+
+func runSweeps(pid int) {
+	sweeps.Lock()
+	list := sweeps.list
+	sweeps.Unlock()
+	for _, f := range list {
+		f(pid)
+	}
+}
+
+// detach takes a worker whose link has ended out of the pool's sight: nothing is
+// sent to it any more, the rows it had not begun wait again, its seat is filled.
+func (w *worker) detach() (wasReady bool) {
+	p := w.p
+	b := batch{p: p}
+	p.mu.Lock()
+	wasReady = w.ready || w.leaving
+	died := w.ready
+	w.ready = false
+	front := w.flight.Front()
+	for r := range w.flight.Unbegun() {
+		if r == front && died {
+			r.Lost++ // it was next: reading or decoding it may be what kills
+		}
+		w.flight.Requeue(r)
+		switch {
+		case r == w.setup:
+		case r.Cancelled != nil:
+			p.end(&b, r, link.Outcome{Err: r.Cancelled})
+		case r.Unbegun != nil:
+			p.end(&b, r, link.Outcome{Err: r.Unbegun})
+		case w.leaving && p.over:
+			p.end(&b, r, link.Outcome{Err: ErrClosed})
+		case r.Lost >= setAside:
+			p.end(&b, r, link.Outcome{Err: &LostError{Detail: fmt.Sprintf("set aside: %d workers died as they were about to begin it", r.Lost)}})
+		default:
+			p.enqueue(&b, r)
+		}
+	}
+	p.drop(w)
+	if w.spare && died {
+		p.badSpares++
+	}
+	if w.lent {
+		w.lent = false
+		p.loans--
+	}
+	if wasReady {
+		if s := w.seat; s != nil && died {
+			if w.rows == 0 {
+				s.young++
+			} else {
+				s.young = 0
+			}
+		}
+		p.vacate(&b, w)
+	}
+	p.settle(&b)
+	p.mu.Unlock()
+	b.run()
+	return wasReady
+}
+
+// lost settles what a process that has been reaped leaves: the row that ran fails.
+func (w *worker) lost(exit Exit, why error, wasReady bool) {
+	p := w.p
+	b := batch{p: p}
+	p.mu.Lock()
+	started, _ := w.flight.Lose()
+	w.disarm()
+	detail := ""
+	if why != nil && !errors.Is(why, io.EOF) && !errors.Is(why, link.ErrClosed) {
+		detail = why.Error()
+	}
+	if w.why != nil {
+		detail = w.why.Error()
+	}
+	lost := &LostError{Exit: exit, Detail: detail}
+	if w.setup != nil {
+		started = nil
+		if wasReady = false; why == nil || errors.Is(why, io.EOF) {
+			why = fmt.Errorf("setup: %w", lost)
+		}
+		w.setup = nil
+	}
+	if wasReady && !w.leaving && !p.over {
+		p.stats.Deaths++
+	}
+	if started != nil {
+		p.end(&b, started, w.outcomeOf(started, exit, lost))
+	}
+	p.abandon(&b, w)
+	p.mu.Unlock()
+	b.run()
+	if wasReady {
+		w.gone(nil)
+		return
+	}
+	if errors.Is(why, errNoInit) {
+		why = fmt.Errorf("%v; %w", exit, why)
+	}
+	w.gone(&StartError{Rank: w.rank, PID: w.pid, Err: why})
+}
+
+// outcomeOf says how a row ended whose process ended with it.
+func (w *worker) outcomeOf(r *link.Row, exit Exit, lost *LostError) link.Outcome {
+	o := link.Outcome{Err: lost, Rank: w.rank, PID: w.pid}
+	if r.Cancelled != nil {
+		o.Err = &KilledError{Why: r.Cancelled, Exit: exit}
+		return o
+	}
+	if limit := w.limitOf(r); limit > 0 && ranOut(exit) {
+		o.Err = &KilledError{Why: &MemoryError{Limit: limit, Used: exit.Memory}, Exit: exit}
+	}
+	r.Kills++
+	return o
+}
+
+// ranOut reports whether a Go program ended because it was given no more memory.
+func ranOut(e Exit) bool {
+	_, ok := sys.OutOfMemory(e.Output)
+	return ok || e.OOM
+}
+
+// gone ends a worker's record; err says why it did not start, nil if it did.
+func (w *worker) gone(err error) {
+	p := w.p
+	b := batch{p: p}
+	p.mu.Lock()
+	delete(p.all, w)
+	w.proc = nil
+	if err != nil {
+		p.notStarted(&b, w, err)
+	} else if r := w.pending; r != nil { // the pool was closed first
+		w.pending, r.Where = nil, nil
+		p.end(&b, r, link.Outcome{Err: ErrClosed})
+	}
+	p.wantSpares()
+	p.settle(&b)
+	p.mu.Unlock()
+	b.run()
+}

@@ -1,0 +1,191 @@
+package proc
+
+import (
+	"slices"
+
+	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// batch gathers what must happen outside p.mu: writing to links and telling owners.
+type batch struct {
+	p     *Pool
+	conns []link.Conn
+	ends  []ending
+}
+
+type ending struct {
+	row   *link.Row
+	o     link.Outcome
+	again bool
+	setup bool // a worker's set-up row: not one of the pool's
+}
+
+func (b *batch) flush(c link.Conn) {
+	if !slices.Contains(b.conns, c) {
+		b.conns = append(b.conns, c)
+	}
+}
+
+// run writes to the links, then tells the owners, until neither causes more.
+func (b *batch) run() {
+	for len(b.conns) > 0 || len(b.ends) > 0 {
+		for _, c := range b.conns {
+			c.Flush()
+		}
+		clear(b.conns)
+		b.conns = b.conns[:0]
+		b.tell()
+	}
+}
+
+// tell tells the owners of rows that have ended, queues those again that shall run
+// once more, and frees the room of the others.
+func (b *batch) tell() {
+	if len(b.ends) == 0 {
+		return
+	}
+	ends := b.ends
+	b.ends = nil
+	released := 0
+	var again []*link.Row
+	for i := range ends {
+		e := &ends[i]
+		switch {
+		case e.row.Owner.End(e.o, e.again):
+			again = append(again, e.row)
+			continue
+		case !e.setup:
+			released++
+		}
+		e.row.Parcel.Close()
+		e.row.Parcel, e.row.Body = nil, nil
+	}
+	clear(ends)
+	b.ends = ends[:0]
+	if released == 0 && len(again) == 0 {
+		return
+	}
+	p := b.p
+	p.mu.Lock()
+	for _, r := range again {
+		r.Again()
+		switch {
+		case r.Cancelled != nil:
+			p.end(b, r, link.Outcome{Err: r.Cancelled})
+		case r.Unbegun != nil:
+			p.end(b, r, link.Outcome{Err: r.Unbegun})
+		case p.over:
+			p.end(b, r, link.Outcome{Err: ErrClosed})
+		default:
+			p.enqueue(b, r)
+		}
+	}
+	if len(again) > 0 {
+		p.settle(b)
+	}
+	p.release(released)
+	p.mu.Unlock()
+}
+
+// end ends a row that is in no queue and on no link; its room is freed once its
+// owner has been told. p.mu is held.
+func (p *Pool) end(b *batch, r *link.Row, o link.Outcome) {
+	if r.State() == link.Queued {
+		r.End()
+	}
+	if r.Nest != nil {
+		p.takeBackLoan(r)
+	}
+	o.Cancelled, r.Cancelled = r.Cancelled, nil
+	b.ends = append(b.ends, ending{row: r, o: o, again: r.Keep && !p.over && r.Kills < setAside})
+	if o.Err == nil {
+		p.stats.Done++
+	} else {
+		p.stats.Failed++
+	}
+}
+
+// release frees the room of rows that have ended. p.mu is held.
+func (p *Pool) release(n int) {
+	if n == 0 {
+		return
+	}
+	p.live -= n
+	p.wakeWaiting()
+	if p.live == 0 && p.idle != nil {
+		close(p.idle)
+		p.idle = nil
+	}
+}
+
+// Cancel ends rows early, with err as why: rows that have not begun end at once,
+// the context of those that run ends. Rows that have ended are left alone.
+func (p *Pool) Cancel(err error, rows ...*link.Row) {
+	b := batch{p: p}
+	p.mu.Lock()
+	for _, r := range rows {
+		p.cancel(&b, r, err)
+	}
+	p.settle(&b)
+	p.mu.Unlock()
+	b.run()
+}
+
+// CancelUnbegun ends those rows, with err as why, that have not begun; others run
+// on, but not again.
+func (p *Pool) CancelUnbegun(err error, rows ...*link.Row) {
+	b := batch{p: p}
+	p.mu.Lock()
+	for _, r := range rows {
+		if r.Seq == 0 || r.Unbegun != nil || r.Cancelled != nil {
+			continue
+		}
+		r.Unbegun = err
+		switch r.State() {
+		case link.Queued:
+			p.unqueue(r)
+			p.end(&b, r, link.Outcome{Err: err})
+		case link.Sent:
+			p.recall(&b, r, wire.KindRecall)
+		case link.Started, link.Ended:
+		}
+	}
+	p.settle(&b)
+	p.mu.Unlock()
+	b.run()
+}
+
+func (p *Pool) cancel(b *batch, r *link.Row, err error) {
+	if r.Cancelled != nil || r.Seq == 0 {
+		return
+	}
+	switch r.State() {
+	case link.Queued:
+		p.unqueue(r)
+		r.Cancelled = err
+		p.end(b, r, link.Outcome{Err: err})
+	case link.Sent, link.Started:
+		r.Cancelled = err
+		p.recall(b, r, wire.KindCancel)
+		w := r.Flight().Tag.(*worker)
+		if r.State() == link.Started {
+			w.armGrace(r)
+		} else {
+			w.armAnswer(r)
+		}
+	case link.Ended:
+		if r.Keep { // its owner may be about to run it again
+			r.Cancelled = err
+		}
+	}
+}
+
+// recall asks the worker that a row was sent to for it. p.mu is held.
+func (p *Pool) recall(b *batch, r *link.Row, kind wire.Kind) {
+	w := r.Flight().Tag.(*worker)
+	if f, ok := r.Flight().Recall(r, kind); ok {
+		w.conn.Send(f)
+		b.flush(w.conn)
+	}
+}

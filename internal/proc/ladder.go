@@ -1,0 +1,67 @@
+package proc
+
+import (
+	"time"
+
+	"github.com/xenonmp/xme/internal/link"
+)
+
+// The ladder of a row that shall end: its context ends; after Grace its process
+// is asked for a dump of its goroutines; after dumpTime the process is killed. Its
+// clock is the driver's.
+
+// dumpTime is what a process has to write its dump in.
+const dumpTime = 500 * time.Millisecond
+
+// armTimeout ends the running row r when its time is up. p.mu is held.
+func (w *worker) armTimeout(r *link.Row) {
+	w.after(r, r.Timeout, func(b *batch) { w.p.cancel(b, r, ErrTimeout) })
+}
+
+// armGrace starts the ladder for the running row r, whose context has ended. p.mu
+// is held.
+func (w *worker) armGrace(r *link.Row) {
+	proc := w.proc
+	w.after(r, w.p.cfg.Grace, func(*batch) {
+		proc.Quit()
+		w.after(r, dumpTime, func(*batch) { proc.Kill() })
+	})
+}
+
+// armAnswer gives the process the grace period to answer for a row that was
+// cancelled before it began: to give it back or begin it. One that does not read
+// its link, because it is stopped, say, is killed. p.mu is held.
+func (w *worker) armAnswer(r *link.Row) {
+	proc := w.proc
+	time.AfterFunc(w.p.cfg.Grace+dumpTime, func() {
+		w.p.mu.Lock()
+		deaf := w.proc == proc && r.Flight() == &w.flight && r.State() == link.Sent
+		w.p.mu.Unlock()
+		if deaf {
+			proc.Kill()
+		}
+	})
+}
+
+// after calls f, with p.mu held, after d if r still runs then. It replaces the
+// clock that ran. p.mu is held.
+func (w *worker) after(r *link.Row, d time.Duration, f func(*batch)) {
+	w.disarm()
+	w.clock = time.AfterFunc(d, func() {
+		b := batch{p: w.p}
+		w.p.mu.Lock()
+		if r.Flight() == &w.flight {
+			f(&b)
+		}
+		w.p.mu.Unlock()
+		b.run()
+	})
+}
+
+// disarm stops the running row's clock. p.mu is held.
+func (w *worker) disarm() {
+	if w.clock != nil {
+		w.clock.Stop()
+		w.clock = nil
+	}
+}

@@ -1,0 +1,139 @@
+package proc
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/xenonmp/xme/internal/link"
+)
+
+// How often the pool looks at its processes while they run rows; an idle pool
+// looks at nothing.
+const (
+	lookEvery   = time.Second           // whether somebody stopped one
+	memoryEvery = 25 * time.Millisecond // what those use that have a bound
+)
+
+// lookout is the pool's look at processes that are busy. Guarded by p.mu.
+type lookout struct {
+	timer  *time.Timer
+	runs   bool
+	nextAt time.Time // when to look for stopped processes
+}
+
+// MemoryError says that a worker used more memory than it may.
+type MemoryError struct {
+	Limit, Used int64 // bytes
+}
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("it used %d MiB, its limit is %d MiB", (e.Used+1<<20-1)>>20, e.Limit>>20)
+}
+
+// StoppedError says that a worker was found stopped while it had rows.
+type StoppedError struct{ For time.Duration }
+
+func (e *StoppedError) Error() string {
+	return fmt.Sprintf("stopped by someone (state T) for %v", e.For)
+}
+
+// limitOf returns what w may use while it runs r, in bytes; 0: no bound.
+func (w *worker) limitOf(r *link.Row) int64 {
+	if r.Memory > 0 {
+		return r.Memory
+	}
+	return w.p.cfg.Memory
+}
+
+// watchOver sees that the next look is due. p.mu is held.
+func (p *Pool) watchOver() {
+	l := &p.lookout
+	if l.runs || p.over {
+		return
+	}
+	l.runs = true
+	l.nextAt = time.Now().Add(lookEvery)
+	p.armLookout()
+}
+
+func (p *Pool) armLookout() {
+	l := &p.lookout
+	due := time.Until(l.nextAt)
+	for w := range p.all {
+		if r := w.flight.Front(); r != nil && w.limitOf(r) > 0 {
+			due = min(due, memoryEvery)
+			break
+		}
+	}
+	if l.timer == nil {
+		l.timer = time.AfterFunc(max(due, 0), p.look)
+	} else {
+		l.timer.Reset(max(due, 0))
+	}
+}
+
+// look looks at every busy process once.
+func (p *Pool) look() {
+	var kill []Process
+	p.mu.Lock()
+	defer func() {
+		p.mu.Unlock()
+		for _, proc := range kill {
+			proc.Kill()
+		}
+	}()
+	l := &p.lookout
+	now := time.Now()
+	whether := !now.Before(l.nextAt)
+	if whether {
+		l.nextAt = now.Add(lookEvery)
+	}
+	busy := false
+	for w := range p.all {
+		r := w.flight.Front()
+		if r == nil || w.proc == nil || w.dead.Load() {
+			w.halted = 0
+			continue
+		}
+		busy = true
+		if limit := w.limitOf(r); limit > 0 && r.State() == link.Started {
+			if used, err := w.proc.Memory(); err == nil && used > limit {
+				if r.Cancelled == nil {
+					r.Cancelled = &MemoryError{Limit: limit, Used: used}
+				}
+				kill = append(kill, w.proc)
+				continue
+			}
+		}
+		if whether && p.stopped(w) {
+			kill = append(kill, w.proc)
+		}
+	}
+	if l.runs = busy && !p.over; l.runs {
+		p.armLookout()
+	}
+}
+
+// stopped reports whether w was found stopped at two looks in a row. p.mu is held.
+func (p *Pool) stopped(w *worker) bool {
+	if halted, err := w.proc.Stopped(); err != nil || !halted {
+		w.halted = 0
+		return false
+	}
+	w.halted++
+	if w.halted < 2 {
+		return false
+	}
+	w.why = &StoppedError{For: lookEvery}
+	return true
+}
+
+// stopTimers stops the pool's own clocks. p.mu is held.
+func (p *Pool) stopTimers() {
+	p.lookout.runs = true // not armed any more
+	for _, t := range []*time.Timer{p.lookout.timer, p.stall.timer, p.sparesIn} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}

@@ -1,0 +1,380 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// Calls that a task makes come to the driver as KindNest frames and become rows
+// like others, which go before those of the driver, the deepest first. While the
+// task waits for one of them it lends its slot (KindLend): at most Workers tasks
+// run that do not wait. A call for which there is no idle worker gets a process
+// beside the pool's, an extra, as long as MaxProcesses is not reached; once every
+// process waits for calls of its own, the calls that wait end with ErrDepth.
+//
+// The result of a call ends the loan, in the driver, before the slot of the call
+// itself is given away, so that the task that waited has one again; the frame says
+// which loan it ended. A task that still waits lends once more.
+
+// errNested is how calls end whose task has ended.
+var errNested = fmt.Errorf("the task that called has ended: %w", context.Canceled)
+
+// DepthError says that a call that a task made cannot run.
+type DepthError struct {
+	Chain  []string // the functions, the outermost first
+	Limit  int      // MaxProcesses
+	Pinned []int    // the ranks it was to run on, which wait for each other
+}
+
+func (e *DepthError) Error() string {
+	chain := e.Chain
+	more := ""
+	if n := len(chain); n > 8 {
+		chain = slices.Concat(chain[:4], []string{fmt.Sprintf("… (%d more)", n-7)}, chain[n-3:])
+		more = fmt.Sprintf(", %d deep", n)
+	}
+	s := strings.Join(chain, " → ") + more
+	if e.Pinned != nil {
+		return fmt.Sprintf("%s: the workers of ranks %v all wait for each other", s, e.Pinned)
+	}
+	return fmt.Sprintf("%s: all %d processes wait for calls of their own: raise Options.MaxProcesses, or nest less", s, e.Limit)
+}
+
+// nested is the owner of a row that a task made.
+type nested struct {
+	p    *Pool
+	conn link.Conn // of the process that the task runs in
+	row  link.Row
+	nest link.Nest
+	loan uint64 // the loan that its end took back
+}
+
+// End implements link.Owner.
+func (n *nested) End(o link.Outcome, _ bool) bool {
+	f := link.Frame{Kind: wire.KindNested, Call: n.nest.Call, Time: n.loan, Body: o.Body, Parcel: o.Parcel}
+	if o.Err != nil {
+		f.Kind, f.Body = wire.KindNestFail, n.p.cfg.FailBody(&n.row, o)
+	}
+	if f.Parcel != nil && len(f.Parcel.Items) > 0 && !n.conn.CarriesFiles() {
+		f.Parcel.Close()
+		f.Parcel, f.Kind = nil, wire.KindNestFail
+		f.Body = n.p.cfg.FailBody(&n.row, link.Outcome{Err: errNoFiles})
+	}
+	f.Body = slices.Clone(f.Body) // the link may keep it
+	n.conn.Send(f)
+	n.conn.Flush()
+	return false
+}
+
+// nestEvent applies a frame about calls of the row that w runs. p.mu is held.
+func (p *Pool) nestEvent(b *batch, w *worker, f link.Frame, owned bool) error {
+	switch f.Kind {
+	case wire.KindNest:
+		return p.nest(b, w, f, owned)
+	case wire.KindUnnest:
+		if r := w.children[f.Call]; r != nil {
+			p.cancel(b, r, context.Canceled)
+			p.settle(b)
+		}
+	case wire.KindLend:
+		if r := w.flight.Front(); r == nil || r.State() != link.Started || w.lent {
+			return nil // the row has ended meanwhile, or the driver was told before
+		}
+		w.lent, w.loan = true, f.Call
+		p.loans++
+		// Nothing must wait behind a row that waits.
+		for r := range w.flight.Waiting() {
+			p.recall(b, r, wire.KindRecall)
+		}
+		p.settle(b)
+	case wire.KindReclaim:
+		if w.lent && w.loan == f.Call {
+			w.lent = false
+			p.loans--
+		}
+	default:
+	}
+	return nil
+}
+
+// nest takes a call that the row on w makes. p.mu is held.
+func (p *Pool) nest(b *batch, w *worker, f link.Frame, owned bool) error {
+	parent := w.flight.Front()
+	o, args, err := wire.ParseNestOptions(f.Body)
+	if err == nil && w.children[f.Call] != nil {
+		err = fmt.Errorf("call %d of a task made twice", f.Call)
+	}
+	if err != nil {
+		f.Parcel.Close()
+		return err
+	}
+	if !owned {
+		args = slices.Clone(args)
+	}
+	n := &nested{p: p, conn: w.conn, nest: link.Nest{Parent: parent, Call: f.Call, Depth: 1}}
+	n.row = link.Row{
+		Func: f.Func, Body: args, Parcel: f.Parcel, Owner: n, Nest: &n.nest, Keep: false,
+		Timeout: o.Timeout, Memory: o.Memory, Fresh: o.Fresh, Service: o.Service, On: o.On, Alone: true,
+	}
+	if parent != nil && parent.Nest != nil {
+		n.nest.Depth = parent.Nest.Depth + 1
+	}
+	p.live++
+	p.seq++
+	n.row.Seq = p.seq
+	switch {
+	case parent == nil || parent.State() != link.Started:
+		err = errNested
+	case p.over:
+		err = ErrClosed
+	case parent == w.setup:
+		err = fmt.Errorf("a call made by a set-up function: %w", errors.ErrUnsupported)
+	case len(o.On) > 0:
+		if err = p.CheckRanks(o.On); err == nil && w.seat != nil && !slices.ContainsFunc(o.On, func(r int) bool { return r != w.rank }) {
+			err = &DepthError{Chain: p.chain(&n.row), Pinned: []int{w.rank}}
+		}
+	}
+	if err != nil {
+		p.end(b, &n.row, link.Outcome{Err: err})
+		return nil
+	}
+	if w.children == nil {
+		w.children = map[uint64]*link.Row{}
+	}
+	w.children[f.Call] = &n.row
+	p.enqueue(b, &n.row)
+	p.settle(b)
+	return nil
+}
+
+// chain names the functions that led to r. p.mu is held.
+func (p *Pool) chain(r *link.Row) []string {
+	var names []string
+	for ; r != nil; r = r.Nest.Parent {
+		names = append(names, p.cfg.FuncName(r.Func))
+		if r.Nest == nil {
+			break
+		}
+	}
+	slices.Reverse(names)
+	return names
+}
+
+// takeBackLoan ends the loan of the task that made r, which is ending. p.mu is held.
+func (p *Pool) takeBackLoan(r *link.Row) {
+	parent := r.Nest.Parent
+	if parent == nil || parent.Flight() == nil {
+		return
+	}
+	w := parent.Flight().Tag.(*worker)
+	if w.children[r.Nest.Call] == r {
+		delete(w.children, r.Nest.Call)
+	}
+	if w.lent {
+		w.lent = false
+		p.loans--
+		r.Owner.(*nested).loan = w.loan
+	}
+}
+
+// abandon cancels the calls of a row of w that has ended. p.mu is held.
+func (p *Pool) abandon(b *batch, w *worker) {
+	if w.lent {
+		w.lent = false
+		p.loans--
+	}
+	if len(w.children) == 0 {
+		return
+	}
+	children := w.children
+	w.children = nil
+	for _, r := range children {
+		p.cancel(b, r, errNested)
+	}
+}
+
+// slot reports whether another task may begin. p.mu is held.
+func (p *Pool) slot() bool {
+	if p.loans == 0 && len(p.extras) == 0 {
+		return true // each seat that idles has its own
+	}
+	n := 0
+	for w := range p.all {
+		if w.runsTask() {
+			n++
+		}
+	}
+	return n < len(p.seats)
+}
+
+// runsTask reports whether w takes up a slot: it runs a row, or is being started
+// for one, that is no service and does not wait for calls of its own. p.mu is held.
+func (w *worker) runsTask() bool {
+	if w.pending != nil {
+		return !w.pending.Service
+	}
+	r := w.flight.Front()
+	return r != nil && r != w.setup && !r.Service && !w.lent
+}
+
+// busyElsewhere reports whether rows may have to go elsewhere than to seats. p.mu is
+// held.
+func (p *Pool) busyElsewhere() bool { return p.loans > 0 || len(p.extras) > 0 || p.waitingNested() != nil }
+
+// wantsExtra reports whether an extra that idles should stay. p.mu is held.
+func (p *Pool) wantsExtra() bool {
+	return p.waitingNested() != nil || p.loans > 0 && len(p.extras) <= len(p.seats)
+}
+
+// waitingNested returns the next call of a task that may run anywhere: of the
+// deepest, the earliest. p.mu is held.
+func (p *Pool) waitingNested() *link.Row {
+	for _, q := range slices.Backward(p.nested) {
+		if q.head != nil {
+			return q.head
+		}
+	}
+	return nil
+}
+
+// settleNested finds workers for calls of tasks. p.mu is held.
+func (p *Pool) settleNested(b *batch) {
+	for r := p.waitingNested(); r != nil; r = p.waitingNested() {
+		if !p.slot() || !p.place(b, r) {
+			break
+		}
+	}
+	p.unlock(b)
+}
+
+// place finds a worker for the call of a task, or starts one; false if there is
+// none. p.mu is held.
+func (p *Pool) place(b *batch, r *link.Row) bool {
+	for _, w := range p.extras {
+		if w.ready && w.flight.Len() == 0 && !(r.Fresh && w.rows > 0) {
+			p.unqueue(r)
+			p.send(b, w, r)
+			return true
+		}
+	}
+	for _, s := range p.seats {
+		if w := s.w; w != nil && w.ready && w.flight.Len() == 0 && !(r.Fresh && w.rows > 0) && p.fits(w, r) {
+			p.unqueue(r)
+			p.send(b, w, r)
+			return true
+		}
+	}
+	if len(p.spares) == 0 && p.processes() >= p.cfg.MaxProcesses {
+		return false
+	}
+	p.unqueue(r)
+	p.extra(b, r)
+	return true
+}
+
+// extra runs a row on a process of its own: a spare, or a new one. p.mu is held.
+func (p *Pool) extra(b *batch, r *link.Row) {
+	if len(p.spares) > 0 {
+		w := p.takeSpare()
+		p.extras = append(p.extras, w)
+		p.send(b, w, r)
+		return
+	}
+	w := newWorker(p, p.freeRank())
+	w.pending, r.Where = r, w
+	p.extras = append(p.extras, w)
+	p.launch(w, 0)
+}
+
+// serve gives a service its process. p.mu is held.
+func (p *Pool) serve(b *batch, r *link.Row) {
+	if len(p.spares) == 0 && p.processes() >= p.cfg.MaxProcesses {
+		p.end(b, r, link.Outcome{Err: &ProcessesError{Limit: p.cfg.MaxProcesses}})
+		return
+	}
+	p.extra(b, r)
+}
+
+// ProcessesError says that a service found no place.
+type ProcessesError struct{ Limit int }
+
+func (e *ProcessesError) Error() string {
+	return fmt.Sprintf("a service needs a process of its own, and there are %d already: raise Options.MaxProcesses", e.Limit)
+}
+
+// unlock ends calls of tasks that can never run: those for any worker if every
+// process waits for calls of its own, and those for given ranks whose tasks all
+// wait for each other. p.mu is held.
+func (p *Pool) unlock(b *batch) {
+	if p.loans == 0 || p.waitingNested() == nil && p.pinned == 0 {
+		return
+	}
+	// A worker is stuck unless a call of its task can get on; found from the
+	// outside in: start with all that wait and take out who is not stuck.
+	stuck := map[*worker]bool{}
+	free := p.processes() < p.cfg.MaxProcesses || len(p.spares) > 0
+	for w := range p.all {
+		switch {
+		case w.lent:
+			stuck[w] = true
+		case w.runsTask() || w.ready && w.flight.Len() == 0 || !w.ready:
+			free = true // a process that will run, or take, another row
+		}
+	}
+	if free && p.pinned == 0 {
+		return
+	}
+	for again := true; again; {
+		again = false
+		for w := range stuck {
+			if slices.ContainsFunc(mapValues(w.children), func(r *link.Row) bool { return p.canRun(r, stuck, free) }) {
+				delete(stuck, w)
+				again = true
+				free = true // it will end
+			}
+		}
+	}
+	for w := range stuck {
+		for _, r := range mapValues(w.children) {
+			if r.State() != link.Queued {
+				continue
+			}
+			e := &DepthError{Chain: p.chain(r), Limit: p.cfg.MaxProcesses}
+			if len(r.On) > 0 {
+				e.Pinned = r.On
+			}
+			p.unqueue(r)
+			p.end(b, r, link.Outcome{Err: e})
+		}
+	}
+}
+
+// canRun reports whether a call of a task runs, or may run, without one of the
+// stuck workers. p.mu is held.
+func (p *Pool) canRun(r *link.Row, stuck map[*worker]bool, free bool) bool {
+	switch r.State() {
+	case link.Queued:
+		if len(r.On) == 0 {
+			return free
+		}
+		return slices.ContainsFunc(r.On, func(rank int) bool { return !stuck[p.seats[rank-1].w] })
+	case link.Sent, link.Started:
+		return !stuck[r.Flight().Tag.(*worker)]
+	case link.Ended:
+	}
+	return true // its end is on the way
+}
+
+func mapValues(m map[uint64]*link.Row) []*link.Row {
+	list := make([]*link.Row, 0, len(m))
+	for _, r := range m {
+		list = append(list, r)
+	}
+	return list
+}
