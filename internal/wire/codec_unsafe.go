@@ -41,9 +41,10 @@ func (c *Codec[T]) Append(dst []byte, v *T, p *Parcel) ([]byte, error) {
 // Decode sets *v, all of it, to the value encoded in src; fields that were left out become zero. It consumes the whole of src:
 // bytes left over are an error. Nothing in *v refers to src afterwards, which needs no alignment, and each byte of which is read
 // once, so that it may lie in memory that the other side can still write. Files come out of p, which may be nil if there are
-// none; if Decode fails, p keeps them. Bytes from an enemy give an error, which is a *ValueError, and never take more memory than
-// a small multiple of src: at worst the largest ratio, within T, of a type's size in memory to its smallest encoded size.
-// After an error *v holds nothing of use.
+// none; if Decode fails, p keeps them. Values may be moved once they are decoded, as append moves them. Bytes from an enemy give an
+// error, which is a *ValueError, and never take more memory than a small multiple of src: 64 bytes for each that a count or a
+// length lays claim to, and for what has been decoded, at worst the largest ratio, within T, of a type's size in memory to its
+// smallest encoded size. (What the methods of a marshaler take is their own affair.) After an error *v holds nothing of use.
 func (c *Codec[T]) Decode(src []byte, v *T, p *Parcel) error {
 	if c.memory != nil {
 		if uintptr(len(src)) != c.memory.bytes {
