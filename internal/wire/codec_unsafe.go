@@ -7,7 +7,8 @@ import "unsafe"
 // shallow, together with the walk's own state: one allocation, and no pointer into a stack, which may move.
 
 // Size returns how many bytes Append will add. It is exact, except for marshalers and values in an any, whose size is estimated
-// from the strings and slices that they hold themselves. A value that is nested too deep for Append has some size or other.
+// from the strings and slices that they hold themselves, and for handles (see Exact). A value that is nested too deep for Append
+// has some size or other.
 func (c *Codec[T]) Size(v *T) int {
 	if c.memory != nil {
 		return int(c.memory.bytes)

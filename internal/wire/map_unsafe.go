@@ -39,6 +39,19 @@ func (m *mapNode) giveBack(s *mapScratch) {
 	m.scratch.Put(s)
 }
 
+// step leads to entry i, by its key if that can be shown without a method of its own: nobody said that Decode may run such.
+func (s *mapScratch) step(i int) step {
+	switch k := s.key; {
+	case k.Kind() == reflect.String:
+		return step{key: keyText(k.String())}
+	case k.CanInt():
+		return step{key: keyText(k.Int())}
+	case k.CanUint():
+		return step{key: keyText(k.Uint())}
+	}
+	return step{index: i}
+}
+
 func (m *mapNode) least() int { return 1 }
 
 func (m *mapNode) size(z *sizer, p unsafe.Pointer) int {
@@ -114,7 +127,7 @@ func (m *mapNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 		}
 		d.owed -= m.elemUnit
 		if verr := m.elem.decode(d, s.e); verr != nil {
-			return verr.within(step{key: keyText(s.key.Interface())})
+			return verr.within(s.step(i))
 		}
 		if m.anyKey && !s.key.Comparable() {
 			return valueErrorf("a map's key that cannot be one").within(step{index: i})
