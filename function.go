@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"reflect"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -58,7 +59,8 @@ var table = &functionTable{byName: map[string]*function{}, byBare: map[string][]
 //	var scatter = xme.Register("scatter", func(ctx context.Context, darts int) (int, error) { … })
 //
 // The full name is the import path of the registering package, a dot, and name;
-// in package main "main." and name. A function that calls itself, directly or
+// in package main "main." and name, also under go test (but its import path there
+// if its tests hold //go:debug lines). A function that calls itself, directly or
 // round a circle, is declared as var f *xme.Func[In, Out] and registered in func
 // init().
 //
@@ -105,8 +107,24 @@ func caller() (pkg, place string) {
 		return "main", "unknown place"
 	}
 	frame, _ := runtime.CallersFrames(pc).Next()
-	return packageOf(frame.Function), fmt.Sprintf("%s:%d", frame.File, frame.Line)
+	pkg = packageOf(frame.Function)
+	if pkg != "main" && pkg == mainPath() {
+		pkg = "main"
+	}
+	return pkg, fmt.Sprintf("%s:%d", frame.File, frame.Line)
 }
+
+// mainPath returns the import path of the program's package main. Its functions are
+// main's in a program, but go test compiles it as a library: then they bear this
+// path. The main package of other tests is one of go test's own making. So it is
+// for package main if the tests are built with other settings than the program
+// (//go:debug lines); nothing in the binary tells then that its name is main.
+var mainPath = sync.OnceValue(func() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Path
+	}
+	return ""
+})
 
 // packageOf cuts the import path out of a symbol's name. In it, the linker has
 // escaped dots of the last element, and some other bytes, as in a URL.
@@ -242,8 +260,12 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 		}
 		return nil, CauseReturned, err
 	}
-	if n := f.out.Size(&res); n > limit {
-		return nil, CauseEncode, tooLarge("result", n, limit)
+	if f.out.Exact() { // an estimate must not refuse what fits
+		n := f.out.Size(&res)
+		if n > limit {
+			return nil, CauseEncode, tooLarge("result", n, limit)
+		}
+		dst = slices.Grow(dst, n)
 	}
 	body, err := f.out.Append(dst, &res, out)
 	switch {

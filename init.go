@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
@@ -27,6 +30,9 @@ var served atomic.Bool
 func Init() {
 	table.freeze()
 	if role == nil {
+		if runtime.GOOS != "linux" {
+			_, _ = identity() // before the program's file can be replaced
+		}
 		return
 	}
 	if served.Swap(true) {
@@ -50,14 +56,41 @@ func serve() int {
 	if err != nil {
 		return complain(err)
 	}
+	if os.Getenv(waitEnv) == "1" {
+		awaitDebugger()
+	}
+	_ = sys.NoCoreSelf() // a crash is reported; its core would only fill a disk
+	go sys.CatchSignals()
 	conn := link.NewConn(stream, maxMessageLimit+64<<10)
-	err = proc.Work(context.Background(), conn, id, runner, func(error) {
-		os.Exit(exitOrphan) // the driver is gone, and with it who wanted the row
+	err = proc.Work(context.Background(), conn, id, func(h wire.Hello, c link.Conn) link.Side {
+		side := workerSide(h, c)
+		side.Lost = func(error) {
+			os.Exit(exitOrphan) // the driver is gone, and with it who wanted the row
+		}
+		return side
 	})
 	if err != nil {
 		return exitOrphan
 	}
 	return 0
+}
+
+// waitEnv has workers wait for a debugger.
+const waitEnv = "XME_WAIT"
+
+// awaitDebugger prints the process's number and waits until a debugger is attached,
+// or where that cannot be told for a while.
+func awaitDebugger() {
+	fmt.Fprintf(os.Stderr, "xme: worker %[1]d waits for a debugger: dlv attach %[1]d\n", os.Getpid())
+	for range 200 {
+		if sys.Traced() {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+		for runtime.GOOS == "linux" && !sys.Traced() {
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
 }
 
 // exitOrphan is how a worker exits whose driver is gone.
@@ -81,35 +114,80 @@ var identity = sync.OnceValues(func() (wire.Identity, error) {
 	return wire.Identity{Version: wire.Version, Build: build, Funcs: table.identities()}, nil
 })
 
-// runner makes what runs rows in a worker of this program.
-func runner(h wire.Hello) link.Runner {
-	current := refusing{unsupported("a nested call (xme.Current in a worker)")}
-	return func(ctx context.Context, f link.Frame, dst []byte, done link.Done) {
-		fn := table.at(f.Func)
-		if fn == nil {
-			e := &Error{Row: -1, Cause: CauseEncode, Message: fmt.Sprintf("no function %d", f.Func)}
-			f.Parcel.Close()
-			sendError(done, e)
-			return
-		}
-		v := invocation{
-			fn: fn, args: f.Body, parcel: f.Parcel, dst: dst,
-			task: task{rank: int(h.Rank), limit: int(h.MaxMessage), current: current},
-		}
-		v.run(ctx, func(body []byte, parcel *wire.Parcel, err *Error) {
-			if err != nil {
-				sendError(done, err)
+// workerSide makes what a worker of this program does with its driver's frames.
+func workerSide(h wire.Hello, c link.Conn) link.Side {
+	n := &nester{conn: c, calls: map[uint64]*Call{}, maxMessage: int(h.MaxMessage)}
+	var rank atomic.Int64
+	rank.Store(int64(h.Rank))
+	var bound memoryBound
+	return link.Side{
+		Run: func(ctx context.Context, f link.Frame, dst []byte, done link.Done) {
+			fn := table.at(f.Func)
+			if fn == nil {
+				e := &Error{Row: -1, Cause: CauseEncode, Message: fmt.Sprintf("no function %d", f.Func)}
+				f.Parcel.Close()
+				sendError(done, e)
 				return
 			}
-			done(wire.KindResult, body, parcel)
-		})
+			bound.set(int64(f.Time))
+			t := n.begin()
+			v := invocation{
+				fn: fn, args: f.Body, parcel: f.Parcel, dst: dst,
+				task: task{rank: int(rank.Load()), limit: int(h.MaxMessage), current: t},
+			}
+			v.run(ctx, func(body []byte, parcel *wire.Parcel, err *Error) {
+				t.end()
+				if err != nil {
+					sendError(done, err)
+					return
+				}
+				done(wire.KindResult, body, parcel)
+			})
+		},
+		Other: func(f link.Frame, owned bool) error {
+			if f.Kind == wire.KindSeat {
+				rank.Store(int64(f.Call))
+				return nil
+			}
+			n.deliver(f, owned)
+			return nil
+		},
+	}
+}
+
+// memoryBound has the collector keep a worker below what its row may use.
+type memoryBound struct {
+	bytes int64 // 0: none
+	usual int64 // what the process began with
+}
+
+// set takes the bound of the next row, in bytes; 0: none.
+func (m *memoryBound) set(bytes int64) {
+	if bytes == m.bytes {
+		return
+	}
+	if m.bytes == 0 {
+		m.usual = debug.SetMemoryLimit(-1)
+	}
+	m.bytes = bytes
+	if bytes == 0 {
+		debug.SetMemoryLimit(m.usual)
+		return
+	}
+	// Below the bound, so that the collector works hard before the kernel says no.
+	debug.SetMemoryLimit(min(m.usual, bytes-bytes/8))
+	if used, err := sys.Memory(os.Getpid()); err == nil && used > bytes/2 {
+		debug.FreeOSMemory() // what earlier rows left is not this one's
 	}
 }
 
 // maxErrorText bounds the texts of an error on its way.
 const maxErrorText = 64 << 10
 
-func sendError(done link.Done, e *Error) {
+func sendError(done link.Done, e *Error) { done(wire.KindFail, errorBody(e), nil) }
+
+// errorBody encodes an error, within the bounds of a frame.
+func errorBody(e *Error) []byte {
 	if len(e.Message) > maxErrorText {
 		e.Message = e.Message[:maxErrorText] + "…"
 	}
@@ -117,7 +195,7 @@ func sendError(done link.Done, e *Error) {
 	if err != nil {
 		body, _ = (&Error{Func: e.Func, Row: e.Row, Cause: e.Cause, Message: err.Error()}).MarshalBinary()
 	}
-	done(wire.KindFail, body, nil)
+	return body
 }
 
 func (t *functionTable) isFrozen() bool {
@@ -144,12 +222,20 @@ func (t *functionTable) at(i uint16) *function {
 
 func init() {
 	proc.NewInProcess = func() *proc.InProcess {
-		return &proc.InProcess{PID: os.Getpid(), Main: func(c link.Conn, lost func(error)) error {
+		return &proc.InProcess{PID: os.Getpid(), Main: func(c link.Conn) error {
 			id, err := identity()
 			if err != nil {
 				return err
 			}
-			return proc.Work(context.Background(), c, id, runner, lost)
+			return proc.Work(context.Background(), c, id, func(h wire.Hello, c link.Conn) link.Side {
+				side := workerSide(h, c)
+				run := side.Run
+				side.Run = func(ctx context.Context, f link.Frame, dst []byte, done link.Done) {
+					f.Time = 0 // the collector is the driver's
+					run(ctx, f, dst, done)
+				}
+				return side
+			})
 		}}
 	}
 }

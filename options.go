@@ -12,6 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/sys"
 )
 
 // Options says how a pool is made. The zero value works: one worker per CPU that
@@ -67,8 +70,25 @@ type Options struct {
 	// this system offers.
 	Link Link
 
-	// MaxProcesses bounds the processes that nested calls may add. Nested calls
-	// are not built yet: another value than 0 is refused.
+	// Spares is how many processes are kept ready beside the workers, set up and
+	// idle, so that who takes the place of a dead worker, or runs a row with Fresh or
+	// Service or a nested call, need not be started first. They are started shortly
+	// after Open. 0: 1. Negative: none.
+	Spares int
+
+	// Recycle is after how many rows a worker's process is replaced, for code that
+	// leaks. 0: never.
+	Recycle int
+
+	// Memory bounds the private memory that a worker's process may use, in bytes;
+	// [Memory] does so for a call. A row whose worker uses more ends with ErrMemory.
+	// Linux only; elsewhere a value above 0 is refused. 0: no bound.
+	Memory int64
+
+	// MaxProcesses bounds the processes of a pool: workers, spares, services, and
+	// those that nested calls add while their callers wait. A nested call that would
+	// need more once all wait for calls of their own ends with ErrDepth. 0: 4 times
+	// Workers and 8.
 	MaxProcesses int
 
 	// Shared bounds shared memory, in bytes. Shared memory is not built yet:
@@ -102,15 +122,31 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("xme: Options.StartTimeout is %v: 0 takes the default of 30 s", o.StartTimeout)
 	case o.Link < LinkAuto || o.Link > LinkPipe:
 		return o, fmt.Errorf("xme: Options.Link is %d: use LinkAuto, LinkSocket or LinkPipe", o.Link)
-	case o.MaxProcesses != 0:
-		return o, fmt.Errorf("xme: Options.MaxProcesses (nested calls): %w", errors.ErrUnsupported)
+	case o.Workers > maxWorkers:
+		return o, fmt.Errorf("xme: Options.Workers is %d: at most %d", o.Workers, maxWorkers)
+	case o.Recycle < 0:
+		return o, fmt.Errorf("xme: Options.Recycle is %d: 0 never replaces a worker, or give a positive number of rows", o.Recycle)
+	case o.Memory < 0 || o.Memory > 0 && o.Memory < minMemory:
+		return o, fmt.Errorf("xme: Options.Memory is %d bytes: 0 sets no bound, the least is %d", o.Memory, int64(minMemory))
+	case o.Memory > 0 && runtime.GOOS != "linux":
+		return o, fmt.Errorf("xme: Options.Memory on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 	case o.Shared != 0:
 		return o, fmt.Errorf("xme: Options.Shared (shared memory): %w", errors.ErrUnsupported)
 	case runtime.GOOS == "windows" && o.Link == LinkSocket:
 		return o, fmt.Errorf("xme: Options.Link: no socket link on windows: %w", errors.ErrUnsupported)
 	}
+	cpus, _ := sys.CPUs()
 	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+		o.Workers = cpus
+	}
+	switch {
+	case o.MaxProcesses == 0:
+		o.MaxProcesses = 4*o.Workers + 8
+	case o.MaxProcesses < o.Workers:
+		return o, fmt.Errorf("xme: Options.MaxProcesses is %d: the %d workers alone are more", o.MaxProcesses, o.Workers)
+	}
+	if o.Spares == 0 {
+		o.Spares = 1
 	}
 	if o.Queue == 0 {
 		o.Queue = defaultQueue
@@ -136,7 +172,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Env == nil {
 		o.Env = os.Environ()
 	}
-	o.Env = withThreads(slices.Clone(o.Env), o.Workers)
+	// Not a role of this process's own, which is nobody else's.
+	o.Env = slices.DeleteFunc(slices.Clone(o.Env), func(kv string) bool { return strings.HasPrefix(kv, proc.WorkerEnv+"=") })
+	o.Env = withThreads(o.Env, max(1, cpus/o.Workers))
 	for i, kv := range o.Env {
 		if !strings.Contains(kv, "=") || strings.ContainsRune(kv, 0) {
 			return o, fmt.Errorf("xme: Options.Env[%d] is %q: write \"key=value\"", i, kv)
@@ -158,8 +196,8 @@ func (o Options) withDefaults() (Options, error) {
 
 // withThreads shares the CPUs this process may use among the workers' threads,
 // unless the user has set how many they shall be.
-func withThreads(env []string, workers int) []string {
-	threads := strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/workers))
+func withThreads(env []string, n int) []string {
+	threads := strconv.Itoa(n)
 	for _, name := range []string{"GOMAXPROCS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"} {
 		set := slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
 		if !set {
@@ -171,6 +209,8 @@ func withThreads(env []string, workers int) []string {
 
 const (
 	defaultQueue = 1 << 20
+	maxWorkers   = 1 << 12
+	minMemory    = 8 << 20            // what a Go program needs to do anything at all
 	defaultSeed  = 0x9e3779b97f4a7c15 // 2^64 / golden ratio; any constant does
 )
 
@@ -203,32 +243,33 @@ func On(ranks ...int) CallOption {
 	return func(o *CallOptions) { o.On = slices.Clone(ranks) }
 }
 
-// Fresh runs each row in a process of its own that ran nothing before.
+// Fresh runs each row in a process that ran nothing before and runs nothing after
+// it; on the rank that is free first, or one of On's.
 func Fresh() CallOption { return func(o *CallOptions) { o.Fresh = true } }
 
-// Service gives each row a worker of its own beside the pool's count; its context
-// ends when the table's ordinary rows have ended.
+// Service gives each row a worker of its own beside the pool's count, for as long as
+// it runs. In a [Table] its context ends when the ordinary rows have ended; with
+// Call and Go it is that call's. With On it is refused.
 func Service() CallOption { return func(o *CallOptions) { o.Service = true } }
 
-// Memory bounds what a row's worker may use, in bytes.
+// Memory bounds the private memory that the row's worker may use while it runs the
+// row, in bytes; a row that uses more ends with ErrMemory, and its worker with it.
+// Linux only; elsewhere the row ends with an error that wraps errors.ErrUnsupported.
 func Memory(bytes int64) CallOption { return func(o *CallOptions) { o.Memory = bytes } }
 
-// refused names the first option that no executor of this package can honour.
+// refused names the first option that makes no sense.
 func (o *CallOptions) refused() error {
-	name := ""
 	switch {
 	case o.Timeout < 0:
-		return fmt.Errorf("xme: option Timeout is %v: give it more than 0", o.Timeout)
-	case o.Fresh:
-		name = "Fresh"
-	case o.Service:
-		name = "Service"
-	case o.Memory != 0:
-		name = "Memory"
-	default:
-		return nil
+		return fmt.Errorf("xme: option Timeout is %v: give it more than 0: %w", o.Timeout, errors.ErrUnsupported)
+	case o.Retries < 0:
+		return fmt.Errorf("xme: option Retries is %d: give 0 or more: %w", o.Retries, errors.ErrUnsupported)
+	case o.Memory < 0 || o.Memory > 0 && o.Memory < minMemory:
+		return fmt.Errorf("xme: option Memory is %d bytes: the least is %d: %w", o.Memory, int64(minMemory), errors.ErrUnsupported)
+	case o.Service && len(o.On) > 0:
+		return fmt.Errorf("xme: a service has a worker of its own, so option On cannot be honoured: %w", errors.ErrUnsupported)
 	}
-	return unsupported("option " + name)
+	return nil
 }
 
 // unsupported says that what is not offered.

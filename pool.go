@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +24,7 @@ type Pool struct {
 	p    *proc.Pool
 	opts Options
 
+	setup          *setupCall
 	stdout, stderr *proc.Output
 
 	calls atomic.Uint64 // numbers Call and Go, for their seeds
@@ -62,6 +66,8 @@ func (s State) String() string {
 
 // Stats counts what a pool has done so far.
 type Stats struct {
+	Processes int    // that live now: workers, spares, services, nested calls
+	Spares    int    // of them ready, and waiting to take another's place
 	Queued    int    // calls that wait in the driver
 	Running   int    // calls that are with a worker
 	Done      uint64 // calls that ended with a result
@@ -92,31 +98,46 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	}
 	pool := &Pool{opts: o, watches: map[<-chan struct{}]*watch{}}
 	cfg := proc.Config{
-		Identity: id, Workers: o.Workers, Queue: o.Queue, MaxMessage: o.MaxMessage, Grace: max(o.Grace, 0), StartTimeout: o.StartTimeout,
-		Backend: proc.BackendFrom(ctx),
+		Identity: id, Workers: o.Workers, Spares: max(o.Spares, 0), MaxProcesses: o.MaxProcesses, Recycle: o.Recycle, Memory: o.Memory,
+		Queue: o.Queue, MaxMessage: o.MaxMessage, Grace: max(o.Grace, 0), StartTimeout: o.StartTimeout,
+		Backend: proc.BackendFrom(ctx), FailBody: failBody, FuncName: func(i uint16) string { return table.at(i).nameOf() },
 	}
-	if o.Setup.row != nil {
-		if _, err := o.Setup.row(); err != nil {
+	if slices.Contains(o.Env, waitEnv+"=1") {
+		cfg.StartTimeout = 0 // who attaches a debugger takes his time
+	}
+	if o.Setup.call != nil {
+		if pool.setup, err = o.Setup.call(o); err != nil {
 			return nil, fmt.Errorf("xme: Open: setup: %w", err)
 		}
-		cfg.Setup = func() (*link.Row, error) {
-			s, err := o.Setup.row()
-			if err != nil {
-				return nil, err
-			}
-			return &s.row, nil
-		}
+		cfg.Setup = pool.setup.row
 	}
 	if cfg.Backend == nil {
-		if cfg.Backend, err = pool.processes(); err != nil {
-			return nil, fmt.Errorf("xme: Open: %w", err)
-		}
+		cfg.Backend, err = pool.processes()
 	}
-	if pool.p, err = proc.Open(ctx, cfg); err != nil {
-		pool.closeOutput()
+	if err == nil {
+		pool.p, err = proc.Open(ctx, cfg)
+	}
+	if err != nil {
+		pool.release()
 		return nil, fmt.Errorf("xme: Open: %w", err)
 	}
 	return pool, nil
+}
+
+// failBody encodes how a call that a task made has failed.
+func failBody(r *link.Row, o link.Outcome) []byte {
+	c := Call{fn: table.at(r.Func), index: -1}
+	if c.fn == nil {
+		c.fn = &function{name: fmt.Sprintf("function %d", r.Func)}
+	}
+	return errorBody(c.errorOf(o))
+}
+
+func (fn *function) nameOf() string {
+	if fn == nil {
+		return "?"
+	}
+	return fn.name
 }
 
 // processes makes the backend that starts this program again.
@@ -130,7 +151,11 @@ func (p *Pool) processes() (proc.Backend, error) {
 	if len(os.Args) > 0 {
 		name = os.Args[0]
 	}
-	p.stdout, p.stderr = proc.NewOutput(o.Stdout), proc.NewOutput(o.Stderr)
+	p.stdout = proc.NewOutput(o.Stdout)
+	p.stderr = p.stdout
+	if !sameWriter(o.Stdout, o.Stderr) {
+		p.stderr = proc.NewOutput(o.Stderr)
+	}
 	return &proc.Exec{
 		Path: path, Args: []string{name, "xme-worker"}, Env: o.Env, Dir: o.Dir, Pipes: o.Link == LinkPipe, Stdout: p.stdout, Stderr: p.stderr,
 	}, nil
@@ -139,11 +164,22 @@ func (p *Pool) processes() (proc.Backend, error) {
 // outputTime is what the driver's own output has to take the workers' last lines.
 const outputTime = time.Second
 
-func (p *Pool) closeOutput() {
+// sameWriter reports whether two writers are one, which must not be written to from
+// two goroutines.
+func sameWriter(a, b io.Writer) bool {
+	t := reflect.TypeOf(a)
+	return t == reflect.TypeOf(b) && t.Comparable() && a == b
+}
+
+// release frees what a pool holds beside its workers.
+func (p *Pool) release() {
 	for _, o := range []*proc.Output{p.stdout, p.stderr} {
 		if o != nil {
 			o.Close(outputTime)
 		}
+	}
+	if p.setup != nil {
+		p.setup.parcel.Close()
 	}
 }
 
@@ -190,6 +226,8 @@ func (p *Pool) Submit(ctx context.Context, calls []*Call) (int, error) {
 			}
 		case c.ctx.Err() != nil: // it may have ended before the pool knew the row
 			p.p.Cancel(context.Cause(c.ctx), rows[i])
+		case interrupted(c.ctx):
+			p.p.CancelUnbegun(ErrInterrupted, rows[i])
 		}
 	}
 	return n, err
@@ -208,8 +246,11 @@ func (p *Pool) prepare(c *Call) error {
 	if err := context.Cause(c.ctx); err != nil {
 		return err
 	}
+	if interrupted(c.ctx) {
+		return ErrInterrupted
+	}
 	if c.row.Body == nil {
-		if c.args-metaSize > p.opts.MaxMessage {
+		if c.value.exact() && c.args-metaSize > p.opts.MaxMessage {
 			return c.encodeError(tooLarge("value", c.args-metaSize, p.opts.MaxMessage))
 		}
 		if !c.seeded {
@@ -232,8 +273,9 @@ func (p *Pool) prepare(c *Call) error {
 		if len(parcel.Items) > 0 {
 			c.row.Parcel = &parcel
 		}
-		c.row.On, c.row.Timeout = c.opts.On, c.opts.Timeout
-		c.row.Alone = len(c.opts.On) > 0 || c.opts.Timeout > 0
+		c.row.On, c.row.Timeout, c.row.Memory = c.opts.On, c.opts.Timeout, c.opts.Memory
+		c.row.Fresh, c.row.Service, c.row.Keep = c.opts.Fresh, c.opts.Service, c.opts.Retries > 0
+		c.row.Alone = len(c.opts.On) > 0 || c.opts.Timeout > 0 || c.opts.Memory > 0 || c.opts.Fresh || c.opts.Service
 	}
 	if c.ctx.Done() != nil {
 		p.watchCall(c)
@@ -265,7 +307,7 @@ func (p *Pool) Workers() []Worker {
 func (p *Pool) Stats() Stats {
 	s := p.p.Stats()
 	return Stats{
-		Queued: s.Queued, Running: s.Running, Done: s.Done, Failed: s.Failed, Starts: s.Starts, Deaths: s.Deaths, TakenBack: s.TakenBack,
+		Processes: s.Processes, Spares: s.Spares, Queued: s.Queued, Running: s.Running, Done: s.Done, Failed: s.Failed, Starts: s.Starts, Deaths: s.Deaths, TakenBack: s.TakenBack,
 	}
 }
 
@@ -282,7 +324,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 // Closing twice is fine.
 func (p *Pool) Close() error {
 	p.p.Close()
-	p.closeOutput()
+	p.release()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.empty != nil {
@@ -305,11 +347,13 @@ func init() {
 	}
 }
 
-// watch ends calls when their common context ends.
+// watch ends calls when their common context ends, or when no more rows shall begin
+// under it.
 type watch struct {
 	p    *Pool
 	done <-chan struct{}
 	stop func() bool
+	calm func() bool // stop, for the drain
 	head *Call
 }
 
@@ -324,7 +368,8 @@ func (p *Pool) watchCall(c *Call) {
 		w = &watch{p: p, done: done}
 		p.watches[done] = w
 		ctx := c.ctx
-		w.stop = context.AfterFunc(ctx, func() { w.fire(context.Cause(ctx)) })
+		w.stop = context.AfterFunc(ctx, func() { w.fire(p.p.Cancel, context.Cause(ctx)) })
+		w.calm = onDrain(ctx, func() { w.fire(p.p.CancelUnbegun, ErrInterrupted) })
 	}
 	if p.empty == w {
 		p.empty = nil
@@ -367,16 +412,17 @@ func (w *watch) remove(c *Call) {
 // forget drops an empty watch. p.mu is held.
 func (w *watch) forget() {
 	w.stop()
+	w.calm()
 	delete(w.p.watches, w.done)
 }
 
-// fire ends every call of the watch.
-func (w *watch) fire(cause error) {
+// fire ends the calls of the watch.
+func (w *watch) fire(end func(error, ...*link.Row), cause error) {
 	var rows []*link.Row
 	w.p.mu.Lock()
 	for c := w.head; c != nil; c = c.next {
 		rows = append(rows, &c.row)
 	}
 	w.p.mu.Unlock()
-	w.p.p.Cancel(cause, rows...)
+	end(cause, rows...)
 }

@@ -290,7 +290,7 @@ func TestKilledWorker(t *testing.T) {
 // feature: F12, S7
 func TestWorkersStay(t *testing.T) {
 	t.Parallel()
-	pool := xmetest.Open(t, xme.Options{Workers: 1})
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Spares: -1})
 	pid, err := getpid.Call(t.Context(), pool, 0)
 	if err != nil || pid == os.Getpid() {
 		t.Fatalf("pid %d, %v", pid, err)

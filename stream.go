@@ -2,9 +2,7 @@ package xme
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"runtime/debug"
 	"sync"
 )
 
@@ -31,7 +29,8 @@ type Result[Out any] struct {
 // by rows and bytes; it may be endless. Leaving the loop cancels the rows under way
 // and returns at once, also while the input blocks (its goroutine then ends when it
 // next yields). A panic in the input reaches the ranging goroutine, after the rows
-// before it. When ctx or the executor ends, rows that were read yield their errors,
+// before it, as an error that prints the value and its place and wraps the value if
+// that is an error. When ctx or the executor ends, rows that were read yield their errors,
 // then the sequence stops.
 func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
@@ -106,7 +105,7 @@ type stream[Out any] struct {
 	files    int         // of the arguments under way
 	stopped  bool
 	readAll  bool
-	panicked any
+	panicked error // what the ranger is to panic with
 }
 
 func newStream[Out any](ctx context.Context, on Executor, ordered bool) *stream[Out] {
@@ -127,45 +126,6 @@ func poke(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// read runs the input's loop and passes its panic on.
-func (s *stream[Out]) read(loop func()) {
-	normal := false
-	defer func() {
-		r := recover()
-		s.mu.Lock()
-		s.readAll = true
-		switch {
-		case r != nil:
-			s.panicked = inputPanic(r)
-		case !normal:
-			s.panicked = "xme: the input called runtime.Goexit"
-		}
-		s.mu.Unlock()
-		poke(s.ready)
-	}()
-	loop()
-	normal = true
-}
-
-// submit submits one admitted row. If the executor panics, the row ends all the
-// same, so that the ranger comes to the panic.
-func (s *stream[Out]) submit(ctx context.Context, on Executor, c *Call) error {
-	normal := false
-	defer func() {
-		if !normal && !c.ended.Load() {
-			c.Finish(nil, fmt.Errorf("the executor (a %T) panicked in Submit", on))
-		}
-	}()
-	err := submit(ctx, on, c)
-	normal = true
-	return err
-}
-
-// inputPanic keeps the place of a panic that is raised again elsewhere.
-func inputPanic(v any) any {
-	return fmt.Sprintf("%v\n\nin the input of Map, Unordered or Table:\n%s", v, stackOf(debug.Stack()))
 }
 
 // admit waits until the window has room for a row of n bytes and takes the room.
@@ -255,8 +215,8 @@ func (s *stream[Out]) end(row int, v Out, err error, size sizes) {
 }
 
 // take moves up to len(buf) results that may be yielded now into buf, and reports
-// whether there will never be more; then panicked is what the input panicked with.
-func (s *stream[Out]) take(ctx context.Context, buf []item[Out]) (n int, over bool, panicked any) {
+// whether there will never be more; then panicked tells that the input panicked.
+func (s *stream[Out]) take(ctx context.Context, buf []item[Out]) (n int, over bool, panicked error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ordered {

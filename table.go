@@ -150,7 +150,8 @@ func (r *tableRun) end(why error) {
 // Rows all the same. When ctx ends, rows that have not begun end with its error
 // and those that run have their contexts ended; Run then returns ctx's cause too,
 // without waiting for an input that blocks. A panic of an input reaches Run's
-// caller once the rows before it have ended. A second Run is an error.
+// caller once the rows before it have ended, as it reaches [Func.Map]'s. A second
+// Run is an error.
 //
 // Rows of functions with the option [Service] begin beside the others. Their
 // contexts end when the ordinary rows have ended; a table of services alone runs

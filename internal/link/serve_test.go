@@ -18,7 +18,7 @@ func serving(t *testing.T) (driver link.Conn, ended chan error) {
 	driver, worker := link.Pair()
 	ended = make(chan error, 1)
 	go func() {
-		ended <- link.Serve(context.Background(), worker, func(ctx context.Context, f link.Frame, dst []byte, done link.Done) {
+		ended <- link.Serve(context.Background(), worker, link.Side{Run: func(ctx context.Context, f link.Frame, dst []byte, done link.Done) {
 			switch string(f.Body) {
 			case "echo":
 				done(wire.KindResult, append(dst, f.Body...), nil)
@@ -29,7 +29,7 @@ func serving(t *testing.T) (driver link.Conn, ended chan error) {
 				defer done(wire.KindFail, append(dst, "ended"...), nil)
 				runtime.Goexit()
 			}
-		}, nil)
+		}})
 	}()
 	t.Cleanup(func() { _ = driver.Close() })
 	return driver, ended

@@ -225,7 +225,9 @@ func (w *worker) runsTask() bool {
 
 // busyElsewhere reports whether rows may have to go elsewhere than to seats. p.mu is
 // held.
-func (p *Pool) busyElsewhere() bool { return p.loans > 0 || len(p.extras) > 0 || p.waitingNested() != nil }
+func (p *Pool) busyElsewhere() bool {
+	return p.loans > 0 || len(p.extras) > 0 || p.waitingNested() != nil
+}
 
 // wantsExtra reports whether an extra that idles should stay. p.mu is held.
 func (p *Pool) wantsExtra() bool {

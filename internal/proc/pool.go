@@ -55,29 +55,29 @@ type Pool struct {
 	cfg   Config
 	group *life.Group
 
-	mu       sync.Mutex
-	seats    []*seat              // by rank - 1
-	all      map[*worker]struct{} // every process that has not been reaped
-	spares   []*worker            // ready, without a seat
-	extras   []*worker            // of services and nested calls
-	any      queue                // rows for any rank
-	sets     map[string]*rankSet  // rows for one of several ranks; those for one are with their seat
-	nested   []*queue             // calls that tasks made, for any rank, by depth - 1
-	pinned   int                  // calls that tasks made, for given ranks, that have not begun
-	loans    int                  // workers whose task waits for calls of its own
-	seq      uint64
-	live     int           // rows accepted and not ended
-	room     chan struct{} // closed when live shrinks while somebody waits
-	closed   bool          // no more rows are accepted
-	over     bool          // Close has begun
-	sparing  bool          // spares are wanted by now
-	badSpares int          // spares in a row that came to nothing
-	idle     chan struct{} // closed when live is 0 while Drain waits
-	means    map[uint16]uint64
-	stats    Stats
-	stall    stall
-	lookout  lookout
-	sparesIn *time.Timer
+	mu        sync.Mutex
+	seats     []*seat              // by rank - 1
+	all       map[*worker]struct{} // every process that has not been reaped
+	spares    []*worker            // ready, without a seat
+	extras    []*worker            // of services and nested calls
+	any       queue                // rows for any rank
+	sets      map[string]*rankSet  // rows for one of several ranks; those for one are with their seat
+	nested    []*queue             // calls that tasks made, for any rank, by depth - 1
+	pinned    int                  // calls that tasks made, for given ranks, that have not begun
+	loans     int                  // workers whose task waits for calls of its own
+	seq       uint64
+	live      int           // rows accepted and not ended
+	room      chan struct{} // closed when live shrinks while somebody waits
+	closed    bool          // no more rows are accepted
+	over      bool          // Close has begun
+	sparing   bool          // spares are wanted by now
+	badSpares int           // spares in a row that came to nothing
+	idle      chan struct{} // closed when live is 0 while Drain waits
+	means     map[uint16]uint64
+	stats     Stats
+	stall     stall
+	lookout   lookout
+	sparesIn  *time.Timer
 
 	up      chan error      // the first worker's start: nil or why not
 	closing context.Context //nolint:containedctx // the pool's own life: it ends when Close begins

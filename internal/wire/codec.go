@@ -32,6 +32,8 @@ type Codec[T any] struct {
 	root   node
 	name   string   // the type's own name, the first word of every path
 	memory *memNode // the root, when values of T are copied as they lie
+
+	exact, foreign bool // see the methods of these names
 }
 
 // maxDepth bounds how deep pointers, slices, maps and handles may nest in one value, on both sides: far more than data needs,
@@ -50,7 +52,9 @@ func CodecFor[T any]() (*Codec[T], error) {
 		f()
 	}
 	memory, _ := root.(*memNode)
-	return &Codec[T]{root: root, name: t.Name(), memory: memory}, nil
+	r := reach{seen: make(map[node]bool)}
+	r.visit(root)
+	return &Codec[T]{root: root, name: t.Name(), memory: memory, exact: !r.marshaler && !r.opaque, foreign: r.marshaler}, nil
 }
 
 // PointerFree reports whether values of T are copied as they lie in memory. If so, every encoded value has the size that T has

@@ -7,7 +7,8 @@ import "unsafe"
 // shallow, together with the walk's own state: one allocation, and no pointer into a stack, which may move.
 
 // Size returns how many bytes Append will add. It is exact, except for marshalers and values in an any, whose size is estimated
-// from the strings and slices that they hold themselves. A value that is nested too deep for Append has some size or other.
+// from the strings and slices that they hold themselves, and for handles (see Exact). A value that is nested too deep for Append
+// has some size or other.
 func (c *Codec[T]) Size(v *T) int {
 	if c.memory != nil {
 		return int(c.memory.bytes)
@@ -41,9 +42,10 @@ func (c *Codec[T]) Append(dst []byte, v *T, p *Parcel) ([]byte, error) {
 // Decode sets *v, all of it, to the value encoded in src; fields that were left out become zero. It consumes the whole of src:
 // bytes left over are an error. Nothing in *v refers to src afterwards, which needs no alignment, and each byte of which is read
 // once, so that it may lie in memory that the other side can still write. Files come out of p, which may be nil if there are
-// none; if Decode fails, p keeps them. Bytes from an enemy give an error, which is a *ValueError, and never take more memory than
-// a small multiple of src: at worst the largest ratio, within T, of a type's size in memory to its smallest encoded size.
-// After an error *v holds nothing of use.
+// none; if Decode fails, p keeps them. Values may be moved once they are decoded, as append moves them. Bytes from an enemy give an
+// error, which is a *ValueError, and never take more memory than a small multiple of src: 64 bytes for each that a count or a
+// length lays claim to, and for what has been decoded, at worst the largest ratio, within T, of a type's size in memory to its
+// smallest encoded size. (What the methods of a marshaler take is their own affair.) After an error *v holds nothing of use.
 func (c *Codec[T]) Decode(src []byte, v *T, p *Parcel) error {
 	if c.memory != nil {
 		if uintptr(len(src)) != c.memory.bytes {

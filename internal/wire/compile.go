@@ -93,7 +93,7 @@ func (c *compiler) pointer(t reflect.Type) (node, *TypeError) {
 		return nil, terr
 	}
 	p := &pointerNode{to: t.Elem()}
-	c.resolved(elem, func(n node) { p.elem = n })
+	c.resolved(elem, func(n node) { p.elem, p.unit = n, n.least() })
 	return p, nil
 }
 
@@ -126,7 +126,7 @@ func (c *compiler) array(t reflect.Type) (node, *TypeError) {
 		return &memNode{}, nil
 	}
 	a := &arrayNode{n: t.Len(), stride: t.Elem().Size(), elem: elem}
-	c.resolved(elem, func(n node) { a.elem = n })
+	c.resolved(elem, func(n node) { a.elem, a.unit = n, n.least() })
 	return a, nil
 }
 
@@ -143,8 +143,8 @@ func (c *compiler) mapping(t reflect.Type) (node, *TypeError) {
 		return n, nil
 	}
 	m := &mapNode{typ: t, anyKey: holdsInterface(t.Key())}
-	c.resolved(key, func(n node) { m.key = n; m.unit += n.least() })
-	c.resolved(elem, func(n node) { m.elem = n; m.unit += n.least() })
+	c.resolved(key, func(n node) { m.key, m.keyUnit = n, n.least() })
+	c.resolved(elem, func(n node) { m.elem, m.elemUnit = n, n.least() })
 	return m, nil
 }
 
@@ -175,12 +175,12 @@ func (c *compiler) structure(t reflect.Type) (node, *TypeError) {
 		m, isMem := n.(*memNode)
 		if !isMem {
 			whole, run = false, nil
-			s.parts = append(s.parts, part{f.Offset, n, f.Name})
+			s.parts = append(s.parts, part{off: f.Offset, node: n, name: f.Name})
 			continue
 		}
 		if run == nil {
 			run = &memNode{}
-			s.parts = append(s.parts, part{f.Offset, run, f.Name})
+			s.parts = append(s.parts, part{off: f.Offset, node: run, name: f.Name})
 		}
 		start := s.parts[len(s.parts)-1].off
 		run.bytes = f.Offset + m.bytes - start
@@ -197,7 +197,8 @@ func (c *compiler) structure(t reflect.Type) (node, *TypeError) {
 		return m, nil
 	}
 	for i := range s.parts {
-		s.total += s.parts[i].node.least()
+		s.parts[i].least = s.parts[i].node.least()
+		s.total += s.parts[i].least
 		c.resolved(s.parts[i].node, func(n node) { s.parts[i].node = n })
 	}
 	if s.total == 0 {

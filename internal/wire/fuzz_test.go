@@ -62,6 +62,9 @@ var survivors = []survivor{
 	survive[map[string]map[int16][]bool](300),
 	survive[map[[2]string]*parted](300),
 	survive[[]pair](100),
+	survive[[]wide](2000), // 800 bytes of memory for 2 that are sound, and as much again while they grow
+	survive[*heavy](100),
+	survive[weighty](300),
 	survive[struct {
 		A time.Time
 		B big.Int

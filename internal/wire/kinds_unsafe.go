@@ -86,11 +86,15 @@ func (s *sliceNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 	}
 	// Elements hold pointers, or are too odd to be copied, so the collector must know their type: only reflection makes such memory.
 	v := reflect.NewAt(s.slice, p).Elem()
-	if v.Grow(n); h.data == nil {
+	if v.Grow(roomFor(n, s.unit, s.stride)); h.data == nil {
 		v.Set(reflect.MakeSlice(s.slice, 0, 0))
 	}
 	d.owed += n * s.unit
 	for i := range n {
+		if i == h.cap { // what has been decoded vouches for as much again
+			h.len = i
+			v.Grow(min(max(i, 1), n-i))
+		}
 		d.owed -= s.unit
 		if verr := s.elem.decode(d, unsafe.Add(h.data, uintptr(i)*s.stride)); verr != nil {
 			return verr.within(step{index: i})
@@ -105,6 +109,7 @@ type arrayNode struct {
 	n      int
 	stride uintptr
 	elem   node
+	unit   int // elem.least(), known once the whole type is compiled
 }
 
 func (a *arrayNode) size(z *sizer, p unsafe.Pointer) int {
@@ -128,7 +133,9 @@ func (a *arrayNode) append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, *V
 }
 
 func (a *arrayNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
+	d.owed += a.n * a.unit
 	for i := range a.n {
+		d.owed -= a.unit
 		if verr := a.elem.decode(d, unsafe.Add(p, uintptr(i)*a.stride)); verr != nil {
 			return verr.within(step{index: i})
 		}
@@ -139,6 +146,7 @@ func (a *arrayNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 type pointerNode struct {
 	to   reflect.Type
 	elem node
+	unit int // elem.least(), known once the whole type is compiled
 }
 
 func (n *pointerNode) size(z *sizer, p unsafe.Pointer) int {
@@ -184,6 +192,9 @@ func (n *pointerNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 		return valueErrorf("byte %d where a pointer is 0 (nil) or 1", f)
 	}
 	if verr := d.enter(); verr != nil {
+		return verr
+	}
+	if verr := d.need(n.unit); verr != nil {
 		return verr
 	}
 	to := reflect.New(n.to).UnsafePointer()

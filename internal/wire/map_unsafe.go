@@ -11,7 +11,8 @@ import (
 type mapNode struct {
 	typ       reflect.Type
 	key, elem node
-	unit      int  // key.least() + elem.least(), known once the whole type is compiled
+	keyUnit   int  // key.least(), known once the whole type is compiled
+	elemUnit  int  // elem.least(), likewise
 	anyKey    bool // a key holds an interface, so it may turn out not to be hashable
 	scratch   sync.Pool
 }
@@ -36,6 +37,19 @@ func (m *mapNode) giveBack(s *mapScratch) {
 	s.key.SetZero()
 	s.elem.SetZero()
 	m.scratch.Put(s)
+}
+
+// step leads to entry i, by its key if that can be shown without a method of its own: nobody said that Decode may run such.
+func (s *mapScratch) step(i int) step {
+	switch k := s.key; {
+	case k.Kind() == reflect.String:
+		return step{key: keyText(k.String())}
+	case k.CanInt():
+		return step{key: keyText(k.Int())}
+	case k.CanUint():
+		return step{key: keyText(k.Uint())}
+	}
+	return step{index: i}
 }
 
 func (m *mapNode) least() int { return 1 }
@@ -84,7 +98,8 @@ func (m *mapNode) append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, *Val
 }
 
 func (m *mapNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
-	n, isNil, verr := d.count(m.unit)
+	unit := m.keyUnit + m.elemUnit
+	n, isNil, verr := d.count(unit)
 	if verr != nil {
 		return verr
 	}
@@ -93,24 +108,26 @@ func (m *mapNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 	if isNil {
 		return nil
 	}
-	if m.unit == 0 && n > 1 {
+	if unit == 0 && n > 1 {
 		return valueErrorf("%d entries of a map whose keys have no size", n)
 	}
 	if verr := d.enter(); verr != nil {
 		return verr
 	}
-	out := reflect.MakeMapWithSize(m.typ, n)
+	// A map has room for up to twice the entries that it was made for.
+	out := reflect.MakeMapWithSize(m.typ, roomFor(n, unit, 2*(m.typ.Key().Size()+m.typ.Elem().Size())))
 	s := m.borrow()
-	d.owed += n * m.unit
+	d.owed += n * unit
 	for i := range n {
-		d.owed -= m.unit
+		d.owed -= m.keyUnit
 		s.key.SetZero()
 		s.elem.SetZero()
 		if verr := m.key.decode(d, s.k); verr != nil {
 			return verr.within(step{index: i})
 		}
+		d.owed -= m.elemUnit
 		if verr := m.elem.decode(d, s.e); verr != nil {
-			return verr.within(step{key: keyText(s.key.Interface())})
+			return verr.within(s.step(i))
 		}
 		if m.anyKey && !s.key.Comparable() {
 			return valueErrorf("a map's key that cannot be one").within(step{index: i})

@@ -53,7 +53,7 @@ func (e *encoder) leave() { e.depth-- }
 type decoder struct {
 	src    []byte
 	off    int
-	owed   int // the least that the elements still to come, of all slices and maps that are open, will take
+	owed   int // the least that what is still to come outside of the value being decoded will take
 	depth  int
 	parcel *Parcel
 }
@@ -104,8 +104,17 @@ func (d *decoder) count(unit int) (n int, isNil bool, verr *ValueError) {
 	return n, false, verr
 }
 
+// need reports that fewer than the n bytes are left that a value takes at least, before memory is allocated for it. Bytes that are
+// owed to others do not count: see check.
+func (d *decoder) need(n int) *ValueError {
+	if left := len(d.src) - d.off - d.owed; left < n {
+		return shortInput(max(left, 0), n)
+	}
+	return nil
+}
+
 // check holds a length against the bytes that are left, before memory is allocated for it: unit is the least that one counted
-// thing takes, and things that take nothing may number at most maxEmpty. Bytes that are owed to outer elements do not count. Else
+// thing takes, and things that take nothing may number at most maxEmpty. Bytes that are owed to others do not count. Else
 // slices nested in each other could all claim the same bytes, and a few of them cost gigabytes.
 func (d *decoder) check(u uint64, unit int) (int, *ValueError) {
 	left := max(len(d.src)-d.off-d.owed, 0)
@@ -117,6 +126,20 @@ func (d *decoder) check(u uint64, unit int) (int, *ValueError) {
 		return 0, valueErrorf("a length of %d is more than the %d bytes left can hold", u, left)
 	}
 	return int(u), nil
+}
+
+// aheadBytes is how much memory may be allocated for elements, before they are decoded, for each byte that is there for them.
+const aheadBytes = 64
+
+// roomFor returns for how many of n elements of the given size in memory, which take unit bytes each or more, memory may be
+// allocated before they are decoded: for all, unless they are much larger than what they are encoded in, as marshalers and
+// structs whose fields are left out may be. Then what has been decoded must vouch for what is to come: a count alone proves nothing.
+func roomFor(n, unit int, size uintptr) int {
+	worth := aheadBytes * uint64(unit)
+	if uint64(size) <= worth {
+		return n
+	}
+	return int(uint64(n) * worth / uint64(size))
 }
 
 func (d *decoder) uvarint() (uint64, *ValueError) {

@@ -15,9 +15,10 @@ type structNode struct {
 }
 
 type part struct {
-	off  uintptr
-	node node
-	name string // of the first field in it
+	off   uintptr
+	node  node
+	name  string // of the first field in it
+	least int    // node.least()
 }
 
 func (s *structNode) size(z *sizer, p unsafe.Pointer) int {
@@ -52,8 +53,10 @@ func (s *structNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 		_, verr := d.take(1)
 		return verr
 	}
+	d.owed += s.total
 	for i := range s.parts {
 		f := &s.parts[i]
+		d.owed -= f.least
 		if verr := f.node.decode(d, unsafe.Add(p, f.off)); verr != nil {
 			return verr.within(step{name: f.name})
 		}

@@ -1,0 +1,61 @@
+package xme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// read runs the input's loop and passes its panic on.
+func (s *stream[Out]) read(loop func()) {
+	normal := false
+	defer func() {
+		r := recover()
+		s.mu.Lock()
+		s.readAll = true
+		switch {
+		case r != nil:
+			s.panicked = &inputError{value: r, stack: stackOf(debug.Stack())}
+		case !normal:
+			s.panicked = errGoexit
+		}
+		s.mu.Unlock()
+		poke(s.ready)
+	}()
+	loop()
+	normal = true
+}
+
+// submit submits one admitted row. If the executor panics, the row ends all the
+// same, so that the ranger comes to the panic.
+func (s *stream[Out]) submit(ctx context.Context, on Executor, c *Call) error {
+	normal := false
+	defer func() {
+		if !normal && !c.ended.Load() {
+			c.Finish(nil, fmt.Errorf("the executor (a %T) panicked in Submit", on))
+		}
+	}()
+	err := submit(ctx, on, c)
+	normal = true
+	return err
+}
+
+// inputError is what an input's panic is raised again with on another goroutine: it
+// keeps the value, and the place.
+type inputError struct {
+	value any
+	stack string
+}
+
+func (e *inputError) Error() string {
+	return fmt.Sprintf("%v\n\nin the input of Map, Unordered or Table:\n%s", e.value, e.stack)
+}
+
+// Unwrap returns the value if it is an error, else nil.
+func (e *inputError) Unwrap() error {
+	err, _ := e.value.(error)
+	return err
+}
+
+var errGoexit = errors.New("xme: the input called runtime.Goexit")

@@ -1,0 +1,40 @@
+package wire
+
+// Exact reports whether Size is: T holds no marshaler, no any and no handle. (A value nested too deep has no size at all.)
+func (c *Codec[T]) Exact() bool { return c.exact }
+
+// Foreign reports whether Decode may run code that is not this module's: T holds a marshaler, which may be slow, may block, and
+// may end its goroutine. Its panics alone are taken for errors.
+func (c *Codec[T]) Foreign() bool { return c.foreign }
+
+// A reach is what can be met on a walk from one node.
+type reach struct {
+	seen              map[node]bool // where types contain themselves
+	marshaler, opaque bool          // opaque: an any or a handle
+}
+
+func (r *reach) visit(n node) {
+	if r.seen[n] {
+		return
+	}
+	r.seen[n] = true
+	switch n := n.(type) {
+	case *marshalNode:
+		r.marshaler = true
+	case anyNode, *handleNode:
+		r.opaque = true
+	case *sliceNode:
+		r.visit(n.elem)
+	case *arrayNode:
+		r.visit(n.elem)
+	case *pointerNode:
+		r.visit(n.elem)
+	case *mapNode:
+		r.visit(n.key)
+		r.visit(n.elem)
+	case *structNode:
+		for i := range n.parts {
+			r.visit(n.parts[i].node)
+		}
+	}
+}

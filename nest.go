@@ -1,0 +1,310 @@
+package xme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// nester is a worker's record of the calls that its tasks make: they travel to the
+// driver over the worker's link, and their ends come back over it.
+type nester struct {
+	conn       link.Conn
+	maxMessage int
+
+	mu    sync.Mutex
+	calls map[uint64]*Call
+	last  uint64
+	loan  uint64    // the number of the last loan
+	task  *nestTask // the one that runs
+}
+
+// nestedCall is what a nester keeps in a Call.
+type nestedCall struct {
+	task *nestTask
+	id   uint64
+	stop func() bool // no longer watch the call's context
+}
+
+// nestTask is the executor of one task's calls. While a goroutine of the task waits
+// for one of them the task lends its slot to other tasks of the pool.
+type nestTask struct {
+	n *nester
+
+	// Guarded by n.mu.
+	ended   bool
+	waiting int  // goroutines that wait
+	lent    bool // the driver was told, and has not taken the loan back
+}
+
+// begin makes the executor of the task that begins.
+func (n *nester) begin() *nestTask {
+	t := &nestTask{n: n}
+	n.mu.Lock()
+	n.task = t
+	n.mu.Unlock()
+	return t
+}
+
+var errTaskEnded = fmt.Errorf("the task that called has ended: %w", context.Canceled)
+
+// end ends the calls of a task that has returned. The driver cancels them when it
+// reads the task's end.
+func (t *nestTask) end() {
+	n := t.n
+	n.mu.Lock()
+	t.ended, t.lent = true, false
+	if n.task == t {
+		n.task = nil
+	}
+	var left []*Call
+	for id, c := range n.calls {
+		if c.nested.task == t {
+			left = append(left, c)
+			delete(n.calls, id)
+		}
+	}
+	n.mu.Unlock()
+	for _, c := range left {
+		c.finish(link.Outcome{Err: errTaskEnded})
+	}
+}
+
+// Submit implements Executor. There is always room: the bounds of Map and Table
+// bound what one task has under way.
+func (t *nestTask) Submit(_ context.Context, calls []*Call) (int, error) {
+	for _, c := range calls {
+		if err := t.send(c); err != nil {
+			c.Finish(nil, err)
+		}
+	}
+	t.n.conn.Flush()
+	t.n.conn.Wait(nestBacklog)
+	return len(calls), nil
+}
+
+// nestBacklog is how many bytes of calls may wait to be written.
+const nestBacklog = 1 << 20
+
+func (t *nestTask) send(c *Call) error {
+	if err := c.opts.refused(); err != nil {
+		return err
+	}
+	if err := context.Cause(c.ctx); err != nil {
+		return err
+	}
+	o := wire.NestOptions{Timeout: c.opts.Timeout, Memory: c.opts.Memory, On: c.opts.On, Fresh: c.opts.Fresh, Service: c.opts.Service}
+	head := o.Append(nil)
+	var parcel wire.Parcel
+	body, err := c.encode(slices.Grow(head, c.args), &parcel)
+	if n := len(body) - len(head) - metaSize; err == nil && n > t.n.maxMessage {
+		err = tooLarge("value", n, t.n.maxMessage)
+	}
+	if err == nil && len(parcel.Items) > 0 && !t.n.conn.CarriesFiles() {
+		err = fmt.Errorf("open files cross on the socket link only: %w", errors.ErrUnsupported)
+	}
+	if err != nil {
+		parcel.Close()
+		return c.encodeError(err)
+	}
+	f := link.Frame{Kind: wire.KindNest, Func: c.fn.index, Body: body}
+	if len(parcel.Items) > 0 {
+		f.Parcel = &parcel
+	}
+	n := t.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if t.ended {
+		parcel.Close()
+		return errTaskEnded
+	}
+	n.last++
+	id := n.last
+	f.Call = id
+	c.nested = nestedCall{task: t, id: id}
+	if c.ctx.Done() != nil {
+		c.nested.stop = context.AfterFunc(c.ctx, func() { n.unnest(id) })
+	}
+	n.calls[id] = c
+	n.conn.Send(f)
+	return nil
+}
+
+// unnest asks the driver to end a call early.
+func (n *nester) unnest(id uint64) {
+	n.mu.Lock()
+	_, live := n.calls[id]
+	if live {
+		n.conn.Send(link.Frame{Kind: wire.KindUnnest, Call: id})
+	}
+	n.mu.Unlock()
+	if live {
+		n.conn.Flush()
+	}
+}
+
+// deliver takes the end of a call from the driver.
+func (n *nester) deliver(f link.Frame, owned bool) {
+	n.mu.Lock()
+	c := n.calls[f.Call]
+	delete(n.calls, f.Call)
+	var t *nestTask
+	if c != nil {
+		t = c.nested.task
+		if t.lent && f.Time == n.loan {
+			t.lent = false // the driver took it back
+		}
+	}
+	n.mu.Unlock()
+	if c == nil {
+		f.Parcel.Close() // its task has ended
+		return
+	}
+	if c.nested.stop != nil {
+		c.nested.stop()
+	}
+	o := link.Outcome{Body: f.Body, Parcel: f.Parcel}
+	if f.Kind == wire.KindNestFail {
+		o.Body, o.Err = nil, &proc.RowError{Body: f.Body}
+		if cause := context.Cause(c.ctx); cause != nil {
+			o.Cancelled = cause
+		}
+	}
+	if o.Err == nil && c.value.foreign() {
+		if !owned {
+			o.Body = slices.Clone(o.Body)
+		}
+		go func() {
+			c.finish(o)
+			n.sync(t)
+		}()
+		return
+	}
+	c.finish(o)
+	n.sync(t)
+}
+
+// sync tells the driver whether the task waits.
+func (n *nester) sync(t *nestTask) {
+	n.mu.Lock()
+	told := t.sync()
+	n.mu.Unlock()
+	if told {
+		n.conn.Flush()
+	}
+}
+
+// sync queues the frame that tells the driver whether t waits, if that has changed.
+// n.mu is held.
+func (t *nestTask) sync() bool {
+	n := t.n
+	switch {
+	case t.ended:
+	case t.waiting > 0 && !t.lent:
+		t.lent = true
+		n.loan++
+		n.conn.Send(link.Frame{Kind: wire.KindLend, Call: n.loan})
+		return true
+	case t.waiting == 0 && t.lent:
+		t.lent = false
+		n.conn.Send(link.Frame{Kind: wire.KindReclaim, Call: n.loan})
+		return true
+	}
+	return false
+}
+
+// waitPoint is a place where goroutines of a task wait for its calls. The zero
+// value, outside a worker's tasks, does nothing.
+type waitPoint struct {
+	t *nestTask
+
+	// Guarded by t.n.mu.
+	waiters int
+	forGood bool
+	ended   bool
+}
+
+func waitPointOn(on Executor) waitPoint {
+	t, _ := on.(*nestTask)
+	return waitPoint{t: t}
+}
+
+func (w *waitPoint) add(n int) {
+	if w.t == nil {
+		return
+	}
+	w.t.n.mu.Lock()
+	told := false
+	if !w.ended {
+		w.waiters += n
+		w.t.waiting += n
+		told = w.t.sync()
+	}
+	w.t.n.mu.Unlock()
+	if told {
+		w.t.n.conn.Flush()
+	}
+}
+
+// enter is called before a goroutine waits.
+func (w *waitPoint) enter() { w.add(1) }
+
+// leave is called when it waits no more though nothing it waits for has happened.
+func (w *waitPoint) leave() {
+	if w.t == nil {
+		return
+	}
+	w.t.n.mu.Lock()
+	told := false
+	if !w.ended && w.waiters > 0 {
+		w.waiters--
+		w.t.waiting--
+		told = w.t.sync()
+	}
+	w.t.n.mu.Unlock()
+	if told {
+		w.t.n.conn.Flush()
+	}
+}
+
+// enterForGood counts a goroutine that may wait, once, until end.
+func (w *waitPoint) enterForGood() {
+	if w.t == nil {
+		return
+	}
+	w.t.n.mu.Lock()
+	again := w.forGood
+	w.forGood = true
+	w.t.n.mu.Unlock()
+	if !again {
+		w.add(1)
+	}
+}
+
+// clear says that whoever waits is woken. The driver is told by sync, later.
+func (w *waitPoint) clear() {
+	if w.t == nil {
+		return
+	}
+	w.t.n.mu.Lock()
+	w.t.waiting -= w.waiters
+	w.waiters = 0
+	w.t.n.mu.Unlock()
+}
+
+// end is clear, for good.
+func (w *waitPoint) end() {
+	if w.t == nil {
+		return
+	}
+	w.clear()
+	w.t.n.mu.Lock()
+	w.ended = true
+	w.t.n.mu.Unlock()
+}
