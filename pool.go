@@ -126,7 +126,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 
 // failBody encodes how a call that a task made has failed.
 func failBody(r *link.Row, o link.Outcome) []byte {
-	c := Call{fn: table.at(r.Func), index: -1}
+	c := Call{fn: table.at(r.Func), index: -1, opts: &CallOptions{}, ctx: context.Background()}
 	if c.fn == nil {
 		c.fn = &function{name: fmt.Sprintf("function %d", r.Func)}
 	}

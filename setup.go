@@ -1,6 +1,7 @@
 package xme
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -47,7 +48,7 @@ type setupRow struct {
 
 // End implements link.Owner.
 func (s *setupRow) End(o link.Outcome, _ bool) bool {
-	c := Call{fn: &function{name: s.name}, index: -1}
+	c := Call{fn: &function{name: s.name}, index: -1, opts: &CallOptions{}, ctx: context.Background()}
 	s.err = c.errorOf(o)
 	return false
 }

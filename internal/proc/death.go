@@ -142,7 +142,9 @@ func (w *worker) outcomeOf(r *link.Row, exit Exit, lost *LostError) link.Outcome
 	if limit := w.limitOf(r); limit > 0 && ranOut(exit) {
 		o.Err = &KilledError{Why: &MemoryError{Limit: limit, Used: exit.Memory}, Exit: exit}
 	}
-	r.Kills++
+	if r.Kills++; r.Keep && r.Kills >= setAside {
+		lost.Detail = fmt.Sprintf("set aside: %d workers died running it", r.Kills)
+	}
 	return o
 }
 
