@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -102,12 +100,12 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("xme: ")
-	b.WriteString(e.Func)
+	b.WriteString(escape(e.Func))
 	if e.Row >= 0 {
 		fmt.Fprintf(&b, " row %d", e.Row)
 	}
 	b.WriteString(": ")
-	if e.Cause != CauseReturned {
+	if e.Cause != CauseReturned || e.Message == "" {
 		b.WriteString(e.Cause.String())
 		if e.Message != "" {
 			b.WriteString(": ")
@@ -127,24 +125,31 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// escape escapes control characters, tabs excepted, so that the text keeps to its
-// line and drives no terminal.
+// escape escapes control characters, tabs excepted, and what is not UTF-8, so that
+// the text keeps to its line and drives no terminal.
 func escape(s string) string {
-	if strings.IndexFunc(s, control) < 0 {
+	if strings.IndexFunc(s, control) < 0 && utf8.ValidString(s) {
 		return s
 	}
 	var b strings.Builder
-	for _, r := range s {
-		if control(r) && r != '\t' {
-			fmt.Fprintf(&b, "\\x%02x", r)
-		} else {
+	for i, r := range s {
+		_, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, "\\x%02x", s[i])
+		case !control(r) || r == '\t':
 			b.WriteRune(r)
+		case r < utf8.RuneSelf:
+			fmt.Fprintf(&b, "\\x%02x", r)
+		default:
+			fmt.Fprintf(&b, "\\u%04x", r)
 		}
 	}
 	return b.String()
 }
 
-func control(r rune) bool { return r < ' ' || r == 0x7f }
+// control reports whether r drives a terminal or ends a line.
+func control(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
 
 // Format prints the line of Error, or with %+v a block.
 func (e *Error) Format(s fmt.State, verb rune) {
@@ -204,55 +209,6 @@ func (e *Error) Is(target error) bool {
 // Unwrap returns what e was made from in this process, if anything.
 func (e *Error) Unwrap() error { return e.wrapped }
 
-// knownErrors maps the names under which errors cross to the errors.
-var knownErrors sync.Map
-
-func init() {
-	for name, err := range map[string]error{
-		"context.Canceled":         context.Canceled,
-		"context.DeadlineExceeded": context.DeadlineExceeded,
-		"errors.ErrUnsupported":    errors.ErrUnsupported,
-		"io.EOF":                   io.EOF,
-		"io.ErrUnexpectedEOF":      io.ErrUnexpectedEOF,
-		"fs.ErrExist":              fs.ErrExist,
-		"fs.ErrNotExist":           fs.ErrNotExist,
-		"fs.ErrPermission":         fs.ErrPermission,
-		"fs.ErrClosed":             fs.ErrClosed,
-		"os.ErrDeadlineExceeded":   os.ErrDeadlineExceeded,
-		"xme.ErrPanic":             ErrPanic,
-		"xme.ErrWorkerLost":        ErrWorkerLost,
-		"xme.ErrTimeout":           ErrTimeout,
-		"xme.ErrMemory":            ErrMemory,
-		"xme.ErrEncode":            ErrEncode,
-		"xme.ErrDepth":             ErrDepth,
-		"xme.ErrClosed":            ErrClosed,
-		"xme.ErrInterrupted":       ErrInterrupted,
-	} {
-		knownErrors.Store(name, err)
-	}
-}
-
-// RegisterError lets err keep its identity on the way from a worker: errors.Is
-// finds it in the error of a row that returned it, wrapped or not. Call it at
-// package level, with a name of its own:
-//
-//	var ErrNoRoute = xme.RegisterError("example.com/router.ErrNoRoute", errors.New("no route"))
-//
-// It returns err. It panics on an empty or taken name and an error that cannot be
-// compared.
-func RegisterError(name string, err error) error {
-	switch {
-	case name == "" || err == nil:
-		panic("xme: RegisterError needs a name and an error")
-	case !reflect.TypeOf(err).Comparable():
-		panic(fmt.Sprintf("xme: RegisterError(%q): a %T cannot be compared: register a pointer or errors.New", name, err))
-	}
-	if old, taken := knownErrors.LoadOrStore(name, err); taken && old != err { //nolint:errorlint // identity is meant
-		panic(fmt.Sprintf("xme: RegisterError(%q): the name is taken by another error (%v)", name, old))
-	}
-	return err
-}
-
 // errorWire is what of an Error crosses.
 type errorWire struct {
 	Func, Message, Stack, Signal, Output string
@@ -291,22 +247,6 @@ func (e *Error) UnmarshalBinary(b []byte) error {
 		Attempt: w.Attempt, ExitCode: w.ExitCode, Output: w.Output, Memory: w.Memory, CPU: w.CPU, Cause: w.Cause, known: w.Known,
 	}
 	return nil
-}
-
-// names returns the names of the known errors that e is.
-func (e *Error) names() []string {
-	if e.wrapped == nil {
-		return e.known
-	}
-	names := slices.Clone(e.known)
-	knownErrors.Range(func(name, err any) bool {
-		if !slices.Contains(names, name.(string)) && errors.Is(e.wrapped, err.(error)) {
-			names = append(names, name.(string))
-		}
-		return true
-	})
-	slices.Sort(names)
-	return names
 }
 
 // forget drops a known error's name.

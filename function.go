@@ -255,6 +255,7 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 	}
 	res, err := f.f(ctx, arg)
 	if err != nil {
+		err = &tamed{err}
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return nil, CauseCancelled, err
 		}

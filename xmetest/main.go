@@ -10,7 +10,7 @@ import (
 )
 
 // settleTime bounds how long Main waits for what is on its way out.
-const settleTime = 5 * time.Second
+var settleTime = 5 * time.Second
 
 // Main runs a package's tests and exits: with 1 if they passed and left something
 // behind, saying what. Checked are goroutines everywhere; on Linux also open
@@ -26,7 +26,7 @@ func Main(m *testing.M) {
 	before := takeCensus()
 	code := m.Run()
 	if code == 0 {
-		if left := leftovers(before); len(left) > 0 {
+		if left := leftovers(before, settleTime); len(left) > 0 {
 			for _, l := range left {
 				fmt.Fprintln(os.Stderr, "xmetest: left behind:", l)
 			}
@@ -36,9 +36,10 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// leftovers compares with before until nothing is left or the time is up.
-func leftovers(before census) []string {
-	deadline := time.Now().Add(settleTime)
+// leftovers compares with before until nothing is left or the time is up, once at
+// least.
+func leftovers(before census, patience time.Duration) []string {
+	deadline := time.Now().Add(patience)
 	for {
 		left := takeCensus().since(before)
 		// What package signal starts never ends, and is no leak.

@@ -1,0 +1,106 @@
+package xme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"reflect"
+	"slices"
+	"sync"
+)
+
+// knownErrors maps the names under which errors cross to the errors.
+var knownErrors sync.Map
+
+func init() {
+	for name, err := range map[string]error{
+		"context.Canceled":         context.Canceled,
+		"context.DeadlineExceeded": context.DeadlineExceeded,
+		"errors.ErrUnsupported":    errors.ErrUnsupported,
+		"io.EOF":                   io.EOF,
+		"io.ErrUnexpectedEOF":      io.ErrUnexpectedEOF,
+		"fs.ErrExist":              fs.ErrExist,
+		"fs.ErrNotExist":           fs.ErrNotExist,
+		"fs.ErrPermission":         fs.ErrPermission,
+		"fs.ErrClosed":             fs.ErrClosed,
+		"os.ErrDeadlineExceeded":   os.ErrDeadlineExceeded,
+		"xme.ErrPanic":             ErrPanic,
+		"xme.ErrWorkerLost":        ErrWorkerLost,
+		"xme.ErrTimeout":           ErrTimeout,
+		"xme.ErrMemory":            ErrMemory,
+		"xme.ErrEncode":            ErrEncode,
+		"xme.ErrDepth":             ErrDepth,
+		"xme.ErrClosed":            ErrClosed,
+		"xme.ErrInterrupted":       ErrInterrupted,
+	} {
+		knownErrors.Store(name, err)
+	}
+}
+
+// RegisterError lets err keep its identity on the way from a worker: errors.Is
+// finds it in the error of a row that returned it, wrapped or not. Call it at
+// package level, with a name of its own:
+//
+//	var ErrNoRoute = xme.RegisterError("example.com/router.ErrNoRoute", errors.New("no route"))
+//
+// It returns err. It panics on an empty or taken name and an error that cannot be
+// compared. A name that only one side knows, because it is registered elsewhere than
+// at package level, does no harm and no good.
+func RegisterError(name string, err error) error {
+	switch {
+	case name == "" || err == nil:
+		panic("xme: RegisterError needs a name and an error")
+	case !reflect.ValueOf(err).Comparable(): // else to compare it would panic
+		panic(fmt.Sprintf("xme: RegisterError(%q): a %T cannot be compared: register a pointer or errors.New", name, err))
+	}
+	if old, taken := knownErrors.LoadOrStore(name, err); taken && old != err { //nolint:errorlint // identity is meant
+		panic(fmt.Sprintf("xme: RegisterError(%q): the name is taken by another error (%v)", name, old))
+	}
+	return err
+}
+
+// names returns the names of the known errors that e is.
+func (e *Error) names() []string {
+	if e.wrapped == nil {
+		return e.known
+	}
+	names := slices.Clone(e.known)
+	knownErrors.Range(func(name, err any) bool {
+		if !slices.Contains(names, name.(string)) && is(e.wrapped, err.(error)) {
+			names = append(names, name.(string))
+		}
+		return true
+	})
+	slices.Sort(names)
+	return names
+}
+
+// is is errors.Is, and false where a method of err's panics: what a function returns
+// must not end its worker.
+func is(err, target error) (found bool) {
+	defer func() {
+		if recover() != nil {
+			found = false
+		}
+	}()
+	return errors.Is(err, target)
+}
+
+// as is errors.As with the same care.
+func as(err error, target any) (found bool) {
+	defer func() {
+		if recover() != nil {
+			found = false
+		}
+	}()
+	return errors.As(err, target)
+}
+
+// tamed is an error of a user's that can be asked what it is without a panic.
+type tamed struct{ error } //nolint:errname // it passes for the error in it
+
+func (t *tamed) Is(target error) bool { return is(t.error, target) }
+func (t *tamed) As(target any) bool   { return as(t.error, target) }
