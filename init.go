@@ -121,6 +121,7 @@ func workerSide(h wire.Hello, c link.Conn) link.Side {
 	rank.Store(int64(h.Rank))
 	var bound memoryBound
 	return link.Side{
+		Prepare: func(f link.Frame) { bound.set(int64(f.Time)) },
 		Run: func(ctx context.Context, f link.Frame, dst []byte, done link.Done) {
 			fn := table.at(f.Func)
 			if fn == nil {
@@ -129,7 +130,6 @@ func workerSide(h wire.Hello, c link.Conn) link.Side {
 				sendError(done, e)
 				return
 			}
-			bound.set(int64(f.Time))
 			t := n.begin()
 			v := invocation{
 				fn: fn, args: f.Body, parcel: f.Parcel, dst: dst,
@@ -229,11 +229,7 @@ func init() {
 			}
 			return proc.Work(context.Background(), c, id, func(h wire.Hello, c link.Conn) link.Side {
 				side := workerSide(h, c)
-				run := side.Run
-				side.Run = func(ctx context.Context, f link.Frame, dst []byte, done link.Done) {
-					f.Time = 0 // the collector is the driver's
-					run(ctx, f, dst, done)
-				}
+				side.Prepare = nil // the collector is the driver's
 				return side
 			})
 		}}

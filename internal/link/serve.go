@@ -21,6 +21,9 @@ type Done func(kind wire.Kind, body []byte, parcel *wire.Parcel)
 
 // Side is what a worker does with what its driver says.
 type Side struct {
+	// Prepare, if not nil, is called before a row is said to begin.
+	Prepare func(f Frame)
+
 	// Run runs rows, one at a time, in order.
 	Run Runner
 
@@ -220,7 +223,6 @@ func (s *server) take(ctx context.Context) (context.Context, Frame, bool) {
 	s.queue = s.queue[1:]
 	s.running = f.Call
 	ctx, s.cancel = context.WithCancelCause(ctx)
-	s.conn.Send(Frame{Kind: wire.KindStart, Call: f.Call})
 	return ctx, f, true
 }
 
@@ -230,6 +232,10 @@ func (s *server) one(ctx context.Context, f Frame) {
 	cancel := s.cancel
 	s.mu.Unlock()
 	defer cancel(nil)
+	if s.side.Prepare != nil {
+		s.side.Prepare(f)
+	}
+	s.conn.Send(Frame{Kind: wire.KindStart, Call: f.Call})
 	// The start must be out before the row runs: should the row end this process,
 	// the driver charges it and nothing else.
 	s.conn.Flush()

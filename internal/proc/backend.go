@@ -24,6 +24,8 @@ type Process interface {
 	// Kill ends the process, and what it started, at once. It may be called any
 	// number of times, also after the end.
 	Kill()
+	// Fresh is called once the process is up and before it runs anything.
+	Fresh()
 	// Limit bounds what the process may use, in bytes; 0 takes the bound away.
 	Limit(bytes int64) error
 	// Memory returns what the process uses now, in bytes.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/sys"
@@ -83,6 +84,8 @@ type Exec struct {
 
 	// Stdout and Stderr take what the processes write, line by line.
 	Stdout, Stderr *Output
+
+	base atomic.Int64 // what RLIMIT_DATA counts of a process that has run nothing
 }
 
 // Start implements [Backend].
@@ -137,7 +140,7 @@ func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.Fi
 		return nil, err
 	}
 	r.start(fmt.Sprintf("(pid@%d):", p.Pid), e.Stdout, e.Stderr)
-	return &osProcess{p: p, relay: r, leash: leash, conn: link.NewConn(stream, limit)}, nil
+	return &osProcess{p: p, exec: e, relay: r, leash: leash, conn: link.NewConn(stream, limit)}, nil
 }
 
 // spawn starts a process that inherits theirs; alive says that the last of these
@@ -171,7 +174,7 @@ type osProcess struct {
 	mu    sync.Mutex
 	gone  bool             // it has been reaped: its number may be somebody else's
 	quit  bool             // it was asked for a dump
-	base  int64            // what it had before it ran anything
+	exec  *Exec
 	state *os.ProcessState // where waiting and reaping are one
 }
 
@@ -196,26 +199,28 @@ func (p *osProcess) Kill() {
 	}
 }
 
-// Limit bounds the private memory of the process: what it had when it was first
-// called comes on top, for a Go program has tables it never touches.
+// Fresh notes what a process has that has run nothing, once for all: they are alike.
+func (p *osProcess) Fresh() {
+	if p.exec.base.Load() != 0 {
+		return
+	}
+	if n, err := sys.DataSize(p.p.Pid); err == nil {
+		p.exec.base.CompareAndSwap(0, n)
+	}
+}
+
+// Limit bounds the private memory of the process. What a fresh one has comes on top:
+// a Go program has tables it never touches.
 func (p *osProcess) Limit(bytes int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone {
+	switch {
+	case p.gone:
 		return nil
+	case bytes <= 0:
+		return endedIsFine(sys.LimitData(p.p.Pid, -1))
 	}
-	pid := p.p.Pid
-	if p.base == 0 && bytes > 0 {
-		base, err := sys.DataSize(pid)
-		if err != nil {
-			return endedIsFine(err)
-		}
-		p.base = base
-	}
-	if bytes <= 0 {
-		return endedIsFine(sys.LimitData(pid, -1))
-	}
-	return endedIsFine(sys.LimitData(pid, p.base+bytes))
+	return endedIsFine(sys.LimitData(p.p.Pid, p.exec.base.Load()+bytes))
 }
 
 // endedIsFine drops the error of a question about a process that is no more: its

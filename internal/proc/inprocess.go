@@ -55,6 +55,8 @@ func (p *goProcess) Ended() { <-p.ended }
 
 func (p *goProcess) Reap() Exit { return p.exit }
 
+func (p *goProcess) Fresh() {}
+
 // A goroutine has no memory of its own.
 func (p *goProcess) Limit(bytes int64) error {
 	if bytes == 0 {

@@ -147,6 +147,7 @@ func (w *worker) greet(conn link.Conn, proc Process) error {
 	if err != nil {
 		return err
 	}
+	proc.Fresh()
 	if p.cfg.Memory > 0 {
 		if err := proc.Limit(p.cfg.Memory); err != nil {
 			return fmt.Errorf("limit its memory: %w", err)
