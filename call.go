@@ -265,38 +265,38 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		processes *proc.ProcessesError
 	)
 	switch {
-	case errors.As(o.Err, &failure):
+	case as(o.Err, &failure):
 		e = &Error{}
 		if err := e.UnmarshalBinary(failure.Body); err != nil {
 			e = &Error{Cause: CauseLost, Message: "the worker sent an error that cannot be read: " + err.Error()}
 		}
-		if why := o.Cancelled; why != nil && (e.Cause == CauseCancelled || errors.Is(why, proc.ErrClosed) || errors.Is(why, proc.ErrTimeout)) {
+		if why := o.Cancelled; why != nil && (e.Cause == CauseCancelled || is(why, proc.ErrClosed) || is(why, proc.ErrTimeout)) {
 			e.wrapped = why
 			e.forget("context.Canceled") // that was how it heard; why is what counts
 			if e.Cause != CauseCancelled || causeOf(why) != CauseReturned {
 				e.Cause = causeOf(why)
 			}
 		}
-	case errors.As(o.Err, &whole):
+	case as(o.Err, &whole):
 		twin := *whole
 		e = &twin
-	case errors.As(o.Err, &start), errors.As(o.Err, &processes):
+	case as(o.Err, &start), as(o.Err, &processes):
 		e.Cause = CauseStart
-	case errors.As(o.Err, &killed):
+	case as(o.Err, &killed):
 		e.Cause, e.Message = causeOf(killed.Why), killed.Error()
 		e.setExit(killed.Exit)
-	case errors.As(o.Err, &lost):
+	case as(o.Err, &lost):
 		e = &Error{Cause: CauseLost, Message: lost.Detail}
 		e.setExit(lost.Exit)
 		if e.Message != "" {
 			e.Message += "; "
 		}
 		e.Message += lost.Exit.String()
-	case errors.As(o.Err, &valueErr):
+	case as(o.Err, &valueErr):
 		e.Cause = CauseEncode
 	default:
 		e.Cause = causeOf(o.Err)
-		if ended := c.ctx.Err(); e.Cause == CauseReturned && ended != nil && errors.Is(o.Err, context.Cause(c.ctx)) {
+		if ended := c.ctx.Err(); e.Cause == CauseReturned && ended != nil && is(o.Err, context.Cause(c.ctx)) {
 			e.Cause = CauseCancelled // with a cause of the caller's own
 			e.wrapped = errors.Join(ended, o.Err)
 		}
@@ -319,21 +319,21 @@ func (e *Error) setExit(x proc.Exit) {
 // causeOf sorts an error that an executor made in this process.
 func causeOf(err error) Cause {
 	switch {
-	case errors.Is(err, proc.ErrClosed):
+	case is(err, proc.ErrClosed):
 		return CauseClosed
-	case errors.Is(err, proc.ErrTimeout):
+	case is(err, proc.ErrTimeout):
 		return CauseTimeout
-	case errors.As(err, new(*proc.MemoryError)):
+	case as(err, new(*proc.MemoryError)):
 		return CauseMemory
-	case errors.As(err, new(*proc.DepthError)):
+	case as(err, new(*proc.DepthError)):
 		return CauseDepth
 	}
 	for c, k := range causes {
-		if c != int(CauseStart) && k.sentinel != nil && errors.Is(err, k.sentinel) {
+		if c != int(CauseStart) && k.sentinel != nil && is(err, k.sentinel) {
 			return Cause(c)
 		}
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if is(err, context.Canceled) || is(err, context.DeadlineExceeded) {
 		return CauseCancelled
 	}
 	return CauseReturned

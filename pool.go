@@ -261,7 +261,7 @@ func (p *Pool) prepare(c *Call) error {
 			c.seed, c.seeded = seedOf(p.opts.Seed, n), true
 		}
 		var parcel wire.Parcel
-		body, err := c.encode(make([]byte, 0, c.args), &parcel)
+		body, err := c.encode(make([]byte, 0, min(c.args, metaSize+p.opts.MaxMessage)), &parcel)
 		if err == nil && len(body)-metaSize > p.opts.MaxMessage {
 			err = tooLarge("value", len(body)-metaSize, p.opts.MaxMessage)
 		}

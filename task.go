@@ -168,7 +168,7 @@ func (v *invocation) run(ctx context.Context, finish func(body []byte, parcel *w
 		body, at, err = v.fn.invoke(ctx, v.args[metaSize:], v.parcel, v.dst, out, v.task.limit)
 		if err != nil {
 			failed = fail(at, "", err)
-			if inner := (*Error)(nil); at == CauseReturned && errors.As(err, &inner) {
+			if inner := (*Error)(nil); at == CauseReturned && as(err, &inner) {
 				failed.Stack = inner.Stack // the innermost place is the useful one
 			}
 		}

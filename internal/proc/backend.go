@@ -28,6 +28,9 @@ type Process interface {
 	Fresh()
 	// Limit bounds what the process may use, in bytes; 0 takes the bound away.
 	Limit(bytes int64) error
+	// Grown reports whether what ran in the process before keeps Limit from bounding
+	// it so.
+	Grown(bytes int64) bool
 	// Memory returns what the process uses now, in bytes.
 	Memory() (int64, error)
 	// Stopped reports whether the process is stopped by a signal.

@@ -59,7 +59,7 @@ func (p *Pool) feed(b *batch, s *seat, n int) {
 		if r == nil || !p.fits(w, r) {
 			return
 		}
-		if r.Fresh && w.rows > 0 {
+		if w.usedUpFor(r) {
 			// The row gets this seat, and the seat another process.
 			p.unqueue(r)
 			p.reserve(s, r)
@@ -75,6 +75,12 @@ func (p *Pool) feed(b *batch, s *seat, n int) {
 		case refused:
 		}
 	}
+}
+
+// usedUpFor reports whether r needs a process that ran nothing, and w did. p.mu is
+// held.
+func (w *worker) usedUpFor(r *link.Row) bool {
+	return w.rows > 0 && (r.Fresh || r.Memory > 0 && w.proc.Grown(r.Memory))
 }
 
 // reserve has a row wait for one seat. p.mu is held.

@@ -223,6 +223,13 @@ func (p *osProcess) Limit(bytes int64) error {
 	return endedIsFine(sys.LimitData(p.p.Pid, p.exec.base.Load()+bytes))
 }
 
+// Grown reports whether the process has more address space than it may be limited
+// to: what it has mapped it can use, whatever the limit.
+func (p *osProcess) Grown(bytes int64) bool {
+	n, err := sys.DataSize(p.p.Pid)
+	return err == nil && n > p.exec.base.Load()+bytes
+}
+
 // endedIsFine drops the error of a question about a process that is no more: its
 // end will be noticed.
 func endedIsFine(err error) error {

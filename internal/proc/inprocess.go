@@ -55,7 +55,8 @@ func (p *goProcess) Ended() { <-p.ended }
 
 func (p *goProcess) Reap() Exit { return p.exit }
 
-func (p *goProcess) Fresh() {}
+func (p *goProcess) Fresh()           {}
+func (p *goProcess) Grown(int64) bool { return false }
 
 // A goroutine has no memory of its own.
 func (p *goProcess) Limit(bytes int64) error {

@@ -259,14 +259,14 @@ func (p *Pool) settleNested(b *batch) {
 // none. p.mu is held.
 func (p *Pool) place(b *batch, r *link.Row) bool {
 	for _, w := range p.extras {
-		if w.ready && w.flight.Len() == 0 && !(r.Fresh && w.rows > 0) {
+		if w.ready && w.flight.Len() == 0 && !w.usedUpFor(r) {
 			p.unqueue(r)
 			p.send(b, w, r)
 			return true
 		}
 	}
 	for _, s := range p.seats {
-		if w := s.w; w != nil && w.ready && w.flight.Len() == 0 && !(r.Fresh && w.rows > 0) && p.fits(w, r) {
+		if w := s.w; w != nil && w.ready && w.flight.Len() == 0 && !w.usedUpFor(r) && p.fits(w, r) {
 			p.unqueue(r)
 			p.send(b, w, r)
 			return true
