@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -130,7 +131,12 @@ func TestStoppedWorker(t *testing.T) {
 	}
 	// One that is stopped while it idles is found when it gets a row, which has not
 	// begun and so runs elsewhere.
-	stop(t, pool.Workers()[0].PID)
+	pid := pool.Workers()[0].PID
+	stop(t, pid)
+	wait(t, func() bool {
+		stopped, err := sys.Stopped(pid)
+		return stopped || err != nil
+	})
 	if n, err := square.Call(t.Context(), pool, 7); n != 49 || err != nil {
 		t.Errorf("a row for a worker that was stopped before: %d, %v", n, err)
 	}
