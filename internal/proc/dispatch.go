@@ -172,7 +172,7 @@ func (p *Pool) send(b *batch, w *worker, r *link.Row) sending {
 	if w.flight.Len() > 1 {
 		p.armStall()
 	}
-	p.watchOver()
+	p.watchOver(w.limitOf(r) > 0)
 	return sent
 }
 

@@ -16,9 +16,10 @@ const (
 
 // lookout is the pool's look at processes that are busy. Guarded by p.mu.
 type lookout struct {
-	timer  *time.Timer
-	runs   bool
-	nextAt time.Time // when to look for stopped processes
+	timer   *time.Timer
+	runs    bool
+	closely bool      // the next look is for memory
+	nextAt  time.Time // when to look for stopped processes
 }
 
 // MemoryError says that a worker used more memory than it may.
@@ -45,30 +46,31 @@ func (w *worker) limitOf(r *link.Row) int64 {
 	return w.p.cfg.Memory
 }
 
-// watchOver sees that the next look is due. p.mu is held.
-func (p *Pool) watchOver() {
+// watchOver sees that the next look is due; closely, if a row with a bound begins.
+// p.mu is held.
+func (p *Pool) watchOver(closely bool) {
 	l := &p.lookout
-	if l.runs || p.over {
+	if p.over || l.runs && (l.closely || !closely) {
 		return
 	}
-	l.runs = true
-	l.nextAt = time.Now().Add(lookEvery)
-	p.armLookout()
+	if !l.runs {
+		l.runs = true
+		l.nextAt = time.Now().Add(lookEvery)
+	}
+	p.armLookout(closely)
 }
 
-func (p *Pool) armLookout() {
+func (p *Pool) armLookout(closely bool) {
 	l := &p.lookout
-	due := time.Until(l.nextAt)
-	for w := range p.all {
-		if r := w.flight.Front(); r != nil && w.limitOf(r) > 0 {
-			due = min(due, memoryEvery)
-			break
-		}
+	l.closely = closely
+	due := max(0, time.Until(l.nextAt))
+	if closely {
+		due = min(due, memoryEvery)
 	}
 	if l.timer == nil {
-		l.timer = time.AfterFunc(max(due, 0), p.look)
+		l.timer = time.AfterFunc(due, p.look)
 	} else {
-		l.timer.Reset(max(due, 0))
+		l.timer.Reset(due)
 	}
 }
 
@@ -88,7 +90,7 @@ func (p *Pool) look() {
 	if whether {
 		l.nextAt = now.Add(lookEvery)
 	}
-	busy := false
+	busy, closely := false, false
 	for w := range p.all {
 		r := w.flight.Front()
 		if r == nil || w.proc == nil || w.dead.Load() {
@@ -96,8 +98,9 @@ func (p *Pool) look() {
 			continue
 		}
 		busy = true
-		if limit := w.limitOf(r); limit > 0 && r.State() == link.Started {
-			if used, err := w.proc.Memory(); err == nil && used > limit {
+		if limit := w.limitOf(r); limit > 0 {
+			closely = true
+			if used, err := w.proc.Memory(); err == nil && used > limit && r.State() == link.Started {
 				if r.Cancelled == nil {
 					r.Cancelled = &MemoryError{Limit: limit, Used: used}
 				}
@@ -110,7 +113,7 @@ func (p *Pool) look() {
 		}
 	}
 	if l.runs = busy && !p.over; l.runs {
-		p.armLookout()
+		p.armLookout(closely)
 	}
 }
 

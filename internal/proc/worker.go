@@ -188,7 +188,7 @@ func (w *worker) sendSetup(b *batch) error {
 	f.Parcel = parcel
 	w.conn.Send(f)
 	b.flush(w.conn)
-	w.p.watchOver()
+	w.p.watchOver(w.p.cfg.Memory > 0)
 	return nil
 }
 

@@ -77,6 +77,8 @@ func statusBytes(pid int, key string) (int64, error) {
 //   - The heap grows in steps of 4 MiB (its arenas of 64 MiB are reserved without access, which is not counted) plus up
 //     to 1 MB of tables for each 64 MiB; a larger block in one step. The address space stays counted when the collector
 //     returns the pages: the limit bounds the largest heap so far, not the present one.
+//   - The kernel subtracts what a mapping replaces before it compares, and Go maps its heap over a reservation: so the
+//     mapping that crosses the limit is still granted, however large, and the next one is refused.
 //   - A thread costs 40 kB, with cgo 8 MiB (its stack, touched or not).
 //   - When a mapping is refused the process writes one of the lines that OutOfMemory knows to standard error, with
 //     stacks behind it, and exits with code 2. No recover sees it. Large slices, small values, goroutines and maps end by
