@@ -14,39 +14,39 @@ import (
 )
 
 type (
-	badIs     struct{}
-	badUnwrap struct{}
-	badAs     struct{}
-	many      []string // cannot be compared
-	holder    struct{ v any }
+	badIsError     struct{}
+	badUnwrapError struct{}
+	badAsError     struct{}
+	many           []string // cannot be compared
+	holder         struct{ v any }
 )
 
-func (badIs) Error() string      { return "bad is" }
-func (badIs) Is(error) bool      { panic("in Is") }
-func (badUnwrap) Error() string  { return "bad unwrap" }
-func (badUnwrap) Unwrap() error  { panic("in Unwrap") }
-func (badAs) Error() string      { return "bad as" }
-func (badAs) As(any) bool        { panic("in As") }
-func (m many) Error() string     { return strings.Join(m, ", ") }
-func (m many) Is(err error) bool { return err == error(m) } //nolint:errorlint // panics, as it is meant to
-func (h holder) Error() string   { return fmt.Sprint(h.v) }
+func (badIsError) Error() string     { return "bad is" }
+func (badIsError) Is(error) bool     { panic("in Is") }
+func (badUnwrapError) Error() string { return "bad unwrap" }
+func (badUnwrapError) Unwrap() error { panic("in Unwrap") }
+func (badAsError) Error() string     { return "bad as" }
+func (badAsError) As(any) bool       { panic("in As") }
+func (m many) Error() string         { return strings.Join(m, ", ") }
+func (m many) Is(err error) bool     { return err == error(m) } // panics, as it is meant to
+func (h holder) Error() string       { return fmt.Sprint(h.v) }
 
 var errHeld = xme.RegisterError("github.com/xenonmp/xme_test.errHeld", holder{1})
 
 var odd = xme.Register("odd", func(_ context.Context, how string) (int, error) {
 	switch how {
 	case "is":
-		return 0, badIs{}
+		return 0, badIsError{}
 	case "unwrap":
-		return 0, badUnwrap{}
+		return 0, badUnwrapError{}
 	case "as":
-		return 0, badAs{}
+		return 0, badAsError{}
 	case "many":
 		return 0, many{"a", "b"}
 	case "known":
-		return 0, fmt.Errorf("first: %w", errors.Join(io.EOF, errHeld, badIs{}))
+		return 0, fmt.Errorf("first: %w", errors.Join(io.EOF, errHeld, badIsError{}))
 	case "panic":
-		panic(badIs{})
+		panic(badIsError{})
 	case "controls":
 		return 0, errors.New("a\tb\nc\x1b[31m\u009b2J\x9b\u2028d\xff é")
 	case "bytes":
@@ -87,7 +87,7 @@ func TestErrorsWithMethodsThatPanic(t *testing.T) {
 	}
 	// Inline has the error itself.
 	_, err := odd.Call(t.Context(), xme.Inline(), "many")
-	if found := (many)(nil); !errors.As(err, &found) || len(found) != 2 {
+	if found := many(nil); !errors.As(err, &found) || len(found) != 2 {
 		t.Errorf("errors.As finds %v in %v", found, err)
 	}
 }

@@ -78,18 +78,14 @@ func serve() int {
 // waitEnv has workers wait for a debugger.
 const waitEnv = "XME_WAIT"
 
-// awaitDebugger prints the process's number and waits until a debugger is attached,
-// or where that cannot be told for a while.
+// awaitDebugger prints the process's number and waits until a debugger is attached;
+// where that cannot be told, for a while.
 func awaitDebugger() {
 	fmt.Fprintf(os.Stderr, "xme: worker %[1]d waits for a debugger: dlv attach %[1]d\n", os.Getpid())
-	for range 200 {
-		if sys.Traced() {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
-		for runtime.GOOS == "linux" && !sys.Traced() {
-			time.Sleep(100 * time.Millisecond)
-		}
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for n := 0; !sys.Traced() && (runtime.GOOS == "linux" || n < 200); n++ {
+		<-look.C
 	}
 }
 

@@ -100,7 +100,7 @@ func as(err error, target any) (found bool) {
 }
 
 // tamed is an error of a user's that can be asked what it is without a panic.
-type tamed struct{ error } //nolint:errname // it passes for the error in it
+type tamed struct{ error }
 
 func (t *tamed) Is(target error) bool { return is(t.error, target) }
 func (t *tamed) As(target any) bool   { return as(t.error, target) }

@@ -44,7 +44,6 @@ type hoard struct {
 // figures; other rows do not notice.
 // feature: S12
 func TestMemoryLimit(t *testing.T) {
-	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("memory limits are Linux's")
 	}

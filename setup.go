@@ -37,21 +37,21 @@ func (s *setupCall) row() (*link.Row, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the files of the set-up function: %w", err)
 	}
-	return &link.Row{Func: s.fn, Alone: true, Body: s.body, Parcel: parcel, Owner: &setupRow{name: s.name}}, nil
+	return &link.Row{Func: s.fn, Alone: true, Body: s.body, Parcel: parcel, Owner: &setupError{name: s.name}}, nil
 }
 
-// setupRow is one worker's set-up row. It is an error once it has failed.
-type setupRow struct {
+// setupError owns one worker's set-up row, and is how it failed once it has.
+type setupError struct {
 	name string
 	err  *Error
 }
 
 // End implements link.Owner.
-func (s *setupRow) End(o link.Outcome, _ bool) bool {
+func (s *setupError) End(o link.Outcome, _ bool) bool {
 	c := Call{fn: &function{name: s.name}, index: -1, opts: &CallOptions{}, ctx: context.Background()}
 	s.err = c.errorOf(o)
 	return false
 }
 
-func (s *setupRow) Error() string { return s.err.Error() }
-func (s *setupRow) Unwrap() error { return s.err }
+func (s *setupError) Error() string { return s.err.Error() }
+func (s *setupError) Unwrap() error { return s.err }

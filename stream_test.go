@@ -34,8 +34,7 @@ func TestInputPanicKeepsItsValue(t *testing.T) {
 	on := xme.Inline()
 	for way, drain := range map[string]func(iter.Seq[int]){
 		"Map": func(in iter.Seq[int]) {
-			for range square.Map(t.Context(), on, in) {
-			}
+			square.Map(t.Context(), on, in)(func(int, error) bool { return true })
 		},
 		"Unordered": func(in iter.Seq[int]) {
 			for range square.Unordered(t.Context(), on, in) {
@@ -47,12 +46,10 @@ func TestInputPanicKeepsItsValue(t *testing.T) {
 			_ = tab.Run(t.Context(), on)
 		},
 		"a Map in a Map": func(in iter.Seq[int]) {
-			for range square.Map(t.Context(), on, func(yield func(int) bool) {
-				for n := range square.Map(t.Context(), on, in) {
-					yield(n)
-				}
-			}) {
+			inner := func(yield func(int) bool) {
+				square.Map(t.Context(), on, in)(func(n int, _ error) bool { return yield(n) })
 			}
+			square.Map(t.Context(), on, inner)(func(int, error) bool { return true })
 		},
 	} {
 		t.Run(way, func(t *testing.T) {
@@ -73,7 +70,7 @@ func TestInputPanicKeepsItsValue(t *testing.T) {
 			}
 			err = panicOf(t, func() {
 				drain(func(yield func(int) bool) {
-					var none []int
+					none := make([]int, 0, len(way))
 					yield(none[len(way)])
 				})
 			})

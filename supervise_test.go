@@ -417,9 +417,7 @@ func TestNestedKeepToTheWorkers(t *testing.T) {
 
 type spread struct{ Depth, Workers int }
 
-var (
-	spreads *xme.Func[spread, int]
-)
+var spreads *xme.Func[spread, int]
 
 func init() {
 	spreads = xme.Register("spreads", func(ctx context.Context, s spread) (int, error) {

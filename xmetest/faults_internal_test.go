@@ -137,7 +137,7 @@ func (reseeder) Submit(ctx context.Context, calls []*xme.Call) (int, error) {
 }
 
 // An executor that does nothing wrong passes, so what follows fails for its fault.
-func TestExerciseSound(t *testing.T) {
+func TestExerciseSound(t *testing.T) { //nolint:tparallel // Exercise says what of it runs in parallel
 	t.Parallel()
 	Exercise(t, func(*testing.T) xme.Executor { return simple{sound} })
 }

@@ -81,7 +81,7 @@ var leaks = map[string]struct {
 		return func() { _ = in.Close(); _ = cmd.Wait() }, "child process "
 	}},
 	"file": {true, func(t *testing.T) (func(), string) {
-		f, err := os.CreateTemp("", "xme-left-*")
+		f, err := os.CreateTemp("", "xme-left-*") //nolint:usetesting // left in the shared folder on purpose
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -172,8 +172,8 @@ type osProcess struct {
 	relay *relay
 
 	mu    sync.Mutex
-	gone  bool             // it has been reaped: its number may be somebody else's
-	quit  bool             // it was asked for a dump
+	gone  bool // it has been reaped: its number may be somebody else's
+	quit  bool // it was asked for a dump
 	exec  *Exec
 	state *os.ProcessState // where waiting and reaping are one
 }

@@ -142,7 +142,7 @@ func (p *Pool) nest(b *batch, w *worker, f link.Frame, owned bool) error {
 	}
 	if err != nil {
 		p.end(b, &n.row, link.Outcome{Err: err})
-		return nil
+		return nil //nolint:nilerr // it is the call's error, the link is sound
 	}
 	if w.children == nil {
 		w.children = map[uint64]*link.Row{}
