@@ -27,6 +27,8 @@ type Pool struct {
 	setup          *setupCall
 	stdout, stderr *proc.Output
 
+	bounds string // how Options.Memory is kept to
+
 	calls atomic.Uint64 // numbers Call and Go, for their seeds
 
 	mu      sync.Mutex
@@ -75,6 +77,7 @@ type Stats struct {
 	Starts    uint64 // processes started
 	Deaths    uint64 // processes that ended before they were told to
 	TakenBack uint64 // rows taken back from a slow worker for another
+	Memory    string // how Options.Memory is kept to here; empty: it is 0
 }
 
 // Open starts the workers side by side and returns once the first is ready. ctx
@@ -156,9 +159,18 @@ func (p *Pool) processes() (proc.Backend, error) {
 	if !sameWriter(o.Stdout, o.Stderr) {
 		p.stderr = proc.NewOutput(o.Stderr)
 	}
-	return &proc.Exec{
+	exec := &proc.Exec{
 		Path: path, Args: []string{name, "xme-worker"}, Env: o.Env, Dir: o.Dir, Pipes: o.Link == LinkPipe, Stdout: p.stdout, Stderr: p.stderr,
-	}, nil
+		Memory: o.Memory,
+	}
+	if o.Memory > 0 {
+		exec.Groups, err = sys.MemoryCgroup()
+		p.bounds = "control group below " + exec.Groups + ", RLIMIT_DATA and a look every 25 ms"
+		if err != nil {
+			p.bounds = "RLIMIT_DATA and a look every 25 ms (" + err.Error() + ")"
+		}
+	}
+	return exec, nil
 }
 
 // outputTime is what the driver's own output has to take the workers' last lines.
@@ -307,7 +319,7 @@ func (p *Pool) Workers() []Worker {
 func (p *Pool) Stats() Stats {
 	s := p.p.Stats()
 	return Stats{
-		Processes: s.Processes, Spares: s.Spares, Queued: s.Queued, Running: s.Running, Done: s.Done, Failed: s.Failed, Starts: s.Starts, Deaths: s.Deaths, TakenBack: s.TakenBack,
+		Memory: p.bounds, Processes: s.Processes, Spares: s.Spares, Queued: s.Queued, Running: s.Running, Done: s.Done, Failed: s.Failed, Starts: s.Starts, Deaths: s.Deaths, TakenBack: s.TakenBack,
 	}
 }
 

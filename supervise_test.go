@@ -579,3 +579,30 @@ var opens = xme.Register("opens", func(ctx context.Context, n int) (int, error) 
 	defer pool.Close()
 	return square.Call(ctx, pool, n)
 })
+
+// A thousand pools leave nothing: no process, no descriptor. xmetest.Main looks for the
+// rest.
+// feature: F12
+func TestManyPools(t *testing.T) {
+	pools := 1000
+	if testing.Short() {
+		pools = 50
+	}
+	open := func() int {
+		list, _ := os.ReadDir("/proc/self/fd")
+		return len(list)
+	}
+	before := open()
+	for i := range pools {
+		pool := xmetest.Open(t, xme.Options{Workers: 1 + i%3, Spares: i % 2})
+		if n, err := square.Call(t.Context(), pool, i); n != i*i || err != nil {
+			t.Fatalf("pool %d: %d, %v", i, n, err)
+		}
+		if err := pool.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := open(); after > before+20 { // other tests have theirs
+		t.Errorf("%d descriptors open, %d before", after, before)
+	}
+}

@@ -77,6 +77,7 @@ func (r *row) verdict(figure float64, quick bool) string {
 
 func timesFloor(s sample) float64   { return s.Ours / s.Floor }
 func shareOfFloor(s sample) float64 { return s.Floor / s.Ours }
+func oursAlone(s sample) float64    { return s.Ours }
 func aboveFloor(s sample) float64   { return s.Ours - s.Floor }
 
 // median returns the middle value, of an even number the mean of the middle two.

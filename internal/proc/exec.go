@@ -85,6 +85,11 @@ type Exec struct {
 	// Stdout and Stderr take what the processes write, line by line.
 	Stdout, Stderr *Output
 
+	// Groups is where a control group can be made for each process whose memory is
+	// bounded, by Memory at first; empty: nowhere.
+	Groups string
+	Memory int64
+
 	base atomic.Int64 // what RLIMIT_DATA counts of a process that has run nothing
 }
 
@@ -119,8 +124,9 @@ func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.Fi
 		theirs = append(theirs, inherited)
 	}
 	r, std, relayErr := newRelay()
+	var group *sys.Cgroup
 	if err = errors.Join(err, relayErr); err == nil {
-		if p, err = e.spawn(kind, inherited != nil, std, theirs...); err == nil {
+		if p, group, err = e.spawnGrouped(kind, inherited != nil, std, theirs...); err == nil {
 			err = leash.Attach(p.Pid)
 		}
 	}
@@ -132,6 +138,7 @@ func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.Fi
 			_ = p.Kill()
 			_, _ = p.Wait()
 		}
+		closeGroup(group)
 		_ = stream.Close()
 		_ = leash.Close()
 		if r != nil {
@@ -140,18 +147,42 @@ func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.Fi
 		return nil, err
 	}
 	r.start(fmt.Sprintf("(pid@%d):", p.Pid), e.Stdout, e.Stderr)
-	return &osProcess{p: p, exec: e, relay: r, leash: leash, conn: link.NewConn(stream, limit)}, nil
+	return &osProcess{p: p, exec: e, group: group, relay: r, leash: leash, conn: link.NewConn(stream, limit)}, nil
+}
+
+// spawnGrouped starts a process in a control group of its own, or without one where
+// that cannot be: then the other bounds hold alone.
+func (e *Exec) spawnGrouped(kind string, alive bool, std []*os.File, theirs ...*os.File) (*os.Process, *sys.Cgroup, error) {
+	if e.Groups != "" && e.Memory > 0 {
+		if group, err := sys.NewCgroup(e.Groups, e.Memory); err == nil {
+			p, err := e.spawn(kind, alive, group, std, theirs...)
+			if err == nil {
+				return p, group, nil
+			}
+			closeGroup(group)
+		}
+	}
+	p, err := e.spawn(kind, alive, nil, std, theirs...)
+	return p, nil, err
+}
+
+// closeGroup removes a control group; one that cannot be removed is swept later.
+func closeGroup(g *sys.Cgroup) {
+	if g != nil {
+		_ = g.Close()
+	}
 }
 
 // spawn starts a process that inherits theirs; alive says that the last of these
 // is a liveness pipe. std are its standard output and error.
-func (e *Exec) spawn(kind string, alive bool, std []*os.File, theirs ...*os.File) (*os.Process, error) {
+func (e *Exec) spawn(kind string, alive bool, group *sys.Cgroup, std []*os.File, theirs ...*os.File) (*os.Process, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = null.Close() }()
 	files, names, attr := sys.Inherit(theirs...)
+	group.Start(attr)
 	role := WorkerEnv + "=" + kind + ":" + strings.Join(names, ",")
 	if alive {
 		role += ":alive"
@@ -175,6 +206,7 @@ type osProcess struct {
 	gone  bool // it has been reaped: its number may be somebody else's
 	quit  bool // it was asked for a dump
 	exec  *Exec
+	group *sys.Cgroup      // nil: none
 	state *os.ProcessState // where waiting and reaping are one
 }
 
@@ -218,9 +250,19 @@ func (p *osProcess) Limit(bytes int64) error {
 	case p.gone:
 		return nil
 	case bytes <= 0:
+		p.bindGroup(-1)
 		return endedIsFine(sys.LimitData(p.p.Pid, -1))
 	}
+	p.bindGroup(bytes)
 	return endedIsFine(sys.LimitData(p.p.Pid, p.exec.base.Load()+bytes))
+}
+
+// bindGroup sets the limit of the control group, if there is one: it counts what the
+// process shares and what it has started too.
+func (p *osProcess) bindGroup(bytes int64) {
+	if p.group != nil {
+		_ = p.group.SetLimit(bytes) // the other bounds hold all the same
+	}
 }
 
 // Grown reports whether the process has more address space than it may be limited
@@ -259,6 +301,11 @@ func (p *osProcess) Ended() {
 
 func (p *osProcess) Reap() Exit {
 	exit := p.reap()
+	if p.group != nil {
+		kills, err := p.group.OOMKills()
+		exit.OOM = err == nil && kills > 0
+		closeGroup(p.group)
+	}
 	p.relay.finish()
 	exit.Output = p.relay.last()
 	if i := strings.LastIndex(exit.Output, "SIGQUIT: quit"); i >= 0 && p.quit {

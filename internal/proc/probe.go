@@ -20,7 +20,7 @@ func (e *Exec) StartProbe() (*Probe, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.spawn(kindProbe, false, []*os.File{os.Stdout, os.Stderr}, theirs)
+	p, err := e.spawn(kindProbe, false, nil, []*os.File{os.Stdout, os.Stderr}, theirs)
 	err = errors.Join(err, theirs.Close())
 	if err != nil {
 		return nil, errors.Join(err, stream.Close())
