@@ -38,10 +38,30 @@ func TestSumProgram(t *testing.T) { runScript(t, "sum", "./examples/sum") }
 // feature: S3, S4, S5, F8
 func TestSplitProgram(t *testing.T) { runScript(t, "split", "./examples/split") }
 
-// A function that calls itself, registered in func init.
+// A function that calls itself, registered in func init; inline and in a pool.
 //
-// feature: S1, S7
+// feature: S1, S7, U7
 func TestFibProgram(t *testing.T) { runScript(t, "fib", "./examples/fib") }
+
+// A table in which every way to die has a row: the others come to their results, and the driver says what happened.
+//
+// feature: S12, F1, F5
+func TestCrashProgram(t *testing.T) { runScript(t, "crash", "./examples/crash") }
+
+// What main sets is not in the workers; arguments and set-up are.
+//
+// feature: U5
+func TestSetupProgram(t *testing.T) { runScript(t, "setup", "./examples/setup") }
+
+// A merge sort whose halves are nested calls gives what slices.Sort gives; too deep a one ends with ErrDepth.
+//
+// feature: S1, U7
+func TestNestedProgram(t *testing.T) { runScript(t, "nested", "./examples/nested") }
+
+// Services end after the time given, and what keeps one from starting ends the other. Ctrl-C is in interrupt_test.go.
+//
+// feature: S10
+func TestServicesProgram(t *testing.T) { runScript(t, "services", "./examples/services") }
 
 // The command prints tables and JSON, and says what is wrong with a command line.
 func TestXmeProgram(t *testing.T) { runScript(t, "xme", "./cmd/xme") }
