@@ -10,9 +10,10 @@ import (
 // HasSockets reports whether links can be sockets here.
 const HasSockets = true
 
-// AwaitExit blocks until the child pid has ended, without reaping it. It waits
-// on a pidfd in the netpoller, so that no thread is held; kernels before 5.10
-// hold one in waitid.
+// AwaitExit blocks until the child pid has ended, without reaping it; nothing else
+// ends the wait. It waits on a pidfd in the netpoller, so that no thread is held;
+// kernels before 5.10, and processes that have no descriptor left, hold one in
+// waitid.
 func AwaitExit(pid int) error {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {

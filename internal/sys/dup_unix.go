@@ -9,22 +9,34 @@ import (
 )
 
 // Duplicate returns another descriptor of an open file, close-on-exec, under the
-// given name. File.Fd is not used because it makes a file blocking, for everyone
-// who shares it.
+// given name. Both share the open file: its position, its locks, whether it blocks.
 func Duplicate(f *os.File, name string) (*os.File, error) {
-	raw, err := f.SyscallConn()
+	fd, err := duplicate(f)
 	if err != nil {
 		return nil, err
 	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// duplicate returns another descriptor of an open file, close-on-exec.
+func duplicate(f *os.File) (int, error) {
 	fd, dupErr := -1, error(nil)
-	err = raw.Control(func(old uintptr) {
+	err := control(f, func(old uintptr) {
 		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
 	})
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
-	if dupErr != nil {
-		return nil, os.NewSyscallError("fcntl", dupErr)
+	return fd, os.NewSyscallError("fcntl", dupErr)
+}
+
+// control calls do with the descriptor of an open file, which stays open
+// meanwhile; a closed one gives os.ErrClosed. File.Fd is not used because it makes
+// a file blocking, for everyone who shares it.
+func control(f *os.File, do func(fd uintptr)) error {
+	raw, err := f.SyscallConn()
+	if err == nil && raw.Control(do) != nil {
+		err = os.ErrClosed // os gives an error of an internal package
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	return err
 }

@@ -11,6 +11,9 @@ import (
 // mine stays in the driver, open as long as it lives and in no child; theirs is
 // inherited by one worker, which calls DieWith on it. Nobody ever writes.
 //
+// The caller keeps mine reachable: a file that is collected is closed. Leash does
+// without that.
+//
 // Each worker needs a pipe of its own: owner, signal and O_ASYNC belong to the
 // open file description, not to the descriptor.
 func Liveness() (mine, theirs *os.File, err error) {
@@ -21,7 +24,7 @@ func Liveness() (mine, theirs *os.File, err error) {
 	return os.NewFile(uintptr(fd[1]), "xme-liveness"), os.NewFile(uintptr(fd[0]), "xme-liveness"), nil
 }
 
-// DieWith has the kernel kill this process's group when the last write end of
+// DieWith has the kernel kill this process's group, which it should lead, when the last write end of
 // the pipe that was inherited as fd closes: at once, also while the process is
 // stopped or in native code. If that has happened already it returns an error, for
 // a hang-up before arming raises no signal.

@@ -40,7 +40,12 @@ func Ended(st *os.ProcessState) (code int, signal string) {
 func Quit(pid int) error { return unix.Kill(pid, unix.SIGQUIT) }
 
 // PeakMemory returns how much memory an ended process had at its largest, in
-// bytes.
+// bytes, or the largest of the children that it reaped.
+//
+// On Linux it is no less than what this process itself held when it started the
+// child: until the child executes its program it is a copy of this one, and
+// counts as such (200 MB for /bin/true, measured). A figure no larger than that
+// says nothing; PeakResident knows better while the child lives.
 func PeakMemory(st *os.ProcessState) int64 {
 	ru, ok := st.SysUsage().(*syscall.Rusage)
 	if !ok {

@@ -11,13 +11,12 @@ import (
 
 // ReadNow reads what is in a non-blocking file without waiting, whatever its
 // deadline: 0 bytes mean that there is nothing or that it has ended.
+//
+// Who drains the pipe of a dead process with it bounds how often: something that
+// the process started may hold the other end and write for ever.
 func ReadNow(f *os.File, b []byte) (int, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
 	n, readErr := 0, error(nil)
-	err = raw.Control(func(fd uintptr) {
+	err := control(f, func(fd uintptr) {
 		for {
 			n, readErr = unix.Read(int(fd), b)
 			if !errors.Is(readErr, unix.EINTR) {

@@ -27,7 +27,8 @@ type Stream interface {
 	Read(b []byte) (n int, files []*os.File, err error)
 
 	// TryWrite writes what fits without blocking; ErrWouldBlock means nothing
-	// did. Files travel with the first byte: once n > 0, they are sent.
+	// did. Files travel with the first byte: once n > 0, they are sent; without
+	// a byte they are not. The caller keeps them open until then.
 	TryWrite(b []byte, files []*os.File) (n int, err error)
 
 	// Write blocks until all is written, the other side is gone (ErrGone; what it

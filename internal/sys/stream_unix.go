@@ -4,6 +4,7 @@ package sys
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -17,13 +18,7 @@ import (
 // SocketPair makes two connected stream sockets, both close-on-exec: the first
 // end as a Stream for this process, the second as the file a child inherits.
 func SocketPair() (Stream, *os.File, error) {
-	syscall.ForkLock.RLock()
-	fd, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	if err == nil {
-		unix.CloseOnExec(fd[0])
-		unix.CloseOnExec(fd[1])
-	}
-	syscall.ForkLock.RUnlock()
+	fd, err := socketpair()
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
@@ -36,19 +31,24 @@ func SocketPair() (Stream, *os.File, error) {
 }
 
 // InheritedSocket opens the socket inherited as descriptor fd and keeps it from
-// being inherited further.
+// being inherited further. On an error it is closed.
 func InheritedSocket(fd int) (Stream, error) {
 	unix.CloseOnExec(fd)
 	return socketOf(fd)
 }
 
-// InheritedPipes opens the pipes inherited as descriptors r and w.
+// InheritedPipes opens the pipes inherited as descriptors r and w and keeps them
+// from being inherited further. On an error both are closed.
 func InheritedPipes(r, w uintptr) (Stream, error) {
-	for _, fd := range []int{int(r), int(w)} {
-		unix.CloseOnExec(fd)
-		if err := unix.SetNonblock(fd, true); err != nil {
-			return nil, os.NewSyscallError("fcntl", err)
-		}
+	unix.CloseOnExec(int(r))
+	unix.CloseOnExec(int(w))
+	err := unix.SetNonblock(int(r), true)
+	if err == nil {
+		err = unix.SetNonblock(int(w), true)
+	}
+	if err != nil {
+		_, _ = unix.Close(int(r)), unix.Close(int(w))
+		return nil, os.NewSyscallError("fcntl", err)
 	}
 	return Pipes(os.NewFile(r, "xme-link-in"), os.NewFile(w, "xme-link-out")), nil
 }
@@ -101,10 +101,10 @@ func (s *socket) Close() error {
 var oobSpace = unix.CmsgSpace(4 * 253)
 
 func (s *socket) Read(b []byte) (n int, files []*os.File, err error) {
-	var oobn int
+	var oobn, flags int
 	var opErr error
 	err = s.raw.Read(func(fd uintptr) bool {
-		n, oobn, opErr = recvmsg(int(fd), b, s.oob)
+		n, oobn, flags, opErr = recvmsg(int(fd), b, s.oob)
 		return !errors.Is(opErr, unix.EAGAIN)
 	})
 	switch {
@@ -124,13 +124,21 @@ func (s *socket) Read(b []byte) (n int, files []*os.File, err error) {
 			return 0, nil, err
 		}
 	}
+	if flags&unix.MSG_CTRUNC != 0 {
+		// The kernel has dropped descriptors for which there was no room, and
+		// says so nowhere else: what follows would be paired with wrong files.
+		for _, f := range files {
+			_ = f.Close()
+		}
+		return 0, nil, fmt.Errorf("receive files: %w", unix.EMFILE)
+	}
 	if n == 0 && len(b) > 0 {
 		return 0, files, io.EOF
 	}
 	return n, files, nil
 }
 
-// rights turns control messages into files.
+// rights turns control messages into files; recvmsg has made them close-on-exec.
 func rights(oob []byte) ([]*os.File, error) {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
@@ -143,7 +151,6 @@ func rights(oob []byte) ([]*os.File, error) {
 			continue // not descriptors: nothing we asked for
 		}
 		for _, fd := range fds {
-			unix.CloseOnExec(fd)
 			files = append(files, os.NewFile(uintptr(fd), "xme-received"))
 		}
 	}
@@ -169,6 +176,9 @@ func (s *socket) Write(b []byte, files []*os.File) (done int, err error) {
 }
 
 func (s *socket) send(b []byte, files []*os.File, try bool) (n int, err error) {
+	if len(b) == 0 {
+		return 0, nil // with files, SendmsgN would add a byte of its own
+	}
 	var oob []byte
 	if len(files) > 0 {
 		fds, err := descriptors(files)
@@ -181,7 +191,7 @@ func (s *socket) send(b []byte, files []*os.File, try bool) (n int, err error) {
 	defer runtime.KeepAlive(files)
 	err = s.raw.Write(func(fd uintptr) bool {
 		for {
-			n, opErr = unix.SendmsgN(int(fd), b, oob, nil, 0)
+			n, opErr = unix.SendmsgN(int(fd), b, oob, nil, sendFlags)
 			if !errors.Is(opErr, unix.EINTR) {
 				break
 			}
@@ -203,16 +213,11 @@ func (s *socket) send(b []byte, files []*os.File, try bool) (n int, err error) {
 	return n, nil
 }
 
-// descriptors reads the numbers of files; the caller keeps them open. File.Fd is
-// not used because it makes a file blocking.
+// descriptors reads the numbers of files; the caller keeps them open.
 func descriptors(files []*os.File) ([]int, error) {
 	fds := make([]int, 0, len(files))
 	for _, f := range files {
-		raw, err := f.SyscallConn()
-		if err != nil {
-			return nil, err
-		}
-		if err := raw.Control(func(fd uintptr) { fds = append(fds, int(fd)) }); err != nil {
+		if err := control(f, func(fd uintptr) { fds = append(fds, int(fd)) }); err != nil {
 			return nil, err
 		}
 	}
@@ -223,16 +228,12 @@ func descriptors(files []*os.File) ([]int, error) {
 func gone(err error) bool { return errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) }
 
 // Adopt makes a Stream of the end that SocketPair made for a child, so that both
-// can be had in one process. It takes f over.
+// can be had in one process. It takes f over, also when it fails.
 func Adopt(f *os.File) (Stream, error) {
-	fds, err := descriptors([]*os.File{f})
+	fd, err := duplicate(f)
+	_ = f.Close()
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.FcntlInt(uintptr(fds[0]), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	_ = f.Close()
 	return socketOf(fd)
 }
