@@ -16,14 +16,14 @@ import (
 func init() {
 	rows = append(
 		rows, row{
-			name:    "idle cpu",
+			name:    "idle-cpu",
 			what:    "CPU time of driver, 2 workers and spare while the pool idles for 10 s",
 			floorIs: "none: the kernel counts by ticks of 10 ms",
 			unit:    inSeconds,
 			measure: measureIdleCPU,
 			figure:  oursAlone, figureUnit: inSeconds, must: 0.010, reach: 0,
 		}, row{
-			name:    "idle memory",
+			name:    "idle-memory",
 			what:    "private memory of an idle worker that has run a row",
 			floorIs: "private memory of the driver before it opens the pool",
 			unit:    inBytes,
