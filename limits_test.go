@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme"
-	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -104,40 +103,6 @@ func TestMemoryLimitOfOneCall(t *testing.T) {
 		if n, err := square.With(xme.Memory(32<<20)).Call(t.Context(), pool, 3); n != 9 || err != nil {
 			t.Errorf("a small row after a large one: %d, %v", n, err)
 		}
-	}
-}
-
-// A worker that somebody stops is found, and its rows are not lost: the one that ran
-// fails, those behind it run elsewhere.
-// feature: S12
-func TestStoppedWorker(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("state T is looked for on Linux")
-	}
-	pool := xmetest.Open(t, xme.Options{Workers: 1})
-	begun, g, _ := gates(t)
-	f := pass.Go(t.Context(), pool, g)
-	behind := square.Go(t.Context(), pool, 6)
-	readBegun(t, begun, 1)
-	stop(t, pool.Workers()[0].PID)
-	_, err := f.Wait(t.Context())
-	if !errors.Is(err, xme.ErrWorkerLost) || !strings.Contains(err.Error(), "stopped by someone") {
-		t.Errorf("the row that ran: %v", err)
-	}
-	if n, err := behind.Wait(t.Context()); n != 36 || err != nil {
-		t.Errorf("the row behind it: %d, %v", n, err)
-	}
-	// One that is stopped while it idles is found when it gets a row, which has not
-	// begun and so runs elsewhere.
-	pid := pool.Workers()[0].PID
-	stop(t, pid)
-	wait(t, func() bool {
-		stopped, err := sys.Stopped(pid)
-		return stopped || err != nil
-	})
-	if n, err := square.Call(t.Context(), pool, 7); n != 49 || err != nil {
-		t.Errorf("a row for a worker that was stopped before: %d, %v", n, err)
 	}
 }
 

@@ -1,3 +1,5 @@
+//go:build unix
+
 package sys_test
 
 import (
