@@ -43,8 +43,8 @@ type hoard struct {
 // figures; other rows do not notice.
 // feature: S12
 func TestMemoryLimit(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("memory limits are Linux's")
+	if runtime.GOOS != "linux" || raced {
+		t.Skip("memory limits are Linux's, and not the race detector's")
 	}
 	quiet := new(lines) // what the runtime says on its way out
 	pool := xmetest.Open(t, xme.Options{Workers: 2, Memory: 96 << 20, Stderr: quiet})
@@ -92,8 +92,8 @@ func TestMemoryLimit(t *testing.T) {
 // feature: S12
 func TestMemoryLimitOfOneCall(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("memory limits are Linux's")
+	if runtime.GOOS != "linux" || raced {
+		t.Skip("memory limits are Linux's, and not the race detector's")
 	}
 	pool := xmetest.Open(t, xme.Options{Workers: 1})
 	for range 3 {

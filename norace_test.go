@@ -1,0 +1,5 @@
+//go:build !race
+
+package xme_test
+
+const raced = false
