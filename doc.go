@@ -48,9 +48,16 @@
 // after another; nothing else is promised about order, except that results of Map
 // and Table come in theirs. A row runs at most once unless it asks for [Retries].
 //
+// A task may call other functions on [Current]: in worker processes too, never in
+// its own. While it waits for them another task may run. A task may open a pool,
+// which ends with its worker. Workers have a process group each; standard input is
+// empty, signals but SIGQUIT and SIGKILL are caught and dropped, core files are off. When
+// the driver is gone, however it went, the system ends its workers and what they
+// started in their groups.
+//
 // # Limits
 //
 // A worker runs as the same user as the driver: it contains crashes, not malice.
 // Arguments and results are copied, and bounded by Options.MaxMessage. Rows under
-// some ten microseconds cost more to send than to run.
+// some ten microseconds cost more to send than to run. Memory limits are Linux's.
 package xme

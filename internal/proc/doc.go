@@ -5,12 +5,18 @@
 // goroutines behind the same frames. [Pool] queues rows and dispatches them top to
 // bottom; [Work] is a worker's main loop.
 //
+// A pool's files: pool.go its life and Submit, queue.go where rows wait, dispatch.go
+// who gets which, ends.go how they end and are tried again; seat.go ranks, spares and
+// starts, worker.go one process, death.go its end, ladder.go the clocks of a row that
+// shall end, lookout.go what is looked at while processes are busy, stall.go rows
+// behind a slow one, nest.go calls that tasks make.
+//
 // The states of a worker:
 //
-//	          process up             handshake, setup
-//	Starting ────────────► Greeting ──────────────────► Ready ◄──► Busy
-//	   ▲  ▲                    │                          │          │
-//	   │  └──── start failed ──┘                          │ link ended, process died
-//	   └───────────────── replaced, same rank ────────────┴──────────┘
-//	any ──► Ended (the pool is closed)
+//	          process up             handshake, setup          a rank, or a row
+//	Starting ────────────► Greeting ──────────────────► Ready ───────────────► Idle ◄──► Busy
+//	   │                       │                          │                     │         │
+//	   └─ not started ─────────┴──────────────────────────┴─── died, or bye ────┴─────────┘
+//	                                          │
+//	                                        gone: its seat, if it had one, is filled
 package proc
