@@ -52,7 +52,7 @@ func hungry(how string) {
 	}
 	var last *node
 	m := map[int]*node{}
-	for i := 0; i < 1<<27; i++ {
+	for i := range 1 << 27 {
 		switch how {
 		case "slice":
 			held = append(held, make([]byte, 1<<30))
