@@ -96,46 +96,6 @@ func streams(t *testing.T) (near, far sys.Stream) {
 	return near, far
 }
 
-// temp makes a file with a text in it.
-func temp(t *testing.T, text string) *os.File {
-	t.Helper()
-	f, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
-	if _, err := f.WriteString(text); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
-// texts reads files from their start and closes them.
-func texts(t *testing.T, files []*os.File) (all []string) {
-	t.Helper()
-	for _, f := range files {
-		b := make([]byte, 64)
-		n, err := f.ReadAt(b, 0)
-		if err != nil && !errors.Is(err, io.EOF) {
-			t.Error(err)
-		}
-		all = append(all, string(b[:n]))
-		if err := f.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	return all
-}
-
-func closesOnExec(t *testing.T, f *os.File) bool {
-	t.Helper()
-	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return flags&unix.FD_CLOEXEC != 0
-}
-
 // TestStreamToChild sends bytes and files to a child that sends them back, and ends by the end of the stream.
 func TestStreamToChild(t *testing.T) {
 	t.Parallel()
@@ -309,56 +269,4 @@ func TestStreamLosesFiles(t *testing.T) {
 		t.Errorf("the child says %q", got)
 	}
 	c.want("room: <nil>")
-}
-
-// TestPipes sends both ways, refuses files and ends.
-func TestPipes(t *testing.T) {
-	t.Parallel()
-	r1, w1, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r2, w2, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	near, far := sys.Pipes(r1, w2), sys.Pipes(r2, w1)
-	if near.CarriesFiles() {
-		t.Error("pipes carry no files")
-	}
-	if _, err := near.Write([]byte("x"), []*os.File{os.Stdin}); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("with a file: %v", err)
-	}
-	if _, err := far.Write([]byte("hello"), nil); err != nil {
-		t.Error(err)
-	}
-	b := make([]byte, 64)
-	if n, _, err := near.Read(b); string(b[:n]) != "hello" || err != nil {
-		t.Errorf("%q, %v", b[:n], err)
-	}
-	if err := far.Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := near.Write([]byte("x"), nil); !errors.Is(err, sys.ErrGone) {
-		t.Errorf("write: %v, want ErrGone", err)
-	}
-	if _, _, err := near.Read(b); !errors.Is(err, io.EOF) {
-		t.Errorf("read: %v, want EOF", err)
-	}
-	if err := near.Close(); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestInheritedPipesFail names a descriptor that is none: the other one is closed.
-func TestInheritedPipesFail(t *testing.T) {
-	t.Parallel()
-	f := temp(t, "")
-	fd, err := unix.Dup(int(f.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sys.InheritedPipes(uintptr(fd), 1<<20); !errors.Is(err, unix.EBADF) {
-		t.Error(err)
-	}
 }
