@@ -51,6 +51,20 @@ func PeakMemory(st *os.ProcessState) int64 {
 	if !ok {
 		return 0
 	}
+	return peakOf(ru)
+}
+
+// OwnPeak returns how much memory this process had at its largest, in bytes: what
+// PeakMemory of a child started now cannot be less than.
+func OwnPeak() int64 {
+	var ru syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {
+		return 0
+	}
+	return peakOf(&ru)
+}
+
+func peakOf(ru *syscall.Rusage) int64 {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
 		return int64(ru.Maxrss) //nolint:unconvert // bytes there; int32 on some systems
 	}

@@ -40,3 +40,6 @@ func Quit(int) error { return errors.ErrUnsupported }
 
 // PeakMemory is not known on Windows.
 func PeakMemory(*os.ProcessState) int64 { return 0 }
+
+// OwnPeak is not known on Windows.
+func OwnPeak() int64 { return 0 }
