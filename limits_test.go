@@ -74,7 +74,7 @@ func TestMemoryLimit(t *testing.T) {
 				return
 			}
 			var e *xme.Error
-			if !errors.As(err, &e) || !errors.Is(err, xme.ErrMemory) || !strings.Contains(err.Error(), "its limit is") {
+			if !errors.As(err, &e) || !errors.Is(err, xme.ErrMemory) || !strings.Contains(err.Error(), "its limit ") {
 				t.Fatalf("%v, want ErrMemory", err)
 			}
 			if e.Memory == 0 {

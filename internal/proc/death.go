@@ -97,6 +97,7 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 	b := batch{p: p}
 	p.mu.Lock()
 	started, _ := w.flight.Lose()
+	exit.Memory = max(exit.Memory, w.most)
 	w.disarm()
 	detail := ""
 	if why != nil && !errors.Is(why, io.EOF) && !errors.Is(why, link.ErrClosed) {
@@ -140,6 +141,7 @@ func (w *worker) outcomeOf(r *link.Row, exit Exit, lost *LostError) link.Outcome
 		return o
 	}
 	if limit := w.limitOf(r); limit > 0 && ranOut(exit) {
+		exit.Memory = max(exit.Memory, limit) // it asked for more
 		o.Err = &KilledError{Why: &MemoryError{Limit: limit, Used: exit.Memory}, Exit: exit}
 	}
 	if r.Kills++; r.Keep && r.Kills >= setAside {

@@ -147,7 +147,7 @@ func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.Fi
 		return nil, err
 	}
 	r.start(fmt.Sprintf("(pid@%d):", p.Pid), e.Stdout, e.Stderr)
-	return &osProcess{p: p, exec: e, group: group, relay: r, leash: leash, conn: link.NewConn(stream, limit)}, nil
+	return &osProcess{p: p, exec: e, group: group, floor: sys.OwnPeak(), relay: r, leash: leash, conn: link.NewConn(stream, limit)}, nil
 }
 
 // spawnGrouped starts a process in a control group of its own, or without one where
@@ -207,6 +207,7 @@ type osProcess struct {
 	quit  bool // it was asked for a dump
 	exec  *Exec
 	group *sys.Cgroup      // nil: none
+	floor int64            // what its peak of memory says nothing below
 	state *os.ProcessState // where waiting and reaping are one
 }
 
@@ -332,7 +333,11 @@ func (p *osProcess) reap() Exit {
 		return Exit{Code: -1, Signal: "unknown"}
 	}
 	code, signal := sys.Ended(p.state)
+	peak := sys.PeakMemory(p.state)
+	if peak <= p.floor {
+		peak = 0 // the driver's own, from when the process was a copy of it
+	}
 	return Exit{
-		Code: code, Signal: signal, Memory: sys.PeakMemory(p.state), CPU: p.state.UserTime() + p.state.SystemTime(),
+		Code: code, Signal: signal, Memory: peak, CPU: p.state.UserTime() + p.state.SystemTime(),
 	}
 }

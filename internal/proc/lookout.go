@@ -24,10 +24,14 @@ type lookout struct {
 
 // MemoryError says that a worker used more memory than it may.
 type MemoryError struct {
-	Limit, Used int64 // bytes
+	Limit int64 // bytes
+	Used  int64 // as far as it was seen; below Limit: it was refused more
 }
 
 func (e *MemoryError) Error() string {
+	if e.Used < e.Limit {
+		return fmt.Sprintf("it asked for more than its limit of %d MiB", e.Limit>>20)
+	}
 	return fmt.Sprintf("it used %d MiB, its limit is %d MiB", (e.Used+1<<20-1)>>20, e.Limit>>20)
 }
 
@@ -100,7 +104,7 @@ func (p *Pool) look() {
 		busy = true
 		if limit := w.limitOf(r); limit > 0 {
 			closely = true
-			if used, err := w.proc.Memory(); err == nil && used > limit && r.State() == link.Started {
+			if used, err := w.proc.Memory(); err == nil && r.State() == link.Started && w.sees(used) > limit {
 				if r.Cancelled == nil {
 					r.Cancelled = &MemoryError{Limit: limit, Used: used}
 				}
@@ -115,6 +119,12 @@ func (p *Pool) look() {
 	if l.runs = busy && !p.over; l.runs {
 		p.armLookout(closely)
 	}
+}
+
+// sees notes what w was seen to use and returns it.
+func (w *worker) sees(used int64) int64 {
+	w.most = max(w.most, used)
+	return used
 }
 
 // stopped reports whether w was found stopped at two looks in a row. p.mu is held.

@@ -39,6 +39,7 @@ type worker struct {
 	children map[uint64]*link.Row // calls that its running row made and that have not ended
 	lent     bool                 // its running row waits for some of them
 	loan     uint64               // the number of the last loan
+	most     int64                // the most memory it was seen to use, 0: it was not looked
 	halted   int                  // looks in a row that found it stopped
 	why      error                // what the driver killed it for; nil: it did not
 
