@@ -128,7 +128,8 @@ func (u *run) take(j job, a answer, err error) {
 	out, complaint := judge(j, a, err)
 	u.mu.Lock()
 	u.got[j.Row]++
-	cut := u.cut.Load() || u.cancelled[j.Row]
+	// A service is cancelled by the end of its table, and may miss its grace.
+	cut := u.cut.Load() || u.cancelled[j.Row] || j.Kind == service
 	u.mu.Unlock()
 	switch {
 	case complaint != "":

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -37,7 +38,16 @@ type trial struct {
 func (t *trial) lose(j job, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.losses = append(t.losses, fmt.Sprintf("row %d of table %d (%s): %v", j.Row, j.Table, specs[j.Kind].name, err))
+	t.losses = append(t.losses, fmt.Sprintf("row %d of table %d (%s): %v", j.Row, j.Table, specs[j.Kind].name, err)+lastOutput(err))
+}
+
+// lastOutput is what a worker that was lost said at last.
+func lastOutput(err error) string {
+	var e *xme.Error
+	if !errors.As(err, &e) || e.Output == "" {
+		return ""
+	}
+	return fmt.Sprintf("\n    output: %.600q … %.300q", e.Output, e.Output[max(0, len(e.Output)-300):])
 }
 
 var setup = xme.Register("setup", func(context.Context, int) (int, error) {
