@@ -87,6 +87,39 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
+// That the runtime was refused memory is found behind an unfinished line, and before
+// the stacks of more goroutines than are kept of a worker's output.
+// feature: S12
+func TestMemoryLimitFoundInOutput(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("memory limits are Linux's")
+	}
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Stdout: io.Discard, Stderr: io.Discard})
+	for name, c := range map[string]crash{
+		"plain": {}, "unfinished stdout": {Stdout: "half a line"}, "unfinished stderr": {Stderr: "half a line"}, "goroutines": {Lines: 20_000},
+	} {
+		_, err := crashes.With(xme.Memory(64<<20)).Call(t.Context(), pool, c)
+		if !errors.Is(err, xme.ErrMemory) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// crash is how a worker crashes as if it were out of memory.
+type crash struct {
+	Stdout, Stderr string // what it said before
+	Lines          int    // of stacks
+}
+
+var crashes = xme.Register("crashes", func(_ context.Context, c crash) (int, error) {
+	_, _ = os.Stdout.WriteString(c.Stdout)
+	_, _ = os.Stderr.WriteString(c.Stderr)
+	_, _ = os.Stderr.WriteString("fatal error: runtime: cannot allocate memory\n\nruntime stack:\n" + strings.Repeat("main.f()\n", c.Lines))
+	os.Exit(2)
+	return 0, nil
+})
+
 // A warm worker's row with a limit of its own is not charged with what an earlier row
 // left behind.
 // feature: S12

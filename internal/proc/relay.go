@@ -15,6 +15,8 @@ import (
 const (
 	// tailBytes is how much of a worker's last output is kept for its errors.
 	tailBytes = 64 << 10
+	// crashBytes is how much of a crash's beginning is kept beside it.
+	crashBytes = 8 << 10
 	// lineBytes is where a line without end is cut.
 	lineBytes = 64 << 10
 	// pipeBytes is more than a pipe holds: what is still read of a process that has
@@ -107,7 +109,8 @@ type relay struct {
 	done  sync.WaitGroup
 
 	mu    sync.Mutex
-	tail  []byte // the last bytes of both
+	crash []byte // how the last crash began that tail no longer holds
+	tail  []byte // the last lines of both
 	quiet bool   // keep, but pass nothing on
 }
 
@@ -153,18 +156,18 @@ func (r *relay) read(f *os.File, label string, o *Output) {
 	var line []byte
 	buf := make([]byte, 8<<10)
 	take := func(b []byte) {
-		r.keep(b)
 		for len(b) > 0 {
 			i := bytes.IndexByte(b, '\n')
 			if i < 0 {
 				line = append(line, b...)
 				b = nil
 			} else {
-				line = append(line, b[:i]...)
+				line = append(line, b[:i+1]...)
 				b = b[i+1:]
 			}
 			if i >= 0 || len(line) >= lineBytes {
-				r.pass(o, label, line)
+				r.keep(line)
+				r.pass(o, label, bytes.TrimSuffix(line, []byte("\n")))
 				line = line[:0]
 			}
 		}
@@ -186,6 +189,7 @@ func (r *relay) read(f *os.File, label string, o *Output) {
 		}
 	}
 	if len(line) > 0 {
+		r.keep(line)
 		r.pass(o, label, line)
 	}
 }
@@ -207,21 +211,46 @@ func (r *relay) hush() {
 	r.mu.Unlock()
 }
 
-// keep remembers the last output.
-func (r *relay) keep(b []byte) {
+// keep remembers a line. Lines of both streams are kept whole, as they are passed on:
+// one stream's unfinished line must not hide how the other begins to tell of a crash.
+func (r *relay) keep(line []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tail = append(r.tail, b...)
-	if extra := len(r.tail) - tailBytes; extra > 0 {
-		r.tail = append(r.tail[:0], r.tail[extra:]...)
+	if n := len(r.tail); n > 0 && r.tail[n-1] != '\n' {
+		r.tail = append(r.tail, '\n')
+	}
+	r.tail = append(r.tail, line...)
+	if len(r.tail) > 2*tailBytes { // not at every line
+		r.cut()
 	}
 }
 
-// last returns the last output.
+// cut drops all but the last tailBytes of tail, but remembers how a crash began there:
+// what follows it are its goroutines, which may be many. r.mu is held.
+func (r *relay) cut() {
+	n := len(r.tail) - tailBytes
+	if n <= 0 {
+		return
+	}
+	for _, mark := range []string{"fatal error: ", "SIGSEGV: segmentation violation"} {
+		// A mark may be cut in two.
+		if i := bytes.LastIndex(r.tail[:min(n+len(mark)-1, len(r.tail))], []byte(mark)); i >= 0 {
+			r.crash = bytes.Clone(r.tail[i:min(i+crashBytes, len(r.tail))])
+			break
+		}
+	}
+	r.tail = append(r.tail[:0], r.tail[n:]...)
+}
+
+// last returns the last output; of a long crash also its beginning.
 func (r *relay) last() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return string(r.tail)
+	r.cut()
+	if r.crash == nil {
+		return string(r.tail)
+	}
+	return string(r.crash) + "\n…\n" + string(r.tail)
 }
 
 // close closes the driver's ends of pipes that nobody reads.

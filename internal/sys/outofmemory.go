@@ -6,9 +6,13 @@ import "strings"
 // returns it. LimitData says when such a line is written. A line about a thread has other causes too (a limit on
 // processes): whoever set no limit on memory is not to trust it.
 func OutOfMemory(output string) (line string, ok bool) {
+	rest := output
 	for line := range strings.Lines(output) {
+		rest = rest[len(line):]
 		line = strings.TrimRight(line, "\r\n")
-		if text, ok := strings.CutPrefix(line, "fatal error: "); ok {
+		said, text, ok := strings.Cut(line, "fatal error: ")
+		// Behind something that was printed without an end of line it must be what the runtime goes on after.
+		if ok && (said == "" || strings.HasPrefix(rest, "\nruntime stack:\n") || strings.HasPrefix(rest, "\ngoroutine ")) {
 			text = strings.TrimPrefix(text, "runtime: ")
 			if strings.HasPrefix(text, "out of memory") || strings.HasPrefix(text, "cannot allocate memory") {
 				return line, true

@@ -26,6 +26,12 @@ func TestOutOfMemory(t *testing.T) {
 			t.Errorf("%q: found %q, %v", line, got, ok)
 		}
 	}
+	for _, trace := range []string{"\n\nruntime stack:\nruntime.throw(", "\n\ngoroutine 1 [running]:\n"} {
+		const line = "no end of linefatal error: runtime: cannot allocate memory"
+		if got, ok := sys.OutOfMemory(line + trace); !ok || got != line {
+			t.Errorf("behind an unfinished line: found %q, %v", got, ok)
+		}
+	}
 	crash := "SIGSEGV: segmentation violation\nPC=0x432d3d m=0 sigcode=1 addr=0x0\n\ngoroutine 0 [idle]:\nruntime."
 	if line, ok := sys.OutOfMemory(crash + "(*spanQueue).tryDrain(0x7fff00000400?)\n"); !ok {
 		t.Errorf("in the collector: found %q", line)

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/scripts/procs"
+)
+
+// driverArg is the first argument of a copy of this program that is a driver to be
+// killed; its seed, link, workers and rows follow.
+const driverArg = "chaos-driver"
+
+// driver runs rounds until it is killed, or nobody is there any more to kill it.
+func driver(args []string) {
+	var n [4]uint64
+	for i := range n {
+		n[i], _ = strconv.ParseUint(args[i], 10, 64)
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	r := &report{out: io.Discard}
+	rng := rand.New(rand.NewPCG(n[0], 2))
+	for {
+		try(r, n[0], rng, settings{link: xme.Link(n[1]), workers: int(n[2]), rows: int(n[3]), calm: true, until: func() bool { return false }})
+	}
+}
+
+// killDriver starts a driver, kills it at a random moment, and waits for the last
+// of its processes to be gone.
+func killDriver(r *report, seed uint64, rng *rand.Rand, set settings, limit time.Duration) {
+	mark := fmt.Sprintf("XME_CHAOS_DRIVER=%d-%d", os.Getpid(), trials.Add(1))
+	skip := map[int]bool{}
+	for _, pid := range procs.PIDs() {
+		skip[pid] = true
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		r.complain(seed, "%v", err)
+		return
+	}
+	cmd := exec.CommandContext(context.Background(), exe, driverArg, fmt.Sprint(rng.Uint64()>>1), fmt.Sprint(int(set.link)), fmt.Sprint(set.workers), fmt.Sprint(min(set.rows, 4000)))
+	cmd.Env = append(os.Environ(), mark)
+	stdin, err := cmd.StdinPipe() // its end tells the driver that this process is gone
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		r.complain(seed, "start a driver: %v", err)
+		return
+	}
+	after := time.Duration(rng.IntN(800)) * time.Millisecond
+	if rng.IntN(3) == 0 { // while it opens its first pool
+		after = time.Duration(rng.IntN(50_000)) * time.Microsecond
+	}
+	time.Sleep(after)
+	_ = cmd.Process.Kill()
+	took, left := procs.AwaitGone(mark, skip, 2*time.Second)
+	_ = cmd.Wait()
+	_ = stdin.Close()
+	switch {
+	case left != nil:
+		r.leftovers.Add(int64(len(left)))
+		r.complain(seed, "a driver killed %v after its start left %v", after, left)
+	case took > limit:
+		r.complain(seed, "a driver was killed %v after its start, the last of its processes was gone %v later", after, took)
+	}
+	r.driver(took)
+	r.beat()
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xenonmp/xme"
+)
+
+// outcome is how a row ended.
+type outcome uint8
+
+// The outcomes.
+const (
+	asMeant   outcome = iota // the value or the error of its kind
+	lost                     // its worker died for no reason of the row's own
+	cancelled                // its context ended
+	closed                   // its pool was closed
+	noPlace                  // MaxProcesses was reached
+	outcomes
+)
+
+var outcomeNames = [outcomes]string{"as meant", "lost", "cancelled", "closed", "no place"}
+
+// judge says how a row ended, and what is wrong with it, if anything is. Whether
+// there was a reason to be lost, cancelled, closed or without place, its caller
+// knows.
+func judge(j job, a answer, err error) (outcome, string) {
+	if err == nil {
+		return asMeant, judgeValue(j, a)
+	}
+	if a.Table != 0 || a.Row != 0 || a.Sum != 0 || a.Data != nil {
+		return asMeant, fmt.Sprintf("a value beside the error %v", err)
+	}
+	var e *xme.Error
+	if !errors.As(err, &e) {
+		return asMeant, fmt.Sprintf("its error is no *xme.Error but a %T: %v", err, err)
+	}
+	if meant(j, e) {
+		return asMeant, ""
+	}
+	switch {
+	case e.Cause == xme.CauseLost, errors.Is(err, errNestedLost):
+		return lost, ""
+	case e.Cause == xme.CauseStart && strings.Contains(e.Message, "Options.MaxProcesses"), errors.Is(err, xme.ErrDepth):
+		return noPlace, ""
+	case e.Cause == xme.CauseStart:
+		return lost, ""
+	case errors.Is(err, xme.ErrClosed):
+		return closed, ""
+	case errors.Is(err, context.Canceled):
+		return cancelled, ""
+	}
+	return asMeant, fmt.Sprintf("an error it cannot have: %v", err)
+}
+
+// judgeValue checks a value.
+func judgeValue(j job, a answer) string {
+	back := slices.Clone(a.Data)
+	slices.Reverse(back)
+	switch {
+	case a.Table != j.Table || a.Row != j.Row:
+		return fmt.Sprintf("the value of row %d of table %d", a.Row, a.Table)
+	case a.Sum != j.sum():
+		return fmt.Sprintf("the sum of its value is %x, want %x", a.Sum, j.sum())
+	case !slices.Equal(back, j.Data):
+		return fmt.Sprintf("%d bytes came back changed", len(j.Data))
+	case j.Kind == fresh && a.Ran != 0:
+		return fmt.Sprintf("its process had run %d rows", a.Ran)
+	case j.Kind == onRank && a.Rank != j.Rank:
+		return fmt.Sprintf("it ran on rank %d, want %d", a.Rank, j.Rank)
+	case hasOwnError(j.Kind):
+		return "a value, want an error"
+	}
+	return ""
+}
+
+// hasOwnError reports whether rows of a kind always fail.
+func hasOwnError(k kind) bool {
+	switch k {
+	case errText, errKnown, panics, goexit, exits, forkExits, segv, abort, kill9, stopsSelf, poolLeft, retryError, retryDies, obeys, deaf, deafSpin, memory:
+		return true
+	default:
+		return false
+	}
+}
+
+// meant reports whether e is the error of j's kind.
+func meant(j job, e *xme.Error) bool {
+	died := func(code int) bool { return e.Cause == xme.CauseLost && e.Signal == "" && e.ExitCode == code }
+	// The runtime ends the program itself for some signals, with this code.
+	signalled := func(name string) bool { return e.Cause == xme.CauseLost && e.Signal == name || died(2) }
+	switch j.Kind {
+	case errText:
+		return e.Cause == xme.CauseReturned && e.Message == textOf(j) && !errors.Is(e, errChaos)
+	case errKnown:
+		return e.Cause == xme.CauseReturned && strings.HasPrefix(e.Message, textOf(j)) && errors.Is(e, errChaos)
+	case retryError:
+		return e.Cause == xme.CauseReturned && e.Message == textOf(j) && e.Attempt == 3
+	case panics:
+		return errors.Is(e, xme.ErrPanic) && strings.Contains(e.Message, textOf(j)) && e.Stack != ""
+	case goexit:
+		return errors.Is(e, xme.ErrPanic) && strings.Contains(e.Message, "Goexit")
+	case exits, forkExits, poolLeft:
+		return died(codeOf(j))
+	case retryDies:
+		return e.Cause == xme.CauseLost && e.Attempt == 3 && strings.Contains(e.Message, "set aside")
+	case segv:
+		return signalled("SIGSEGV")
+	case abort:
+		return signalled("SIGABRT")
+	case kill9:
+		return e.Cause == xme.CauseLost && e.Signal == "SIGKILL" && !strings.Contains(e.Message, "stopped")
+	case stopsSelf:
+		return e.Cause == xme.CauseLost && strings.Contains(e.Message, "stopped by someone")
+	case obeys, deaf, deafSpin:
+		return errors.Is(e, xme.ErrTimeout) && errors.Is(e, context.DeadlineExceeded)
+	case memory:
+		return errors.Is(e, xme.ErrMemory) && e.Memory > 0
+	default:
+		return false
+	}
+}

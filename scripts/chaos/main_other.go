@@ -1,0 +1,13 @@
+//go:build !linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	fmt.Fprintln(os.Stderr, "chaos: it needs Linux: it stops processes and looks for what is left in /proc")
+	os.Exit(2)
+}

@@ -1,0 +1,4 @@
+// Package procs looks at processes, descriptors and files from outside, through
+// Linux's /proc: what the soak tools check the engine with must not be the
+// engine's own.
+package procs
