@@ -1,0 +1,162 @@
+package proc_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// scripted is a backend whose workers do as a test says.
+type scripted struct {
+	live func(c link.Conn) // runs behind the handshake
+}
+
+type scriptedProcess struct {
+	conn, theirs link.Conn
+	once         sync.Once
+	over         chan struct{}
+}
+
+func (s scripted) Start(int, int) (proc.Process, error) {
+	mine, theirs := link.Pair()
+	p := &scriptedProcess{conn: mine, theirs: theirs, over: make(chan struct{})}
+	go func() {
+		if f, _, err := theirs.Recv(); err == nil && f.Kind == wire.KindHello {
+			theirs.Send(link.Frame{Kind: wire.KindReady})
+			s.live(theirs)
+		}
+		p.Kill()
+	}()
+	return p, nil
+}
+
+func (p *scriptedProcess) Kill() {
+	p.once.Do(func() {
+		_ = p.theirs.Close()
+		close(p.over)
+	})
+}
+
+func (p *scriptedProcess) Conn() link.Conn        { return p.conn }
+func (p *scriptedProcess) PID() int               { return 1 }
+func (p *scriptedProcess) Quit()                  {}
+func (p *scriptedProcess) Fresh()                 {}
+func (p *scriptedProcess) Limit(int64) error      { return nil }
+func (p *scriptedProcess) Grown(int64) bool       { return false }
+func (p *scriptedProcess) Memory() (int64, error) { return 0, errors.ErrUnsupported }
+func (p *scriptedProcess) Stopped() (bool, error) { return false, nil }
+func (p *scriptedProcess) Ended()                 { <-p.over }
+func (p *scriptedProcess) Reap() proc.Exit        { return proc.Exit{Code: 1} }
+
+func open(t *testing.T, live func(c link.Conn)) *proc.Pool {
+	t.Helper()
+	p, err := proc.Open(t.Context(), proc.Config{
+		Backend: scripted{live}, Workers: 1, MaxProcesses: 4, Queue: 100, MaxMessage: 1000,
+		FailBody: func(*link.Row, link.Outcome) []byte { return nil }, FuncName: func(uint16) string { return "f" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// owner takes a row's ends.
+type owner struct{ ends chan link.Outcome }
+
+func (o owner) End(out link.Outcome, _ bool) bool { o.ends <- out; return false }
+
+func submit(t *testing.T, p *proc.Pool) owner {
+	t.Helper()
+	o := owner{make(chan link.Outcome, 2)}
+	if n, err := p.Submit(context.Background(), []*link.Row{{Body: []byte("x"), Owner: o}}); n != 1 || err != nil {
+		t.Fatalf("Submit: %d, %v", n, err)
+	}
+	return o
+}
+
+// A row that workers die of before they have begun it is set aside: it never hangs,
+// and does not cost one process after another for ever.
+// feature: F1
+func TestRowThatKillsBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	calls := 0
+	p := open(t, func(c link.Conn) {
+		f, _, err := c.Recv()
+		if err == nil && f.Kind == wire.KindCall {
+			mu.Lock()
+			calls++
+			mu.Unlock()
+		}
+	})
+	out := <-submit(t, p).ends
+	var lost *proc.LostError
+	if !errors.As(out.Err, &lost) || !strings.Contains(out.Err.Error(), "set aside") {
+		t.Errorf("it ended with %v", out.Err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if calls != 3 {
+		t.Errorf("%d workers got it, want 3", calls)
+	}
+}
+
+// Frames that do not fit end the worker, and charge the row that had begun, no other.
+// feature: F1
+func TestWorkerThatBreaksTheProtocol(t *testing.T) {
+	t.Parallel()
+	for name, frames := range map[string][]link.Frame{
+		"result twice":     {{Kind: wire.KindStart, Call: 1}, {Kind: wire.KindResult, Call: 1}, {Kind: wire.KindResult, Call: 1}},
+		"unknown call":     {{Kind: wire.KindStart, Call: 1}, {Kind: wire.KindResult, Call: 9}},
+		"driver's own":     {{Kind: wire.KindStart, Call: 1}, {Kind: wire.KindCall, Call: 1}},
+		"bad nest":         {{Kind: wire.KindStart, Call: 1}, {Kind: wire.KindNest, Call: 1, Body: []byte{1}}},
+		"given back twice": {{Kind: wire.KindRecalled, Call: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := true
+			var mu sync.Mutex
+			p := open(t, func(c link.Conn) {
+				mu.Lock()
+				bad := first
+				first = false
+				mu.Unlock()
+				for {
+					f, _, err := c.Recv()
+					if err != nil || f.Kind != wire.KindCall {
+						return
+					}
+					if bad {
+						for _, fr := range frames {
+							c.Send(fr)
+						}
+						continue
+					}
+					c.Send(link.Frame{Kind: wire.KindStart, Call: f.Call})
+					c.Send(link.Frame{Kind: wire.KindResult, Call: f.Call})
+				}
+			})
+			o := submit(t, p)
+			out := <-o.ends
+			began := frames[0].Kind == wire.KindStart
+			if began && name != "result twice" && out.Err == nil || !began && out.Err != nil {
+				t.Errorf("the row ended with %v", out.Err)
+			}
+			if next := <-submit(t, p).ends; next.Err != nil {
+				t.Errorf("the next row: %v", next.Err)
+			}
+			select {
+			case again := <-o.ends:
+				t.Errorf("it ended again: %+v", again)
+			default:
+			}
+		})
+	}
+}

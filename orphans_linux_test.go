@@ -1,0 +1,96 @@
+package xme_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/sys"
+	"github.com/xenonmp/xme/xmetest"
+)
+
+// A driver that is killed takes its workers along, stopped ones too, and what these
+// have started: the kernel does it, nobody of them needs to run for it.
+// feature: F1, P10
+func TestKilledDriverLeavesNothing(t *testing.T) {
+	t.Parallel()
+	bin := filepath.Join(t.TempDir(), "orphans")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./testdata/programs/orphans").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	for _, state := range []string{"running", "stopped"} {
+		t.Run(state, func(t *testing.T) {
+			t.Parallel()
+			driver := exec.CommandContext(t.Context(), bin)
+			out, err := driver.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := driver.Start(); err != nil {
+				t.Fatal(err)
+			}
+			line, err := bufio.NewReader(out).ReadString('\n')
+			var worker, child int
+			if _, scanErr := fmt.Sscan(line, &worker, &child); err != nil || scanErr != nil {
+				t.Fatalf("the driver printed %q, %v", line, err)
+			}
+			if state == "stopped" {
+				stop(t, worker)
+				wait(t, func() bool {
+					stopped, err := sys.Stopped(worker)
+					return stopped || err != nil
+				})
+			}
+			if err := driver.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = driver.Wait()
+			for _, pid := range []int{worker, child} {
+				wait(t, func() bool { return ended(pid) })
+			}
+		})
+	}
+}
+
+// ended reports whether a process is gone, or dead and waits for init to reap it.
+func ended(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return true
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(rest, "Z")
+}
+
+// A row whose process catches the question for its goroutines is killed all the same.
+// feature: S12
+func TestLadderKillsWhoCatchesTheQuestion(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Grace: time.Millisecond})
+	_, err := deaf.With(xme.Timeout(time.Millisecond)).Call(t.Context(), pool, 0)
+	var e *xme.Error
+	if !errors.As(err, &e) || !errors.Is(err, xme.ErrTimeout) || e.Signal != "SIGKILL" {
+		t.Errorf("%v, want it killed for its time", err)
+	}
+	if n, err := square.Call(t.Context(), pool, 6); n != 36 || err != nil {
+		t.Errorf("afterwards: %d, %v", n, err)
+	}
+}
+
+var deaf = xme.Register("deaf", func(context.Context, int) (int, error) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGQUIT)
+	select {}
+})
