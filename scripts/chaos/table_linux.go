@@ -137,6 +137,8 @@ func (u *run) take(j job, a answer, err error) {
 		complaint = "cancelled, and nobody did: " + err.Error()
 	case out == closed && !t.closing.Load():
 		complaint = "closed, and nobody closed its pool: " + err.Error()
+	case out == early && !cut && !t.closing.Load():
+		complaint = "it was not tried again: " + err.Error()
 	case out == noPlace && !t.tight:
 		complaint = "found no place: " + err.Error()
 	case out == lost:

@@ -186,7 +186,7 @@ func nestedError(inner job, a answer, err error) error {
 	case complaint != "":
 		return fmt.Errorf("nested: %s", complaint)
 	case out == lost:
-		return fmt.Errorf("%w: %v", errNestedLost, err)
+		return fmt.Errorf("%w: %s", errNestedLost, err.Error())
 	case out != asMeant:
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -109,7 +110,7 @@ func one(state, mark string) (took time.Duration, left []procs.Process, err erro
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil || line != "ready\n" {
 		_ = cmd.Process.Kill()
-		return 0, nil, fmt.Errorf("the driver said %q, %v, %w", line, err, cmd.Wait())
+		return 0, nil, fmt.Errorf("the driver said %q: %w", line, errors.Join(err, cmd.Wait()))
 	}
 	if state == dead {
 		if err := bury(cmd.Process); err != nil {
