@@ -68,6 +68,9 @@ func (t *trial) table(rng *rand.Rand, rows int) bool {
 	return !t.closing.Load()
 }
 
+// startTries is how many starts have to fail for rows to end that waited for them.
+const startTries = 3
+
 // kindsSlack is by how much a table may be longer than asked for, services
 // included.
 const kindsSlack = 4096
@@ -141,6 +144,8 @@ func (u *run) take(j job, a answer, err error) {
 		complaint = "it was not tried again: " + err.Error()
 	case out == noPlace && !t.tight:
 		complaint = "found no place: " + err.Error()
+	case out == noWorker && t.strikes.Load() < startTries:
+		complaint = "its workers did not start: " + err.Error()
 	case out == lost:
 		t.lose(j, err)
 	}

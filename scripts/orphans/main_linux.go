@@ -57,16 +57,16 @@ func orphans(n int, limit time.Duration, out io.Writer) bool {
 		var took []time.Duration
 		over, lefts := 0, 0
 		for i := range n {
-			d, left, err := one(state, fmt.Sprintf("%s%d-%d", mark, os.Getpid(), i))
+			d, last, left, err := one(state, fmt.Sprintf("%s%d-%d", mark, os.Getpid(), i))
 			if err != nil {
 				fmt.Fprintf(out, "%s: %v\n", state, err)
 				return false
 			}
 			took = append(took, d)
-			if left != nil {
+			if left {
 				lefts++
-				fmt.Fprintf(out, "%s: left after %v: %v\n", state, patience, left)
-				for _, p := range left { // ours, by their mark
+				fmt.Fprintf(out, "%s: left after %v: %v\n", state, patience, last)
+				for _, p := range last { // ours, by their mark
 					_ = syscall.Kill(p.PID, syscall.SIGKILL)
 				}
 			}
@@ -83,21 +83,21 @@ func orphans(n int, limit time.Duration, out io.Writer) bool {
 }
 
 // one starts a driver, kills it, and measures.
-func one(state, mark string) (took time.Duration, left []procs.Process, err error) {
+func one(state, mark string) (took time.Duration, last []procs.Process, left bool, err error) {
 	skip := map[int]bool{}
 	for _, pid := range procs.PIDs() {
 		skip[pid] = true
 	}
 	exe, err := os.Executable()
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, false, err
 	}
 	cmd := exec.CommandContext(context.Background(), exe, driverArg, state)
 	cmd.Env = append(os.Environ(), mark)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe() // its end tells the driver that this process is gone
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, false, err
 	}
 	defer stdin.Close()
 	stdout, err := cmd.StdoutPipe()
@@ -105,22 +105,22 @@ func one(state, mark string) (took time.Duration, left []procs.Process, err erro
 		err = cmd.Start()
 	}
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, false, err
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil || line != "ready\n" {
 		_ = cmd.Process.Kill()
-		return 0, nil, fmt.Errorf("the driver said %q: %w", line, errors.Join(err, cmd.Wait()))
+		return 0, nil, false, fmt.Errorf("the driver said %q: %w", line, errors.Join(err, cmd.Wait()))
 	}
 	if state == dead {
 		if err := bury(cmd.Process); err != nil {
-			return 0, nil, err
+			return 0, nil, false, err
 		}
 	}
 	_ = cmd.Process.Kill()
-	took, left = procs.AwaitGone(mark, skip, patience)
+	took, last, left = procs.AwaitGone(mark, skip, patience)
 	_ = cmd.Wait()
-	return took, left, nil
+	return took, last, left, nil
 }
 
 // bury stops a driver and waits until its workers, who see it, have ended.
