@@ -127,7 +127,11 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 		w.gone(nil)
 		return
 	}
-	if errors.Is(why, errNoInit) {
+	switch {
+	case !errors.Is(why, errNoInit):
+	case exit.Signal != "": // not for want of a call of Init
+		why = fmt.Errorf("%v as it started", exit)
+	default:
 		why = fmt.Errorf("%v; %w", exit, why)
 	}
 	w.gone(&StartError{Rank: w.rank, PID: w.pid, Err: why})

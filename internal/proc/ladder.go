@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -30,12 +31,20 @@ func (w *worker) armGrace(r *link.Row) {
 
 // armAnswer gives the process the grace period to answer for a row that was
 // cancelled before it began: to give it back or begin it. One that does not read
-// its link, because it is stopped, say, is killed. p.mu is held.
+// its link, because it is stopped, say, is killed; the row that it runs learns why.
+// p.mu is held.
 func (w *worker) armAnswer(r *link.Row) {
 	proc := w.proc
-	time.AfterFunc(w.p.cfg.Grace+dumpTime, func() {
+	patience := w.p.cfg.Grace + dumpTime
+	time.AfterFunc(patience, func() {
 		w.p.mu.Lock()
 		deaf := w.proc == proc && r.Flight() == &w.flight && r.State() == link.Sent
+		if deaf && w.why == nil {
+			w.why = fmt.Errorf("it did not answer for %v that a row behind this one was cancelled", patience)
+			if halted, err := proc.Stopped(); err == nil && halted {
+				w.why = &StoppedError{For: patience}
+			}
+		}
 		w.p.mu.Unlock()
 		if deaf {
 			proc.Kill()

@@ -28,15 +28,13 @@ func init() {
 					}()
 				}
 				fmt.Println("spins")
-			case "start": // a child that holds the pipe too
+			case "exit":
+				os.Exit(7)
+			case "start":
 				cmd := exec.Command("/proc/self/exe") //nolint:noctx // its end is a case of the test
 				cmd.Env = append(os.Environ(), roleEnv+"=sleeper")
 				cmd.Stdout = os.Stdout
-				fd, err := unix.Dup(3)
-				if err == nil {
-					cmd.ExtraFiles = []*os.File{os.NewFile(uintptr(fd), "")}
-					err = cmd.Start()
-				}
+				err := cmd.Start()
 				if err != nil {
 					fmt.Println(err)
 				}
@@ -106,6 +104,28 @@ func TestLeash(t *testing.T) {
 				t.Errorf("closed again: %v", err)
 			}
 		})
+	}
+}
+
+// TestLeashOfTheDead lets go of a child that has ended by itself and was not reaped, and had started another: that one
+// is killed all the same.
+func TestLeashOfTheDead(t *testing.T) {
+	t.Parallel()
+	l, c := leash(t)
+	c.tell("arm")
+	c.want("armed <nil>")
+	c.tell("start")
+	c.want("sleeps")
+	c.tell("exit")
+	if err := sys.AwaitExit(c.pid()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.rest()
+	if code, _ := sys.Ended(c.await()); code != 7 {
+		t.Errorf("the child ended with %d, want 7", code)
 	}
 }
 

@@ -24,12 +24,24 @@ func Liveness() (mine, theirs *os.File, err error) {
 	return os.NewFile(uintptr(fd[1]), "xme-liveness"), os.NewFile(uintptr(fd[0]), "xme-liveness"), nil
 }
 
+// farFD is above the descriptors that a child is usually given, and within the first
+// table of them that the kernel makes for a process.
+const farFD = 60
+
 // DieWith has the kernel kill this process's group, which it should lead, when the last write end of
 // the pipe that was inherited as fd closes: at once, also while the process is
 // stopped or in native code. If that has happened already it returns an error, for
 // a hang-up before arming raises no signal.
+//
+// What this process executes inherits the pipe, and so keeps it armed: the group is
+// still killed if this process has ended by then and the driver had not seen it. It is
+// moved out of the way of the descriptors that a child is given; who closes what it
+// inherited is beyond this.
 func DieWith(fd int) error {
-	unix.CloseOnExec(fd)
+	if far, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD, farFD); err == nil {
+		_ = unix.Close(fd)
+		fd = far
+	}
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETSIG, int(unix.SIGKILL)); err != nil {
 		return os.NewSyscallError("fcntl F_SETSIG", err)
 	}

@@ -64,15 +64,17 @@ func killDriver(r *report, seed uint64, rng *rand.Rand, set settings, limit time
 	}
 	time.Sleep(after)
 	_ = cmd.Process.Kill()
-	took, left := procs.AwaitGone(mark, skip, 2*time.Second)
+	took, last, left := procs.AwaitGone(mark, skip, 2*time.Second)
 	_ = cmd.Wait()
 	_ = stdin.Close()
 	switch {
-	case left != nil:
-		r.leftovers.Add(int64(len(left)))
-		r.complain(seed, "a driver killed %v after its start left %v", after, left)
+	case left:
+		r.leftovers.Add(int64(len(last)))
+		r.complain(seed, "a driver killed %v after its start left %v", after, last)
 	case took > limit:
-		r.complain(seed, "a driver was killed %v after its start, the last of its processes was gone %v later", after, took)
+		r.complain(seed, "a driver was killed %v after its start, the last of its processes was gone %v later: %v", after, took, last)
+	case took > 20*time.Millisecond:
+		r.say("a driver was killed %v after its start, the last of its processes was gone %v later: %v", after, took, last)
 	}
 	r.driver(took)
 	r.beat()

@@ -20,10 +20,12 @@ const (
 	cancelled                // its context ended
 	closed                   // its pool was closed
 	noPlace                  // MaxProcesses was reached
+	early                    // its own error, but with attempts left
+	noWorker                 // its workers died as they started
 	outcomes
 )
 
-var outcomeNames = [outcomes]string{"as meant", "lost", "cancelled", "closed", "no place"}
+var outcomeNames = [outcomes]string{"as meant", "lost", "cancelled", "closed", "no place", "early", "no worker"}
 
 // judge says how a row ended, and what is wrong with it, if anything is. Whether
 // there was a reason to be lost, cancelled, closed or without place, its caller
@@ -43,12 +45,15 @@ func judge(j job, a answer, err error) (outcome, string) {
 		return asMeant, ""
 	}
 	switch {
+	case j.Kind == retryError && e.Cause == xme.CauseReturned && e.Message == textOf(j) && e.Attempt < 3,
+		j.Kind == retryDies && e.Cause == xme.CauseLost && e.ExitCode == codeOf(j) && e.Attempt < 3:
+		return early, ""
 	case e.Cause == xme.CauseLost, errors.Is(err, errNestedLost):
 		return lost, ""
 	case e.Cause == xme.CauseStart && strings.Contains(e.Message, "Options.MaxProcesses"), errors.Is(err, xme.ErrDepth):
 		return noPlace, ""
 	case e.Cause == xme.CauseStart:
-		return lost, ""
+		return noWorker, ""
 	case errors.Is(err, xme.ErrClosed):
 		return closed, ""
 	case errors.Is(err, context.Canceled):

@@ -91,9 +91,9 @@ func chaos(c config, out io.Writer) bool {
 		r.say("round -seed %d: %d rows ended, %v", seed, r.ended.Load(), time.Since(begin).Round(time.Millisecond))
 		seed = rand.New(rand.NewPCG(seed, 9)).Uint64() >> 32
 	}
-	if _, left := procs.AwaitGone("XME_CHAOS="+mark, nil, time.Second); left != nil {
-		r.leftovers.Add(int64(len(left)))
-		r.complain(c.seed, "left behind at the end: %v", left)
+	if _, last, left := procs.AwaitGone("XME_CHAOS="+mark, nil, time.Second); left {
+		r.leftovers.Add(int64(len(last)))
+		r.complain(c.seed, "left behind at the end: %v", last)
 	}
 	r.print(time.Since(begin))
 	fmt.Fprintln(out, again(c.seed))

@@ -185,8 +185,8 @@ func nestedError(inner job, a answer, err error) error {
 	switch out, complaint := judge(inner, a, err); {
 	case complaint != "":
 		return fmt.Errorf("nested: %s", complaint)
-	case out == lost:
-		return fmt.Errorf("%w: %v", errNestedLost, err)
+	case out == lost, out == noWorker:
+		return fmt.Errorf("%w: %s", errNestedLost, err.Error())
 	case out != asMeant:
 		return err
 	}

@@ -148,9 +148,9 @@ func (t *trial) end() {
 			t.r.complain(t.seed, "a closed pool left %v", p)
 		}
 	}
-	if _, left := procs.AwaitGone(t.mark, nil, time.Second); left != nil {
-		t.r.leftovers.Add(int64(len(left)))
-		t.r.complain(t.seed, "a closed pool left %v", left)
+	if _, last, left := procs.AwaitGone(t.mark, nil, time.Second); left {
+		t.r.leftovers.Add(int64(len(last)))
+		t.r.complain(t.seed, "a closed pool left %v", last)
 	}
 }
 

@@ -97,20 +97,21 @@ func Marked(mark string, skip map[int]bool) []Process {
 }
 
 // AwaitGone polls every millisecond until no process with mark is left, for
-// patience at most. It returns how long the last was seen for, and who is left.
-func AwaitGone(mark string, skip map[int]bool, patience time.Duration) (took time.Duration, left []Process) {
+// patience at most. It returns how long the last were seen for, who they were, and
+// whether they are left.
+func AwaitGone(mark string, skip map[int]bool, patience time.Duration) (took time.Duration, last []Process, left bool) {
 	begin := time.Now()
 	none := 0
 	for {
-		left = Marked(mark, skip)
+		list := Marked(mark, skip)
 		now := time.Since(begin)
-		if len(left) > 0 {
-			none, took = 0, now
+		if len(list) > 0 {
+			none, took, last = 0, now, list
 		} else if none++; none == 3 {
-			return took, nil
+			return took, last, false
 		}
-		if now > patience && len(left) > 0 {
-			return took, left
+		if now > patience && len(list) > 0 {
+			return took, last, true
 		}
 		time.Sleep(time.Millisecond)
 	}
