@@ -160,10 +160,10 @@ func (c *Call) End(o link.Outcome, again bool) bool {
 	return false
 }
 
-// apart runs f on a goroutine that the executor's end waits for, if it can.
+// apart runs f on a goroutine that the pool's end waits for, for a while.
 func (c *Call) apart(f func()) {
 	if p, ok := c.on.(*Pool); ok {
-		p.p.Go(f)
+		p.decoding.Go(f)
 		return
 	}
 	go f()

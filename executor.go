@@ -43,12 +43,21 @@ func (e *inline) Submit(ctx context.Context, calls []*Call) (int, error) {
 func (e *inline) runAll(calls []*Call) (int, error) {
 	for _, c := range calls {
 		if c.opts.Service {
-			go e.finish(c) // beside the row whose turn it is
+			go e.serve(c) // beside the row whose turn it is
 			continue
 		}
 		e.finish(c)
 	}
 	return len(calls), nil
+}
+
+// serve runs a service, whose context also ends when no more rows shall begin.
+func (e *inline) serve(c *Call) {
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	defer cancel(nil)
+	defer onDrain(c.ctx, func() { cancel(ErrInterrupted) })()
+	c.ctx = ctx
+	e.finish(c)
 }
 
 func (e *inline) finish(c *Call) {

@@ -117,6 +117,7 @@ func workerSide(h wire.Hello, c link.Conn) link.Side {
 	rank.Store(int64(h.Rank))
 	var bound memoryBound
 	return link.Side{
+		Bye:     n.close,
 		Prepare: func(f link.Frame) { bound.set(int64(f.Time)) },
 		Run: func(ctx context.Context, f link.Frame, dst []byte, done link.Done) {
 			fn := table.at(f.Func)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -23,6 +24,7 @@ type nester struct {
 	last  uint64
 	loan  uint64    // the number of the last loan
 	task  *nestTask // the one that runs
+	over  bool      // the driver has said bye
 }
 
 // nestedCall is what a nester keeps in a Call.
@@ -71,9 +73,27 @@ func (t *nestTask) end() {
 		}
 	}
 	n.mu.Unlock()
-	for _, c := range left {
-		c.finish(link.Outcome{Err: errTaskEnded})
+	abandon(left, errTaskEnded)
+}
+
+// abandon ends calls whose ends will not be read.
+func abandon(calls []*Call, why error) {
+	for _, c := range calls {
+		if c.nested.stop != nil {
+			c.nested.stop()
+		}
+		c.finish(link.Outcome{Err: why})
 	}
+}
+
+// close ends the calls that are under way: the pool is closing.
+func (n *nester) close() {
+	n.mu.Lock()
+	n.over = true
+	left := slices.Collect(maps.Values(n.calls))
+	clear(n.calls)
+	n.mu.Unlock()
+	abandon(left, proc.ErrClosed)
 }
 
 // Submit implements Executor. There is always room: the bounds of Map and Table
@@ -120,9 +140,12 @@ func (t *nestTask) send(c *Call) error {
 	n := t.n
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if t.ended {
+	if t.ended || n.over {
 		parcel.Close()
-		return errTaskEnded
+		if t.ended {
+			return errTaskEnded
+		}
+		return proc.ErrClosed
 	}
 	n.last++
 	id := n.last
@@ -180,23 +203,21 @@ func (n *nester) deliver(f link.Frame, owned bool) {
 		if !owned {
 			o.Body = slices.Clone(o.Body)
 		}
-		go func() {
-			c.finish(o)
-			n.sync(t)
-		}()
+		t.tell() // until it is decoded, who waits for it waits
+		go c.finish(o)
 		return
 	}
 	c.finish(o)
-	n.sync(t)
+	t.tell()
 }
 
-// sync tells the driver whether the task waits.
-func (n *nester) sync(t *nestTask) {
-	n.mu.Lock()
+// tell tells the driver whether the task waits, if that has changed.
+func (t *nestTask) tell() {
+	t.n.mu.Lock()
 	told := t.sync()
-	n.mu.Unlock()
+	t.n.mu.Unlock()
 	if told {
-		n.conn.Flush()
+		t.n.conn.Flush()
 	}
 }
 
@@ -205,7 +226,7 @@ func (n *nester) sync(t *nestTask) {
 func (t *nestTask) sync() bool {
 	n := t.n
 	switch {
-	case t.ended:
+	case t.ended, n.over:
 	case t.waiting > 0 && !t.lent:
 		t.lent = true
 		n.loan++
@@ -287,7 +308,7 @@ func (w *waitPoint) enterForGood() {
 	}
 }
 
-// clear says that whoever waits is woken. The driver is told by sync, later.
+// clear says that whoever waits is woken.
 func (w *waitPoint) clear() {
 	if w.t == nil {
 		return
@@ -296,6 +317,7 @@ func (w *waitPoint) clear() {
 	w.t.waiting -= w.waiters
 	w.waiters = 0
 	w.t.n.mu.Unlock()
+	w.t.tell()
 }
 
 // end is clear, for good.

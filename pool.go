@@ -27,6 +27,8 @@ type Pool struct {
 	setup          *setupCall
 	stdout, stderr *proc.Output
 
+	decoding sync.WaitGroup // results that decode by code of the user's
+
 	bounds string // how Options.Memory is kept to
 
 	calls atomic.Uint64 // numbers Call and Go, for their seeds
@@ -336,6 +338,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 // Closing twice is fine.
 func (p *Pool) Close() error {
 	p.p.Close()
+	p.awaitDecoding()
 	p.release()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -344,6 +347,20 @@ func (p *Pool) Close() error {
 		p.empty = nil
 	}
 	return nil
+}
+
+// awaitDecoding waits for results that are being decoded by code of the user's, as
+// long as tasks have to return in.
+func (p *Pool) awaitDecoding() {
+	done := make(chan struct{})
+	go func() {
+		p.decoding.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(max(p.opts.Grace, 0)):
+	}
 }
 
 // kill ends the process of a rank, for xmetest.

@@ -210,7 +210,9 @@ var errTableOver = fmt.Errorf("the table's other rows have ended: %w", context.C
 // by itself.
 func stoppedInTime(ctx context.Context, err error) bool {
 	var e *Error
-	return context.Cause(ctx) == errTableOver && errors.As(err, &e) && e.Cause == CauseCancelled && e.Signal == "" //nolint:errorlint // identity is meant
+	why := context.Cause(ctx)
+	return (why == errTableOver || why == ErrInterrupted) && //nolint:errorlint // identity is meant
+		errors.As(err, &e) && (e.Cause == CauseCancelled || e.Cause == CauseInterrupted) && e.Signal == ""
 }
 
 func runError(ctx context.Context, rows, services *tableRun) error {

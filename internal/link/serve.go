@@ -27,6 +27,10 @@ type Side struct {
 	// Run runs rows, one at a time, in order.
 	Run Runner
 
+	// Bye, if not nil, is called when the driver says bye: nothing that it sends will
+	// be read any more.
+	Bye func()
+
 	// Other takes the frames that concern no row of this link: KindSeat,
 	// KindNested and KindNestFail. It is called on the goroutine that reads; the
 	// body is valid until it returns unless owned is true, the parcel is its own.
@@ -121,6 +125,9 @@ func (s *server) receive() error {
 				return fmt.Errorf("%v frame: %w", f.Kind, err)
 			}
 		case wire.KindBye:
+			if s.side.Bye != nil {
+				s.side.Bye()
+			}
 			return nil
 		default:
 			return fmt.Errorf("unexpected %v frame from the driver", f.Kind)

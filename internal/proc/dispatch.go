@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"errors"
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -28,6 +27,12 @@ func (p *Pool) settle(b *batch) {
 		return
 	}
 	p.settleNested(b)
+	for _, w := range p.extras {
+		if r := w.pending; r != nil && w.ready {
+			w.pending, r.Where = nil, nil
+			p.send(b, w, r)
+		}
+	}
 	// Idle workers first, one row each, so that few rows spread over many workers.
 	for _, s := range p.seats {
 		if w := s.w; w != nil && w.ready && w.flight.Len() == 0 {
@@ -152,7 +157,12 @@ func (p *Pool) send(b *batch, w *worker, r *link.Row) sending {
 	case err == nil && r.Memory > 0:
 		err = w.proc.Limit(r.Memory)
 	case err != nil && sys.TooManyFiles(err) && p.filesUnderWay():
-		p.enqueue(b, r)
+		p.starved = true
+		if r.Service { // it keeps its worker meanwhile
+			w.pending, r.Where = r, w
+		} else {
+			p.enqueue(b, r)
+		}
 		return waits
 	}
 	if err != nil {
@@ -201,6 +211,10 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
 	}
 	switch f.Kind {
 	case wire.KindStart:
+		if p.starved {
+			p.starved = false
+			p.settle(b) // its files may have been what others wait for
+		}
 		switch {
 		case r.Cancelled != nil: // the cancel was under way when it began
 			w.armGrace(r)
@@ -229,7 +243,7 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 	o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid}
 	if f.Kind == wire.KindFail {
 		o.Body, o.Err = nil, &RowError{Body: f.Body}
-	} else if errors.Is(r.Cancelled, ErrTimeout) {
+	} else if r.Cancelled == ErrTimeout { //nolint:errorlint // identity is meant: it may be a user's, whose methods must not run here
 		f.Parcel.Close() // it came, but too late
 		o = link.Outcome{Err: r.Cancelled, Rank: w.rank, PID: w.pid}
 	}

@@ -70,6 +70,7 @@ func (b *batch) tell() {
 	p.mu.Lock()
 	for _, r := range again {
 		r.Again()
+		p.stats.Failed-- // an attempt did, not the call
 		switch {
 		case r.Cancelled != nil:
 			p.end(b, r, link.Outcome{Err: r.Cancelled})
@@ -132,8 +133,8 @@ func (p *Pool) Cancel(err error, rows ...*link.Row) {
 	b.run()
 }
 
-// CancelUnbegun ends those rows, with err as why, that have not begun; others run
-// on, but not again.
+// CancelUnbegun ends those rows, with err as why, that have not begun, and the
+// contexts of services; other rows run on, but not again.
 func (p *Pool) CancelUnbegun(err error, rows ...*link.Row) {
 	b := batch{p: p}
 	p.mu.Lock()
@@ -148,7 +149,11 @@ func (p *Pool) CancelUnbegun(err error, rows ...*link.Row) {
 			p.end(&b, r, link.Outcome{Err: err})
 		case link.Sent:
 			p.recall(&b, r, wire.KindRecall)
-		case link.Started, link.Ended:
+		case link.Started:
+			if r.Service {
+				p.cancel(&b, r, err)
+			}
+		case link.Ended:
 		}
 	}
 	p.settle(&b)

@@ -297,6 +297,7 @@ func (p *osProcess) Ended() {
 	if err == nil {
 		p.state = st
 	}
+	_ = p.leash.Kill(p.p.Pid) // what it left behind keeps the group's number its own
 	p.gone = true
 }
 

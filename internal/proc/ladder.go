@@ -56,10 +56,11 @@ func (w *worker) armAnswer(r *link.Row) {
 // clock that ran. p.mu is held.
 func (w *worker) after(r *link.Row, d time.Duration, f func(*batch)) {
 	w.disarm()
+	call := r.Call() // another attempt at r has another number
 	w.clock = time.AfterFunc(d, func() {
 		b := batch{p: w.p}
 		w.p.mu.Lock()
-		if r.Flight() == &w.flight {
+		if r.Flight() == &w.flight && r.Call() == call {
 			f(&b)
 		}
 		w.p.mu.Unlock()

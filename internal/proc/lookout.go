@@ -80,14 +80,8 @@ func (p *Pool) armLookout(closely bool) {
 
 // look looks at every busy process once.
 func (p *Pool) look() {
-	var kill []Process
 	p.mu.Lock()
-	defer func() {
-		p.mu.Unlock()
-		for _, proc := range kill {
-			proc.Kill()
-		}
-	}()
+	defer p.mu.Unlock() // what is killed is so under the lock: its row must not have ended
 	l := &p.lookout
 	now := time.Now()
 	whether := !now.Before(l.nextAt)
@@ -108,12 +102,12 @@ func (p *Pool) look() {
 				if r.Cancelled == nil {
 					r.Cancelled = &MemoryError{Limit: limit, Used: used}
 				}
-				kill = append(kill, w.proc)
+				w.proc.Kill()
 				continue
 			}
 		}
 		if whether && p.stopped(w) {
-			kill = append(kill, w.proc)
+			w.proc.Kill()
 		}
 	}
 	if l.runs = busy && !p.over; l.runs {

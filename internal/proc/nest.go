@@ -14,7 +14,8 @@ import (
 // Calls that a task makes come to the driver as KindNest frames and become rows
 // like others, which go before those of the driver, the deepest first. While the
 // task waits for one of them it lends its slot (KindLend): at most Workers tasks
-// run that do not wait. A call for which there is no idle worker gets a process
+// run that do not wait. (A task that stops waiting before any of its calls has ended,
+// or computes on while one of its goroutines waits, runs above that count.) A call for which there is no idle worker gets a process
 // beside the pool's, an extra, as long as MaxProcesses is not reached; once every
 // process waits for calls of its own, the calls that wait end with ErrDepth.
 //
@@ -43,7 +44,7 @@ func (e *DepthError) Error() string {
 	if e.Pinned != nil {
 		return fmt.Sprintf("%s: the workers of ranks %v all wait for each other", s, e.Pinned)
 	}
-	return fmt.Sprintf("%s: all %d processes wait for calls of their own: raise Options.MaxProcesses, or nest less", s, e.Limit)
+	return fmt.Sprintf("%s: all %d processes wait for calls of their own, or serve: raise Options.MaxProcesses, or nest less", s, e.Limit)
 }
 
 // nested is the owner of a row that a task made.
@@ -173,9 +174,10 @@ func (p *Pool) takeBackLoan(r *link.Row) {
 		return
 	}
 	w := parent.Flight().Tag.(*worker)
-	if w.children[r.Nest.Call] == r {
-		delete(w.children, r.Nest.Call)
+	if w.children[r.Nest.Call] != r {
+		return // of an earlier attempt at the parent: the loan is not that one's
 	}
+	delete(w.children, r.Nest.Call)
 	if w.lent {
 		w.lent = false
 		p.loans--
@@ -252,51 +254,97 @@ func (p *Pool) settleNested(b *batch) {
 			break
 		}
 	}
+	for _, w := range slices.Clone(p.extras) {
+		if w.ready && w.flight.Len() == 0 && !p.wantsExtra() {
+			p.retire(b, w)
+		}
+	}
 	p.unlock(b)
 }
 
 // place finds a worker for the call of a task, or starts one; false if there is
 // none. p.mu is held.
 func (p *Pool) place(b *batch, r *link.Row) bool {
+	var used *worker // one that idles, but has run rows that this one must not follow
 	for _, w := range p.extras {
-		if w.ready && w.flight.Len() == 0 && !w.usedUpFor(r) {
+		if w.ready && w.flight.Len() == 0 {
+			if w.usedUpFor(r) {
+				used = w
+				continue
+			}
 			p.unqueue(r)
-			p.send(b, w, r)
-			return true
+			return p.send(b, w, r) != waits
 		}
 	}
 	for _, s := range p.seats {
-		if w := s.w; w != nil && w.ready && w.flight.Len() == 0 && !w.usedUpFor(r) && p.fits(w, r) {
+		if w := s.w; w != nil && w.ready && w.flight.Len() == 0 && p.fits(w, r) {
+			if w.usedUpFor(r) {
+				used = w
+				continue
+			}
 			p.unqueue(r)
-			p.send(b, w, r)
-			return true
+			return p.send(b, w, r) != waits
 		}
 	}
-	if len(p.spares) == 0 && p.processes() >= p.cfg.MaxProcesses {
+	switch {
+	case len(p.spares) > 0 || p.startingSpare() != nil || p.processes() < p.cfg.MaxProcesses:
+		p.unqueue(r)
+		return p.extra(b, r)
+	case used == nil:
 		return false
+	case used.seat != nil: // as in feed: the row gets the seat, the seat another process
+		p.unqueue(r)
+		p.reserve(used.seat, r)
+		p.retire(b, used)
+		return true
+	default:
+		p.retire(b, used)
+		p.unqueue(r)
+		return p.extra(b, r)
 	}
-	p.unqueue(r)
-	p.extra(b, r)
-	return true
 }
 
-// extra runs a row on a process of its own: a spare, or a new one. p.mu is held.
-func (p *Pool) extra(b *batch, r *link.Row) {
+// extra runs a row, which is in no queue, on a process of its own: a spare, or a new
+// one. It reports false if the row waits again. p.mu is held.
+func (p *Pool) extra(b *batch, r *link.Row) bool {
 	if len(p.spares) > 0 {
 		w := p.takeSpare()
 		p.extras = append(p.extras, w)
-		p.send(b, w, r)
-		return
+		return p.send(b, w, r) != waits
 	}
-	w := newWorker(p, p.freeRank())
+	w := p.startingSpare()
+	if w == nil {
+		w = newWorker(p, p.freeRank())
+		p.launch(w, 0)
+	} else {
+		w.spare = false
+	}
 	w.pending, r.Where = r, w
 	p.extras = append(p.extras, w)
-	p.launch(w, 0)
+	p.wantSpares()
+	return true
+}
+
+// startingSpare returns a spare that is not ready yet, nil if there is none. p.mu is
+// held.
+func (p *Pool) startingSpare() *worker {
+	for w := range p.all {
+		if w.spare && !w.ready && !w.leaving && !w.dead.Load() {
+			return w
+		}
+	}
+	return nil
 }
 
 // serve gives a service its process. p.mu is held.
 func (p *Pool) serve(b *batch, r *link.Row) {
-	if len(p.spares) == 0 && p.processes() >= p.cfg.MaxProcesses {
+	for _, w := range p.extras {
+		if w.ready && w.flight.Len() == 0 && !w.usedUpFor(r) {
+			p.send(b, w, r)
+			return
+		}
+	}
+	if len(p.spares) == 0 && p.startingSpare() == nil && p.processes() >= p.cfg.MaxProcesses {
 		p.end(b, r, link.Outcome{Err: &ProcessesError{Limit: p.cfg.MaxProcesses}})
 		return
 	}
@@ -320,7 +368,7 @@ func (p *Pool) unlock(b *batch) {
 	// A worker is stuck unless a call of its task can get on; found from the
 	// outside in: start with all that wait and take out who is not stuck.
 	stuck := map[*worker]bool{}
-	free := p.processes() < p.cfg.MaxProcesses || len(p.spares) > 0
+	free := p.processes() < p.cfg.MaxProcesses || len(p.spares) > 0 || p.startingSpare() != nil
 	for w := range p.all {
 		switch {
 		case w.lent:

@@ -69,6 +69,7 @@ type Pool struct {
 	live      int           // rows accepted and not ended
 	room      chan struct{} // closed when live shrinks while somebody waits
 	closed    bool          // no more rows are accepted
+	starved   bool          // rows wait for descriptors
 	over      bool          // Close has begun
 	sparing   bool          // spares are wanted by now
 	badSpares int           // spares in a row that came to nothing
@@ -144,13 +145,6 @@ func (p *Pool) CheckRanks(ranks []int) error {
 // OnClose calls f, on a goroutine of its own, once Close has begun, unless stop is
 // called first.
 func (p *Pool) OnClose(f func()) (stop func() bool) { return context.AfterFunc(p.closing, f) }
-
-// Go runs f on a goroutine that Close waits for; here if the pool is closed.
-func (p *Pool) Go(f func()) {
-	if !p.group.Go(func(context.Context) { f() }) {
-		f()
-	}
-}
 
 // Closed reports whether the pool takes no more rows.
 func (p *Pool) Closed() bool {

@@ -70,6 +70,7 @@ func (p *Pool) fill(b *batch, s *seat) {
 	case len(p.spares) > 0 && s.young <= mayDieYoung:
 		w := p.takeSpare()
 		w.seat, s.w = s, w
+		s.tries, s.broken = 0, false
 		w.take(b, s.rank)
 	default:
 		p.startFor(s, max(backOff(s.young-mayDieYoung), backOff(s.tries)))
@@ -153,7 +154,7 @@ func (p *Pool) wantSpares() {
 func (p *Pool) processes() int {
 	n := 0
 	for w := range p.all {
-		if !w.leaving {
+		if !w.leaving && !w.dead.Load() {
 			n++
 		}
 	}
