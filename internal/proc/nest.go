@@ -287,7 +287,7 @@ func (p *Pool) place(b *batch, r *link.Row) bool {
 		}
 	}
 	switch {
-	case len(p.spares) > 0 || p.startingSpare() != nil || p.processes() < p.cfg.MaxProcesses:
+	case len(p.spares) > 0 || p.onTheWay() != nil || p.processes() < p.cfg.MaxProcesses:
 		p.unqueue(r)
 		return p.extra(b, r)
 	case used == nil:
@@ -312,24 +312,25 @@ func (p *Pool) extra(b *batch, r *link.Row) bool {
 		p.extras = append(p.extras, w)
 		return p.send(b, w, r) != waits
 	}
-	w := p.startingSpare()
+	w := p.onTheWay()
 	if w == nil {
 		w = newWorker(p, p.freeRank())
 		p.launch(w, 0)
-	} else {
-		w.spare = false
 	}
 	w.pending, r.Where = r, w
-	p.extras = append(p.extras, w)
+	if !slices.Contains(p.extras, w) {
+		w.spare = false
+		p.extras = append(p.extras, w)
+	}
 	p.wantSpares()
 	return true
 }
 
-// startingSpare returns a spare that is not ready yet, nil if there is none. p.mu is
-// held.
-func (p *Pool) startingSpare() *worker {
+// onTheWay returns a process that is being started and has nothing to do: a spare, or
+// an extra whose row was cancelled; nil if there is none. p.mu is held.
+func (p *Pool) onTheWay() *worker {
 	for w := range p.all {
-		if w.spare && !w.ready && !w.leaving && !w.dead.Load() {
+		if w.seat == nil && w.pending == nil && !w.ready && !w.leaving && !w.dead.Load() {
 			return w
 		}
 	}
@@ -344,7 +345,7 @@ func (p *Pool) serve(b *batch, r *link.Row) {
 			return
 		}
 	}
-	if len(p.spares) == 0 && p.startingSpare() == nil && p.processes() >= p.cfg.MaxProcesses {
+	if len(p.spares) == 0 && p.onTheWay() == nil && p.processes() >= p.cfg.MaxProcesses {
 		p.end(b, r, link.Outcome{Err: &ProcessesError{Limit: p.cfg.MaxProcesses}})
 		return
 	}
@@ -368,7 +369,7 @@ func (p *Pool) unlock(b *batch) {
 	// A worker is stuck unless a call of its task can get on; found from the
 	// outside in: start with all that wait and take out who is not stuck.
 	stuck := map[*worker]bool{}
-	free := p.processes() < p.cfg.MaxProcesses || len(p.spares) > 0 || p.startingSpare() != nil
+	free := p.processes() < p.cfg.MaxProcesses || len(p.spares) > 0 || p.onTheWay() != nil
 	for w := range p.all {
 		switch {
 		case w.lent:
