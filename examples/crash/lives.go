@@ -47,7 +47,7 @@ var live = xme.Register("live", func(_ context.Context, how string) (string, err
 		select {}
 	case "panic":
 		var none map[string]int
-		none[how] = 1 //nolint:staticcheck // on purpose
+		none[how] = 1 //nolint:staticcheck // the panic is the point
 	case "error":
 		return "", errors.New("nothing wrong with the worker")
 	}
