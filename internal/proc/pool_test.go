@@ -14,7 +14,8 @@ import (
 
 // scripted is a backend whose workers do as a test says.
 type scripted struct {
-	live func(c link.Conn) // runs behind the handshake
+	live   func(c link.Conn) // runs behind the handshake
+	forged bool              // answer with another token
 }
 
 type scriptedProcess struct {
@@ -28,7 +29,11 @@ func (s scripted) Start(int, int) (proc.Process, error) {
 	p := &scriptedProcess{conn: mine, theirs: theirs, over: make(chan struct{})}
 	go func() {
 		if f, _, err := theirs.Recv(); err == nil && f.Kind == wire.KindHello {
-			theirs.Send(link.Frame{Kind: wire.KindReady})
+			h, _ := wire.ParseHello(f.Body)
+			if s.forged {
+				h.Token[3]++
+			}
+			theirs.Send(link.Frame{Kind: wire.KindReady, Body: h.Token[:]})
 			s.live(theirs)
 		}
 		p.Kill()
@@ -57,7 +62,7 @@ func (p *scriptedProcess) Reap() proc.Exit        { return proc.Exit{Code: 1} }
 func open(t *testing.T, live func(c link.Conn)) *proc.Pool {
 	t.Helper()
 	p, err := proc.Open(t.Context(), proc.Config{
-		Backend: scripted{live}, Workers: 1, MaxProcesses: 4, Queue: 100, MaxMessage: 1000,
+		Backend: scripted{live: live}, Workers: 1, MaxProcesses: 4, Queue: 100, MaxMessage: 1000,
 		FailBody: func(*link.Row, link.Outcome) []byte { return nil }, FuncName: func(uint16) string { return "f" },
 	})
 	if err != nil {
@@ -158,5 +163,17 @@ func TestWorkerThatBreaksTheProtocol(t *testing.T) {
 			default:
 			}
 		})
+	}
+}
+
+// Who answers without the token of the hello is not the worker that was started.
+// feature: P10
+func TestForgedToken(t *testing.T) {
+	t.Parallel()
+	_, err := proc.Open(t.Context(), proc.Config{
+		Backend: scripted{live: func(link.Conn) {}, forged: true}, Workers: 1, MaxProcesses: 1, Queue: 1, MaxMessage: 1000,
+	})
+	if err == nil || !strings.Contains(err.Error(), "a hello that was not sent to it") {
+		t.Errorf("Open: %v", err)
 	}
 }

@@ -2,6 +2,9 @@ package proc
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
 	"fmt"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -29,13 +32,14 @@ func Work(ctx context.Context, c link.Conn, id wire.Identity, side func(wire.Hel
 		c.Wait(0)
 		return &wire.SkewError{Driver: wire.Identity{Version: h.Version, Build: h.Build}, Worker: refusal}
 	}
-	c.Send(link.Frame{Kind: wire.KindReady})
+	c.Send(link.Frame{Kind: wire.KindReady, Body: h.Token[:]})
 	c.Flush()
 	return link.Serve(ctx, c, side(h, c))
 }
 
 // greet is the driver's half of the handshake.
 func greet(c link.Conn, id wire.Identity, h wire.Hello) error {
+	_, _ = rand.Read(h.Token[:]) // never fails: see its documentation
 	c.Send(link.Frame{Kind: wire.KindHello, Body: h.Append(nil)})
 	c.Flush()
 	f, _, err := c.Recv()
@@ -44,6 +48,9 @@ func greet(c link.Conn, id wire.Identity, h wire.Hello) error {
 	}
 	switch f.Kind {
 	case wire.KindReady:
+		if subtle.ConstantTimeCompare(f.Body, h.Token[:]) != 1 {
+			return errors.New("it answered a hello that was not sent to it")
+		}
 		return nil
 	case wire.KindRefuse:
 		refusal, err := wire.ParseRefusal(f.Body)

@@ -36,7 +36,12 @@ type Hello struct {
 	Fingerprint string
 	Rank        uint32
 	MaxMessage  uint64
+	Token       Token
 }
+
+// Token is random and this link's alone: who answers a Hello with it holds the
+// descriptor that the worker inherited.
+type Token [16]byte
 
 // Refusal is a worker's answer to a Hello that does not fit it: what it is
 // itself.
@@ -101,13 +106,15 @@ func (h Hello) Append(b []byte) []byte {
 	b = appendText(b, h.Build)
 	b = appendText(b, h.Fingerprint)
 	b = binary.LittleEndian.AppendUint32(b, h.Rank)
-	return binary.LittleEndian.AppendUint64(b, h.MaxMessage)
+	b = binary.LittleEndian.AppendUint64(b, h.MaxMessage)
+	return append(b, h.Token[:]...)
 }
 
 // ParseHello reads a Hello.
 func ParseHello(b []byte) (Hello, error) {
 	r := reader{b: b}
 	h := Hello{Version: r.uint32(), Build: r.text(), Fingerprint: r.text(), Rank: r.uint32(), MaxMessage: r.uint64()}
+	copy(h.Token[:], r.take(len(h.Token)))
 	if !r.done() {
 		return Hello{}, errHandshake
 	}
