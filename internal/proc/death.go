@@ -46,7 +46,7 @@ func (w *worker) detach() (wasReady bool) {
 	p.mu.Lock()
 	wasReady = w.ready || w.leaving
 	died := w.ready
-	w.ready = false
+	w.ready, w.ending = false, true
 	front := w.flight.Front()
 	for r := range w.flight.Unbegun() {
 		if r == front && died {

@@ -330,7 +330,7 @@ func (p *Pool) extra(b *batch, r *link.Row) bool {
 // an extra whose row was cancelled; nil if there is none. p.mu is held.
 func (p *Pool) onTheWay() *worker {
 	for w := range p.all {
-		if w.seat == nil && w.pending == nil && !w.ready && !w.leaving && !w.dead.Load() {
+		if w.seat == nil && w.pending == nil && !w.ready && !w.leaving && !w.ending {
 			return w
 		}
 	}

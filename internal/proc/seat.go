@@ -139,7 +139,7 @@ func (p *Pool) wantSpares() {
 	}
 	coming := len(p.spares)
 	for w := range p.all {
-		if w.spare && !w.ready {
+		if w.spare && !w.ready && !w.ending {
 			coming++
 		}
 	}
@@ -154,7 +154,7 @@ func (p *Pool) wantSpares() {
 func (p *Pool) processes() int {
 	n := 0
 	for w := range p.all {
-		if !w.leaving && !w.dead.Load() {
+		if !w.leaving && !w.ending {
 			n++
 		}
 	}

@@ -25,6 +25,7 @@ type worker struct {
 	pid     int
 	ready   bool // takes rows
 	leaving bool // was told bye
+	ending  bool // its link has ended, or it did not start
 	flight  link.Flight
 	setup   *link.Row
 	pending *link.Row // what an extra that is being started is for
