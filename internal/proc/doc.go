@@ -9,7 +9,7 @@
 // who gets which, ends.go how they end and are tried again; seat.go ranks, spares and
 // starts, worker.go one process, death.go its end, ladder.go the clocks of a row that
 // shall end, lookout.go what is looked at while processes are busy, stall.go rows
-// behind a slow one, nest.go calls that tasks make.
+// behind a slow one, nest.go calls that tasks make, depth.go those that can never run.
 //
 // The states of a worker:
 //

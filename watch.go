@@ -1,0 +1,87 @@
+package xme
+
+import (
+	"context"
+
+	"github.com/xenonmp/xme/internal/link"
+)
+
+// watch ends calls when their common context ends, or when no more rows shall begin
+// under it.
+type watch struct {
+	p    *Pool
+	done <-chan struct{}
+	stop func() bool
+	calm func() bool // stop, for the drain
+	head *Call
+}
+
+// watchCall has c end when its context does. Calls of one table or loop share a
+// context, and so a watch.
+func (p *Pool) watchCall(c *Call) {
+	done := c.ctx.Done()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.watches[done]
+	if w == nil {
+		w = &watch{p: p, done: done}
+		p.watches[done] = w
+		ctx := c.ctx
+		w.stop = context.AfterFunc(ctx, func() { w.fire(p.p.Cancel, context.Cause(ctx)) })
+		w.calm = onDrain(ctx, func() { w.fire(p.p.CancelUnbegun, ErrInterrupted) })
+	}
+	if p.empty == w {
+		p.empty = nil
+	}
+	c.watch = w
+	c.next, c.prev = w.head, nil
+	if w.head != nil {
+		w.head.prev = c
+	}
+	w.head = c
+}
+
+func (w *watch) remove(c *Call) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	if c.watch != w {
+		return
+	}
+	c.watch = nil
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		w.head = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev = nil, nil
+	if w.head != nil {
+		return
+	}
+	// One empty watch is kept, so that calls one after another under one context
+	// do not make it anew each time.
+	if old := w.p.empty; old != nil && old != w {
+		old.forget()
+	}
+	w.p.empty = w
+}
+
+// forget drops an empty watch. p.mu is held.
+func (w *watch) forget() {
+	w.stop()
+	w.calm()
+	delete(w.p.watches, w.done)
+}
+
+// fire ends the calls of the watch.
+func (w *watch) fire(end func(error, ...*link.Row), cause error) {
+	var rows []*link.Row
+	w.p.mu.Lock()
+	for c := w.head; c != nil; c = c.next {
+		rows = append(rows, &c.row)
+	}
+	w.p.mu.Unlock()
+	end(cause, rows...)
+}
