@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/link"
-	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
