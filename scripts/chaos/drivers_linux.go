@@ -77,5 +77,4 @@ func killDriver(r *report, seed uint64, rng *rand.Rand, set settings, limit time
 		r.say("a driver was killed %v after its start, the last of its processes was gone %v later: %v", after, took, last)
 	}
 	r.driver(took)
-	r.beat()
 }

@@ -86,7 +86,7 @@ func judgeValue(j job, a answer) string {
 // hasOwnError reports whether rows of a kind always fail.
 func hasOwnError(k kind) bool {
 	switch k {
-	case errText, errKnown, panics, goexit, exits, forkExits, segv, abort, kill9, stopsSelf, poolLeft, retryError, retryDies, obeys, deaf, deafSpin, memory:
+	case errText, errKnown, panics, goexit, exits, forkExits, segv, abort, kill9, stopsSelf, nestLeftDies, poolLeft, retryError, retryDies, obeys, deaf, deafSpin, memory:
 		return true
 	default:
 		return false
@@ -109,7 +109,7 @@ func meant(j job, e *xme.Error) bool {
 		return errors.Is(e, xme.ErrPanic) && strings.Contains(e.Message, textOf(j)) && e.Stack != ""
 	case goexit:
 		return errors.Is(e, xme.ErrPanic) && strings.Contains(e.Message, "Goexit")
-	case exits, forkExits, poolLeft:
+	case exits, forkExits, nestLeftDies, poolLeft:
 		return died(codeOf(j))
 	case retryDies:
 		return e.Cause == xme.CauseLost && e.Attempt == 3 && strings.Contains(e.Message, "set aside")

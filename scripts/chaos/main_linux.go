@@ -81,6 +81,7 @@ func chaos(c config, out io.Writer) bool {
 	seed := c.seed
 	for rounds := 0; rounds == 0 || !over(); rounds++ {
 		round(r, seed, set, c.limit)
+		r.beat()
 		if left := procs.Settle(before, 5*time.Second); len(left) > 0 {
 			r.leftovers.Add(int64(len(left)))
 			for _, l := range left {

@@ -64,7 +64,7 @@ func (t *trial) table(rng *rand.Rand, rows int) bool {
 	undisturb()
 	u.check()
 	t.r.tables.Add(1)
-	t.r.beat()
+	t.beat()
 	return !t.closing.Load()
 }
 
@@ -131,11 +131,14 @@ func (u *run) take(j job, a answer, err error) {
 	out, complaint := judge(j, a, err)
 	u.mu.Lock()
 	u.got[j.Row]++
+	again := u.got[j.Row] > 1
 	// A service is cancelled by the end of its table, and may miss its grace.
 	cut := u.cut.Load() || u.cancelled[j.Row] || j.Kind == service
 	u.mu.Unlock()
 	switch {
 	case complaint != "":
+	case again:
+		complaint = "a second result"
 	case out == cancelled && !cut:
 		complaint = "cancelled, and nobody did: " + err.Error()
 	case out == closed && !t.closing.Load():
@@ -153,7 +156,7 @@ func (u *run) take(j job, a answer, err error) {
 		t.r.complain(t.seed, "row %d of table %d (%s): %s", j.Row, j.Table, specs[j.Kind].name, complaint)
 	}
 	t.r.rows[j.Kind][out].Add(1)
-	t.r.beat()
+	t.beat()
 }
 
 // asTable runs an execution table, its services beside it.

@@ -87,6 +87,13 @@ func do(ctx context.Context, j job) (answer, error) {
 		return a, errors.New("stopped, and nobody found out")
 	case nest, nestMany, nestDies, nestDeep:
 		return a, nested(ctx, j)
+	case nestLeft, nestLeftDies: // a call that waits for its end: its caller's
+		inner := job{Table: j.Table, Row: j.Row, Kind: service}
+		work.Go(ctx, xme.Current(ctx), inner)
+		if j.Kind == nestLeftDies {
+			time.Sleep(time.Duration(j.Row%3000) * time.Microsecond)
+			os.Exit(codeOf(j))
+		}
 	case poolWithin, poolLeft:
 		return a, within(ctx, j)
 	case obeys:

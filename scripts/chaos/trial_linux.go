@@ -25,6 +25,7 @@ type trial struct {
 	tight   bool // MaxProcesses may be reached
 	setUp   bool // its workers are set up
 	calm    bool // nobody strikes it
+	beside  bool // it is one of many beside a round's own
 
 	pool    atomic.Pointer[xme.Pool]
 	closing atomic.Bool
@@ -72,7 +73,7 @@ var trials atomic.Int64
 // try opens a pool, runs tables on it, closes it, and checks that it is gone.
 func try(r *report, seed uint64, rng *rand.Rand, set settings) {
 	key := "XME_CHAOS_POOL"
-	t := &trial{r: r, seed: seed, mark: fmt.Sprintf("%s=%d-%d", key, os.Getpid(), trials.Add(1)), calm: set.calm || rng.IntN(3) == 0}
+	t := &trial{r: r, seed: seed, mark: fmt.Sprintf("%s=%d-%d", key, os.Getpid(), trials.Add(1)), calm: set.calm || rng.IntN(3) == 0, beside: set.early}
 	o := t.options(rng, set)
 	every := time.Duration(5+rng.IntN(60)) * time.Millisecond
 	monkeyCtx, stopMonkey := context.WithCancel(context.Background())
@@ -93,7 +94,7 @@ func try(r *report, seed uint64, rng *rand.Rand, set settings) {
 		}
 	}
 	pool, err := xme.Open(ctx, o)
-	r.beat()
+	t.beat()
 	if err != nil {
 		r.refused.Add(1)
 		if t.strikes.Load() == 0 && ctx.Err() == nil {
@@ -130,7 +131,15 @@ func try(r *report, seed uint64, rng *rand.Rand, set settings) {
 	stopMonkey()
 	wg.Wait()
 	t.end()
-	r.beat()
+	t.beat()
+}
+
+// beat tells the watchdog that something has ended; not of what is repeated beside a
+// round, or that could hang.
+func (t *trial) beat() {
+	if !t.beside {
+		t.r.beat()
+	}
 }
 
 // end checks that no more rows were lost than there were reasons for, and that no
