@@ -116,7 +116,8 @@ func meant(j job, e *xme.Error) bool {
 	case segv:
 		return signalled("SIGSEGV")
 	case abort:
-		return signalled("SIGABRT")
+		// The runtime may fall over its own dump of a process that aborts.
+		return signalled("SIGABRT") || signalled("SIGSEGV") && strings.Contains(e.Output, "SIGABRT: abort")
 	case kill9:
 		return e.Cause == xme.CauseLost && e.Signal == "SIGKILL" && !strings.Contains(e.Message, "stopped")
 	case stopsSelf:
