@@ -1,6 +1,6 @@
 # Short names for what is done often. .ci/run holds the stages.
 .DEFAULT_GOAL := help
-.PHONY: help test race lint format fuzz vet-all features bench ci
+.PHONY: help test race lint format fuzz chaos vet-all features bench ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ format: ## rewrite the code in the wanted form
 
 fuzz: ## run every fuzz target for 20 s (FUZZTIME=5m make fuzz)
 	.ci/run fuzz
+
+chaos: ## kill rows, workers and drivers for a while (CHAOSTIME=10m make chaos)
+	.ci/run chaos
 
 vet-all: ## vet for Linux, macOS and Windows
 	.ci/run vet

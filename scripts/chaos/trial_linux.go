@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -185,9 +184,6 @@ func (t *trial) options(rng *rand.Rand, set settings) xme.Options {
 	}
 	o.Stdout = &lines{t: t, slow: rng.IntN(4) == 0}
 	o.Stderr = o.Stdout
-	if rng.IntN(4) == 0 {
-		o.Stderr = io.Discard
-	}
 	return o
 }
 
@@ -198,6 +194,9 @@ type lines struct {
 }
 
 func (l *lines) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("DATA RACE")) {
+		l.t.r.complain(l.t.seed, "a worker found a race:\n%s", b)
+	}
 	for line := range bytes.Lines(b) {
 		if !bytes.HasPrefix(line, []byte("(pid@")) && !bytes.HasPrefix(line, []byte("xme: ")) || !bytes.HasSuffix(line, []byte("\n")) {
 			l.t.r.complain(l.t.seed, "a line of output is not whole: %q", line)
