@@ -91,7 +91,7 @@ func TestQuickRows(t *testing.T) {
 		switch {
 		case r.Verdict == absent:
 			t.Logf("%s: %s", r.Name, r.Why)
-		case r.Name == "idle-cpu" && r.Ours == 0: // as it should be
+		case r.Name == "idle-cpu" && len(r.Runs) == 1: // its floor is nothing, and so should it be
 		case r.Verdict != unsized || len(r.Runs) != 1 || r.Floor <= 0 || r.Ours <= 0:
 			t.Errorf("row %+v", r)
 		}
