@@ -269,7 +269,7 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 		return
 	}
 	p.feed(b, w.seat, p.share())
-	if w.flight.Len() == 0 && p.stall.due == stallBusy {
+	if w.flight.Len() == 0 && p.stall.due > stallIdle {
 		p.armStall() // it idles, and somebody may have rows for it
 	}
 }

@@ -1,8 +1,10 @@
 package proc
 
 import (
+	"math"
 	"time"
 
+	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -26,9 +28,9 @@ func (p *Pool) armStall() {
 	if len(p.seats) == 1 {
 		return // nobody else could run them
 	}
-	due := stallBusy
-	if p.idles() {
-		due = stallIdle
+	due := stallIdle
+	if !p.idles() {
+		due = p.patience()
 	}
 	if p.stall.due != 0 && p.stall.due <= due {
 		return
@@ -39,6 +41,25 @@ func (p *Pool) armStall() {
 	} else {
 		p.stall.timer.Reset(due)
 	}
+}
+
+// patience is how long, while all workers are busy, no row can be found to take too
+// long: each look wakes the driver, which takes the CPU from a worker. p.mu is held.
+func (p *Pool) patience() time.Duration {
+	least := time.Duration(math.MaxInt64)
+	for _, s := range p.seats {
+		if s.w == nil || s.w.flight.Len() < 2 {
+			continue
+		}
+		least = min(least, p.tooLong(s.w.flight.Front()))
+	}
+	return min(max(stallBusy, least), time.Second)
+}
+
+// tooLong is what a row takes that others are taken back from behind, though no
+// worker idles. p.mu is held.
+func (p *Pool) tooLong(r *link.Row) time.Duration {
+	return max(stallBusy, 4*time.Duration(p.means[r.Func]))
 }
 
 // idles reports whether some worker has nothing to do. p.mu is held.
@@ -76,7 +97,7 @@ func (p *Pool) checkStall() {
 			again = true
 			continue
 		}
-		if !idle && now.Sub(w.since) < max(stallBusy, 4*time.Duration(p.means[front.Func])) {
+		if !idle && now.Sub(w.since) < p.tooLong(front) {
 			again = true
 			continue
 		}
