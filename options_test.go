@@ -14,6 +14,19 @@ import (
 	"github.com/xenonmp/xme/xmetest"
 )
 
+// refused fails the test unless Open refuses the options with an error that holds want.
+func refused(t *testing.T, o xme.Options, want string) {
+	t.Helper()
+	pool, err := xme.Open(t.Context(), o)
+	if err == nil {
+		_ = pool.Close()
+		t.Fatal("Open accepted it")
+	}
+	if !strings.Contains(err.Error(), want) {
+		t.Errorf("Open: %v; want %q in it", err, want)
+	}
+}
+
 // What Open refuses, it refuses with the option's name and its value, and with what may be given instead.
 //
 // feature: S2
@@ -34,14 +47,7 @@ func TestLimitsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			pool, err := xme.Open(t.Context(), tc.o)
-			if err == nil {
-				_ = pool.Close()
-				t.Fatal("Open accepted it")
-			}
-			if !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("Open: %v; want %q in it", err, tc.want)
-			}
+			refused(t, tc.o, tc.want)
 		})
 	}
 	if runtime.GOOS != "linux" {

@@ -14,9 +14,10 @@ import (
 // like others, which go before those of the driver, the deepest first. While the
 // task waits for one of them it lends its slot (KindLend): at most Workers tasks
 // run that do not wait. (A task that stops waiting before any of its calls has ended,
-// or computes on while one of its goroutines waits, runs above that count.) A call for which there is no idle worker gets a process
-// beside the pool's, an extra, as long as MaxProcesses is not reached; once every
-// process waits for calls of its own, the calls that wait end with ErrDepth.
+// or computes on while one of its goroutines waits, runs above that count.) A call
+// for which there is no idle worker gets a process beside the pool's, an extra, as
+// long as MaxProcesses is not reached; once every process waits for calls of its own,
+// the calls that wait end with ErrDepth.
 //
 // The result of a call ends the loan, in the driver, before the slot of the call
 // itself is given away, so that the task that waited has one again; the frame says
