@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -176,4 +177,53 @@ func TestForgedToken(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "a hello that was not sent to it") {
 		t.Errorf("Open: %v", err)
 	}
+}
+
+// A process that dies as it starts does not cost the service that it was for.
+// feature: S8
+func TestServiceOutlivesAStart(t *testing.T) {
+	t.Parallel()
+	var starts atomic.Int32
+	p, err := proc.Open(t.Context(), proc.Config{
+		Backend: startsOf{&starts, scripted{live: func(c link.Conn) {
+			for {
+				f, _, err := c.Recv()
+				if err != nil {
+					return
+				}
+				if f.Kind == wire.KindCall {
+					c.Send(link.Frame{Kind: wire.KindStart, Call: f.Call})
+					c.Send(link.Frame{Kind: wire.KindResult, Call: f.Call})
+					c.Flush()
+				}
+			}
+		}}},
+		Workers: 1, MaxProcesses: 4, Queue: 100, MaxMessage: 1000,
+		FailBody: func(*link.Row, link.Outcome) []byte { return nil }, FuncName: func(uint16) string { return "f" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	o := owner{make(chan link.Outcome, 2)}
+	if n, err := p.Submit(t.Context(), []*link.Row{{Body: []byte("x"), Owner: o, Service: true}}); n != 1 || err != nil {
+		t.Fatalf("Submit: %d, %v", n, err)
+	}
+	if out := <-o.ends; out.Err != nil {
+		t.Errorf("it ended with %v", out.Err)
+	}
+}
+
+// startsOf is a backend whose second process, and third, end as they start.
+type startsOf struct {
+	n *atomic.Int32
+	scripted
+}
+
+func (b startsOf) Start(rank, limit int) (proc.Process, error) {
+	p, err := b.scripted.Start(rank, limit)
+	if n := b.n.Add(1); err == nil && (n == 2 || n == 3) {
+		_ = p.Conn().Close()
+	}
+	return p, err
 }

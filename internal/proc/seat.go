@@ -187,7 +187,11 @@ func (p *Pool) notStarted(b *batch, w *worker, err error) {
 	}
 	if r := w.pending; r != nil {
 		w.pending, r.Where = nil, nil
-		p.end(b, r, link.Outcome{Err: err})
+		if r.Lost++; w.pid != 0 && r.Lost < setAside && !p.over {
+			p.enqueue(b, r) // the process ended, for whatever reason, before it had the row
+		} else {
+			p.end(b, r, link.Outcome{Err: err})
+		}
 	}
 	s := w.seat
 	if s == nil {
