@@ -1,0 +1,25 @@
+// Package ring moves records between two processes through memory that both map,
+// without a system call.
+//
+// A [Lane] is the memory of one driver and one worker. Rows go one way, results the
+// other, each through a bounded ring with one producer and one consumer. Rows can be
+// taken back until the worker has claimed them: one word holds how many rows are
+// published and how many are claimed, and both sides change it by compare-and-swap
+// only. What one side waits for, the other is told by two more words (who sleeps, and
+// until when).
+//
+//	offset  word                     written by
+//	0       rows: limit | claimed    both, by compare-and-swap
+//	64      the worker sleeps        the worker sets, the driver takes
+//	128     results: tail            the worker
+//	192     results: head            the driver
+//	256     watch: who waits | until the driver sets, the worker takes
+//	320     the worker wants room    the worker sets, the driver takes
+//	384     pace                     the driver
+//	512     rows, then results
+//
+// The memory may be any: shared between processes, or plain memory of one process,
+// so that the race detector sees every access. docs/memory.md names the edges that
+// order them. The driver trusts nothing that it reads: a count or length that cannot
+// be is [ErrCorrupt], and nothing is read twice.
+package ring

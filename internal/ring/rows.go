@@ -1,0 +1,191 @@
+package ring
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// Row is one row in a lane.
+type Row struct {
+	Func  uint16
+	Flags uint16
+	Call  uint64
+	Body  []byte // read from a lane: valid until the next Claim
+}
+
+// The rows' word: limit, how many were published, above claimed, how many the worker
+// took. Both count on beyond 32 bits; only their difference means something.
+func splitRows(w uint64) (limit, claimed uint32) { return uint32(w >> 32), uint32(w) }
+
+func joinRows(limit, claimed uint32) uint64 { return uint64(limit)<<32 | uint64(claimed) }
+
+// RowWriter is the driver's end of the rows' ring. One goroutine at a time uses it.
+type RowWriter struct {
+	word *atomic.Uint64
+	area []byte
+
+	starts []uint64 // where the rows under way begin, by their number
+	pos    uint64   // where the next goes
+	limit  uint32   // rows published
+	put    uint32   // rows written, published or not
+	ended  uint32   // rows that are no longer under way
+	seen   uint32   // the most rows that were seen to be claimed
+}
+
+// RowWriter makes the driver's end; most is how many rows may be under way, a power
+// of two.
+func (l *Lane) RowWriter(most int) *RowWriter {
+	if most <= 0 || most&(most-1) != 0 {
+		panic(fmt.Sprintf("ring: %d rows", most))
+	}
+	return &RowWriter{word: l.rows, area: l.rowsArea, starts: make([]uint64, most)}
+}
+
+func aligned(n int) uint64 { return (uint64(n) + headerSize + Align - 1) &^ (Align - 1) }
+
+// Put writes r behind the rows that are there. It reports false if there is no room
+// until rows have ended. The worker sees it after Publish.
+func (w *RowWriter) Put(r Row) bool {
+	n := w.put - w.ended
+	if int(n) == len(w.starts) {
+		return false
+	}
+	size, whole := aligned(len(r.Body)), uint64(len(w.area))
+	oldest := w.pos
+	if n > 0 {
+		oldest = w.starts[w.ended&w.mask()]
+	}
+	at, off := w.pos, w.pos%whole
+	skip := uint64(0)
+	if off+size > whole {
+		skip = whole - off
+	}
+	if w.pos+skip+size-oldest > whole {
+		return false
+	}
+	if skip > 0 {
+		putHeader(w.area, off, header{uint64(pad)})
+		w.pos += skip
+		off = 0
+	}
+	putHeader(w.area, off, header{uint64(len(r.Body)) | uint64(r.Func)<<32 | uint64(r.Flags)<<48, r.Call})
+	copy(w.area[off+headerSize:], r.Body)
+	w.starts[w.put&w.mask()] = at
+	w.put++
+	w.pos += size
+	return true
+}
+
+func (w *RowWriter) mask() uint32 { return uint32(len(w.starts) - 1) }
+
+// Fits reports whether a body of n bytes could ever be put.
+func (w *RowWriter) Fits(n int) bool { return n >= 0 && n <= len(w.area)/4 }
+
+// Publish lets the worker claim what was put. (Edge rows-published: this
+// compare-and-swap happens before the Claim that sees it.)
+func (w *RowWriter) Publish() error {
+	for w.limit != w.put {
+		word := w.word.Load()
+		claimed, err := w.check(word)
+		if err != nil {
+			return err
+		}
+		if w.word.CompareAndSwap(word, joinRows(w.put, claimed)) {
+			w.limit = w.put
+		}
+	}
+	return nil
+}
+
+// check reports how many rows are claimed, or that the word cannot be.
+func (w *RowWriter) check(word uint64) (claimed uint32, err error) {
+	limit, claimed := splitRows(word)
+	if limit != w.limit || claimed-w.seen > limit-w.seen {
+		return 0, fmt.Errorf("%d of %d rows claimed, where %d were published and %d claimed before: %w", claimed, limit, w.limit, w.seen, ErrCorrupt)
+	}
+	w.seen = claimed
+	return claimed, nil
+}
+
+// Claimed returns how many of the rows under way are claimed, oldest first. They
+// are counted as under way until Ended says otherwise.
+func (w *RowWriter) Claimed() (int, error) {
+	claimed, err := w.check(w.word.Load())
+	if err != nil {
+		return 0, err
+	}
+	return max(int(int32(claimed-w.ended)), 0), nil
+}
+
+// Under returns how many rows are under way.
+func (w *RowWriter) Under() int { return int(w.put - w.ended) }
+
+// TakeBack takes back what is not claimed, unpublished rows too, and returns how
+// many rows, the last ones put, are no longer under way. (The claim and the taking
+// back are compare-and-swaps on one word: a row is either claimed or taken back.)
+func (w *RowWriter) TakeBack() (int, error) {
+	for {
+		word := w.word.Load()
+		claimed, err := w.check(word)
+		if err != nil {
+			return 0, err
+		}
+		if limit, _ := splitRows(word); limit != claimed && !w.word.CompareAndSwap(word, joinRows(claimed, claimed)) {
+			continue
+		}
+		n := w.put - claimed
+		if n > 0 {
+			w.pos = w.starts[claimed&w.mask()]
+		}
+		w.put, w.limit = claimed, claimed
+		return int(n), nil
+	}
+}
+
+// Ended says that the n oldest rows under way have ended: their room is free.
+func (w *RowWriter) Ended(n int) { w.ended += uint32(n) }
+
+// RowReader is the worker's end of the rows' ring. One goroutine at a time uses it.
+type RowReader struct {
+	word *atomic.Uint64
+	area []byte
+	pos  uint64
+}
+
+// RowReader makes the worker's end.
+func (l *Lane) RowReader() *RowReader { return &RowReader{word: l.rows, area: l.rowsArea} }
+
+// Waiting reports whether there is a row to claim. Any goroutine may ask.
+func (r *RowReader) Waiting() bool {
+	limit, claimed := splitRows(r.word.Load())
+	return limit != claimed
+}
+
+// Claim takes the next row; false: there is none. Its body is valid until the next
+// Claim. (Edge rows-published, see Publish.)
+func (r *RowReader) Claim() (row Row, ok bool, err error) {
+	for {
+		word := r.word.Load()
+		limit, claimed := splitRows(word)
+		if limit == claimed {
+			return Row{}, false, nil
+		}
+		if r.word.CompareAndSwap(word, joinRows(limit, claimed+1)) {
+			break
+		}
+	}
+	off := r.pos % uint64(len(r.area))
+	h := readHeader(r.area, off)
+	if uint32(h[0]) == pad {
+		r.pos += uint64(len(r.area)) - off
+		off = 0
+		h = readHeader(r.area, off)
+	}
+	n := uint64(uint32(h[0]))
+	if n > uint64(len(r.area))-off-headerSize {
+		return Row{}, false, fmt.Errorf("a row of %d bytes: %w", n, ErrCorrupt)
+	}
+	r.pos += aligned(int(n))
+	body := off + headerSize
+	return Row{Func: uint16(h[0] >> 32), Flags: uint16(h[0] >> 48), Call: h[1], Body: r.area[body : body+n : body+n]}, true, nil
+}
