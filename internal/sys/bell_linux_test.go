@@ -1,0 +1,225 @@
+package sys_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/xenonmp/xme/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+func init() {
+	// bell rings back the bell that it inherited as descriptor 4, each time the one of descriptor 3 rings.
+	roles["bell"] = func(*bufio.Scanner) {
+		call, err := sys.OpenBell(os.NewFile(3, "call"))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		answer, err := sys.OpenBell(os.NewFile(4, "answer"))
+		fmt.Println("opened:", err)
+		for err == nil {
+			if err = call.Wait(); err == nil {
+				answer.Ring()
+			}
+		}
+		fmt.Println(err)
+	}
+}
+
+func bell(t *testing.T) *sys.Bell {
+	t.Helper()
+	b, err := sys.NewBell()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// rung waits for a bell.
+func rung(t *testing.T, b *sys.Bell) {
+	t.Helper()
+	late := time.AfterFunc(patience, func() { _ = b.Close() })
+	if err := b.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	late.Stop()
+}
+
+// waiting waits for a bell on another goroutine.
+func waiting(b *sys.Bell) (ended chan error) {
+	ended = make(chan error, 1)
+	go func() { ended <- b.Wait() }()
+	return ended
+}
+
+func TestBellToChild(t *testing.T) {
+	t.Parallel()
+	call, answer := bell(t), bell(t)
+	if !closesOnExec(t, call.File()) {
+		t.Error("it may be inherited")
+	}
+	c := start(t, "bell", func(cmd *exec.Cmd) { cmd.ExtraFiles = []*os.File{call.File(), answer.File()} })
+	c.want("opened: <nil>")
+	for range 1000 {
+		call.Ring()
+		rung(t, answer)
+	}
+	// Handing it to a child has not made it block.
+	flags, err := unix.FcntlInt(call.File().Fd(), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_NONBLOCK == 0 {
+		t.Errorf("it blocks: %#x, %v", flags, err)
+	}
+}
+
+// TestBellAddsUp rings many times for one Wait, and then none is left.
+func TestBellAddsUp(t *testing.T) {
+	t.Parallel()
+	b := bell(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 100 {
+				b.Ring()
+			}
+		})
+	}
+	wg.Wait()
+	rung(t, b)
+	ended := waiting(b)
+	select {
+	case err := <-ended:
+		t.Errorf("a second Wait returns %v", err)
+	default:
+	}
+	b.Ring()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBellClose ends the Wait that is under way.
+func TestBellClose(t *testing.T) {
+	t.Parallel()
+	b := bell(t)
+	ended := waiting(b)
+	for range 2 {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	select {
+	case err := <-ended:
+		if !errors.Is(err, os.ErrClosed) {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("Close does not end Wait")
+	}
+	if err := b.Wait(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+// TestBellRungAfterClose rings bells while they are closed and when they are: who has got their descriptors' numbers
+// by then hears nothing. It runs alone, for nobody else shall get them.
+func TestBellRungAfterClose(t *testing.T) {
+	for range 100 {
+		b := bell(t)
+		number := int(b.File().Fd())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for range 100 {
+				b.Ring()
+			}
+		})
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		next := bell(t)
+		if got := int(next.File().Fd()); got != number {
+			t.Logf("number %d is taken by %d", number, got)
+		}
+		b.Ring()
+		wg.Wait()
+		count := make([]byte, 8)
+		if _, err := sys.ReadNow(next.File(), count); err != nil || count[0] != 0 {
+			t.Errorf("another bell was rung %d times, %v", count[0], err)
+		}
+		_ = next.Close()
+	}
+}
+
+// TestBellLeavesNothing counts descriptors: the check of all tests leaves out eventfds, for the poller has one.
+func TestBellLeavesNothing(t *testing.T) {
+	count := func() (n int) {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(list)
+	}
+	before := count()
+	for range 20 {
+		b := bell(t)
+		f, err := sys.Duplicate(b.File(), "again")
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := sys.OpenBell(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other.Ring()
+		rung(t, b)
+		if err := errors.Join(b.Close(), other.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+	if after := count(); after > before {
+		t.Errorf("%d descriptors became %d", before, after)
+	}
+}
+
+// BenchmarkBellRing rings a bell that nobody waits for.
+func BenchmarkBellRing(b *testing.B) {
+	r, err := sys.NewBell()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Ring()
+	}
+}
+
+// BenchmarkBellRingAndWait adds a Wait that does not park.
+func BenchmarkBellRingAndWait(b *testing.B) {
+	r, err := sys.NewBell()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Ring()
+		_ = r.Wait()
+	}
+}
+
+func TestOpenBellRefuses(t *testing.T) {
+	t.Parallel()
+	f := temp(t, "")
+	_ = f.Close()
+	if _, err := sys.OpenBell(f); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a closed file: %v", err)
+	}
+}

@@ -1,0 +1,35 @@
+//go:build !linux
+
+package sys
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+var errNoBell = fmt.Errorf("a bell between processes is not offered here: %w", errors.ErrUnsupported)
+
+// Bell is not offered here: none can be made.
+type Bell struct{}
+
+// NewBell is not offered here.
+func NewBell() (*Bell, error) { return nil, errNoBell }
+
+// OpenBell is not offered here; f is closed on return.
+func OpenBell(f *os.File) (*Bell, error) {
+	_ = f.Close()
+	return nil, errNoBell
+}
+
+// Ring does nothing.
+func (b *Bell) Ring() {}
+
+// Wait is not offered here.
+func (b *Bell) Wait() error { return errNoBell }
+
+// File returns nothing.
+func (b *Bell) File() *os.File { return nil }
+
+// Close does nothing.
+func (b *Bell) Close() error { return nil }
