@@ -27,6 +27,8 @@ type Row struct {
 	Fresh   bool  // wants a process that ran nothing before, and is its last
 	Service bool  // wants a process of its own, beside the pool's count
 	Keep    bool  // body and parcel are kept until it has ended: it may run again
+	Bulk    bool  // one of many: its end may wait a little for that of others
+	Reused  bool  // its owner uses the body's memory again once it has ended
 	On      []int // the ranks it may run on; nil: any
 	Seq     uint64
 	Body    []byte
@@ -114,6 +116,7 @@ func (r *Row) Call() uint64 { return r.call }
 // sent, which is the order they run in. It has no lock: the caller's guards it.
 type Flight struct {
 	rows  []*Row // a queue; the first is the front
+	space []*Row // rows, with the room before it
 	first uint64 // call number of rows[0]; rows that were taken back leave nil
 	live  int    // rows that are not nil
 	bytes int
@@ -222,6 +225,46 @@ func (f *Flight) Event(fr Frame) (*Row, error) {
 	return r, nil
 }
 
+// Started moves the front, which has been seen to begin, on.
+func (f *Flight) Started() {
+	if r := f.Front(); r.state == Sent {
+		f.move(r, Started)
+	}
+}
+
+// Answer applies the end of a row that travelled in a lane, where rows begin and end
+// in the order they were sent, and returns the row. call is the low half of its
+// number. An error means that the link is broken.
+func (f *Flight) Answer(call uint32) (*Row, error) {
+	r := f.Front()
+	if r == nil || uint32(r.call) != call {
+		return nil, fmt.Errorf("the end of call %d, which is not the next", call)
+	}
+	f.Started()
+	f.move(r, Ended)
+	return r, nil
+}
+
+// TakeBack moves the last n rows, none of which has begun, back to the queue, and
+// appends them to dst in order.
+func (f *Flight) TakeBack(n int, dst []*Row) []*Row {
+	first := len(f.rows)
+	for k := n; k > 0; {
+		first--
+		if f.rows[first] != nil {
+			k--
+		}
+	}
+	last := f.rows[first:]
+	for _, r := range last {
+		if r != nil {
+			f.move(r, Queued)
+			dst = append(dst, r)
+		}
+	}
+	return dst
+}
+
 // Lose empties the flight of a link that is gone: the row that ran, and the rows
 // that had not begun, which are queued again.
 func (f *Flight) Lose() (started *Row, waiting []*Row) {
@@ -262,14 +305,14 @@ func (f *Flight) move(r *Row, to State) {
 		r.call = f.first + uint64(len(f.rows))
 		r.flight = f
 		r.recalled = false
-		f.rows = append(f.rows, r)
+		f.push(r)
 		f.live++
 		f.bytes += len(r.Body)
 		f.files += r.Files()
 	case Started:
 		f.bytes -= len(r.Body)
 		f.files -= r.Files()
-		if !r.Keep {
+		if !r.Keep && !r.Reused {
 			r.Body = nil // the worker has it all
 			r.Parcel.Close()
 			r.Parcel = nil
@@ -288,4 +331,18 @@ func (f *Flight) move(r *Row, to State) {
 		}
 	}
 	r.state = to
+}
+
+// push appends to rows. Rows leave at the front; the room they leave is used again.
+func (f *Flight) push(r *Row) {
+	if len(f.rows) == cap(f.rows) {
+		if used := len(f.rows); cap(f.space) >= 2*used && cap(f.space) > 0 {
+			f.rows = f.space[:copy(f.space[:used], f.rows)]
+			clear(f.space[used:])
+		} else {
+			f.space = make([]*Row, max(16, 2*cap(f.space)))
+			f.rows = f.space[:copy(f.space, f.rows)]
+		}
+	}
+	f.rows = append(f.rows, r)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/sys"
 )
 
 // Backend starts workers.
@@ -17,6 +18,10 @@ type Backend interface {
 // Process is one worker as its pool sees it.
 type Process interface {
 	Conn() link.Conn
+	// OpenLane makes memory that the process and the driver share, and the frame that
+	// tells the process of it, which rings one of bells when it is asked to. An error
+	// means that all goes over Conn.
+	OpenLane(bells [2]*sys.Bell) (*link.Lane, link.Frame, error)
 	PID() int
 	// Quit asks the process to end with a dump of its goroutines, which Exit then
 	// holds. A process that cannot ignores it.

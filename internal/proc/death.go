@@ -47,6 +47,7 @@ func (w *worker) detach() (wasReady bool) {
 	wasReady = w.ready || w.leaving
 	died := w.ready
 	w.ready, w.ending = false, true
+	p.sync(&b, w) // what it had finished
 	front := w.flight.Front()
 	for r := range w.flight.Unbegun() {
 		if r == front && died {
@@ -68,6 +69,8 @@ func (w *worker) detach() (wasReady bool) {
 		}
 	}
 	p.drop(w)
+	w.stale = false
+	p.dropLane(w)
 	if w.spare && died {
 		p.badSpares++
 	}

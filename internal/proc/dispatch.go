@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -25,6 +26,11 @@ const (
 func (p *Pool) settle(b *batch) {
 	if p.over {
 		return
+	}
+	for _, w := range p.laned {
+		if w.stale {
+			p.refill(b, w)
+		}
 	}
 	p.settleNested(b)
 	for _, w := range p.extras {
@@ -55,11 +61,9 @@ func (p *Pool) share() int { return p.any.len/len(p.seats) + 1 }
 // feed hands the worker of a seat up to n rows, in order, as far as it has room.
 // p.mu is held.
 func (p *Pool) feed(b *batch, s *seat, n int) {
-	for n > 0 {
-		w := s.w
-		if w == nil {
-			return
-		}
+	w := s.w
+	defer func() { p.sentTo(b, w) }()
+	for n > 0 && w != nil && w == s.w {
 		r := p.next(s)
 		if r == nil || !p.fits(w, r) {
 			return
@@ -69,10 +73,10 @@ func (p *Pool) feed(b *batch, s *seat, n int) {
 			p.unqueue(r)
 			p.reserve(s, r)
 			p.retire(b, w)
-			continue
+			return
 		}
 		p.unqueue(r)
-		switch p.send(b, w, r) {
+		switch p.put(b, w, r) {
 		case sent:
 			n--
 		case waits:
@@ -129,9 +133,15 @@ func (p *Pool) fits(w *worker, r *link.Row) bool {
 	if w.flight.Len() == 0 {
 		return p.slot()
 	}
-	mean := p.means[r.Func]
-	if r.Alone || w.alone || w.stalled || mean == 0 || mean > aloneMean {
+	mean := uint64(p.mean(r.Func))
+	if r.Alone || w.alone || w.stalled || w.broken || w.paused > 0 || mean == 0 || mean > aloneMean {
 		return false
+	}
+	if w.viaLane != p.byLane(w, r) {
+		return false // one way at a time
+	}
+	if w.viaLane {
+		return w.roomInLane(r) && (w.flight.Len() < 2 || w.ahead+mean <= aheadWork)
 	}
 	if w.flight.Bytes()+len(r.Body) > aheadBytes || w.flight.Len() >= aheadRows || w.flight.Files()+r.Files() > aheadFiles {
 		return false
@@ -148,8 +158,37 @@ const (
 	waits           // it is queued again, until others free descriptors
 )
 
-// send puts r, which is in no queue, on w's link. p.mu is held.
+// send is put, for one row. p.mu is held.
 func (p *Pool) send(b *batch, w *worker, r *link.Row) sending {
+	became := p.put(b, w, r)
+	p.sentTo(b, w)
+	return became
+}
+
+// sentTo does what follows after rows were put. p.mu is held.
+func (p *Pool) sentTo(b *batch, w *worker) {
+	if w == nil || w.flight.Len() == 0 {
+		return
+	}
+	p.publish(b, w)
+	if w.flight.Len() > 1 {
+		p.armStall()
+	}
+	p.watchOver(w.bound > 0)
+}
+
+// put puts r, which is in no queue, on w's link or in its lane, where sentTo must
+// follow. p.mu is held.
+func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
+	if w.flight.Len() == 0 {
+		p.openLane(b, w, r)
+		w.viaLane = w.inLane(r)
+	}
+	if w.viaLane {
+		w.count(p, r)
+		p.putInLane(w, r)
+		return sent
+	}
 	parcel, err := r.Parcel.Clone()
 	switch {
 	case err == nil && parcel != nil && !w.conn.CarriesFiles():
@@ -170,20 +209,22 @@ func (p *Pool) send(b *batch, w *worker, r *link.Row) sending {
 		p.end(b, r, link.Outcome{Err: err, Rank: w.rank, PID: w.pid})
 		return refused
 	}
+	w.count(p, r)
+	w.bound = w.limitOf(r)
 	f := w.flight.Send(r)
 	f.Parcel = parcel
-	f.Time = uint64(w.limitOf(r))
-	w.rows++
-	w.alone = r.Alone
-	r.Charge = p.means[r.Func]
-	w.ahead += r.Charge
+	f.Time = uint64(w.bound)
 	w.conn.Send(f)
 	b.flush(w.conn)
-	if w.flight.Len() > 1 {
-		p.armStall()
-	}
-	p.watchOver(w.limitOf(r) > 0)
 	return sent
+}
+
+// count notes that r is about to be sent. p.mu is held.
+func (w *worker) count(p *Pool, r *link.Row) {
+	w.rows++
+	w.alone = r.Alone
+	r.Charge = uint64(p.mean(r.Func))
+	w.ahead += r.Charge
 }
 
 // filesUnderWay reports whether rows with open files have been sent and not begun.
@@ -204,6 +245,13 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
 		return p.nestEvent(b, w, f, owned)
 	default:
 	}
+	if w.viaLane && w.flight.Len() > 0 {
+		if f.Kind == wire.KindResult || f.Kind == wire.KindFail {
+			return p.endElsewhere(b, w, f)
+		}
+		f.Parcel.Close()
+		return fmt.Errorf("%v frame for a row in the lane", f.Kind)
+	}
 	r, err := w.flight.Event(f)
 	if err != nil {
 		f.Parcel.Close()
@@ -223,6 +271,7 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
 		}
 	case wire.KindResult, wire.KindFail:
 		p.answered(b, w, r, f)
+		p.refill(b, w)
 	case wire.KindRecalled:
 		p.recalled(b, w, r)
 	default:
@@ -258,10 +307,18 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 	if r.Memory > 0 {
 		_ = w.proc.Limit(p.cfg.Memory) // no bound of the row's own any more
 	}
+	w.worn = r.Fresh || r.Service
 	p.end(b, r, o)
+}
+
+// refill hands w more rows after some have ended, or lets it go. p.mu is held.
+func (p *Pool) refill(b *batch, w *worker) {
+	if w.stale = w.paused > 0; w.stale || w.setup != nil {
+		return
+	}
 	switch {
-	case w.flight.Len() > 0:
-	case r.Fresh, r.Service, p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle, w.seat == nil && !p.wantsExtra():
+	case w.flight.Len() > 0 || w.leaving || w.ending:
+	case w.worn, p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle, w.seat == nil && !p.wantsExtra():
 		p.retire(b, w)
 	}
 	if p.busyElsewhere() || w.seat == nil {
@@ -276,6 +333,12 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 
 // recalled takes a row back that its worker has not begun. p.mu is held.
 func (p *Pool) recalled(b *batch, w *worker, r *link.Row) {
+	p.givenBack(b, w, r)
+	p.settle(b)
+}
+
+// givenBack has a row that its worker has not begun wait again, or end. p.mu is held.
+func (p *Pool) givenBack(b *batch, w *worker, r *link.Row) {
 	w.rows--
 	w.ahead -= min(w.ahead, r.Charge)
 	why := r.Cancelled
@@ -292,17 +355,21 @@ func (p *Pool) recalled(b *batch, w *worker, r *link.Row) {
 		p.stats.TakenBack++
 		p.enqueue(b, r)
 	}
-	p.settle(b)
 }
 
 // learn updates a function's running mean: a weighted mean that forgets, so that
 // it follows rows whose length drifts.
 func (p *Pool) learn(fn uint16, ns uint64) {
-	ns = max(ns, 1)
-	mean, ok := p.means[fn]
-	if !ok {
-		p.means[fn] = ns
+	if int(fn) >= len(p.means) || ns == 0 {
 		return
 	}
-	p.means[fn] = max(1, mean-mean/8+ns/8)
+	m := &p.means[fn]
+	mean := m.Load()
+	if mean == 0 {
+		m.Store(ns)
+		return
+	}
+	if next := max(1, mean-mean/8+ns/8); next != mean {
+		m.Store(next)
+	}
 }

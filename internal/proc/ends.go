@@ -11,7 +11,10 @@ import (
 type batch struct {
 	p     *Pool
 	conns []link.Conn
+	lanes []*link.Lane // whose workers are to be woken
 	ends  []ending
+	arena []byte // bodies of ends
+	look  bool   // there is more to read in the lanes
 }
 
 type ending struct {
@@ -29,13 +32,24 @@ func (b *batch) flush(c link.Conn) {
 
 // run writes to the links, then tells the owners, until neither causes more.
 func (b *batch) run() {
-	for len(b.conns) > 0 || len(b.ends) > 0 {
+	for len(b.conns) > 0 || len(b.ends) > 0 || len(b.lanes) > 0 || b.look {
+		for _, l := range b.lanes {
+			l.Wake()
+		}
+		clear(b.lanes)
+		b.lanes = b.lanes[:0]
 		for _, c := range b.conns {
 			c.Flush()
 		}
 		clear(b.conns)
 		b.conns = b.conns[:0]
 		b.tell()
+		if b.look {
+			b.look = false
+			b.p.mu.Lock()
+			b.p.readAll(b)
+			b.p.mu.Unlock()
+		}
 	}
 }
 
@@ -62,7 +76,7 @@ func (b *batch) tell() {
 		e.row.Parcel, e.row.Body = nil, nil
 	}
 	clear(ends)
-	b.ends = ends[:0]
+	b.ends, b.arena = ends[:0], b.arena[:0]
 	if released == 0 && len(again) == 0 {
 		return
 	}
@@ -172,8 +186,12 @@ func (p *Pool) cancel(b *batch, r *link.Row, err error) {
 		p.end(b, r, link.Outcome{Err: err})
 	case link.Sent, link.Started:
 		r.Cancelled = err
-		p.recall(b, r, wire.KindCancel)
 		w := r.Flight().Tag.(*worker)
+		if w.viaLane {
+			p.cancelInLane(b, w, r)
+			return
+		}
+		p.recall(b, r, wire.KindCancel)
 		if r.State() == link.Started {
 			w.armGrace(r)
 		} else {
@@ -189,6 +207,10 @@ func (p *Pool) cancel(b *batch, r *link.Row, err error) {
 // recall asks the worker that a row was sent to for it. p.mu is held.
 func (p *Pool) recall(b *batch, r *link.Row, kind wire.Kind) {
 	w := r.Flight().Tag.(*worker)
+	if w.viaLane {
+		p.takeBack(b, w)
+		return
+	}
 	if f, ok := r.Flight().Recall(r, kind); ok {
 		w.conn.Send(f)
 		b.flush(w.conn)

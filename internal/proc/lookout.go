@@ -80,6 +80,8 @@ func (p *Pool) armLookout(closely bool) {
 
 // look looks at every busy process once.
 func (p *Pool) look() {
+	b := batch{p: p}
+	defer b.run()
 	p.mu.Lock()
 	defer p.mu.Unlock() // what is killed is so under the lock: its row must not have ended
 	l := &p.lookout
@@ -90,6 +92,7 @@ func (p *Pool) look() {
 	}
 	busy, closely := false, false
 	for w := range p.all {
+		p.sync(&b, w)
 		r := w.flight.Front()
 		if r == nil || w.proc == nil || w.dead.Load() {
 			w.halted = 0
@@ -110,6 +113,7 @@ func (p *Pool) look() {
 			w.proc.Kill()
 		}
 	}
+	p.settle(&b)
 	if l.runs = busy && !p.over; l.runs {
 		p.armLookout(closely)
 	}

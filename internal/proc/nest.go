@@ -54,6 +54,7 @@ func (n *nested) End(o link.Outcome, _ bool) bool {
 
 // nestEvent applies a frame about calls of the row that w runs. p.mu is held.
 func (p *Pool) nestEvent(b *batch, w *worker, f link.Frame, owned bool) error {
+	p.sync(b, w)
 	switch f.Kind {
 	case wire.KindNest:
 		return p.nest(b, w, f, owned)
@@ -69,8 +70,12 @@ func (p *Pool) nestEvent(b *batch, w *worker, f link.Frame, owned bool) error {
 		w.lent, w.loan = true, f.Call
 		p.loans++
 		// Nothing must wait behind a row that waits.
-		for r := range w.flight.Waiting() {
-			p.recall(b, r, wire.KindRecall)
+		if w.viaLane {
+			p.takeBack(b, w)
+		} else {
+			for r := range w.flight.Waiting() {
+				p.recall(b, r, wire.KindRecall)
+			}
 		}
 		p.settle(b)
 	case wire.KindReclaim:

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xenonmp/xme/internal/life"
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -54,6 +56,7 @@ const slack = 256 << 10
 type Pool struct {
 	cfg   Config
 	group *life.Group
+	lanesInUse
 
 	mu        sync.Mutex
 	seats     []*seat              // by rank - 1
@@ -74,7 +77,11 @@ type Pool struct {
 	sparing   bool          // spares are wanted by now
 	badSpares int           // spares in a row that came to nothing
 	idle      chan struct{} // closed when live is 0 while Drain waits
-	means     map[uint16]uint64
+	means     []atomic.Uint64 // by function, ns; 0: not known
+	cpus      int
+	lanes     lanes
+	laned     []*worker // those that have a lane
+	leader    leaderState
 	stats     Stats
 	stall     stall
 	lookout   lookout
@@ -107,7 +114,7 @@ type Info struct {
 // rows. ctx bounds Open only.
 func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	p := &Pool{
-		cfg: cfg, group: life.New(), means: map[uint16]uint64{}, all: map[*worker]struct{}{}, sets: map[string]*rankSet{},
+		cfg: cfg, group: life.New(), means: make([]atomic.Uint64, max(len(cfg.Identity.Funcs), 1)), cpus: sys.CPUs(), all: map[*worker]struct{}{}, sets: map[string]*rankSet{},
 		up: make(chan error, 1), ended: make(chan struct{}),
 	}
 	p.closing, p.shut = context.WithCancel(context.Background())
@@ -320,6 +327,7 @@ func (p *Pool) Close() {
 		quit := time.AfterFunc(p.cfg.Grace, func() { p.each(Process.Quit) })
 		kill := time.AfterFunc(p.cfg.Grace+dumpTime, func() { p.each(Process.Kill) })
 		p.group.Stop()
+		p.stopListening()
 		quit.Stop()
 		kill.Stop()
 		close(p.ended)

@@ -12,7 +12,7 @@ import (
 // running ones still move: often while a worker idles and could take them, seldom
 // while all are busy.
 const (
-	stallIdle = 500 * time.Microsecond
+	stallIdle = 250 * time.Microsecond
 	stallBusy = 5 * time.Millisecond
 )
 
@@ -59,7 +59,7 @@ func (p *Pool) patience() time.Duration {
 // tooLong is what a row takes that others are taken back from behind, though no
 // worker idles. p.mu is held.
 func (p *Pool) tooLong(r *link.Row) time.Duration {
-	return max(stallBusy, 4*time.Duration(p.means[r.Func]))
+	return max(stallBusy, 4*p.mean(r.Func))
 }
 
 // idles reports whether some worker has nothing to do. p.mu is held.
@@ -87,6 +87,7 @@ func (p *Pool) checkStall() {
 		if w == nil {
 			continue
 		}
+		p.sync(&b, w)
 		front := w.flight.Front()
 		if front == nil || w.flight.Len() < 2 {
 			w.looked = 0
@@ -102,6 +103,10 @@ func (p *Pool) checkStall() {
 			continue
 		}
 		w.stalled = true
+		if w.viaLane {
+			p.takeBack(&b, w)
+			continue
+		}
 		for r := range w.flight.Waiting() {
 			if r == front {
 				continue // sent, and about to begin
@@ -109,6 +114,7 @@ func (p *Pool) checkStall() {
 			p.recall(&b, r, wire.KindRecall)
 		}
 	}
+	p.settle(&b)
 	if again {
 		p.armStall()
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -32,10 +33,24 @@ type worker struct {
 	rows    int       // that it was sent and did not give back
 	ahead   uint64    // what the rows in flight were reckoned to take, ns
 	alone   bool      // the row in flight travels alone
+	worn    bool      // the last row that ended was to be its last
 	stalled bool      // the row at the front is slow: send nothing behind it
 	looked  uint64    // the front's call number at the last look
 	since   time.Time // of the look that first saw it
 	clock   *time.Timer
+
+	lane        *link.Lane // nil: it has none
+	noLane      bool       // and shall have none
+	viaLane     bool       // the rows in flight are in the lane
+	unpublished bool       // some of them are not to be seen by it yet
+	elsewhere   bool       // the end of the front comes on the link
+	broken      bool       // it wrote rubbish into its lane
+	stale       bool       // rows have ended, and it was not handed others
+	paused      int        // it is handed none for now
+	prompts     int        // rows in the lane whose ends are waited for one by one
+	armed       uint8      // the bell that it was last asked to ring
+	pace        ring.Pace  // as it was last told
+	bound       int64      // of memory, as it was last told
 
 	children map[uint64]*link.Row // calls that its running row made and that have not ended
 	lent     bool                 // its running row waits for some of them
@@ -288,6 +303,9 @@ func (w *worker) bye(b *batch) {
 	if w.conn == nil || w.leaving {
 		w.leaving = true
 		return
+	}
+	if w.viaLane {
+		w.p.takeBack(b, w)
 	}
 	for r := range w.flight.Waiting() {
 		r.Cancelled = ErrClosed

@@ -46,23 +46,12 @@ func aligned(n int) uint64 { return (uint64(n) + headerSize + Align - 1) &^ (Ali
 // Put writes r behind the rows that are there. It reports false if there is no room
 // until rows have ended. The worker sees it after Publish.
 func (w *RowWriter) Put(r Row) bool {
-	n := w.put - w.ended
-	if int(n) == len(w.starts) {
+	skip, ok := w.room(len(r.Body))
+	if !ok {
 		return false
 	}
 	size, whole := aligned(len(r.Body)), uint64(len(w.area))
-	oldest := w.pos
-	if n > 0 {
-		oldest = w.starts[w.ended&w.mask()]
-	}
 	at, off := w.pos, w.pos%whole
-	skip := uint64(0)
-	if off+size > whole {
-		skip = whole - off
-	}
-	if w.pos+skip+size-oldest > whole {
-		return false
-	}
 	if skip > 0 {
 		putHeader(w.area, off, header{uint64(pad)})
 		w.pos += skip
@@ -74,6 +63,29 @@ func (w *RowWriter) Put(r Row) bool {
 	w.put++
 	w.pos += size
 	return true
+}
+
+// Room reports whether Put has room for a body of n bytes now.
+func (w *RowWriter) Room(n int) bool {
+	_, ok := w.room(n)
+	return ok
+}
+
+// room also tells how many bytes are skipped at the end of the area.
+func (w *RowWriter) room(n int) (skip uint64, ok bool) {
+	under := w.put - w.ended
+	if int(under) == len(w.starts) {
+		return 0, false
+	}
+	size, whole := aligned(n), uint64(len(w.area))
+	oldest := w.pos
+	if under > 0 {
+		oldest = w.starts[w.ended&w.mask()]
+	}
+	if off := w.pos % whole; off+size > whole {
+		skip = whole - off
+	}
+	return skip, w.pos+skip+size-oldest <= whole
 }
 
 func (w *RowWriter) mask() uint32 { return uint32(len(w.starts) - 1) }

@@ -6,7 +6,7 @@ import (
 )
 
 // Version is the protocol's version: two processes talk only if theirs is equal.
-const Version = 2
+const Version = 3
 
 // HeaderSize is the size of a frame's header in bytes.
 const HeaderSize = 24
@@ -20,24 +20,26 @@ type Kind uint8
 
 // The kinds of frame.
 const (
-	KindHello    Kind = 1 + iota // driver: the handshake, body Hello
-	KindReady                    // worker: accepted
-	KindRefuse                   // worker: not accepted, body Refusal
-	KindCall                     // driver: a row to run, body its arguments
-	KindStart                    // worker: the row begins to run
-	KindResult                   // worker: the row has ended, body its result
-	KindFail                     // worker: the row has ended, body its error
-	KindRecall                   // driver: give the row back if it has not begun
-	KindRecalled                 // worker: the row has not begun and will not
-	KindCancel                   // driver: give the row back or, if it runs, end its context
-	KindBye                      // driver: end once nothing runs
-	KindSeat                     // driver: the worker's rank from now on
-	KindNest                     // worker: the running row makes a call, body its options and arguments
-	KindUnnest                   // worker: that call shall end early
-	KindNested                   // driver: that call has ended, body its result
-	KindNestFail                 // driver: that call has ended, body its error
-	KindLend                     // worker: the running row waits for calls of its own
-	KindReclaim                  // worker: it does not wait any more
+	KindHello     Kind = 1 + iota // driver: the handshake, body Hello
+	KindReady                     // worker: accepted
+	KindRefuse                    // worker: not accepted, body Refusal
+	KindCall                      // driver: a row to run, body its arguments
+	KindStart                     // worker: the row begins to run
+	KindResult                    // worker: the row has ended, body its result
+	KindFail                      // worker: the row has ended, body its error
+	KindRecall                    // driver: give the row back if it has not begun
+	KindRecalled                  // worker: the row has not begun and will not
+	KindCancel                    // driver: give the row back or, if it runs, end its context
+	KindBye                       // driver: end once nothing runs
+	KindSeat                      // driver: the worker's rank from now on
+	KindNest                      // worker: the running row makes a call, body its options and arguments
+	KindUnnest                    // worker: that call shall end early
+	KindNested                    // driver: that call has ended, body its result
+	KindNestFail                  // driver: that call has ended, body its error
+	KindLend                      // worker: the running row waits for calls of its own
+	KindReclaim                   // worker: it does not wait any more
+	KindLane                      // driver: memory for rows and results, its files are the memory and three bells
+	KindElsewhere                 // worker, in a lane only: the row has ended, its end follows on the link
 	kindEnd
 )
 
@@ -45,6 +47,7 @@ var kindNames = [kindEnd]string{
 	KindHello: "hello", KindReady: "ready", KindRefuse: "refuse", KindCall: "call", KindStart: "start", KindResult: "result",
 	KindFail: "fail", KindRecall: "recall", KindRecalled: "recalled", KindCancel: "cancel", KindBye: "bye", KindSeat: "seat", KindNest: "nest", KindUnnest: "unnest", KindNested: "nested",
 	KindNestFail: "nest fail", KindLend: "lend", KindReclaim: "reclaim",
+	KindLane: "lane", KindElsewhere: "elsewhere",
 }
 
 func (k Kind) String() string {

@@ -1,0 +1,216 @@
+package link
+
+import (
+	"time"
+
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/sys"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// workerLane is the worker's end of a lane.
+type workerLane struct {
+	lane    *ring.Lane
+	claims  *ring.RowReader
+	results *ring.ResultWriter
+	sleeper ring.Sleeper
+	wanter  ring.Sleeper
+	bells   []waitBell // its own, and those of the driver
+	clock   rowClock
+
+	// The row that runs.
+	call uint64
+	task Task
+	done Done
+	over bool // its end found the lane over
+}
+
+// waitBell is a Bell that can be waited for.
+type waitBell interface {
+	Bell
+	Wait() error
+	Close() error
+}
+
+func newWorkerLane(l *ring.Lane) *workerLane {
+	return &workerLane{lane: l, claims: l.RowReader(), results: l.ResultWriter(), sleeper: l.Sleeper(), wanter: l.Wanter()}
+}
+
+// A worker looks for the next row, before it sleeps, for as long as the driver says,
+// at most maxSpin; it looks at the clock every spinLooks looks, and gives the CPU away
+// between if the driver says so.
+const (
+	maxSpin   = 100 * time.Microsecond
+	spinLooks = 64
+)
+
+// next waits for a row and claims it; false once the lane is over.
+func (l *workerLane) next() (ring.Row, bool, error) {
+	for spun := false; ; {
+		row, ok, err := l.claims.Claim()
+		if ok || err != nil {
+			return row, ok, err
+		}
+		l.clock.idle()
+		l.ring(true)
+		if !spun {
+			spun = true
+			if l.spin() {
+				continue
+			}
+		}
+		l.sleeper.Set()
+		if !l.claims.Waiting() {
+			if l.bells[0].Wait() != nil {
+				return ring.Row{}, false, nil
+			}
+		}
+		l.sleeper.Clear()
+	}
+}
+
+// spin looks for a row for a while and reports whether there is one.
+func (l *workerLane) spin() bool {
+	pace := l.lane.Pace()
+	limit := min(time.Duration(pace.Spin), maxSpin)
+	if limit <= 0 {
+		return false
+	}
+	begin := time.Now()
+	for {
+		for range spinLooks {
+			if l.claims.Waiting() {
+				return true
+			}
+		}
+		if time.Since(begin) > limit {
+			return false
+		}
+		if pace.Yield {
+			sys.Yield()
+		}
+	}
+}
+
+// ring rings the driver's bell if it is due.
+func (l *workerLane) ring(idle bool) {
+	if bell := l.results.Due(idle); bell != ring.Nobody {
+		// Whatever else stands there is not the driver's: then both are woken.
+		for i := 1; i <= 2; i++ {
+			if bell == uint8(i) || bell > ring.Second {
+				l.bells[i].Ring()
+			}
+		}
+	}
+}
+
+// put sends a record, waiting for room if there is none; false once the lane is over.
+func (l *workerLane) put(r ring.Result, ends bool) bool {
+	for !l.results.Put(r, ends) {
+		l.ring(true)
+		l.wanter.Set()
+		if !l.results.Room() && l.bells[0].Wait() != nil {
+			return false
+		}
+		l.wanter.Clear()
+	}
+	l.ring(!l.claims.Waiting())
+	return true
+}
+
+// close wakes who waits and ends the lane. The driver's bells stay: the row that runs
+// still ends.
+func (l *workerLane) close() { _ = l.bells[0].Close() }
+
+// rowClock tells how long rows take without looking at the clock for each: short ones
+// are measured together.
+type rowClock struct {
+	last  time.Time
+	rows  int64 // since last
+	every int64 // rows between looks
+	mean  time.Duration
+}
+
+// Rows are measured alone from this mean on, else as many together as take about it.
+const clockEvery = 4 * time.Microsecond
+
+// begin is called before a row runs.
+func (c *rowClock) begin() {
+	if c.last.IsZero() {
+		c.last = time.Now()
+	}
+}
+
+// end is called after it, and returns what rows take now, 0: not known yet.
+func (c *rowClock) end() time.Duration {
+	if c.rows++; c.rows < c.every {
+		return c.mean
+	}
+	now := time.Now()
+	c.mean = max(now.Sub(c.last)/time.Duration(c.rows), 1)
+	c.last, c.rows = now, 0
+	c.every = min(max(int64(clockEvery/c.mean), 1), 64)
+	return c.mean
+}
+
+// idle is called when there is no row: waiting is not measured.
+func (c *rowClock) idle() { c.last, c.rows = time.Time{}, 0 }
+
+// serveLane runs rows of the lane until it is over. A row that ends its goroutine has
+// another take over.
+func (s *server) serveLane(l *workerLane) {
+	alive := false
+	defer func() {
+		if !alive {
+			go s.serveLane(l)
+		}
+	}()
+	for {
+		row, ok, err := l.next()
+		if err != nil {
+			_ = s.conn.Close() // and with it this process ends
+		}
+		if !ok || !s.laneRow(l, row) {
+			alive = true
+			s.runners.Done()
+			return
+		}
+	}
+}
+
+// laneRow runs one row; false once the lane is over.
+func (s *server) laneRow(l *workerLane, row ring.Row) bool {
+	f := Frame{Kind: wire.KindCall, Func: row.Func, Call: row.Call, Body: row.Body}
+	task := s.begin(f)
+	if task == nil {
+		return false
+	}
+	l.call, l.task = row.Call, task
+	l.clock.begin()
+	task.Run(f, s.dst[:0], l.done)
+	return !l.over
+}
+
+// endInLane sends the end of the row that runs. What the lane cannot carry, and what
+// must not overtake frames that the task sent, goes by the Conn, and the lane says so.
+func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *wire.Parcel) {
+	took := uint64(l.clock.end())
+	s.ended()
+	r := ring.Result{Kind: uint8(kind), Call: uint32(l.call), Time: took}
+	if (parcel == nil || len(parcel.Items) == 0) && l.results.Fits(len(body)) && !l.task.Spoke() {
+		r.Body = body
+		s.dst = body
+		l.over = !l.put(r, true)
+		return
+	}
+	r.Kind = uint8(wire.KindElsewhere)
+	if l.over = !l.put(r, true); l.over {
+		return
+	}
+	s.dst = body
+	if s.conn.Send(Frame{Kind: kind, Call: l.call, Time: took, Body: body, Parcel: parcel}) {
+		s.dst = nil
+	}
+	s.conn.Flush()
+	s.conn.Wait(0)
+}
