@@ -121,7 +121,7 @@ func (c *Call) runAs(ctx context.Context, t task) ([]byte, error) {
 		p.Close()
 		return nil, c.encodeError(err)
 	}
-	body, out, e := runApart(ctx, invocation{fn: c.fn, task: t, args: args, parcel: p})
+	body, out, e := runApart(ctx, invocation{fn: c.fn, task: t, parcel: p}, args)
 	c.result = out
 	if e != nil {
 		return nil, e

@@ -35,9 +35,10 @@ type function struct {
 	types      string // "func(context.Context, In) (Out, error)"
 	handle     any    // *Func[In, Out]
 
-	// invoke decodes args, runs the function, and appends its result to dst. at says
+	// invoke decodes args, runs the function, and appends its result to dst. The
+	// parcel that it returns holds the result's files; nil: there are none. at says
 	// what an error means.
-	invoke func(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, out *wire.Parcel, limit int) (body []byte, at Cause, err error)
+	invoke func(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, limit int) (body []byte, out *wire.Parcel, at Cause, err error)
 }
 
 // functionTable is what a process can run. It is filled by package-level
@@ -248,34 +249,47 @@ func (f *Func[In, Out]) Setup(in In) Setup {
 	return Setup{call: func(o Options) (*setupCall, error) { return newSetupCall(f, in, o) }}
 }
 
-func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, out *wire.Parcel, limit int) ([]byte, Cause, error) {
+func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, limit int) ([]byte, *wire.Parcel, Cause, error) {
 	var arg In
 	if err := f.in.Decode(args, &arg, in); err != nil {
-		return nil, CauseEncode, fmt.Errorf("argument: %w", err)
+		return nil, nil, CauseEncode, fmt.Errorf("argument: %w", err)
 	}
 	res, err := f.f(ctx, arg)
 	if err != nil {
 		err = &tamed{err}
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return nil, CauseCancelled, err
+			return nil, nil, CauseCancelled, err
 		}
-		return nil, CauseReturned, err
+		return nil, nil, CauseReturned, err
 	}
 	if f.out.Exact() { // an estimate must not refuse what fits
 		n := f.out.Size(&res)
 		if n > limit {
-			return nil, CauseEncode, tooLarge("result", n, limit)
+			return nil, nil, CauseEncode, tooLarge("result", n, limit)
 		}
 		dst = slices.Grow(dst, n)
 	}
+	if f.out.PointerFree() { // nothing of it travels in a parcel
+		body, err := f.out.Append(dst, &res, nil)
+		return body, nil, 0, err
+	}
+	out, kept := &wire.Parcel{}, false
+	defer func() {
+		if !kept {
+			out.Close()
+		}
+	}()
 	body, err := f.out.Append(dst, &res, out)
 	switch {
 	case err != nil:
-		return nil, CauseEncode, fmt.Errorf("result: %w", err)
+		return nil, nil, CauseEncode, fmt.Errorf("result: %w", err)
 	case len(body)-len(dst) > limit:
-		return nil, CauseEncode, tooLarge("result", len(body)-len(dst), limit)
+		return nil, nil, CauseEncode, tooLarge("result", len(body)-len(dst), limit)
+	case len(out.Items) == 0:
+		return body, nil, 0, nil
 	}
-	return body, 0, nil
+	kept = true
+	return body, out, 0, nil
 }
 
 func tooLarge(what string, n, limit int) error {

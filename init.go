@@ -113,33 +113,21 @@ var identity = sync.OnceValues(func() (wire.Identity, error) {
 // workerSide makes what a worker of this program does with its driver's frames.
 func workerSide(h wire.Hello, c link.Conn) link.Side {
 	n := &nester{conn: c, calls: map[uint64]*Call{}, maxMessage: int(h.MaxMessage)}
+	funcs := table.frozenList()
 	var rank atomic.Int64
 	rank.Store(int64(h.Rank))
 	var bound memoryBound
 	return link.Side{
 		Bye:     n.close,
 		Prepare: func(f link.Frame) { bound.set(int64(f.Time)) },
-		Run: func(ctx context.Context, f link.Frame, dst []byte, done link.Done) {
-			fn := table.at(f.Func)
-			if fn == nil {
-				e := &Error{Row: -1, Cause: CauseEncode, Message: fmt.Sprintf("no function %d", f.Func)}
-				f.Parcel.Close()
-				sendError(done, e)
-				return
+		Begin: func(f link.Frame) link.Task {
+			r := &workerRow{}
+			if int(f.Func) < len(funcs) {
+				r.fn = funcs[f.Func]
 			}
-			t := n.begin()
-			v := invocation{
-				fn: fn, args: f.Body, parcel: f.Parcel, dst: dst,
-				task: task{rank: int(rank.Load()), limit: int(h.MaxMessage), current: t},
-			}
-			v.run(ctx, func(body []byte, parcel *wire.Parcel, err *Error) {
-				t.end()
-				if err != nil {
-					sendError(done, err)
-					return
-				}
-				done(wire.KindResult, body, parcel)
-			})
+			r.nest.n = n
+			r.task.rank, r.task.limit, r.task.current = int(rank.Load()), int(h.MaxMessage), &r.nest
+			return r
 		},
 		Other: func(f link.Frame, owned bool) error {
 			if f.Kind == wire.KindSeat {
@@ -181,8 +169,6 @@ func (m *memoryBound) set(bytes int64) {
 // maxErrorText bounds the texts of an error on its way.
 const maxErrorText = 64 << 10
 
-func sendError(done link.Done, e *Error) { done(wire.KindFail, errorBody(e), nil) }
-
 // errorBody encodes an error, within the bounds of a frame.
 func errorBody(e *Error) []byte {
 	if len(e.Message) > maxErrorText {
@@ -209,12 +195,17 @@ func (t *functionTable) identities() []string {
 
 // at returns function i of the frozen table, nil if there is none.
 func (t *functionTable) at(i uint16) *function {
+	if list := t.frozenList(); int(i) < len(list) {
+		return list[i]
+	}
+	return nil
+}
+
+// frozenList returns the frozen table, which does not change any more.
+func (t *functionTable) frozenList() []*function {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if int(i) >= len(t.list) {
-		return nil
-	}
-	return t.list[i]
+	return t.list
 }
 
 func init() {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
@@ -22,9 +23,8 @@ type nester struct {
 	mu    sync.Mutex
 	calls map[uint64]*Call
 	last  uint64
-	loan  uint64    // the number of the last loan
-	task  *nestTask // the one that runs
-	over  bool      // the driver has said bye
+	loan  uint64 // the number of the last loan
+	over  bool   // the driver has said bye
 }
 
 // nestedCall is what a nester keeps in a Call.
@@ -37,21 +37,26 @@ type nestedCall struct {
 // nestTask is the executor of one task's calls. While a goroutine of the task waits
 // for one of them the task lends its slot to other tasks of the pool.
 type nestTask struct {
-	n *nester
+	n     *nester
+	state atomic.Uint32
 
 	// Guarded by n.mu.
-	ended   bool
 	waiting int  // goroutines that wait
 	lent    bool // the driver was told, and has not taken the loan back
 }
 
-// begin makes the executor of the task that begins.
-func (n *nester) begin() *nestTask {
-	t := &nestTask{n: n}
-	n.mu.Lock()
-	n.task = t
-	n.mu.Unlock()
-	return t
+// The states of a nestTask. It leaves taskCalls, and becomes it, with n.mu held;
+// most tasks make no calls, and go from the first state to the last without it.
+const (
+	taskMakesNone uint32 = iota // has made no call
+	taskCalls                   // has made calls, or waits
+	taskOver                    // has ended
+)
+
+// live notes that t makes a call or waits for one, and reports whether it may: it
+// has not ended. n.mu is held.
+func (t *nestTask) live() bool {
+	return t.state.CompareAndSwap(taskMakesNone, taskCalls) || t.state.Load() == taskCalls
 }
 
 var errTaskEnded = fmt.Errorf("the task that called has ended: %w", context.Canceled)
@@ -59,12 +64,13 @@ var errTaskEnded = fmt.Errorf("the task that called has ended: %w", context.Canc
 // end ends the calls of a task that has returned. The driver cancels them when it
 // reads the task's end.
 func (t *nestTask) end() {
+	if t.state.CompareAndSwap(taskMakesNone, taskOver) {
+		return
+	}
 	n := t.n
 	n.mu.Lock()
-	t.ended, t.lent = true, false
-	if n.task == t {
-		n.task = nil
-	}
+	t.state.Store(taskOver)
+	t.lent = false
 	var left []*Call
 	for id, c := range n.calls {
 		if c.nested.task == t {
@@ -140,9 +146,9 @@ func (t *nestTask) send(c *Call) error {
 	n := t.n
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if t.ended || n.over {
+	if live := t.live(); !live || n.over {
 		parcel.Close()
-		if t.ended {
+		if !live {
 			return errTaskEnded
 		}
 		return proc.ErrClosed
@@ -226,7 +232,7 @@ func (t *nestTask) tell() {
 func (t *nestTask) sync() bool {
 	n := t.n
 	switch {
-	case t.ended, n.over:
+	case n.over, !t.live():
 	case t.waiting > 0 && !t.lent:
 		t.lent = true
 		n.loan++

@@ -103,77 +103,81 @@ func appendMeta(dst []byte, row int, seed uint64) []byte {
 	return binary.LittleEndian.AppendUint64(dst, seed)
 }
 
-// invocation is one run of a function: its ends meet in finish exactly once.
+// invocation is one run of a function.
 type invocation struct {
 	fn     *function
 	task   task
-	args   []byte
 	parcel *wire.Parcel // the argument's; consumed
-	dst    []byte       // results are appended to it
 }
 
-// run runs the function on this goroutine and hands the end to finish, also when
-// the function panics or ends the goroutine.
-func (v *invocation) run(ctx context.Context, finish func(body []byte, parcel *wire.Parcel, err *Error)) {
-	row := -1
-	var body []byte
-	out := &wire.Parcel{}
-	ended := false
-	fail := func(cause Cause, msg string, err error) *Error {
-		if err != nil && msg == "" {
-			msg = err.Error()
+// finisher takes the end of an invocation, once. A parcel with files is its own
+// from then on.
+type finisher interface {
+	finished(body []byte, parcel *wire.Parcel, err *Error)
+}
+
+// run runs the function on this goroutine and hands the end, with the result
+// appended to dst, to to, also when the function panics or ends the goroutine. args
+// may change once to has it.
+func (v *invocation) run(ctx context.Context, args, dst []byte, to finisher) {
+	v.task.row = -1
+	returned := false
+	defer func() {
+		if returned {
+			return
 		}
-		return &Error{Func: v.fn.name, Row: row, Cause: cause, Message: msg, wrapped: err}
+		r := recover()
+		if r == nil { // the goroutine is being ended; nothing can stop that
+			v.end(to, nil, nil, v.failed(CausePanic, "the function called runtime.Goexit: return an error instead", nil))
+			return
+		}
+		e := v.failed(CausePanic, fmt.Sprint(r), nil)
+		e.Stack = stackOf(debug.Stack())
+		if err, ok := r.(error); ok {
+			e.wrapped = err
+		}
+		v.end(to, nil, nil, e)
+	}()
+	body, out, e := v.invoke(ctx, args, dst)
+	returned = true
+	v.end(to, body, out, e)
+}
+
+func (v *invocation) invoke(ctx context.Context, args, dst []byte) ([]byte, *wire.Parcel, *Error) {
+	if len(args) < metaSize {
+		return nil, nil, v.failed(CauseEncode, "malformed arguments", nil)
 	}
-	end := func(err *Error) {
-		ended = true
+	v.task.row, v.task.seed = int(int64(binary.LittleEndian.Uint64(args))), binary.LittleEndian.Uint64(args[8:])
+	limit := v.task.limit
+	if limit == 0 {
+		limit = math.MaxInt
+	}
+	body, out, at, err := v.fn.invoke(ctx, args[metaSize:], v.parcel, dst, limit)
+	if err == nil {
+		return body, out, nil
+	}
+	e := v.failed(at, "", err)
+	if inner := (*Error)(nil); at == CauseReturned && as(err, &inner) {
+		e.Stack = inner.Stack // the innermost place is the useful one
+	}
+	return nil, nil, e
+}
+
+func (v *invocation) failed(cause Cause, msg string, err error) *Error {
+	if err != nil && msg == "" {
+		msg = err.Error()
+	}
+	return &Error{Func: v.fn.name, Row: v.task.row, Cause: cause, Message: msg, wrapped: err}
+}
+
+func (v *invocation) end(to finisher, body []byte, out *wire.Parcel, err *Error) {
+	if v.parcel != nil {
 		for _, f := range v.parcel.Taken() {
 			_ = f.Close() // the task's files end with it
 		}
 		v.parcel.Close()
-		if err != nil {
-			out.Close()
-			body, out = nil, nil
-		}
-		finish(body, out, err)
 	}
-	defer func() {
-		if !ended { // the goroutine is being ended; nothing can stop that
-			end(fail(CausePanic, "the function called runtime.Goexit: return an error instead", nil))
-		}
-	}()
-	if len(v.args) < metaSize {
-		end(fail(CauseEncode, "malformed arguments", nil))
-		return
-	}
-	row = int(int64(binary.LittleEndian.Uint64(v.args)))
-	v.task.row, v.task.seed = row, binary.LittleEndian.Uint64(v.args[8:])
-	if v.task.limit == 0 {
-		v.task.limit = math.MaxInt
-	}
-	var failed *Error
-	func() {
-		defer func() {
-			if r := recover(); r != nil {
-				failed = fail(CausePanic, fmt.Sprint(r), nil)
-				failed.Stack = stackOf(debug.Stack())
-				if err, ok := r.(error); ok {
-					failed.wrapped = err
-				}
-			}
-		}()
-		ctx := context.WithValue(ctx, taskKey{}, &v.task)
-		var at Cause
-		var err error
-		body, at, err = v.fn.invoke(ctx, v.args[metaSize:], v.parcel, v.dst, out, v.task.limit)
-		if err != nil {
-			failed = fail(at, "", err)
-			if inner := (*Error)(nil); at == CauseReturned && as(err, &inner) {
-				failed.Stack = inner.Stack // the innermost place is the useful one
-			}
-		}
-	}()
-	end(failed)
+	to.finished(body, out, err)
 }
 
 // stackOf drops the frames above the panic itself: the recovery's.
@@ -207,7 +211,7 @@ func Serve(ctx context.Context, name string, args []byte) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{Func: name, Row: -1, Cause: CauseUnsupported, Message: err.Error(), wrapped: err}
 	}
-	body, parcel, e := runApart(ctx, invocation{fn: fn, task: task{current: Inline()}, args: args})
+	body, parcel, e := runApart(ctx, invocation{fn: fn, task: task{current: Inline()}}, args)
 	if e == nil && parcel != nil && len(parcel.Items) > 0 {
 		parcel.Close()
 		return nil, &Error{Func: fn.name, Row: -1, Cause: CauseEncode, Message: "open files do not cross with Serve", wrapped: errors.ErrUnsupported}
@@ -220,11 +224,21 @@ func Serve(ctx context.Context, name string, args []byte) ([]byte, error) {
 
 // runApart runs v on a goroutine of its own and waits for it, so that a function
 // that ends its goroutine ends only itself.
-func runApart(ctx context.Context, v invocation) (body []byte, parcel *wire.Parcel, err *Error) {
+func runApart(ctx context.Context, v invocation, args []byte) (body []byte, parcel *wire.Parcel, err *Error) {
+	var end apartEnd
 	var wait sync.WaitGroup
-	wait.Go(func() {
-		v.run(ctx, func(b []byte, p *wire.Parcel, e *Error) { body, parcel, err = b, p, e })
-	})
+	wait.Go(func() { v.run(context.WithValue(ctx, taskKey{}, &v.task), args, nil, &end) })
 	wait.Wait()
-	return body, parcel, err
+	return end.body, end.parcel, end.err
+}
+
+// apartEnd is the end of an invocation that somebody waits for.
+type apartEnd struct {
+	body   []byte
+	parcel *wire.Parcel
+	err    *Error
+}
+
+func (a *apartEnd) finished(body []byte, parcel *wire.Parcel, err *Error) {
+	a.body, a.parcel, a.err = body, parcel, err
 }

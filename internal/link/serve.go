@@ -10,11 +10,20 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Runner runs one row on the worker's side. It calls done exactly once, with the
-// body of the result, appended to dst, or of the error; in a deferred function if
-// the row ends its goroutine with runtime.Goexit. It must not panic. The frame's
-// parcel is the runner's, the result's becomes the link's.
-type Runner func(ctx context.Context, f Frame, dst []byte, done Done)
+// Task is one row on the worker's side.
+type Task interface {
+	// Run runs the row that the task was begun with. It calls done exactly once, with
+	// the body of the result, appended to dst, or of the error; in a deferred function
+	// if the row ends its goroutine with runtime.Goexit. It must not panic. The
+	// frame's body is valid until done is called; its parcel is the task's, the
+	// result's becomes the link's.
+	Run(f Frame, dst []byte, done Done)
+
+	// Cancel ends the row's context, with cause as why. It does not block and may be
+	// called from any goroutine, any number of times, also before Run and after its
+	// end.
+	Cancel(cause error)
+}
 
 // Done takes the end of a row: KindResult or KindFail.
 type Done func(kind wire.Kind, body []byte, parcel *wire.Parcel)
@@ -24,8 +33,10 @@ type Side struct {
 	// Prepare, if not nil, is called before a row is said to begin.
 	Prepare func(f Frame)
 
-	// Run runs rows, one at a time, in order.
-	Run Runner
+	// Begin makes the task of a row, before the row is said to begin: a cancel that
+	// comes from then on reaches it. It must not block. The tasks are run one at a
+	// time, in order.
+	Begin func(f Frame) Task
 
 	// Bye, if not nil, is called when the driver says bye: nothing that it sends will
 	// be read any more.
@@ -43,13 +54,18 @@ type Side struct {
 }
 
 // Serve runs the rows that arrive on c until the driver says bye (then it returns
-// nil) or the link ends (then the error of Recv). The running row's context ends
-// in both cases; Serve returns when the row has.
+// nil) or the link ends (then the error of Recv). The running task is cancelled in
+// both cases, and when ctx ends; Serve returns when the row has ended.
 func Serve(ctx context.Context, c Conn, side Side) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	s := &server{conn: c, side: side, idle: make(chan struct{})}
 	s.wake.L = &s.mu
+	s.done = s.end
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		s.stop(context.Cause(ctx))
+		s.mu.Unlock()
+	})
+	defer stop()
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -59,12 +75,12 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 		}
 		s.mu.Lock()
 		s.over, s.err = true, err
-		s.stopRunning(fmt.Errorf("link ended: %w", context.Canceled))
+		s.stop(fmt.Errorf("link ended: %w", context.Canceled))
 		s.drop()
 		s.wake.Signal()
 		s.mu.Unlock()
 	}()
-	go s.work(ctx)
+	go s.work()
 	<-s.idle
 	c.Flush()
 	c.Wait(0)
@@ -84,12 +100,18 @@ type server struct {
 	wake    sync.Cond
 	queue   []Frame // rows that have not begun
 	running uint64  // call number of the row that runs, 0: none
-	cancel  context.CancelCauseFunc
-	over    bool // begin no more rows
-	waits   bool // the goroutine that runs rows waits for one
+	task    Task    // of that row
+	stopped error   // why every task is cancelled; nil: they are not
+	over    bool    // begin no more rows
+	waits   bool    // the goroutine that runs rows waits for one
 	err     error
 
-	dst  []byte        // the worker goroutine's buffer for small results
+	// The rest belongs to the goroutine that runs rows, which is in at most one row.
+	dst   []byte // its buffer for small results
+	call  uint64
+	begin time.Time
+	done  Done // end
+
 	idle chan struct{} // closed when work is over
 }
 
@@ -162,15 +184,18 @@ func (s *server) giveBack(f Frame) {
 			return
 		}
 	}
-	if f.Kind == wire.KindCancel && f.Call == s.running {
-		s.stopRunning(context.Canceled)
+	if f.Kind == wire.KindCancel && f.Call == s.running && s.task != nil {
+		s.task.Cancel(context.Canceled)
 	}
 }
 
-// stopRunning ends the running row's context. s.mu is held.
-func (s *server) stopRunning(cause error) {
-	if s.cancel != nil {
-		s.cancel(cause)
+// stop cancels the task that runs and those that follow. s.mu is held.
+func (s *server) stop(cause error) {
+	if s.stopped == nil {
+		s.stopped = cause
+	}
+	if s.task != nil {
+		s.task.Cancel(cause)
 	}
 }
 
@@ -184,27 +209,27 @@ func (s *server) drop() {
 
 // work runs rows until the server is over. A row runs on the goroutine that took
 // it; should it end that goroutine, another takes its place.
-func (s *server) work(ctx context.Context) {
+func (s *server) work() {
 	alive := false
 	defer func() {
 		if !alive {
-			go s.work(ctx)
+			go s.work()
 		}
 	}()
 	for {
-		rowCtx, f, ok := s.take(ctx)
-		if !ok {
+		f, task := s.take()
+		if task == nil {
 			alive = true
 			close(s.idle)
 			return
 		}
-		s.one(rowCtx, f)
+		s.one(f, task)
 	}
 }
 
-// take waits for the next row and makes its context, so that a cancel that comes
-// before the row runs is not lost; false when the server is over.
-func (s *server) take(ctx context.Context) (context.Context, Frame, bool) {
+// take waits for the next row and begins its task; a nil one when the server is
+// over.
+func (s *server) take() (Frame, Task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) == 0 && !s.over {
@@ -223,22 +248,20 @@ func (s *server) take(ctx context.Context) (context.Context, Frame, bool) {
 	}
 	s.waits = false
 	if s.over {
-		return nil, Frame{}, false
+		return Frame{}, nil
 	}
 	f := s.queue[0]
 	s.queue[0] = Frame{}
 	s.queue = s.queue[1:]
-	s.running = f.Call
-	ctx, s.cancel = context.WithCancelCause(ctx)
-	return ctx, f, true
+	s.running, s.task = f.Call, s.side.Begin(f)
+	if s.stopped != nil {
+		s.task.Cancel(s.stopped)
+	}
+	return f, s.task
 }
 
 // one runs a row and sends its end.
-func (s *server) one(ctx context.Context, f Frame) {
-	s.mu.Lock()
-	cancel := s.cancel
-	s.mu.Unlock()
-	defer cancel(nil)
+func (s *server) one(f Frame, task Task) {
 	if s.side.Prepare != nil {
 		s.side.Prepare(f)
 	}
@@ -248,15 +271,18 @@ func (s *server) one(ctx context.Context, f Frame) {
 	s.conn.Flush()
 	s.conn.Wait(0)
 
-	begin := time.Now()
-	s.side.Run(ctx, f, s.dst[:0], func(kind wire.Kind, body []byte, parcel *wire.Parcel) {
-		took := time.Since(begin)
-		s.mu.Lock()
-		s.running, s.cancel = 0, nil
-		s.mu.Unlock()
-		s.dst = body
-		if s.conn.Send(Frame{Kind: kind, Call: f.Call, Time: uint64(max(took, 0)), Body: body, Parcel: parcel}) {
-			s.dst = nil
-		}
-	})
+	s.call, s.begin = f.Call, time.Now()
+	task.Run(f, s.dst[:0], s.done)
+}
+
+// end sends the end of the row that runs.
+func (s *server) end(kind wire.Kind, body []byte, parcel *wire.Parcel) {
+	took := time.Since(s.begin)
+	s.mu.Lock()
+	s.running, s.task = 0, nil
+	s.mu.Unlock()
+	s.dst = body
+	if s.conn.Send(Frame{Kind: kind, Call: s.call, Time: uint64(max(took, 0)), Body: body, Parcel: parcel}) {
+		s.dst = nil
+	}
 }

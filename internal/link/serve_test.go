@@ -12,23 +12,36 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
+// row is a task that does what its body says.
+type row struct{ cancelled chan error }
+
+func (r *row) Cancel(cause error) { r.cancelled <- cause }
+
+func (r *row) Run(f link.Frame, dst []byte, done link.Done) {
+	switch string(f.Body) {
+	case "echo":
+		done(wire.KindResult, append(dst, f.Body...), nil)
+	case "wait":
+		done(wire.KindFail, append(dst, (<-r.cancelled).Error()...), nil)
+	case "goexit":
+		defer done(wire.KindFail, append(dst, "ended"...), nil)
+		runtime.Goexit()
+	}
+}
+
 // serving runs a server on one end of a Pair; rows say what they do in their body.
 func serving(t *testing.T) (driver link.Conn, ended chan error) {
+	t.Helper()
+	return servingUntil(t, context.Background())
+}
+
+func servingUntil(t *testing.T, ctx context.Context) (driver link.Conn, ended chan error) {
 	t.Helper()
 	driver, worker := link.Pair()
 	ended = make(chan error, 1)
 	go func() {
-		ended <- link.Serve(context.Background(), worker, link.Side{Run: func(ctx context.Context, f link.Frame, dst []byte, done link.Done) {
-			switch string(f.Body) {
-			case "echo":
-				done(wire.KindResult, append(dst, f.Body...), nil)
-			case "wait":
-				<-ctx.Done()
-				done(wire.KindFail, append(dst, "cancelled"...), nil)
-			case "goexit":
-				defer done(wire.KindFail, append(dst, "ended"...), nil)
-				runtime.Goexit()
-			}
+		ended <- link.Serve(ctx, worker, link.Side{Begin: func(link.Frame) link.Task {
+			return &row{cancelled: make(chan error, 8)}
 		}})
 	}()
 	t.Cleanup(func() { _ = driver.Close() })
@@ -85,7 +98,7 @@ func TestServeGivesBack(t *testing.T) {
 		send(c, wire.KindCancel, 2, "") // has not begun: given back
 		expect(t, c, wire.KindRecalled, 2, "")
 		send(c, wire.KindCancel, 1, "") // runs: its context ends
-		expect(t, c, wire.KindFail, 1, "cancelled")
+		expect(t, c, wire.KindFail, 1, "context canceled")
 		expect(t, c, wire.KindStart, 4, "")
 		expect(t, c, wire.KindResult, 4, "echo")
 		send(c, wire.KindCancel, 4, "") // has ended: no answer
@@ -125,6 +138,27 @@ func TestServeLosesDriver(t *testing.T) {
 		_ = c.Close()
 		if err := <-ended; !errors.Is(err, io.EOF) {
 			t.Errorf("Serve returned %v", err)
+		}
+	})
+}
+
+// When the server's context ends, so do the contexts of the row that runs and of
+// those that follow.
+func TestServeStops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		c, ended := servingUntil(t, ctx)
+		send(c, wire.KindCall, 1, "wait")
+		send(c, wire.KindCall, 2, "wait")
+		expect(t, c, wire.KindStart, 1, "")
+		cancel(errors.New("stopped"))
+		expect(t, c, wire.KindFail, 1, "stopped")
+		expect(t, c, wire.KindStart, 2, "")
+		expect(t, c, wire.KindFail, 2, "stopped")
+		send(c, wire.KindBye, 0, "")
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -1,0 +1,112 @@
+package xme
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// rowContext is the context of a row that a worker runs. Most tasks look at their
+// context little or not at all, so a standard context is made only for one that
+// waits for the end or derives another from it: the derived context finds the
+// standard one through Value, with its cause, and needs no goroutine. A row's
+// context must not be used for another row: tasks may keep theirs.
+type rowContext struct {
+	over atomic.Bool // it has ended
+
+	mu     sync.Mutex
+	cause  error           // why
+	inner  context.Context //nolint:containedctx // this one, once somebody waits for its end
+	cancel context.CancelCauseFunc
+}
+
+// standard returns the standard context that ends with c.
+func (c *rowContext) standard() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inner == nil {
+		c.inner, c.cancel = context.WithCancelCause(context.Background())
+		if c.over.Load() {
+			c.cancel(c.cause)
+		}
+	}
+	return c.inner
+}
+
+// end ends the context, with cause as why unless it has ended.
+func (c *rowContext) end(cause error) {
+	c.mu.Lock()
+	if c.over.Load() {
+		c.mu.Unlock()
+		return
+	}
+	c.cause = cause
+	c.over.Store(true)
+	cancel := c.cancel
+	c.mu.Unlock()
+	if cancel != nil {
+		cancel(cause)
+	}
+}
+
+// Deadline implements context.Context: the clock of a row is its driver's.
+func (*rowContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done implements context.Context.
+func (c *rowContext) Done() <-chan struct{} { return c.standard().Done() }
+
+// Err implements context.Context.
+func (c *rowContext) Err() error {
+	if !c.over.Load() {
+		return nil
+	}
+	return c.standard().Err()
+}
+
+// workerRow is one row that a worker runs, in one piece of memory: the link's task,
+// the function's context, and the executor of the calls that the function makes.
+type workerRow struct {
+	rowContext
+	invocation
+	nest nestTask
+	done link.Done
+}
+
+// Value implements context.Context.
+func (r *workerRow) Value(key any) any {
+	if key == (taskKey{}) {
+		return &r.task
+	}
+	return r.standard().Value(key)
+}
+
+// Cancel implements link.Task.
+func (r *workerRow) Cancel(cause error) { r.rowContext.end(cause) }
+
+// Run implements link.Task.
+func (r *workerRow) Run(f link.Frame, dst []byte, done link.Done) {
+	r.done = done
+	if r.fn == nil {
+		f.Parcel.Close()
+		r.finished(nil, nil, &Error{Row: -1, Cause: CauseEncode, Message: fmt.Sprintf("no function %d", f.Func)})
+		return
+	}
+	r.parcel = f.Parcel
+	r.run(r, f.Body, dst, r)
+}
+
+// finished implements finisher.
+func (r *workerRow) finished(body []byte, parcel *wire.Parcel, err *Error) {
+	r.rowContext.end(nil)
+	r.nest.end()
+	if err != nil {
+		r.done(wire.KindFail, errorBody(err), nil)
+		return
+	}
+	r.done(wire.KindResult, body, parcel)
+}
