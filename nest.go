@@ -39,6 +39,7 @@ type nestedCall struct {
 type nestTask struct {
 	n     *nester
 	state atomic.Uint32
+	spoke bool // it has ended, and sent frames before; its goroutine's
 
 	// Guarded by n.mu.
 	waiting int  // goroutines that wait
@@ -70,7 +71,7 @@ func (t *nestTask) end() {
 	n := t.n
 	n.mu.Lock()
 	t.state.Store(taskOver)
-	t.lent = false
+	t.spoke, t.lent = true, false
 	var left []*Call
 	for id, c := range n.calls {
 		if c.nested.task == t {

@@ -162,7 +162,7 @@ func (p *Pool) processes() (proc.Backend, error) {
 		p.stderr = proc.NewOutput(o.Stderr)
 	}
 	exec := &proc.Exec{
-		Path: path, Args: []string{name, "xme-worker"}, Env: o.Env, Dir: o.Dir, Pipes: o.Link == LinkPipe, Stdout: p.stdout, Stderr: p.stderr,
+		Path: path, Args: []string{name, "xme-worker"}, Env: o.Env, Dir: o.Dir, Pipes: o.Link == LinkPipe, NoLanes: o.Link == LinkSocket, Stdout: p.stdout, Stderr: p.stderr,
 		Memory: o.Memory,
 	}
 	if o.Memory > 0 {

@@ -88,6 +88,9 @@ func (r *workerRow) Value(key any) any {
 // Cancel implements link.Task.
 func (r *workerRow) Cancel(cause error) { r.rowContext.end(cause) }
 
+// Spoke implements link.Task.
+func (r *workerRow) Spoke() bool { return r.nest.spoke }
+
 // Run implements link.Task.
 func (r *workerRow) Run(f link.Frame, dst []byte, done link.Done) {
 	r.done = done

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"time"
 
 	"github.com/xenonmp/xme/internal/ring"
@@ -213,4 +214,23 @@ func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *w
 	}
 	s.conn.Flush()
 	s.conn.Wait(0)
+}
+
+// openLane starts to run the rows of a lane as well.
+func (s *server) openLane(f Frame) error {
+	if s.lane != nil {
+		f.Parcel.Close()
+		return errors.New("a second lane")
+	}
+	l, err := openLane(f)
+	if err != nil {
+		return err
+	}
+	l.done = func(kind wire.Kind, body []byte, parcel *wire.Parcel) { s.endInLane(l, kind, body, parcel) }
+	s.mu.Lock()
+	s.lane = l
+	s.mu.Unlock()
+	s.runners.Add(1)
+	go s.serveLane(l)
+	return nil
 }

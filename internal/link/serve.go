@@ -23,6 +23,10 @@ type Task interface {
 	// called from any goroutine, any number of times, also before Run and after its
 	// end.
 	Cancel(cause error)
+
+	// Spoke reports whether the task has sent frames on the Conn, which its end must not
+	// overtake.
+	Spoke() bool
 }
 
 // Done takes the end of a row: KindResult or KindFail.
@@ -57,9 +61,10 @@ type Side struct {
 // nil) or the link ends (then the error of Recv). The running task is cancelled in
 // both cases, and when ctx ends; Serve returns when the row has ended.
 func Serve(ctx context.Context, c Conn, side Side) error {
-	s := &server{conn: c, side: side, idle: make(chan struct{})}
+	s := &server{conn: c, side: side}
 	s.wake.L = &s.mu
 	s.done = s.end
+	s.runners.Add(1)
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		s.stop(context.Cause(ctx))
@@ -78,10 +83,14 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 		s.stop(fmt.Errorf("link ended: %w", context.Canceled))
 		s.drop()
 		s.wake.Signal()
+		lane := s.lane
 		s.mu.Unlock()
+		if lane != nil {
+			lane.close()
+		}
 	}()
 	go s.work()
-	<-s.idle
+	s.runners.Wait()
 	c.Flush()
 	c.Wait(0)
 	err := c.Close()
@@ -105,14 +114,15 @@ type server struct {
 	over    bool    // begin no more rows
 	waits   bool    // the goroutine that runs rows waits for one
 	err     error
+	lane    *workerLane // nil: none yet
 
 	// The rest belongs to the goroutine that runs rows, which is in at most one row.
 	dst   []byte // its buffer for small results
 	call  uint64
-	begin time.Time
+	since time.Time
 	done  Done // end
 
-	idle chan struct{} // closed when work is over
+	runners sync.WaitGroup // the goroutines that run rows: work, serveLane
 }
 
 var errNoRow = errors.New("a frame that concerns no row")
@@ -144,6 +154,10 @@ func (s *server) receive() error {
 				err = s.side.Other(f, owned)
 			}
 			if err != nil {
+				return fmt.Errorf("%v frame: %w", f.Kind, err)
+			}
+		case wire.KindLane:
+			if err := s.openLane(f); err != nil {
 				return fmt.Errorf("%v frame: %w", f.Kind, err)
 			}
 		case wire.KindBye:
@@ -220,7 +234,7 @@ func (s *server) work() {
 		f, task := s.take()
 		if task == nil {
 			alive = true
-			close(s.idle)
+			s.runners.Done()
 			return
 		}
 		s.one(f, task)
@@ -253,11 +267,33 @@ func (s *server) take() (Frame, Task) {
 	f := s.queue[0]
 	s.queue[0] = Frame{}
 	s.queue = s.queue[1:]
+	return f, s.beginLocked(f)
+}
+
+// begin makes the task of a row; nil when the server is over.
+func (s *server) begin(f Frame) Task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil
+	}
+	return s.beginLocked(f)
+}
+
+// beginLocked is begin, with s.mu held.
+func (s *server) beginLocked(f Frame) Task {
 	s.running, s.task = f.Call, s.side.Begin(f)
 	if s.stopped != nil {
 		s.task.Cancel(s.stopped)
 	}
-	return f, s.task
+	return s.task
+}
+
+// ended says that no task runs any more.
+func (s *server) ended() {
+	s.mu.Lock()
+	s.running, s.task = 0, nil
+	s.mu.Unlock()
 }
 
 // one runs a row and sends its end.
@@ -271,16 +307,14 @@ func (s *server) one(f Frame, task Task) {
 	s.conn.Flush()
 	s.conn.Wait(0)
 
-	s.call, s.begin = f.Call, time.Now()
+	s.call, s.since = f.Call, time.Now()
 	task.Run(f, s.dst[:0], s.done)
 }
 
 // end sends the end of the row that runs.
 func (s *server) end(kind wire.Kind, body []byte, parcel *wire.Parcel) {
-	took := time.Since(s.begin)
-	s.mu.Lock()
-	s.running, s.task = 0, nil
-	s.mu.Unlock()
+	took := time.Since(s.since)
+	s.ended()
 	s.dst = body
 	if s.conn.Send(Frame{Kind: kind, Call: s.call, Time: uint64(max(took, 0)), Body: body, Parcel: parcel}) {
 		s.dst = nil

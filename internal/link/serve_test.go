@@ -15,6 +15,8 @@ import (
 // row is a task that does what its body says.
 type row struct{ cancelled chan error }
 
+func (r *row) Spoke() bool { return false }
+
 func (r *row) Cancel(cause error) { r.cancelled <- cause }
 
 func (r *row) Run(f link.Frame, dst []byte, done link.Done) {

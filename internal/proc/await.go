@@ -85,7 +85,7 @@ func (p *Pool) lead(ctx context.Context, w Waiter, fn uint16) {
 		if w.Ready() || ctx.Err() != nil {
 			return
 		}
-		if p.look(w, fn) {
+		if p.watchFor(w, fn) {
 			continue
 		}
 		p.sleep(ctx, w, &b)
@@ -127,9 +127,9 @@ func (p *Pool) looked() {
 	}
 }
 
-// look looks at the lanes for as long as it is cheaper than to sleep, and reports
+// watchFor looks at the lanes for as long as it is cheaper than to sleep, and reports
 // whether something came.
-func (p *Pool) look(w Waiter, fn uint16) bool {
+func (p *Pool) watchFor(w Waiter, fn uint16) bool {
 	limit, yield := p.patienceFor(fn)
 	if limit == 0 {
 		return false

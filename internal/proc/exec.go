@@ -82,6 +82,9 @@ type Exec struct {
 	Dir   string   // empty: the driver's
 	Pipes bool     // use the portable link also where sockets are offered
 
+	// NoLanes has all rows go over the socket.
+	NoLanes bool
+
 	// Stdout and Stderr take what the processes write, line by line.
 	Stdout, Stderr *Output
 
@@ -213,6 +216,14 @@ type osProcess struct {
 
 func (p *osProcess) Conn() link.Conn { return p.conn }
 func (p *osProcess) PID() int        { return p.p.Pid }
+
+// OpenLane implements [Process].
+func (p *osProcess) OpenLane(bells [2]*sys.Bell) (*link.Lane, link.Frame, error) {
+	if p.exec.NoLanes || !p.conn.CarriesFiles() {
+		return nil, link.Frame{}, errNoLane
+	}
+	return link.OpenLane(bells)
+}
 
 func (p *osProcess) Quit() {
 	p.mu.Lock()

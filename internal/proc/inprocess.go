@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/sys"
 )
 
 // InProcess starts workers as goroutines of this process, on links that use
@@ -44,6 +45,11 @@ func (p *goProcess) end(e Exit) {
 		_ = p.theirs.Close()
 		close(p.ended)
 	})
+}
+
+// OpenLane implements [Process].
+func (*goProcess) OpenLane([2]*sys.Bell) (*link.Lane, link.Frame, error) {
+	return nil, link.Frame{}, errNoLane
 }
 
 func (p *goProcess) Conn() link.Conn { return p.conn }

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,6 +30,9 @@ const (
 
 // wakeTime is about what it takes to wake a process that sleeps on another CPU.
 const wakeTime = 60 * time.Microsecond
+
+// errNoLane says that all goes over the link.
+var errNoLane = fmt.Errorf("no shared memory on this link: %w", errors.ErrUnsupported)
 
 // lanes is what a pool has for the lanes of all its workers.
 type lanes struct {

@@ -69,14 +69,14 @@ type Pool struct {
 	pinned    int                  // calls that tasks made, for given ranks, that have not begun
 	loans     int                  // workers whose task waits for calls of its own
 	seq       uint64
-	live      int           // rows accepted and not ended
-	room      chan struct{} // closed when live shrinks while somebody waits
-	closed    bool          // no more rows are accepted
-	starved   bool          // rows wait for descriptors
-	over      bool          // Close has begun
-	sparing   bool          // spares are wanted by now
-	badSpares int           // spares in a row that came to nothing
-	idle      chan struct{} // closed when live is 0 while Drain waits
+	live      int             // rows accepted and not ended
+	room      chan struct{}   // closed when live shrinks while somebody waits
+	closed    bool            // no more rows are accepted
+	starved   bool            // rows wait for descriptors
+	over      bool            // Close has begun
+	sparing   bool            // spares are wanted by now
+	badSpares int             // spares in a row that came to nothing
+	idle      chan struct{}   // closed when live is 0 while Drain waits
 	means     []atomic.Uint64 // by function, ns; 0: not known
 	cpus      int
 	lanes     lanes
@@ -114,9 +114,10 @@ type Info struct {
 // rows. ctx bounds Open only.
 func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	p := &Pool{
-		cfg: cfg, group: life.New(), means: make([]atomic.Uint64, max(len(cfg.Identity.Funcs), 1)), cpus: sys.CPUs(), all: map[*worker]struct{}{}, sets: map[string]*rankSet{},
+		cfg: cfg, group: life.New(), means: make([]atomic.Uint64, max(len(cfg.Identity.Funcs), 1)), all: map[*worker]struct{}{}, sets: map[string]*rankSet{},
 		up: make(chan error, 1), ended: make(chan struct{}),
 	}
+	p.cpus, _ = sys.CPUs()
 	p.closing, p.shut = context.WithCancel(context.Background())
 	p.mu.Lock()
 	for i := range cfg.Workers {

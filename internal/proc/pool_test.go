@@ -10,6 +10,7 @@ import (
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -49,7 +50,10 @@ func (p *scriptedProcess) Kill() {
 	})
 }
 
-func (p *scriptedProcess) Conn() link.Conn        { return p.conn }
+func (p *scriptedProcess) Conn() link.Conn { return p.conn }
+func (p *scriptedProcess) OpenLane([2]*sys.Bell) (*link.Lane, link.Frame, error) {
+	return nil, link.Frame{}, errors.ErrUnsupported
+}
 func (p *scriptedProcess) PID() int               { return 1 }
 func (p *scriptedProcess) Quit()                  {}
 func (p *scriptedProcess) Fresh()                 {}
