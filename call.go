@@ -192,6 +192,8 @@ func (c *Call) wantsAgain(e *Error) bool {
 func (c *Call) finish(o link.Outcome) {
 	c.begin()
 	c.row.Parcel.Close() // of a row that no pool took over
+	c.row.Segment.Free()
+	c.row.Segment = nil
 	e := c.errorOf(o)
 	if c.wantsAgain(e) {
 		o.Parcel.Close()

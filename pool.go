@@ -247,6 +247,17 @@ func (p *Pool) Submit(ctx context.Context, calls []*Call) (int, error) {
 	return n, err
 }
 
+// space returns where to encode a call's arguments: big ones in memory that the workers
+// see.
+func (p *Pool) space(c *Call) []byte {
+	if c.value.exact() {
+		if c.row.Segment = p.p.Segment(c.args); c.row.Segment != nil {
+			return c.row.Segment.Bytes()[:0]
+		}
+	}
+	return make([]byte, 0, min(c.args, metaSize+p.opts.MaxMessage))
+}
+
 // prepare encodes a call and has its context watched.
 func (p *Pool) prepare(c *Call) error {
 	if err := c.opts.refused(); err != nil {
@@ -275,13 +286,17 @@ func (p *Pool) prepare(c *Call) error {
 			c.seed, c.seeded = seedOf(p.opts.Seed, n), true
 		}
 		var parcel wire.Parcel
-		body, err := c.encode(make([]byte, 0, min(c.args, metaSize+p.opts.MaxMessage)), &parcel)
+		body, err := c.encode(p.space(c), &parcel)
 		if err == nil && len(body)-metaSize > p.opts.MaxMessage {
 			err = tooLarge("value", len(body)-metaSize, p.opts.MaxMessage)
 		}
 		if err != nil {
 			parcel.Close()
 			return c.encodeError(err)
+		}
+		if g := c.row.Segment; g != nil && len(body) > len(g.Bytes()) { // it was no exact size
+			g.Free()
+			c.row.Segment = nil
 		}
 		c.row.Body, c.row.Func, c.row.Owner = body, c.fn.index, c
 		if len(parcel.Items) > 0 {

@@ -32,6 +32,7 @@ type Row struct {
 	On      []int // the ranks it may run on; nil: any
 	Seq     uint64
 	Body    []byte
+	Segment *Segment // what Body lies in; nil: in memory of this process
 	Parcel  *wire.Parcel
 	Owner   Owner
 
@@ -107,6 +108,14 @@ func (r *Row) Files() int {
 		return 0
 	}
 	return len(r.Parcel.Items)
+}
+
+// Inline returns how many bytes r takes in a lane.
+func (r *Row) Inline() int {
+	if r.Segment != nil {
+		return 16
+	}
+	return len(r.Body)
 }
 
 // Call returns r's number on its link.
@@ -312,7 +321,7 @@ func (f *Flight) move(r *Row, to State) {
 	case Started:
 		f.bytes -= len(r.Body)
 		f.files -= r.Files()
-		if !r.Keep && !r.Reused {
+		if !r.Keep && !r.Reused && r.Segment == nil {
 			r.Body = nil // the worker has it all
 			r.Parcel.Close()
 			r.Parcel = nil

@@ -182,6 +182,13 @@ func (s *server) serveLane(l *workerLane) {
 // laneRow runs one row; false once the lane is over.
 func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 	f := Frame{Kind: wire.KindCall, Func: row.Func, Call: row.Call, Body: row.Body}
+	if row.Flags&FlagSegment != 0 {
+		var err error
+		if f.Body, err = s.resolve(row.Body); err != nil {
+			_ = s.conn.Close()
+			return false
+		}
+	}
 	task := s.begin(f)
 	if task == nil {
 		return false

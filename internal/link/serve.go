@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -82,7 +83,7 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 		s.over, s.err = true, err
 		s.stop(fmt.Errorf("link ended: %w", context.Canceled))
 		s.drop()
-		s.wake.Signal()
+		s.wake.Broadcast()
 		lane := s.lane
 		s.mu.Unlock()
 		if lane != nil {
@@ -116,6 +117,8 @@ type server struct {
 	err     error
 	lane    *workerLane // nil: none yet
 
+	segments map[uint64]*sys.Shared
+
 	// The rest belongs to the goroutine that runs rows, which is in at most one row.
 	dst   []byte // its buffer for small results
 	call  uint64
@@ -144,7 +147,7 @@ func (s *server) receive() error {
 			}
 			s.mu.Lock()
 			s.queue = append(s.queue, f)
-			s.wake.Signal()
+			s.wake.Broadcast()
 			s.mu.Unlock()
 		case wire.KindRecall, wire.KindCancel:
 			s.giveBack(f)
@@ -160,6 +163,12 @@ func (s *server) receive() error {
 			if err := s.openLane(f); err != nil {
 				return fmt.Errorf("%v frame: %w", f.Kind, err)
 			}
+		case wire.KindSegment:
+			if err := s.mapSegment(f); err != nil {
+				return fmt.Errorf("%v frame: %w", f.Kind, err)
+			}
+		case wire.KindUnmap:
+			s.unmapSegment(f.Call)
 		case wire.KindBye:
 			if s.side.Bye != nil {
 				s.side.Bye()

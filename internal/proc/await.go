@@ -29,6 +29,8 @@ const (
 
 // Waiter is a goroutine's wait for rows of its own.
 type Waiter interface {
+	// Rest is the waiter's own.
+	Rest() *Rest
 	// Ready reports whether there is nothing to wait for any more. It must be cheap.
 	Ready() bool
 	// Woken returns a channel that yields after Ready may have become true.
@@ -50,7 +52,7 @@ func (p *Pool) Lead() bool {
 // Await blocks until w is ready or ctx has ended; it may also return before. fn is the
 // function whose rows it waits for. led says that Lead returned true.
 //
-// Whoever makes w ready must call Wake after it.
+// Whoever makes w ready must call Wake after it, and put something in Woken before.
 func (p *Pool) Await(ctx context.Context, w Waiter, fn uint16, led bool) {
 	if !led {
 		if w.Ready() {
@@ -68,9 +70,12 @@ func (p *Pool) Await(ctx context.Context, w Waiter, fn uint16, led bool) {
 	p.resign()
 }
 
-// Wake wakes the leader if it sleeps, for it may be who waits for what has happened.
-func (p *Pool) Wake() {
-	if p.asleep.Load() {
+// Rest is where a Waiter waits. Its zero value is ready for use.
+type Rest struct{ asleep atomic.Bool }
+
+// Wake wakes the Waiter whose Rest it is, if it sleeps as the leader.
+func (p *Pool) Wake(r *Rest) {
+	if r.asleep.Load() {
 		p.lanes.bells[1].Ring()
 	}
 }
@@ -177,7 +182,7 @@ const yieldTime = 10 * time.Microsecond
 
 // sleep waits for the second bell, unless there is something to see.
 func (p *Pool) sleep(ctx context.Context, w Waiter, b *batch) {
-	p.asleep.Store(true)
+	w.Rest().asleep.Store(true)
 	p.mu.Lock()
 	p.leader = leaderSleeps
 	for _, o := range p.laned {
@@ -190,13 +195,18 @@ func (p *Pool) sleep(ctx context.Context, w Waiter, b *batch) {
 		if ctx.Done() != nil {
 			stop = context.AfterFunc(ctx, p.lanes.bells[1].Ring)
 		}
-		_ = p.lanes.bells[1].Wait()
+		if p.lanes.bells[1].Wait() != nil { // the pool has ended, and with it all rows
+			select {
+			case <-w.Woken():
+			case <-ctx.Done():
+			}
+		}
 		stop()
 	}
 	p.mu.Lock()
 	p.leader = leaderLooks
 	p.mu.Unlock()
-	p.asleep.Store(false)
+	w.Rest().asleep.Store(false)
 	b.run()
 }
 
@@ -221,5 +231,4 @@ type lanesInUse struct {
 	looking   atomic.Int32 // goroutines that look at laneList
 	deadLanes atomic.Bool
 	leading   atomic.Bool
-	asleep    atomic.Bool
 }

@@ -182,9 +182,13 @@ func (p *Pool) sentTo(b *batch, w *worker) {
 func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 	if w.flight.Len() == 0 {
 		p.openLane(b, w, r)
-		w.viaLane = w.inLane(r)
+		w.viaLane = w.inLane(r) && p.show(b, w, r)
 	}
 	if w.viaLane {
+		if !p.show(b, w, r) {
+			p.enqueue(b, r)
+			return waits
+		}
 		w.count(p, r)
 		p.putInLane(w, r)
 		return sent

@@ -73,7 +73,8 @@ func (b *batch) tell() {
 			released++
 		}
 		e.row.Parcel.Close()
-		e.row.Parcel, e.row.Body = nil, nil
+		e.row.Segment.Free()
+		e.row.Parcel, e.row.Body, e.row.Segment = nil, nil, nil
 	}
 	clear(ends)
 	b.ends, b.arena = ends[:0], b.arena[:0]

@@ -53,12 +53,12 @@ func (p *Pool) byLane(w *worker, r *link.Row) bool {
 
 // inLane reports whether r may travel in w's lane. p.mu is held.
 func (w *worker) inLane(r *link.Row) bool {
-	return w.lane != nil && !w.broken && r.Files() == 0 && !r.Fresh && !r.Service && r.Timeout == 0 && w.bound == w.limitOf(r) && w.lane.Rows.Fits(len(r.Body))
+	return w.lane != nil && !w.broken && r.Files() == 0 && !r.Fresh && !r.Service && r.Timeout == 0 && w.bound == w.limitOf(r) && w.lane.Rows.Fits(r.Inline())
 }
 
 // roomInLane reports whether r may follow those that are in w's lane. p.mu is held.
 func (w *worker) roomInLane(r *link.Row) bool {
-	return w.flight.Len() < laneAhead && w.lane.Rows.Room(len(r.Body))
+	return w.flight.Len() < laneAhead && w.lane.Rows.Room(r.Inline())
 }
 
 // openLane gives w a lane if r could use it. p.mu is held.
@@ -118,10 +118,59 @@ func (p *Pool) freeLanes() {
 	p.deadLanes.Store(false)
 }
 
+// show tells w of the segment that r lies in; false: it cannot be told, for want of
+// descriptors. p.mu is held.
+func (p *Pool) show(b *batch, w *worker, r *link.Row) bool {
+	g := r.Segment
+	if g == nil || w.segments[g.ID] {
+		return true
+	}
+	f, err := g.Frame()
+	if err != nil {
+		return false
+	}
+	if w.segments == nil {
+		w.segments = map[uint64]bool{}
+	}
+	w.segments[g.ID] = true
+	w.conn.Send(f)
+	b.flush(w.conn)
+	return true
+}
+
+// unmap tells the workers that a segment is used no more.
+func (p *Pool) unmap(id uint64) {
+	b := batch{p: p}
+	p.mu.Lock()
+	for _, w := range p.laned {
+		if w.segments[id] {
+			delete(w.segments, id)
+			w.conn.Send(link.Frame{Kind: wire.KindUnmap, Call: id})
+			b.flush(w.conn)
+		}
+	}
+	p.mu.Unlock()
+	b.run()
+}
+
+// Segment returns shared memory for n bytes of a row's arguments, nil if they go
+// another way. It is the row's from Submit on.
+func (p *Pool) Segment(n int) *link.Segment {
+	if n < link.SegmentBytes || p.laneList.Load() == nil {
+		return nil
+	}
+	return p.segments.Get(n)
+}
+
 // putInLane writes r into w's lane, for publish to show. p.mu is held.
 func (p *Pool) putInLane(w *worker, r *link.Row) {
 	f := w.flight.Send(r)
-	if !w.lane.Rows.Put(ring.Row{Func: f.Func, Call: f.Call, Body: f.Body}) {
+	row := ring.Row{Func: f.Func, Call: f.Call, Body: f.Body}
+	if r.Segment != nil {
+		in := r.Segment.In(len(r.Body))
+		row.Body, row.Flags = in[:], link.FlagSegment
+	}
+	if !w.lane.Rows.Put(row) {
 		panic("proc: a row sent to a lane without room")
 	}
 	w.unpublished = true

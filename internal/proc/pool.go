@@ -80,6 +80,7 @@ type Pool struct {
 	means     []atomic.Uint64 // by function, ns; 0: not known
 	cpus      int
 	lanes     lanes
+	segments  link.Segments
 	laned     []*worker // those that have a lane
 	leader    leaderState
 	stats     Stats
@@ -118,6 +119,7 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 		up: make(chan error, 1), ended: make(chan struct{}),
 	}
 	p.cpus, _ = sys.CPUs()
+	p.segments.Forget = p.unmap
 	p.closing, p.shut = context.WithCancel(context.Background())
 	p.mu.Lock()
 	for i := range cfg.Workers {
@@ -329,6 +331,7 @@ func (p *Pool) Close() {
 		kill := time.AfterFunc(p.cfg.Grace+dumpTime, func() { p.each(Process.Kill) })
 		p.group.Stop()
 		p.stopListening()
+		p.segments.Close()
 		quit.Stop()
 		kill.Stop()
 		close(p.ended)

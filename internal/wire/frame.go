@@ -40,6 +40,8 @@ const (
 	KindReclaim                   // worker: it does not wait any more
 	KindLane                      // driver: memory for rows and results, its files are the memory and three bells
 	KindElsewhere                 // worker, in a lane only: the row has ended, its end follows on the link
+	KindSegment                   // driver: memory that holds big values, its file is the memory
+	KindUnmap                     // driver: that memory is used no more
 	kindEnd
 )
 
@@ -47,7 +49,7 @@ var kindNames = [kindEnd]string{
 	KindHello: "hello", KindReady: "ready", KindRefuse: "refuse", KindCall: "call", KindStart: "start", KindResult: "result",
 	KindFail: "fail", KindRecall: "recall", KindRecalled: "recalled", KindCancel: "cancel", KindBye: "bye", KindSeat: "seat", KindNest: "nest", KindUnnest: "unnest", KindNested: "nested",
 	KindNestFail: "nest fail", KindLend: "lend", KindReclaim: "reclaim",
-	KindLane: "lane", KindElsewhere: "elsewhere",
+	KindLane: "lane", KindElsewhere: "elsewhere", KindSegment: "segment", KindUnmap: "unmap",
 }
 
 func (k Kind) String() string {
