@@ -14,6 +14,8 @@ type Frame struct {
 	Time   uint64
 	Body   []byte
 	Parcel *wire.Parcel // open files that travel with the body
+
+	lane *workerLane // KindLane within one process: the worker's end
 }
 
 // Conn carries frames both ways, in order. Any goroutine may send; one receives.

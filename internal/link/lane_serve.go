@@ -229,9 +229,12 @@ func (s *server) openLane(f Frame) error {
 		f.Parcel.Close()
 		return errors.New("a second lane")
 	}
-	l, err := openLane(f)
-	if err != nil {
-		return err
+	l := f.lane
+	if l == nil {
+		var err error
+		if l, err = openLane(f); err != nil {
+			return err
+		}
 	}
 	l.done = func(kind wire.Kind, body []byte, parcel *wire.Parcel) { s.endInLane(l, kind, body, parcel) }
 	s.mu.Lock()

@@ -17,12 +17,14 @@ type InProcess struct {
 	Main func(c link.Conn) error
 	// PID is what the workers call their process.
 	PID int
+	// Lanes has rows travel in lanes too, whose bells are no channels.
+	Lanes bool
 }
 
 // Start implements [Backend].
 func (b *InProcess) Start(int, int) (Process, error) {
 	mine, theirs := link.Pair()
-	p := &goProcess{conn: mine, theirs: theirs, pid: b.PID, ended: make(chan struct{})}
+	p := &goProcess{conn: mine, theirs: theirs, pid: b.PID, lanes: b.Lanes, ended: make(chan struct{})}
 	go func() {
 		_ = b.Main(theirs)
 		p.end(Exit{})
@@ -33,6 +35,7 @@ func (b *InProcess) Start(int, int) (Process, error) {
 type goProcess struct {
 	conn, theirs link.Conn
 	pid          int
+	lanes        bool
 
 	once  sync.Once
 	exit  Exit
@@ -48,8 +51,12 @@ func (p *goProcess) end(e Exit) {
 }
 
 // OpenLane implements [Process].
-func (*goProcess) OpenLane([2]*sys.Bell) (*link.Lane, link.Frame, error) {
-	return nil, link.Frame{}, errNoLane
+func (p *goProcess) OpenLane(bells [2]*sys.Bell) (*link.Lane, link.Frame, error) {
+	if !p.lanes {
+		return nil, link.Frame{}, errNoLane
+	}
+	lane, f := link.PairLane(bells)
+	return lane, f, nil
 }
 
 func (p *goProcess) Conn() link.Conn { return p.conn }

@@ -99,6 +99,9 @@ func (p *Pool) look() {
 			continue
 		}
 		busy = true
+		if whether && w.viaLane && r.State() == link.Sent && !w.broken {
+			w.lane.Wake() // should the word that says that it sleeps be lost
+		}
 		if limit := w.limitOf(r); limit > 0 {
 			closely = true
 			if used, err := w.proc.Memory(); err == nil && r.State() == link.Started && w.sees(used) > limit {

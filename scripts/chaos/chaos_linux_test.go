@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 //
 // feature: F1, F2, F4, F5, F11, S12, U7
 func TestChaos(t *testing.T) {
-	for name, link := range map[string]xme.Link{"socket": xme.LinkSocket, "pipe": xme.LinkPipe} {
+	for name, link := range map[string]xme.Link{"auto": xme.LinkAuto, "socket": xme.LinkSocket, "pipe": xme.LinkPipe} {
 		t.Run(name, func(t *testing.T) {
 			c := config{time: 2500 * time.Millisecond, limit: time.Second, seed: 7, workers: 3, rows: 3000, link: link}
 			if testing.Short() {

@@ -26,15 +26,17 @@ func main() {
 	flag.IntVar(&c.rows, "rows", 20_000, "rows of a table, on average")
 	flag.DurationVar(&c.limit, "limit", time.Second, "what a killed driver's processes have to be gone in")
 	flag.BoolVar(&c.verbose, "v", false, "a line per round")
-	link := flag.String("link", "socket", "socket or pipe")
+	link := flag.String("link", "auto", "auto, socket or pipe")
 	flag.Parse()
 	switch *link {
+	case "auto":
+		c.link = xme.LinkAuto
 	case "socket":
 		c.link = xme.LinkSocket
 	case "pipe":
 		c.link = xme.LinkPipe
 	default:
-		fmt.Fprintf(os.Stderr, "chaos: -link is %q: socket or pipe\n", *link)
+		fmt.Fprintf(os.Stderr, "chaos: -link is %q: auto, socket or pipe\n", *link)
 		os.Exit(2)
 	}
 	if flag.NArg() > 0 || c.workers < 1 || c.rows < 10 {
@@ -60,7 +62,7 @@ func chaos(c config, out io.Writer) bool {
 	if c.seed == 0 {
 		c.seed = uint64(time.Now().UnixNano()) % 1_000_000_000
 	}
-	linkName := map[xme.Link]string{xme.LinkSocket: "socket", xme.LinkPipe: "pipe"}[c.link]
+	linkName := map[xme.Link]string{xme.LinkAuto: "auto", xme.LinkSocket: "socket", xme.LinkPipe: "pipe"}[c.link]
 	again := func(seed uint64) string {
 		return fmt.Sprintf("go run ./scripts/chaos -t %v -seed %d -workers %d -rows %d -link %s", c.time, seed, c.workers, c.rows, linkName)
 	}

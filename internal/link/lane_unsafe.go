@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
+	"unsafe"
 
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/sys"
@@ -104,6 +106,48 @@ func OpenLane(bells [2]*sys.Bell) (*Lane, Frame, error) {
 	body := binary.LittleEndian.AppendUint32(nil, uint32(LaneSize))
 	l := NewLane(mem.Bytes(), bell, func() error { return errors.Join(bell.Close(), mem.Close()) })
 	return l, Frame{Kind: wire.KindLane, Body: body, Parcel: parcel}, nil
+}
+
+// PairLane makes a lane in this process's own memory, for a worker at the other end of
+// a [Pair], so that the race detector sees both sides.
+func PairLane(bells [2]*sys.Bell) (*Lane, Frame) {
+	words := make([]uint64, LaneSize/8+1)
+	mem := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)
+	if uintptr(unsafe.Pointer(&words[0]))%ring.Align != 0 {
+		mem = mem[8:]
+	}
+	mem = mem[:LaneSize]
+	bell := &chanBell{rung: make(chan struct{}, 1), closed: make(chan struct{})}
+	worker := newWorkerLane(ring.NewLane(mem, laneRows))
+	worker.bells = []waitBell{bell, bells[0], bells[1]}
+	return NewLane(mem, bell, nil), Frame{Kind: wire.KindLane, lane: worker}
+}
+
+// chanBell is a bell within one process.
+type chanBell struct {
+	rung, closed chan struct{}
+	once         sync.Once
+}
+
+func (b *chanBell) Ring() {
+	select {
+	case b.rung <- struct{}{}:
+	default:
+	}
+}
+
+func (b *chanBell) Wait() error {
+	select {
+	case <-b.rung:
+		return nil
+	case <-b.closed:
+		return ErrClosed
+	}
+}
+
+func (b *chanBell) Close() error {
+	b.once.Do(func() { close(b.closed) })
+	return nil
 }
 
 // laneFiles is how many files come with a KindLane frame.
