@@ -92,6 +92,18 @@ func pinned(together bool, others ...int) (pins, error) {
 	return p, nil
 }
 
+// apart is a measurement with this process pinned to one CPU and another to the next.
+func apart(pid int, measure func() (float64, error)) func() (float64, error) {
+	return func() (value float64, err error) {
+		on, err := pinned(false, pid)
+		if err != nil {
+			return 0, err
+		}
+		value, err = measure()
+		return value, errors.Join(err, on.undo())
+	}
+}
+
 func (p pins) undo() error {
 	var errs []error
 	for _, restore := range p {
