@@ -28,6 +28,49 @@ func TestMedian(t *testing.T) {
 	}
 }
 
+func TestPercentile(t *testing.T) {
+	t.Parallel()
+	var thousand []float64
+	for i := range 1000 {
+		thousand = append(thousand, float64(1000-i))
+	}
+	for _, tc := range []struct {
+		in          []float64
+		share, want float64
+	}{
+		{nil, 0.5, 0},
+		{[]float64{7}, 0.999, 7},
+		{thousand, 0.999, 999},
+		{thousand, 1, 1000},
+		{thousand, 0, 1},
+	} {
+		if got := percentile(tc.in, tc.share); got != tc.want {
+			t.Errorf("%v of %d values is %v, want %v", tc.share, len(tc.in), got, tc.want)
+		}
+	}
+}
+
+// The first of each is not counted, and they take turns.
+func TestAlternate(t *testing.T) {
+	t.Parallel()
+	var order []string
+	next := func(who string, values ...float64) func() (float64, error) {
+		return func() (float64, error) {
+			order = append(order, who)
+			v := values[0]
+			values = values[1:]
+			return v, nil
+		}
+	}
+	s, err := alternate(t.Context(), 3, next("floor", 100, 3, 1, 2), next("ours", 100, 6, 5, 4))
+	if err != nil || s != (sample{Floor: 2, Ours: 5}) {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if got := strings.Join(order, " "); got != strings.TrimSuffix(strings.Repeat("floor ours ", 4), " ") {
+		t.Errorf("order %s", got)
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	t.Parallel()
 	upper := row{must: 2, reach: 1.3}
@@ -66,6 +109,8 @@ func TestUnitText(t *testing.T) {
 		{inSeconds, 1.234, "1.23 s"},
 		{inBytes, 16e6, "16.0 MB"},
 		{asRatio, 1.2345, "1.23 x"},
+		{rowsPerSecond, 3.456e6, "3.46 M/s"},
+		{bytesPerSecond, 9.5e9, "9.50 GB/s"},
 	} {
 		if got := tc.unit.text(tc.value); got != tc.want {
 			t.Errorf("%v %s: %q, want %q", tc.value, tc.unit, got, tc.want)

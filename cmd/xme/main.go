@@ -25,6 +25,7 @@ type commands struct {
 
 func main() {
 	xme.Init()
+	servePeer()
 	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "xme:", err)
 		os.Exit(1)

@@ -14,6 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	xme.Init()
+	servePeer()
 	if len(os.Args) > 1 && os.Args[1] == memoryCommandName {
 		main()
 		return
@@ -23,11 +24,13 @@ func TestMain(m *testing.M) {
 
 func TestCommandLineErrors(t *testing.T) {
 	t.Parallel()
+	const all = "arg-1mb, arg-80mb, call-hot, call-hot-free, call-parked, call-socket-apart, call-socket-together, efficiency, " +
+		"idle-cpu, idle-memory, map, memory, pi, replace, slow-row, startup"
 	for name, tc := range map[string]struct {
 		args string
 		want string
 	}{
-		"unknown row":     {"bench nothing", `no row "nothing"; there are: idle-cpu, idle-memory, memory, pi, replace, startup`},
+		"unknown row":     {"bench nothing", `no row "nothing"; there are: ` + all},
 		"negative runs":   {"bench --runs=-1", "--runs=-1: give a positive number"},
 		"no number":       {"bench --runs=few", "--runs"},
 		"quick and check": {"bench --quick --check", "--quick and --check can't be used together"},

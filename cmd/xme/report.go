@@ -41,9 +41,11 @@ type result struct {
 type unit string
 
 const (
-	inSeconds unit = "s"
-	inBytes   unit = "B"
-	asRatio   unit = "x"
+	inSeconds      unit = "s"
+	inBytes        unit = "B"
+	asRatio        unit = "x"
+	rowsPerSecond  unit = "rows/s"
+	bytesPerSecond unit = "B/s"
 )
 
 // text prints a number with its unit.
@@ -51,6 +53,10 @@ func (u unit) text(v float64) string {
 	switch {
 	case u == inBytes:
 		return fmt.Sprintf("%.1f MB", v/1e6)
+	case u == rowsPerSecond:
+		return fmt.Sprintf("%.2f M/s", v/1e6)
+	case u == bytesPerSecond:
+		return fmt.Sprintf("%.2f GB/s", v/1e9)
 	case u == inSeconds && v < 1e-6:
 		return fmt.Sprintf("%.0f ns", v*1e9)
 	case u == inSeconds && v < 1e-3:
