@@ -194,6 +194,12 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 		return false
 	}
 	l.call, l.task = row.Call, task
+	if row.Flags&FlagStart != 0 {
+		if !l.put(ring.Result{Kind: uint8(wire.KindStart), Call: uint32(row.Call)}, false) {
+			return false
+		}
+		l.ring(true) // its clock runs from now on
+	}
 	l.clock.begin()
 	task.Run(f, s.dst[:0], l.done)
 	return !l.over

@@ -124,9 +124,14 @@ func (g *Segment) Frame() (Frame, error) {
 	return Frame{Kind: wire.KindSegment, Call: g.ID, Body: binary.LittleEndian.AppendUint64(nil, uint64(len(g.mem.Bytes()))), Parcel: parcel}, nil
 }
 
-// FlagSegment marks a row of a lane whose body says where its arguments lie: the
-// segment's number and how many bytes of it they take.
-const FlagSegment = 1
+// Flags of a row in a lane.
+const (
+	// FlagSegment: the body says where the arguments lie, the segment's number and
+	// how many bytes of it they take.
+	FlagSegment = 1 << iota
+	// FlagStart: the worker says when it begins.
+	FlagStart
+)
 
 // In returns the body of such a row.
 func (g *Segment) In(n int) (body [16]byte) {

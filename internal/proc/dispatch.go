@@ -267,12 +267,7 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
 			p.starved = false
 			p.settle(b) // its files may have been what others wait for
 		}
-		switch {
-		case r.Cancelled != nil: // the cancel was under way when it began
-			w.armGrace(r)
-		case r.Timeout > 0:
-			w.armTimeout(r)
-		}
+		w.begun(r)
 	case wire.KindResult, wire.KindFail:
 		p.answered(b, w, r, f)
 		p.refill(b, w)
@@ -281,6 +276,16 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
 	default:
 	}
 	return nil
+}
+
+// begun starts the clock of a row that has begun. p.mu is held.
+func (w *worker) begun(r *link.Row) {
+	switch {
+	case r.Cancelled != nil: // the cancel was under way when it began
+		w.armGrace(r)
+	case r.Timeout > 0:
+		w.armTimeout(r)
+	}
 }
 
 // answered takes the end of a row as its worker tells it. p.mu is held.

@@ -46,14 +46,14 @@ type lanes struct {
 // p.mu is held.
 func (p *Pool) byLane(w *worker, r *link.Row) bool {
 	if w.lane == nil {
-		return !p.lanes.off && !w.noLane && !r.Fresh && !r.Service && r.Files() == 0 && r.Timeout == 0
+		return !p.lanes.off && !w.noLane && !r.Fresh && !r.Service && r.Files() == 0
 	}
 	return w.inLane(r)
 }
 
 // inLane reports whether r may travel in w's lane. p.mu is held.
 func (w *worker) inLane(r *link.Row) bool {
-	return w.lane != nil && !w.broken && r.Files() == 0 && !r.Fresh && !r.Service && r.Timeout == 0 && w.bound == w.limitOf(r) && w.lane.Rows.Fits(r.Inline())
+	return w.lane != nil && !w.broken && r.Files() == 0 && !r.Fresh && !r.Service && w.bound == w.limitOf(r) && w.lane.Rows.Fits(r.Inline())
 }
 
 // roomInLane reports whether r may follow those that are in w's lane. p.mu is held.
@@ -169,6 +169,9 @@ func (p *Pool) putInLane(w *worker, r *link.Row) {
 	if r.Segment != nil {
 		in := r.Segment.In(len(r.Body))
 		row.Body, row.Flags = in[:], link.FlagSegment
+	}
+	if r.Timeout > 0 {
+		row.Flags |= link.FlagStart
 	}
 	if !w.lane.Rows.Put(row) {
 		panic("proc: a row sent to a lane without room")
@@ -329,11 +332,15 @@ func (p *Pool) laneEvent(b *batch, w *worker, res ring.Result) error {
 	f := link.Frame{Kind: wire.Kind(res.Kind), Time: res.Time}
 	switch f.Kind {
 	case wire.KindResult, wire.KindFail:
-	case wire.KindElsewhere:
+	case wire.KindElsewhere, wire.KindStart:
 		if r := w.flight.Front(); r == nil || uint32(r.Call()) != res.Call {
 			return fmt.Errorf("call %d is not the next", res.Call)
 		}
 		w.flight.Started()
+		if f.Kind == wire.KindStart {
+			w.begun(w.flight.Front())
+			return nil
+		}
 		w.elsewhere = true
 		return nil
 	default:
