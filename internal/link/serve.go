@@ -112,6 +112,7 @@ type server struct {
 	running uint64  // call number of the row that runs, 0: none
 	task    Task    // of that row
 	stopped error   // why every task is cancelled; nil: they are not
+	late    uint64  // the last call that was cancelled while it did not run
 	over    bool    // begin no more rows
 	waits   bool    // the goroutine that runs rows waits for one
 	err     error
@@ -207,8 +208,12 @@ func (s *server) giveBack(f Frame) {
 			return
 		}
 	}
-	if f.Kind == wire.KindCancel && f.Call == s.running && s.task != nil {
+	switch {
+	case f.Kind != wire.KindCancel:
+	case f.Call == s.running && s.task != nil:
 		s.task.Cancel(context.Canceled)
+	default:
+		s.late = f.Call // claimed in the lane, it may be, and about to begin
 	}
 }
 
@@ -292,8 +297,11 @@ func (s *server) begin(f Frame) Task {
 // beginLocked is begin, with s.mu held.
 func (s *server) beginLocked(f Frame) Task {
 	s.running, s.task = f.Call, s.side.Begin(f)
-	if s.stopped != nil {
+	switch {
+	case s.stopped != nil:
 		s.task.Cancel(s.stopped)
+	case f.Call == s.late:
+		s.task.Cancel(context.Canceled)
 	}
 	return s.task
 }
