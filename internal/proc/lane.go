@@ -447,17 +447,13 @@ func (p *Pool) listen() bool {
 	bell := p.lanes.bells[0]
 	go func() {
 		defer close(p.lanes.heard)
+		b := batch{p: p}
 		for bell.Wait() == nil {
-			p.readLanes()
+			b.look = true
+			b.run()
 		}
 	}()
 	return true
-}
-
-// readLanes reads all lanes until nothing is left.
-func (p *Pool) readLanes() {
-	b := batch{p: p, look: true}
-	b.run()
 }
 
 // readAll reads a lot from each lane, and has the workers ring for the rest. It
