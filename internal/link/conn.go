@@ -15,6 +15,10 @@ type Frame struct {
 	Body   []byte
 	Parcel *wire.Parcel // open files that travel with the body
 
+	// Space, if not nil, returns memory to append a result to that takes n bytes; nil:
+	// any will do.
+	Space func(n int) []byte
+
 	lane *workerLane // KindLane within one process: the worker's end
 }
 

@@ -92,6 +92,7 @@ type Outcome struct {
 	Err    error // nil: Body is the result
 	Rank   int
 	PID    int
+	Shared bool // the worker may still write to Body
 
 	Cancelled error // why the row was told to end early; nil: it was not
 }

@@ -24,6 +24,9 @@ type workerLane struct {
 	task Task
 	done Done
 	over bool // its end found the lane over
+
+	space func(n int) []byte
+	out   *Segment // what space gave it
 }
 
 // waitBell is a Bell that can be waited for.
@@ -181,7 +184,7 @@ func (s *server) serveLane(l *workerLane) {
 
 // laneRow runs one row; false once the lane is over.
 func (s *server) laneRow(l *workerLane, row ring.Row) bool {
-	f := Frame{Kind: wire.KindCall, Func: row.Func, Call: row.Call, Body: row.Body}
+	f := Frame{Kind: wire.KindCall, Func: row.Func, Call: row.Call, Body: row.Body, Space: l.space}
 	if row.Flags&FlagSegment != 0 {
 		var err error
 		if f.Body, err = s.resolve(row.Body); err != nil {
@@ -210,6 +213,14 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *wire.Parcel) {
 	took := uint64(l.clock.end())
 	s.ended()
+	if g := l.out; g != nil {
+		if kind == wire.KindResult && (parcel == nil || len(parcel.Items) == 0) && len(body) > 0 && &body[0] == &g.Bytes()[0] {
+			s.endIn(l, took, len(body))
+			return
+		}
+		l.out = nil
+		defer g.Free()
+	}
 	r := ring.Result{Kind: uint8(kind), Call: uint32(l.call), Time: took}
 	if (parcel == nil || len(parcel.Items) == 0) && l.results.Fits(len(body)) && !l.task.Spoke() {
 		r.Body = body
@@ -217,14 +228,18 @@ func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *w
 		l.over = !l.put(r, true)
 		return
 	}
-	r.Kind = uint8(wire.KindElsewhere)
-	if l.over = !l.put(r, true); l.over {
+	s.dst = nil
+	s.endElsewhere(l, Frame{Kind: kind, Call: l.call, Time: took, Body: body, Parcel: parcel})
+}
+
+// endElsewhere sends the end of a row by the Conn. It is out before the next row is
+// claimed.
+func (s *server) endElsewhere(l *workerLane, f Frame) {
+	if l.over = !l.put(ring.Result{Kind: uint8(wire.KindElsewhere), Call: uint32(l.call)}, true); l.over {
+		f.Parcel.Close()
 		return
 	}
-	s.dst = body
-	if s.conn.Send(Frame{Kind: kind, Call: l.call, Time: took, Body: body, Parcel: parcel}) {
-		s.dst = nil
-	}
+	s.conn.Send(f)
 	s.conn.Flush()
 	s.conn.Wait(0)
 }
@@ -242,6 +257,7 @@ func (s *server) openLane(f Frame) error {
 			return err
 		}
 	}
+	l.space = func(n int) []byte { return s.space(l, n) }
 	l.done = func(kind wire.Kind, body []byte, parcel *wire.Parcel) { s.endInLane(l, kind, body, parcel) }
 	s.mu.Lock()
 	s.lane = l

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -140,19 +141,33 @@ func (g *Segment) In(n int) (body [16]byte) {
 	return body
 }
 
-// mapSegment maps what a KindSegment frame tells of.
-func (s *server) mapSegment(f Frame) error {
-	defer f.Parcel.Close()
-	if len(f.Body) != 8 || f.Parcel == nil || len(f.Parcel.Items) != 1 {
-		return errors.New("malformed")
+// ParseIn reads where a value lies: how many bytes of which segment.
+func ParseIn(body []byte) (id, n uint64, err error) {
+	if len(body) != 16 {
+		return 0, 0, errors.New("malformed reference to a segment")
 	}
-	size := binary.LittleEndian.Uint64(f.Body)
-	if size > 1<<40 {
-		return fmt.Errorf("%d bytes", size)
+	return binary.LittleEndian.Uint64(body), binary.LittleEndian.Uint64(body[8:]), nil
+}
+
+// MapSegment maps the memory that a frame with a file and a size brings. It takes the
+// file over.
+func MapSegment(f Frame, size []byte) (*sys.Shared, error) {
+	defer f.Parcel.Close()
+	if len(size) != 8 || f.Parcel == nil || len(f.Parcel.Items) != 1 {
+		return nil, errors.New("malformed")
+	}
+	n := binary.LittleEndian.Uint64(size)
+	if n > 1<<40 {
+		return nil, fmt.Errorf("%d bytes", n)
 	}
 	var file *os.File
 	file, f.Parcel.Items[0].File = f.Parcel.Items[0].File, nil
-	mem, err := sys.OpenShared(file, int(size), false)
+	return sys.OpenShared(file, int(n), false)
+}
+
+// mapSegment maps what a KindSegment frame tells of.
+func (s *server) mapSegment(f Frame) error {
+	mem, err := MapSegment(f, f.Body)
 	if err != nil {
 		return err
 	}
@@ -184,10 +199,10 @@ func (s *server) unmapSegment(id uint64) {
 // resolve returns what a row's body refers to, waiting for the segment's frame, which
 // may come later than the row; nil once the link is over.
 func (s *server) resolve(body []byte) ([]byte, error) {
-	if len(body) != 16 {
-		return nil, errors.New("malformed reference to a segment")
+	id, n, err := ParseIn(body)
+	if err != nil {
+		return nil, err
 	}
-	id, n := binary.LittleEndian.Uint64(body), binary.LittleEndian.Uint64(body[8:])
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.segments[id] == nil {
@@ -201,4 +216,86 @@ func (s *server) resolve(body []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%d bytes in a segment of %d", n, len(mem))
 	}
 	return mem[:n:n], nil
+}
+
+// results are a worker's segments for big results: written by the row, read by the
+// driver where they lie.
+type results struct {
+	Segments
+
+	told  map[uint64]bool     // of which the driver knows
+	away  map[uint64]*Segment // that it has not read yet
+	bytes int                 // in away
+}
+
+// awayBytes bounds the results that the driver has not read: beyond it they go by the
+// link, which waits.
+const awayBytes = 64 << 20
+
+// space returns a segment's memory for a result of n bytes, nil if there is none to be
+// had.
+func (s *server) space(l *workerLane, n int) []byte {
+	s.mu.Lock()
+	full := s.results.bytes+n > awayBytes && s.results.bytes > 0
+	s.mu.Unlock()
+	if n < SegmentBytes || full || l.out != nil {
+		return nil
+	}
+	if l.out = s.results.Get(n); l.out == nil {
+		return nil
+	}
+	return l.out.Bytes()[:0]
+}
+
+// endIn sends the end of a row whose result lies in l.out.
+func (s *server) endIn(l *workerLane, took uint64, n int) {
+	g := l.out
+	l.out = nil
+	s.mu.Lock()
+	told := s.results.told[g.ID]
+	s.results.told[g.ID] = true
+	s.results.away[g.ID] = g
+	s.results.bytes += len(g.Bytes())
+	s.mu.Unlock()
+	in := g.In(n)
+	if told {
+		l.over = !l.put(ring.Result{Kind: uint8(wire.KindResultIn), Call: uint32(l.call), Time: took, Body: in[:]}, true)
+		return
+	}
+	f, err := g.Frame()
+	if err != nil { // no descriptors: this one goes by value
+		value := slices.Clone(g.Bytes()[:n])
+		s.read(g.ID)
+		s.mu.Lock()
+		delete(s.results.told, g.ID)
+		s.mu.Unlock()
+		s.endElsewhere(l, Frame{Kind: wire.KindResult, Call: l.call, Time: took, Body: value})
+		return
+	}
+	f.Kind, f.Call, f.Time, f.Body = wire.KindResultIn, l.call, took, append(in[:], f.Body...)
+	s.endElsewhere(l, f)
+}
+
+// read takes a result's memory back that the driver has read.
+func (s *server) read(id uint64) {
+	s.mu.Lock()
+	g := s.results.away[id]
+	delete(s.results.away, id)
+	if g != nil {
+		s.results.bytes -= len(g.Bytes())
+	}
+	s.mu.Unlock()
+	g.Free()
+}
+
+// unmapResult tells the driver that a result's memory is used no more.
+func (s *server) unmapResult(id uint64) {
+	s.mu.Lock()
+	told := s.results.told[id]
+	delete(s.results.told, id)
+	s.mu.Unlock()
+	if told {
+		s.conn.Send(Frame{Kind: wire.KindUnmap, Call: id})
+		s.conn.Flush()
+	}
 }

@@ -65,6 +65,8 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 	s := &server{conn: c, side: side}
 	s.wake.L = &s.mu
 	s.done = s.end
+	s.results = results{told: map[uint64]bool{}, away: map[uint64]*Segment{}}
+	s.results.Forget = s.unmapResult
 	s.runners.Add(1)
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -119,6 +121,7 @@ type server struct {
 	lane    *workerLane // nil: none yet
 
 	segments map[uint64]*sys.Shared
+	results  results
 
 	// The rest belongs to the goroutine that runs rows, which is in at most one row.
 	dst   []byte // its buffer for small results
@@ -168,6 +171,8 @@ func (s *server) receive() error {
 			if err := s.mapSegment(f); err != nil {
 				return fmt.Errorf("%v frame: %w", f.Kind, err)
 			}
+		case wire.KindRead:
+			s.read(f.Call)
 		case wire.KindUnmap:
 			s.unmapSegment(f.Call)
 		case wire.KindBye:

@@ -71,6 +71,7 @@ func (w *worker) detach() (wasReady bool) {
 	p.drop(w)
 	w.stale = false
 	p.dropLane(w)
+	w.dropResults()
 	if w.spare && died {
 		p.badSpares++
 	}

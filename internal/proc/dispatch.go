@@ -247,11 +247,15 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
 	switch f.Kind {
 	case wire.KindNest, wire.KindUnnest, wire.KindLend, wire.KindReclaim:
 		return p.nestEvent(b, w, f, owned)
+	case wire.KindUnmap:
+		return w.unmapResult(f.Call)
 	default:
 	}
 	if w.viaLane && w.flight.Len() > 0 {
-		if f.Kind == wire.KindResult || f.Kind == wire.KindFail {
+		switch f.Kind {
+		case wire.KindResult, wire.KindFail, wire.KindResultIn:
 			return p.endElsewhere(b, w, f)
+		default:
 		}
 		f.Parcel.Close()
 		return fmt.Errorf("%v frame for a row in the lane", f.Kind)
@@ -298,7 +302,7 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 		w.ahead, w.alone = 0, false
 	}
 	p.abandon(b, w)
-	o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid}
+	o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid, Shared: b.in != nil}
 	if f.Kind == wire.KindFail {
 		o.Body, o.Err = nil, &RowError{Body: f.Body}
 	} else if r.Cancelled == ErrTimeout { //nolint:errorlint // identity is meant: it may be a user's, whose methods must not run here
@@ -318,6 +322,7 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 	}
 	w.worn = r.Fresh || r.Service
 	p.end(b, r, o)
+	b.ends[len(b.ends)-1].in, b.in = b.in, nil
 }
 
 // refill hands w more rows after some have ended, or lets it go. p.mu is held.

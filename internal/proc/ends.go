@@ -15,13 +15,17 @@ type batch struct {
 	ends  []ending
 	arena []byte // bodies of ends
 	look  bool   // there is more to read in the lanes
+
+	in   *result   // what the body of the end that is being applied lies in
+	read []*result // what the owners have been told of
 }
 
 type ending struct {
 	row   *link.Row
 	o     link.Outcome
 	again bool
-	setup bool // a worker's set-up row: not one of the pool's
+	setup bool    // a worker's set-up row: not one of the pool's
+	in    *result // what o.Body lies in; nil: memory of this process
 }
 
 func (b *batch) flush(c link.Conn) {
@@ -65,6 +69,9 @@ func (b *batch) tell() {
 	var again []*link.Row
 	for i := range ends {
 		e := &ends[i]
+		if e.in != nil {
+			b.read = append(b.read, e.in)
+		}
 		switch {
 		case e.row.Owner.End(e.o, e.again):
 			again = append(again, e.row)
@@ -78,11 +85,15 @@ func (b *batch) tell() {
 	}
 	clear(ends)
 	b.ends, b.arena = ends[:0], b.arena[:0]
-	if released == 0 && len(again) == 0 {
+	if released == 0 && len(again) == 0 && len(b.read) == 0 {
 		return
 	}
 	p := b.p
 	p.mu.Lock()
+	for _, r := range b.read {
+		r.wasRead(b)
+	}
+	b.read = b.read[:0]
 	for _, r := range again {
 		r.Again()
 		p.stats.Failed-- // an attempt did, not the call

@@ -332,6 +332,13 @@ func (p *Pool) laneEvent(b *batch, w *worker, res ring.Result) error {
 	f := link.Frame{Kind: wire.Kind(res.Kind), Time: res.Time}
 	switch f.Kind {
 	case wire.KindResult, wire.KindFail:
+		f.Body = b.keep(res.Body)
+	case wire.KindResultIn:
+		in, body, err := w.resultIn(f, b.keep(res.Body))
+		if err != nil {
+			return err
+		}
+		f.Body, b.in = body, in
 	case wire.KindElsewhere, wire.KindStart:
 		if r := w.flight.Front(); r == nil || uint32(r.Call()) != res.Call {
 			return fmt.Errorf("call %d is not the next", res.Call)
@@ -348,11 +355,11 @@ func (p *Pool) laneEvent(b *batch, w *worker, res ring.Result) error {
 	}
 	r, err := w.flight.Answer(res.Call)
 	if err != nil {
+		b.dropIn()
 		return err
 	}
 	w.lane.Rows.Ended(1)
 	w.left(r)
-	f.Body = b.keep(res.Body)
 	p.answered(b, w, r, f)
 	return nil
 }
@@ -365,9 +372,17 @@ func (p *Pool) endElsewhere(b *batch, w *worker, f link.Frame) error {
 		f.Parcel.Close()
 		return fmt.Errorf("%v frame for call %d, which is not said to come", f.Kind, f.Call)
 	}
+	if f.Kind == wire.KindResultIn {
+		in, body, err := w.resultIn(f, f.Body)
+		if err != nil {
+			return err
+		}
+		b.in, f.Body, f.Parcel = in, body, nil
+	}
 	r, err := w.flight.Answer(uint32(f.Call))
 	if err != nil {
 		f.Parcel.Close()
+		b.dropIn()
 		return err
 	}
 	w.elsewhere = false

@@ -52,7 +52,8 @@ type worker struct {
 	pace        ring.Pace  // as it was last told
 	bound       int64      // of memory, as it was last told
 
-	segments map[uint64]bool // that it was told of
+	segments map[uint64]bool    // that it was told of
+	results  map[uint64]*result // memory that its results lie in
 
 	children map[uint64]*link.Row // calls that its running row made and that have not ended
 	lent     bool                 // its running row waits for some of them

@@ -41,7 +41,9 @@ const (
 	KindLane                      // driver: memory for rows and results, its files are the memory and three bells
 	KindElsewhere                 // worker, in a lane only: the row has ended, its end follows on the link
 	KindSegment                   // driver: memory that holds big values, its file is the memory
-	KindUnmap                     // driver: that memory is used no more
+	KindUnmap                     // either side: that memory of its own is used no more
+	KindResultIn                  // worker: the row has ended, body says where its result lies; its file, if it is the first there, is the memory
+	KindRead                      // driver: that result has been read
 	kindEnd
 )
 
@@ -50,6 +52,7 @@ var kindNames = [kindEnd]string{
 	KindFail: "fail", KindRecall: "recall", KindRecalled: "recalled", KindCancel: "cancel", KindBye: "bye", KindSeat: "seat", KindNest: "nest", KindUnnest: "unnest", KindNested: "nested",
 	KindNestFail: "nest fail", KindLend: "lend", KindReclaim: "reclaim",
 	KindLane: "lane", KindElsewhere: "elsewhere", KindSegment: "segment", KindUnmap: "unmap",
+	KindResultIn: "result in", KindRead: "read",
 }
 
 func (k Kind) String() string {
