@@ -14,13 +14,13 @@ import (
 func TestExercise(t *testing.T) {
 	t.Parallel()
 	for name, open := range map[string]func(*testing.T) xme.Executor{
-		"inline":     func(*testing.T) xme.Executor { return xme.Inline() },
-		"in-process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 3}) },
-		"lanes":      func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 3}) },
-		"socket":     func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 3, Link: xme.LinkSocket}) },
-		"pipes":      func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 3, Link: xme.LinkPipe}) },
+		"inline":           func(*testing.T) xme.Executor { return xme.Inline() },
+		"in-process":       func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 3}) },
+		"lanes":            func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 3}) },
+		"socket":           func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 3, Link: xme.LinkSocket}) },
+		"pipes":            func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 3, Link: xme.LinkPipe}) },
 		"in-process lanes": openLanes, // the race detector sees both sides
-		"one worker": func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 1}) },
+		"one worker":       func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 1}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

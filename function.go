@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -38,7 +39,8 @@ type function struct {
 	// invoke decodes args, runs the function, and appends its result to dst. The
 	// parcel that it returns holds the result's files; nil: there are none. at says
 	// what an error means.
-	invoke func(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, limit int) (body []byte, out *wire.Parcel, at Cause, err error)
+	// space, if not nil, is link.Frame's.
+	invoke func(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, space func(int) []byte, limit int) (body []byte, out *wire.Parcel, at Cause, err error)
 }
 
 // functionTable is what a process can run. It is filled by package-level
@@ -249,7 +251,7 @@ func (f *Func[In, Out]) Setup(in In) Setup {
 	return Setup{call: func(o Options) (*setupCall, error) { return newSetupCall(f, in, o) }}
 }
 
-func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, limit int) ([]byte, *wire.Parcel, Cause, error) {
+func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, space func(int) []byte, limit int) ([]byte, *wire.Parcel, Cause, error) {
 	var arg In
 	if err := f.in.Decode(args, &arg, in); err != nil {
 		return nil, nil, CauseEncode, fmt.Errorf("argument: %w", err)
@@ -266,6 +268,11 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 		n := f.out.Size(&res)
 		if n > limit {
 			return nil, nil, CauseEncode, tooLarge("result", n, limit)
+		}
+		if mem := []byte(nil); n >= link.SegmentBytes && space != nil {
+			if mem = space(n); mem != nil {
+				dst = mem
+			}
 		}
 		dst = slices.Grow(dst, n)
 	}

@@ -100,6 +100,7 @@ func (r *workerRow) Run(f link.Frame, dst []byte, done link.Done) {
 		return
 	}
 	r.parcel = f.Parcel
+	r.invocation.space = f.Space
 	r.run(r, f.Body, dst, r)
 }
 

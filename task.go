@@ -108,6 +108,7 @@ type invocation struct {
 	fn     *function
 	task   task
 	parcel *wire.Parcel // the argument's; consumed
+	space  func(n int) []byte
 }
 
 // finisher takes the end of an invocation, once. A parcel with files is its own
@@ -152,7 +153,7 @@ func (v *invocation) invoke(ctx context.Context, args, dst []byte) ([]byte, *wir
 	if limit == 0 {
 		limit = math.MaxInt
 	}
-	body, out, at, err := v.fn.invoke(ctx, args[metaSize:], v.parcel, dst, limit)
+	body, out, at, err := v.fn.invoke(ctx, args[metaSize:], v.parcel, dst, v.space, limit)
 	if err == nil {
 		return body, out, nil
 	}

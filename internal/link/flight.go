@@ -28,7 +28,6 @@ type Row struct {
 	Service bool  // wants a process of its own, beside the pool's count
 	Keep    bool  // body and parcel are kept until it has ended: it may run again
 	Bulk    bool  // one of many: its end may wait a little for that of others
-	Reused  bool  // its owner uses the body's memory again once it has ended
 	On      []int // the ranks it may run on; nil: any
 	Seq     uint64
 	Body    []byte
@@ -80,8 +79,10 @@ type Nest struct {
 type Owner interface {
 	// End is called, without locks, each time a row that was accepted has ended. The
 	// body is valid until End returns; the parcel becomes the owner's. If it returns
-	// true the row runs once more, otherwise that was its end. again says whether it
-	// can.
+	// true the row runs once more, otherwise that was its end: from then on the row's
+	// Body and Parcel are its owner's, which may submit it again, as another row.
+	// again says whether it can run once more; if it cannot, End finds the row's Body
+	// and Parcel gone.
 	End(o Outcome, again bool) bool
 }
 
@@ -300,6 +301,17 @@ func (r *Row) Again() {
 	r.state = Queued
 }
 
+// Renew makes a row that has ended another one, which waits; one that is new stays
+// as it is. The caller holds the lock that guards r's flight.
+func (r *Row) Renew() {
+	if r.state != Ended {
+		return
+	}
+	r.state = Queued
+	r.Cancelled, r.Unbegun = nil, nil
+	r.Lost, r.Kills = 0, 0
+}
+
 // End ends a row that is in no flight.
 func (r *Row) End() {
 	if r.state != Queued {
@@ -322,7 +334,7 @@ func (f *Flight) move(r *Row, to State) {
 	case Started:
 		f.bytes -= len(r.Body)
 		f.files -= r.Files()
-		if !r.Keep && !r.Reused && r.Segment == nil {
+		if !r.Keep && r.Segment == nil {
 			r.Body = nil // the worker has it all
 			r.Parcel.Close()
 			r.Parcel = nil

@@ -72,16 +72,20 @@ func (b *batch) tell() {
 		if e.in != nil {
 			b.read = append(b.read, e.in)
 		}
-		switch {
-		case e.row.Owner.End(e.o, e.again):
+		parcel, segment := e.row.Parcel, e.row.Segment
+		if !e.again {
+			e.row.Parcel, e.row.Body, e.row.Segment = nil, nil, nil
+		}
+		if e.row.Owner.End(e.o, e.again) {
 			again = append(again, e.row)
 			continue
-		case !e.setup:
+		}
+		// The row is its owner's from here on, and may be another one by now.
+		parcel.Close()
+		segment.Free()
+		if !e.setup {
 			released++
 		}
-		e.row.Parcel.Close()
-		e.row.Segment.Free()
-		e.row.Parcel, e.row.Body, e.row.Segment = nil, nil, nil
 	}
 	clear(ends)
 	b.ends, b.arena = ends[:0], b.arena[:0]
