@@ -1,6 +1,7 @@
 package xme
 
 import (
+	"context"
 	"sync"
 	"testing"
 )
@@ -10,13 +11,12 @@ func TestEvent(t *testing.T) {
 	t.Parallel()
 	for range 1000 {
 		var e event
-		never := make(chan struct{})
 		early := e.done()
 		var all sync.WaitGroup
 		for range 3 {
 			all.Go(func() { <-e.done() })
 			all.Go(func() {
-				if !e.wait(never) || !e.has() {
+				if !e.wait(context.Background(), nil, 0, false) || !e.has() {
 					t.Error("a wait ended before the event")
 				}
 			})
@@ -24,15 +24,15 @@ func TestEvent(t *testing.T) {
 		if e.has() {
 			t.Error("it has happened before it did")
 		}
-		e.happen()
+		e.happen(nil)
 		all.Wait()
 		<-early
 		<-e.done()
 	}
-	ended := make(chan struct{})
-	close(ended)
+	ended, end := context.WithCancel(t.Context())
+	end()
 	var e event
-	if e.wait(ended) {
+	if e.wait(ended, nil, 0, false) {
 		t.Error("an event that did not happen was waited for")
 	}
 }
