@@ -77,8 +77,10 @@ type Nest struct {
 type Owner interface {
 	// End is called, without locks, each time a row that was accepted has ended. The
 	// body is valid until End returns; the parcel becomes the owner's. If it returns
-	// true the row runs once more, otherwise that was its end. again says whether it
-	// can.
+	// true the row runs once more, otherwise that was its end: from then on the row's
+	// Body and Parcel are its owner's, which may submit it again, as another row.
+	// again says whether it can run once more; if it cannot, End finds the row's Body
+	// and Parcel gone.
 	End(o Outcome, again bool) bool
 }
 
@@ -245,6 +247,17 @@ func (r *Row) Again() {
 		panic(fmt.Sprintf("link: row in state %d runs again", r.state))
 	}
 	r.state = Queued
+}
+
+// Renew makes a row that has ended another one, which waits; one that is new stays
+// as it is. The caller holds the lock that guards r's flight.
+func (r *Row) Renew() {
+	if r.state != Ended {
+		return
+	}
+	r.state = Queued
+	r.Cancelled, r.Unbegun = nil, nil
+	r.Lost, r.Kills = 0, 0
 }
 
 // End ends a row that is in no flight.

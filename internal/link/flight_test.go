@@ -1,6 +1,8 @@
 package link_test
 
 import (
+	"errors"
+	"io"
 	"math/rand/v2"
 	"testing"
 
@@ -135,5 +137,27 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A row that has ended can be sent as another, and remembers nothing.
+func TestRowRenewed(t *testing.T) {
+	t.Parallel()
+	var f link.Flight
+	r := &link.Row{Cancelled: io.EOF}
+	r.Renew()
+	if r.Cancelled == nil {
+		t.Error("a new row was renewed")
+	}
+	for range 3 {
+		f.Send(r)
+		if err := errors.Join(event(&f, wire.KindStart, r.Call()), event(&f, wire.KindResult, r.Call())); err != nil {
+			t.Fatal(err)
+		}
+		r.Unbegun, r.Lost, r.Kills = io.EOF, 1, 1
+		r.Renew()
+		if r.State() != link.Queued || r.Cancelled != nil || r.Unbegun != nil || r.Lost+r.Kills != 0 {
+			t.Errorf("renewed: %+v", r)
+		}
 	}
 }

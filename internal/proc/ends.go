@@ -51,15 +51,19 @@ func (b *batch) tell() {
 	var again []*link.Row
 	for i := range ends {
 		e := &ends[i]
-		switch {
-		case e.row.Owner.End(e.o, e.again):
+		parcel := e.row.Parcel
+		if !e.again {
+			e.row.Parcel, e.row.Body = nil, nil
+		}
+		if e.row.Owner.End(e.o, e.again) {
 			again = append(again, e.row)
 			continue
-		case !e.setup:
+		}
+		// The row is its owner's from here on, and may be another one by now.
+		parcel.Close()
+		if !e.setup {
 			released++
 		}
-		e.row.Parcel.Close()
-		e.row.Parcel, e.row.Body = nil, nil
 	}
 	clear(ends)
 	b.ends = ends[:0]

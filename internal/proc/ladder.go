@@ -36,9 +36,10 @@ func (w *worker) armGrace(r *link.Row) {
 func (w *worker) armAnswer(r *link.Row) {
 	proc := w.proc
 	patience := w.p.cfg.Grace + dumpTime
+	call := r.Call() // another row in its place has another number
 	time.AfterFunc(patience, func() {
 		w.p.mu.Lock()
-		deaf := w.proc == proc && r.Flight() == &w.flight && r.State() == link.Sent
+		deaf := w.proc == proc && r.Flight() == &w.flight && r.Call() == call && r.State() == link.Sent
 		if deaf && w.why == nil {
 			w.why = fmt.Errorf("it did not answer for %v that a row behind this one was cancelled", patience)
 			if halted, err := proc.Stopped(); err == nil && halted {

@@ -218,7 +218,8 @@ func (p *Pool) Kill(rank int) error {
 }
 
 // Submit accepts a prefix of rows, top to bottom, and returns its length. It
-// blocks only while there is no room for the first; ctx and Close end that wait.
+// blocks only while there is no room for the first; ctx and Close end that wait. A
+// row that has ended may be submitted again, as another one.
 func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 	if len(rows) == 0 {
 		return 0, nil
@@ -249,6 +250,7 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 	for _, r := range rows[:n] {
 		p.seq++
 		r.Seq = p.seq
+		r.Renew()
 		quiet = quiet && r.On == nil && !r.Service
 		p.enqueue(&b, r)
 	}
