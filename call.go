@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -33,6 +32,7 @@ type Executor interface {
 // except for Context, Name and Options, one goroutine at a time may use them.
 type Call struct {
 	row    link.Row
+	rows   [1]*link.Row // it, to be submitted alone
 	fn     *function
 	opts   *CallOptions
 	ctx    context.Context //nolint:containedctx // a Call is a request: its context is its end
@@ -46,27 +46,19 @@ type Call struct {
 
 	attempt int
 	ended   atomic.Bool
+	err     error
 	result  *wire.Parcel // files that travel with the result of Run
 	watch   *watch       // in a pool: who ends the call when its context ends
-	next    *Call        // in the watch's list
+	next    *Call        // in the watch's list, or in one of its stream's
 	prev    *Call
 	nested  nestedCall // in a task: what its worker knows of it
+	place   place      // in a stream
+
+	small [smallArgs]byte // arguments of up to that size are encoded here
 }
 
-// value is the typed half of a call.
-type value interface {
-	append(dst []byte, p *wire.Parcel) ([]byte, error)
-	// twin makes the next attempt at the same call.
-	twin() *Call
-	// foreign reports whether decoding the result runs code that is not ours.
-	foreign() bool
-	// exact reports whether args is exact before they are encoded.
-	exact() bool
-	// charge corrects what the call's arguments were reckoned to take.
-	charge(bytes, files int)
-	// settle takes the end of the call, once.
-	settle(body []byte, p *wire.Parcel, err *Error)
-}
+// smallArgs is what most arguments do not exceed, encoded.
+const smallArgs = metaSize + 32
 
 // Name returns the function's full name.
 func (c *Call) Name() string { return c.fn.name }
@@ -129,95 +121,8 @@ func (c *Call) runAs(ctx context.Context, t task) ([]byte, error) {
 	return body, nil
 }
 
-// Finish ends the call: with the body that [Serve] or [Call.Run] returned, or with
-// an error. The body may be reused once Finish has returned. A second Finish is
-// the executor's mistake and panics.
-func (c *Call) Finish(body []byte, err error) {
-	p := c.result
-	c.result = nil
-	c.finish(link.Outcome{Body: body, Parcel: p, Err: err})
-}
-
-// End implements link.Owner, for calls that a pool runs: a call that shall be tried
-// again stays accepted.
-func (c *Call) End(o link.Outcome, again bool) bool {
-	e := c.errorOf(o)
-	if again && c.wantsAgain(e) {
-		o.Parcel.Close()
-		c.attempt++
-		return true
-	}
-	c.begin()
-	if e == nil && c.value.foreign() {
-		// Not on the goroutine that reads the worker's frames: it may take its time,
-		// or never return.
-		o.Body = slices.Clone(o.Body)
-		c.apart(func() { c.settle(o, nil) })
-		return false
-	}
-	c.settle(o, e)
-	return false
-}
-
-// apart runs f on a goroutine that the pool's end waits for, for a while.
-func (c *Call) apart(f func()) {
-	if p, ok := c.on.(*Pool); ok {
-		p.decoding.Go(f)
-		return
-	}
-	go f()
-}
-
-// begin marks the call's end, which comes once.
-func (c *Call) begin() {
-	if !c.ended.CompareAndSwap(false, true) {
-		panic("xme: Finish called twice on a call of " + c.fn.name)
-	}
-	if c.watch != nil {
-		c.watch.remove(c)
-	}
-}
-
-func (c *Call) settle(o link.Outcome, e *Error) {
-	c.value.settle(o.Body, o.Parcel, e)
-	o.Parcel.Close()
-}
-
-// wantsAgain reports whether a call that failed with e is to be tried once more.
-func (c *Call) wantsAgain(e *Error) bool {
-	return e != nil && c.attempt < c.opts.Retries && e.retryable() && c.ctx.Err() == nil && !interrupted(c.ctx)
-}
-
-// finish ends a call that no pool runs.
-func (c *Call) finish(o link.Outcome) {
-	c.begin()
-	c.row.Parcel.Close() // of a row that no pool took over
-	e := c.errorOf(o)
-	if c.wantsAgain(e) {
-		o.Parcel.Close()
-		go c.again(e)
-		return
-	}
-	c.settle(o, e)
-}
-
-// again submits a failed call once more.
-func (c *Call) again(last *Error) {
-	c = c.value.twin()
-	for {
-		n, err := c.on.Submit(c.ctx, []*Call{c})
-		switch {
-		case n == 1:
-			return
-		case err != nil:
-			c.attempt = c.opts.Retries // the last word
-			c.Finish(nil, fmt.Errorf("%w (after: %w)", err, last))
-			return
-		}
-	}
-}
-
-// encode appends the row's meta data and encoded arguments.
+// encode appends the row's meta data and encoded arguments, and corrects what they
+// were reckoned to take.
 func (c *Call) encode(dst []byte, p *wire.Parcel) ([]byte, error) {
 	if !c.seeded {
 		n := uint64(c.index)
@@ -226,12 +131,23 @@ func (c *Call) encode(dst []byte, p *wire.Parcel) ([]byte, error) {
 		}
 		c.seed, c.seeded = seedOf(defaultSeed, n), true
 	}
+	args, files := c.args, c.files
+	dst, err := c.append(dst, p)
+	if err == nil && (c.args != args || c.files != files) {
+		c.value.charge(weight(c.args)-weight(args), c.files-files)
+	}
+	return dst, err
+}
+
+// append appends the meta data and encoded arguments of a call that has its seed.
+func (c *Call) append(dst []byte, p *wire.Parcel) ([]byte, error) {
 	n := len(dst)
 	dst, err := c.value.append(appendMeta(dst, c.index, c.seed), p)
 	if err == nil {
-		size, files := len(dst)-n, len(p.Items)
-		c.value.charge(size-c.args, files-c.files)
-		c.args, c.files = size, files
+		c.args, c.files = len(dst)-n, 0
+		if p != nil {
+			c.files = len(p.Items)
+		}
 	}
 	return dst, err
 }
@@ -256,104 +172,4 @@ func check(registered bool, on Executor) {
 	if p, ok := on.(*Pool); on == nil || ok && p == nil {
 		panic("xme: a call on a nil executor: has Open returned an error?")
 	}
-}
-
-// sink takes the end of a call.
-type sink[Out any] interface {
-	// charge corrects what the arguments of a call were reckoned to take, once they
-	// are encoded.
-	charge(bytes, files int)
-	// end is called once.
-	end(slot int, v Out, err error, size sizes)
-}
-
-// sizes is what a call took, encoded: bytes of its arguments and result, and open
-// files among the arguments.
-type sizes struct{ args, result, files int }
-
-// call is a Call with its types.
-type call[In, Out any] struct {
-	Call
-	f    *Func[In, Out]
-	in   In
-	to   sink[Out]
-	slot int
-}
-
-func newCall[In, Out any](ctx context.Context, on Executor, f *Func[In, Out], in In, to sink[Out], slot int) *call[In, Out] {
-	c := &call[In, Out]{f: f, in: in, to: to, slot: slot}
-	c.fn, c.opts, c.ctx, c.on, c.index = f.fn, &f.opts, ctx, on, -1
-	c.value = c
-	c.args = metaSize + f.in.Size(&c.in)
-	return c
-}
-
-func (c *call[In, Out]) twin() *Call {
-	t := newCall(c.ctx, c.on, c.f, c.in, c.to, c.slot)
-	t.index, t.seed, t.seeded, t.attempt = c.index, c.seed, c.seeded, c.attempt+1
-	t.args, t.files = c.args, c.files
-	return &t.Call
-}
-
-func (c *call[In, Out]) append(dst []byte, p *wire.Parcel) ([]byte, error) {
-	return c.f.in.Append(dst, &c.in, p)
-}
-
-func (c *call[In, Out]) foreign() bool           { return c.f.out.Foreign() }
-func (c *call[In, Out]) exact() bool             { return c.f.in.Exact() }
-func (c *call[In, Out]) charge(bytes, files int) { c.to.charge(bytes, files) }
-
-func (c *call[In, Out]) settle(body []byte, p *wire.Parcel, e *Error) {
-	var out Out
-	decoded := false
-	end := func() {
-		var err error
-		if e != nil {
-			err = e
-		}
-		var none In
-		c.in = none // a caller may keep its future for long
-		c.to.end(c.slot, out, err, sizes{c.args, len(body), c.files})
-	}
-	defer func() {
-		if !decoded { // the result's own decoder ends the goroutine; nothing can stop that
-			e = c.resultError(errors.New("its decoder called runtime.Goexit"))
-			end()
-		}
-	}()
-	if e == nil {
-		if err := c.f.out.Decode(body, &out, p); err != nil {
-			var zero Out
-			out = zero
-			e = c.resultError(err)
-		}
-	}
-	decoded = true
-	end()
-}
-
-func (c *call[In, Out]) resultError(err error) *Error {
-	return &Error{Func: c.fn.name, Row: c.index, Attempt: c.attempt + 1, Cause: CauseEncode, Message: "result: " + err.Error(), wrapped: err}
-}
-
-// submit offers calls until all are accepted; what cannot be is finished with the
-// error.
-func submit(ctx context.Context, on Executor, calls ...*Call) error {
-	for len(calls) > 0 {
-		n, err := on.Submit(ctx, calls)
-		if n < 0 || n > len(calls) {
-			panic(fmt.Sprintf("xme: a %T accepted %d of %d calls", on, n, len(calls)))
-		}
-		calls = calls[n:]
-		if err == nil && n == 0 {
-			err = context.Cause(ctx) // nil: it may be offered again
-		}
-		if err != nil {
-			for _, c := range calls {
-				c.Finish(nil, err)
-			}
-			return err
-		}
-	}
-	return nil
 }

@@ -3,28 +3,45 @@ package xme
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 )
 
 // Future is the handle on the result of one call. It may be used from any
 // goroutine, any number of times, also after its executor was closed.
 type Future[Out any] struct {
-	done   chan struct{}
+	over   event
 	cancel context.CancelCauseFunc
+	call   atomic.Pointer[Call] // in a pool, until it has ended
 	value  Out
 	err    error
 	point  waitPoint
 }
 
 func newFuture[Out any](on Executor) *Future[Out] {
-	return &Future[Out]{done: make(chan struct{}), point: waitPointOn(on)}
+	return &Future[Out]{point: waitPointOn(on)}
 }
 
-func (fu *Future[Out]) charge(int, int) {}
+// started is a call whose end a future waits for. The future, which may be kept for
+// long, does not refer to it once it has ended.
+type started[In, Out any] struct {
+	call[In, Out]
+	fu *Future[Out]
+}
 
-func (fu *Future[Out]) end(_ int, v Out, err error, _ sizes) {
-	fu.value, fu.err = v, err
+func newStarted[In, Out any](ctx context.Context, on Executor, f *Func[In, Out], in In, fu *Future[Out]) *started[In, Out] {
+	s := &started[In, Out]{fu: fu}
+	s.init(ctx, on, f, in, s)
+	return s
+}
+
+func (s *started[In, Out]) charge(int, int) {}
+
+func (s *started[In, Out]) end(*Call, int) {
+	fu := s.fu
+	fu.value, fu.err = s.out, s.err
+	fu.call.Store(nil)
 	fu.point.end()
-	close(fu.done)
+	fu.over.happen()
 	if fu.cancel != nil {
 		fu.cancel(nil)
 	}
@@ -34,27 +51,23 @@ func (fu *Future[Out]) end(_ int, v Out, err error, _ sizes) {
 // first; then the call goes on and Wait may be called again. On an error the
 // result is a zero value that means nothing.
 func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
-	select {
-	case <-fu.done:
+	if fu.over.has() {
 		return fu.value, fu.err
-	default:
 	}
 	fu.point.enter()
-	select {
-	case <-fu.done:
+	if fu.over.wait(ctx.Done()) {
 		return fu.value, fu.err
-	case <-ctx.Done():
-		fu.point.leave()
-		var none Out
-		return none, context.Cause(ctx)
 	}
+	fu.point.leave()
+	var none Out
+	return none, context.Cause(ctx)
 }
 
 // Done returns a channel that is closed when the call has ended. In a task, it is
 // taken for waiting: the task lends its slot until then.
 func (fu *Future[Out]) Done() <-chan struct{} {
 	fu.point.enterForGood()
-	return fu.done
+	return fu.over.done()
 }
 
 // Cancel ends the call early: if it has not begun it never does, if it runs its
@@ -64,6 +77,23 @@ func (fu *Future[Out]) Cancel() {
 	if fu.cancel != nil {
 		fu.cancel(context.Canceled)
 	}
+	if c := fu.call.Load(); c != nil {
+		c.on.(*Pool).cancel(c)
+	}
+}
+
+// awaited is a call whose end one goroutine waits for.
+type awaited[In, Out any] struct {
+	call[In, Out]
+	over  event
+	point waitPoint
+}
+
+func (a *awaited[In, Out]) charge(int, int) {}
+
+func (a *awaited[In, Out]) end(*Call, int) {
+	a.point.end()
+	a.over.happen()
 }
 
 // Call runs f on an executor and waits for the result. ctx bounds the task: when
@@ -71,11 +101,12 @@ func (fu *Future[Out]) Cancel() {
 // context ended.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	check(f != nil, on)
-	fu := newFuture[Out](on)
-	_ = submit(ctx, on, &newCall(ctx, on, f, in, fu, 0).Call)
-	fu.point.enter()
-	<-fu.done
-	return fu.value, fu.err
+	a := &awaited[In, Out]{point: waitPointOn(on)}
+	a.init(ctx, on, f, in, a)
+	_ = submit(ctx, on, &a.Call)
+	a.point.enter()
+	a.over.wait(nil)
+	return a.out, a.err
 }
 
 // Go starts a call of f and returns its future. It blocks until the executor has
@@ -84,8 +115,14 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out] {
 	check(f != nil, on)
 	fu := newFuture[Out](on)
-	ctx, fu.cancel = context.WithCancelCause(ctx)
-	_ = submit(ctx, on, &newCall(ctx, on, f, in, fu, 0).Call)
+	if _, ok := on.(*Pool); !ok {
+		ctx, fu.cancel = context.WithCancelCause(ctx)
+	}
+	s := newStarted(ctx, on, f, in, fu)
+	if fu.cancel == nil {
+		fu.call.Store(&s.Call)
+	}
+	_ = submit(ctx, on, &s.Call)
 	return fu
 }
 
@@ -99,7 +136,7 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 	ranked, ok := on.(interface{ Ranks() []int })
 	if !ok {
 		fu := newFuture[Out](on)
-		newCall(ctx, on, f, in, fu, 0).Finish(nil, unsupported(fmt.Sprintf("Broadcast on a %T, which has no ranks,", on)))
+		newStarted(ctx, on, f, in, fu).Finish(nil, unsupported(fmt.Sprintf("Broadcast on a %T, which has no ranks,", on)))
 		return []*Future[Out]{fu}
 	}
 	ranks := f.opts.On
@@ -112,7 +149,7 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 		if p, ok := on.(*Pool); ok && p.p.Closed() {
 			err = ErrClosed
 		}
-		newCall(ctx, on, f, in, fu, 0).Finish(nil, err)
+		newStarted(ctx, on, f, in, fu).Finish(nil, err)
 		return []*Future[Out]{fu}
 	}
 	futures := make([]*Future[Out], 0, len(ranks))

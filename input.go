@@ -1,42 +1,46 @@
 package xme
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
 )
 
 // read runs the input's loop and passes its panic on.
-func (s *stream[Out]) read(loop func()) {
+func (s *stream) read(loop func()) {
 	normal := false
 	defer func() {
 		r := recover()
+		var stack string
+		if r != nil {
+			stack = stackOf(debug.Stack())
+		}
+		_ = s.flush() // whose rows then end with the error
 		s.mu.Lock()
 		s.readAll = true
 		switch {
 		case r != nil:
-			s.panicked = &inputError{value: r, stack: stackOf(debug.Stack())}
+			s.panicked = &inputError{value: r, stack: stack}
 		case !normal:
 			s.panicked = errGoexit
 		}
 		s.mu.Unlock()
-		poke(s.ready)
+		s.ranger.wake()
 	}()
 	loop()
 	normal = true
 }
 
-// submit submits one admitted row. If the executor panics, the row ends all the
-// same, so that the ranger comes to the panic.
-func (s *stream[Out]) submit(ctx context.Context, on Executor, c *Call) error {
+// submit submits one row to an executor of somebody's. If that panics, the row ends
+// all the same, so that the ranger comes to the panic.
+func (s *stream) submit(c *Call) error {
 	normal := false
 	defer func() {
 		if !normal && !c.ended.Load() {
-			c.Finish(nil, fmt.Errorf("the executor (a %T) panicked in Submit", on))
+			c.Finish(nil, fmt.Errorf("the executor (a %T) panicked in Submit", s.on))
 		}
 	}()
-	err := submit(ctx, on, c)
+	err := submit(s.ctx, s.on, c)
 	normal = true
 	return err
 }

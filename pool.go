@@ -15,13 +15,13 @@ import (
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/sys"
-	"github.com/xenonmp/xme/internal/wire"
 )
 
 // Pool is an executor whose workers are processes: this program again. All its
 // methods may be called concurrently. Whoever opened it closes it.
 type Pool struct {
 	p    *proc.Pool
+	rows rowRunner // p; benchmarks put in another
 	opts Options
 
 	setup          *setupCall
@@ -121,6 +121,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	}
 	if err == nil {
 		pool.p, err = proc.Open(ctx, cfg)
+		pool.rows = pool.p
 	}
 	if err != nil {
 		pool.release()
@@ -195,106 +196,6 @@ func (p *Pool) release() {
 	if p.setup != nil {
 		p.setup.parcel.Close()
 	}
-}
-
-// Submit implements [Executor]. Calls are handed out in order, each to the first
-// worker that has room; it blocks while Options.Queue calls have not ended.
-func (p *Pool) Submit(ctx context.Context, calls []*Call) (int, error) {
-	rows := make([]*link.Row, 0, len(calls))
-	at := make([]int, 0, len(calls)) // rows[i] is calls[at[i]]
-	var refused []int
-	var errs map[int]error
-	for i, c := range calls {
-		if err := p.prepare(c); err != nil {
-			refused = append(refused, i)
-			if errs == nil {
-				errs = map[int]error{}
-			}
-			errs[i] = err
-			continue
-		}
-		rows = append(rows, &c.row)
-		at = append(at, i)
-	}
-	n, err := len(calls), error(nil)
-	if len(rows) > 0 {
-		var m int
-		if m, err = p.p.Submit(ctx, rows); m < len(rows) {
-			n = at[m]
-		}
-		if errors.Is(err, proc.ErrClosed) {
-			err = ErrClosed
-		}
-	}
-	for _, i := range refused {
-		if i < n {
-			calls[i].Finish(nil, errs[i])
-		}
-	}
-	for i, j := range at {
-		c := calls[j]
-		switch {
-		case j >= n:
-			if c.watch != nil {
-				c.watch.remove(c)
-			}
-		case c.ctx.Err() != nil: // it may have ended before the pool knew the row
-			p.p.Cancel(context.Cause(c.ctx), rows[i])
-		case interrupted(c.ctx):
-			p.p.CancelUnbegun(ErrInterrupted, rows[i])
-		}
-	}
-	return n, err
-}
-
-// prepare encodes a call and has its context watched.
-func (p *Pool) prepare(c *Call) error {
-	if err := c.opts.refused(); err != nil {
-		return err
-	}
-	if len(c.opts.On) > 0 {
-		if err := p.p.CheckRanks(c.opts.On); err != nil {
-			return fmt.Errorf("option On: %w", err)
-		}
-	}
-	if err := context.Cause(c.ctx); err != nil {
-		return err
-	}
-	if interrupted(c.ctx) {
-		return ErrInterrupted
-	}
-	if c.row.Body == nil {
-		if c.value.exact() && c.args-metaSize > p.opts.MaxMessage {
-			return c.encodeError(tooLarge("value", c.args-metaSize, p.opts.MaxMessage))
-		}
-		if !c.seeded {
-			n := uint64(c.index)
-			if c.index < 0 {
-				n = looseSeeds + p.calls.Add(1)
-			}
-			c.seed, c.seeded = seedOf(p.opts.Seed, n), true
-		}
-		var parcel wire.Parcel
-		body, err := c.encode(make([]byte, 0, min(c.args, metaSize+p.opts.MaxMessage)), &parcel)
-		if err == nil && len(body)-metaSize > p.opts.MaxMessage {
-			err = tooLarge("value", len(body)-metaSize, p.opts.MaxMessage)
-		}
-		if err != nil {
-			parcel.Close()
-			return c.encodeError(err)
-		}
-		c.row.Body, c.row.Func, c.row.Owner = body, c.fn.index, c
-		if len(parcel.Items) > 0 {
-			c.row.Parcel = &parcel
-		}
-		c.row.On, c.row.Timeout, c.row.Memory = c.opts.On, c.opts.Timeout, c.opts.Memory
-		c.row.Fresh, c.row.Service, c.row.Keep = c.opts.Fresh, c.opts.Service, c.opts.Retries > 0
-		c.row.Alone = len(c.opts.On) > 0 || c.opts.Timeout > 0 || c.opts.Memory > 0 || c.opts.Fresh || c.opts.Service
-	}
-	if c.ctx.Done() != nil {
-		p.watchCall(c)
-	}
-	return nil
 }
 
 // Ranks returns the ranks of the workers that are alive now, from 1.

@@ -4,14 +4,9 @@ import (
 	"context"
 	"iter"
 	"sync"
-)
+	"sync/atomic"
 
-// Bounds of what Map, Unordered and Table read ahead of what has been yielded, or
-// has ended. A row larger than windowBytes goes alone.
-const (
-	windowRows  = 1 << 14
-	windowBytes = 32 << 20
-	windowFiles = 64 // open files of rows under way: each is a descriptor
+	"github.com/xenonmp/xme/internal/link"
 )
 
 // Result is one row's end as Unordered yields it.
@@ -34,43 +29,44 @@ type Result[Out any] struct {
 // then the sequence stops.
 func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
-		for r := range f.results(ctx, on, in, true) {
-			if !yield(r.Value, r.Err) {
-				return
-			}
-		}
+		f.each(ctx, on, in, true, func(c *call[In, Out]) bool {
+			v, err := c.out, c.err
+			c.forget()
+			return yield(v, err)
+		})
 	}
 }
 
 // Unordered is Map, except that results are yielded as they come, each with the
 // index of its row.
 func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq[Result[Out]] {
-	return f.results(ctx, on, in, false)
-}
-
-func (f *Func[In, Out]) results(ctx context.Context, on Executor, in iter.Seq[In], ordered bool) iter.Seq[Result[Out]] {
 	check(f != nil, on)
 	return func(yield func(Result[Out]) bool) {
-		ctx, cancel := untilClosed(ctx, on)
-		defer cancel()
-		s := newStream[Out](ctx, on, ordered)
-		defer s.stop()
-		go s.read(func() {
-			row := 0
-			for v := range in {
-				c := newCall(ctx, on, f, v, s, row)
-				c.index = row
-				if !s.admit(ctx, c.args) {
-					return
-				}
-				row++
-				if s.submit(ctx, on, &c.Call) != nil {
-					return
-				}
-			}
+		f.each(ctx, on, in, false, func(c *call[In, Out]) bool {
+			r := Result[Out]{Index: c.index, Value: c.out, Err: c.err}
+			c.forget()
+			return yield(r)
 		})
-		s.drain(ctx, yield)
 	}
+}
+
+// each runs f on every value of in and yields the calls as they have ended.
+func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], ordered bool, yield func(*call[In, Out]) bool) {
+	check(f != nil, on)
+	ctx, cancel := untilClosed(ctx, on)
+	defer cancel()
+	s := newStream(ctx, on, ordered, f.opts.Service)
+	defer s.stop()
+	go s.read(func() {
+		row := 0
+		for v := range in {
+			if !feed(s, f, v, row, row, s, nil) {
+				return
+			}
+			row++
+		}
+	})
+	s.drain(func(c *Call) bool { return yield(c.value.(*call[In, Out])) })
 }
 
 // untilClosed returns a context that also ends when the executor does, if it is a
@@ -87,219 +83,117 @@ func untilClosed(ctx context.Context, on Executor) (context.Context, context.Can
 	}
 }
 
-// stream is one range over a Map or Unordered: a window of rows between the
-// goroutine that reads the input and the one that ranges.
-type stream[Out any] struct {
+// stream is one range over a Map or Unordered, or one Run of a Table: a window of
+// rows between the goroutine that reads the input (the reader), the executor, and
+// the goroutine that ranges (the ranger).
+//
+// A row is taken in by the reader (window.go), which from then on owes it to the
+// ranger; it is submitted, it ends, it is yielded. On a pool its call is then used
+// again for a row that is read later: the pool does not touch a row after its end.
+// Other executors may keep calls, so each of theirs is made anew.
+type stream struct {
+	ctx     context.Context //nolint:containedctx // the range's own, for as long as it lasts
+	on      Executor
+	pool    *Pool // on, if it is one
 	ordered bool
-	ready   chan struct{}   // a token when the ranger may find something new
-	space   chan struct{}   // a token when the reader may find space
+	most    int64           // rows that may be under way at once
+	spread  int64           // rows under way that cannot all be run at once
 	drained <-chan struct{} // closed when no more rows shall begin; nil: never
+	ranger  waiter          // news when the row that it waits for has ended, or there are no more
+	reader  waiter          // news when there may be room
 	point   waitPoint
+	calm    func() bool // no longer watch for the drain
+	unwatch func() bool // no longer watch ctx
 
 	mu       sync.Mutex
-	slots    []item[Out] // ordered: a ring of the rows from head to next
-	list     []item[Out] // unordered: what has ended and was not yielded
-	head     int         // how many rows were yielded; ordered: the next to yield
-	next     int         // the next row to read
-	bytes    int         // of the arguments under way and the results not yielded
-	files    int         // of the arguments under way
-	stopped  bool
+	ring     [windowRows / ringPart]*[ringPart]*Call // ordered: the rows from head to next
+	next     int                                     // how many rows were taken in
+	held     []*Call                                 // taken in and not submitted; see hold
+	made     []*Call                                 // in a pool: every call that is used again
+	closed   bool                                    // no more rows are taken in
 	readAll  bool
 	panicked error // what the ranger is to panic with
+
+	// The reader's own.
+	taken  int   // next
+	credit int   // rows that there is room for, whatever happens
+	free   *Call // calls to be used again
+
+	// The ranger's own.
+	list *Call // unordered: rows that have ended, in order
+
+	// What the goroutines that end rows share with the others.
+	open   atomic.Int64         // rows that were submitted and have not ended
+	weight atomic.Int64         // of the arguments under way and the results not yielded
+	files  atomic.Int64         // of the arguments under way
+	ended  atomic.Pointer[Call] // unordered: rows that have ended, the last first
+	want   atomic.Int64         // 1 + the place of the row that the ranger waits for; unordered: 1; 0: it does not wait
+	head   atomic.Int64         // how many rows were yielded; ordered: the next to yield
+	freed  atomic.Pointer[Call] // calls to be used again, for the reader
+	short  atomic.Bool          // the reader waits for room
+	eager  atomic.Bool          // a goroutine is about to submit what is held back
+
+	submits sync.Mutex // held while rows are submitted, so that they are in order
+	spare   []*Call    // an empty list for held
+	rows    []*link.Row
 }
 
-func newStream[Out any](ctx context.Context, on Executor, ordered bool) *stream[Out] {
-	return &stream[Out]{
-		ordered: ordered, ready: make(chan struct{}, 1), space: make(chan struct{}, 1),
-		drained: drainOf(ctx), point: waitPointOn(on),
+// place is a call's place in a stream.
+type place struct {
+	stream *stream     // of a call that is used again; else nil
+	at     int         // how many rows were taken in before
+	slot   int         // in its Rows
+	weight int         // of the result, until it is yielded
+	done   atomic.Bool // it has ended: the call is the ranger's
+	made   int         // its place among the stream's
+	spoilt bool        // somebody may still look at its memory
+}
+
+func newStream(ctx context.Context, on Executor, ordered, service bool) *stream {
+	s := &stream{
+		ctx: ctx, on: on, ordered: ordered, most: windowRows, drained: drainOf(ctx),
+		ranger: newWaiter(), reader: newWaiter(), point: waitPointOn(on),
+		calm: func() bool { return true }, unwatch: func() bool { return true },
 	}
-}
-
-type item[Out any] struct {
-	Result[Out]
-	bytes int
-	done  bool
-}
-
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+	p, ok := on.(*Pool)
+	if !ok {
+		return s
 	}
+	s.pool = p
+	s.most = int64(min(windowRows, aheadRows*(2+p.opts.Workers)))
+	s.spread = 2 * int64(p.opts.Workers)
+	if service {
+		s.spread = windowRows // each has a worker of its own: none is held back
+	}
+	s.unwatch = context.AfterFunc(ctx, func() { s.cut(context.Cause(ctx), p.rows.Cancel) })
+	s.calm = onDrain(ctx, func() { s.cut(ErrInterrupted, p.rows.CancelUnbegun) })
+	return s
 }
 
-// admit waits until the window has room for a row of n bytes and takes the room.
-// It reports false once nobody wants the row.
-func (s *stream[Out]) admit(ctx context.Context, n int) bool {
-	for {
-		s.mu.Lock()
-		held := s.next - s.head
-		switch {
-		case s.stopped || s.ending(ctx):
-			s.mu.Unlock()
-			return false
-		case held == 0 || held < windowRows && s.bytes+n <= windowBytes && s.files < windowFiles:
-			if s.ordered {
-				s.grow()
-				s.slots[s.next%len(s.slots)] = item[Out]{}
-			}
-			s.next++
-			s.bytes += n
-			s.mu.Unlock()
-			return true
-		}
-		s.mu.Unlock()
-		select {
-		case <-s.space:
-		case <-ctx.Done():
-		case <-s.drained:
-		}
+// cut ends the rows under way.
+func (s *stream) cut(why error, cancel func(error, ...*link.Row)) {
+	s.mu.Lock()
+	rows := make([]*link.Row, 0, len(s.made))
+	for _, c := range s.made {
+		rows = append(rows, &c.row)
 	}
+	s.mu.Unlock()
+	cancel(why, rows...)
+	_ = s.flush() // which ends those that were held back
 }
 
 // ending reports whether no more rows are wanted.
-func (s *stream[Out]) ending(ctx context.Context) bool {
+func (s *stream) ending() bool {
 	select {
 	case <-s.drained:
 		return true
 	default:
-		return ctx.Err() != nil
+		return s.ctx.Err() != nil
 	}
 }
 
 // charge implements sink.
-func (s *stream[Out]) charge(bytes, files int) {
-	if bytes == 0 && files == 0 {
-		return
-	}
-	s.mu.Lock()
-	s.bytes += bytes
-	s.files += files
-	s.mu.Unlock()
-}
-
-// grow makes room for one more slot. s.mu is held.
-func (s *stream[Out]) grow() {
-	if s.next-s.head < len(s.slots) {
-		return
-	}
-	slots := make([]item[Out], max(64, 2*len(s.slots)))
-	for i := s.head; i < s.next; i++ {
-		slots[i%len(slots)] = s.slots[i%len(s.slots)]
-	}
-	s.slots = slots
-}
-
-// end implements sink.
-func (s *stream[Out]) end(row int, v Out, err error, size sizes) {
-	r := item[Out]{Result[Out]{Index: row, Value: v, Err: err}, size.result, true}
-	s.mu.Lock()
-	wake := false
-	if s.ordered {
-		s.slots[row%len(s.slots)] = r
-		wake = row == s.head
-	} else {
-		s.list = append(s.list, r)
-		wake = len(s.list) == 1
-	}
-	s.bytes += size.result - size.args
-	s.files -= size.files
-	s.mu.Unlock()
-	if wake {
-		s.point.clear()
-		poke(s.ready)
-	}
-	if size.result < size.args || size.files > 0 {
-		poke(s.space)
-	}
-}
-
-// take moves up to len(buf) results that may be yielded now into buf, and reports
-// whether there will never be more; then panicked tells that the input panicked.
-func (s *stream[Out]) take(ctx context.Context, buf []item[Out]) (n int, over bool, panicked error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ordered {
-		for n < len(buf) && s.head+n < s.next {
-			sl := &s.slots[(s.head+n)%len(s.slots)]
-			if !sl.done {
-				break
-			}
-			buf[n], *sl = *sl, item[Out]{}
-			n++
-		}
-	} else {
-		n = copy(buf, s.list)
-		clear(s.list[:n])
-		s.list = s.list[n:]
-		if len(s.list) == 0 {
-			s.list = nil
-		}
-	}
-	s.head += n
-	for i := range buf[:n] {
-		s.bytes -= buf[i].bytes
-	}
-	if n > 0 {
-		poke(s.space)
-		return n, false, nil
-	}
-	// Once ctx has ended nothing is admitted any more: the reader looks at ctx
-	// with s.mu held.
-	return 0, s.head == s.next && (s.readAll || s.ending(ctx)), s.panicked
-}
-
-// drain yields results until there are no more or the ranger leaves.
-func (s *stream[Out]) drain(ctx context.Context, yield func(Result[Out]) bool) {
-	var buf [32]item[Out]
-	for {
-		n, over, panicked := s.take(ctx, buf[:])
-		for i := range buf[:n] {
-			if !yield(buf[i].Result) {
-				return
-			}
-			buf[i] = item[Out]{}
-		}
-		switch {
-		case n > 0:
-			continue
-		case over:
-			if panicked != nil {
-				panic(panicked)
-			}
-			return
-		}
-		s.point.enter()
-		select {
-		case <-s.ready:
-		case <-ctx.Done():
-			// What was accepted still ends, each row with its error.
-			<-s.afterEnd()
-		case <-s.drained:
-			<-s.afterEnd()
-		}
-		s.point.leave()
-	}
-}
-
-// afterEnd returns what drain waits for once ctx has ended: nothing if the window
-// is empty, else the next result.
-func (s *stream[Out]) afterEnd() <-chan struct{} {
-	s.mu.Lock()
-	empty := s.head == s.next
-	s.mu.Unlock()
-	if empty {
-		closed := make(chan struct{})
-		close(closed)
-		return closed
-	}
-	return s.ready
-}
-
-// stop tells the reader that nobody ranges any more.
-func (s *stream[Out]) stop() {
-	s.mu.Lock()
-	s.stopped = true
-	s.mu.Unlock()
-	poke(s.space)
+func (s *stream) charge(weight, files int) {
+	s.weight.Add(int64(weight))
+	s.files.Add(int64(files))
 }

@@ -56,34 +56,30 @@ func (a *addedRows[In, Out]) over(err error) { a.rows.over(err) }
 
 func (a *addedRows[In, Out]) read(r *tableRun) bool {
 	slot := 0
+	to := &tableSink[In, Out]{r, a.rows}
 	for v := range a.in {
-		c := newCall(r.ctx, r.on, a.f, v, sink[Out](&tableSink[Out]{r, a.rows}), slot)
-		if !r.window.admit(r.ctx, c.args) {
+		if !feed(r.window, a.f, v, r.rows, slot, to, a.rows.expect) {
 			return false
 		}
-		c.index = r.rows
 		r.rows++
 		slot++
-		a.rows.expect()
-		if r.window.submit(r.ctx, r.on, &c.Call) != nil {
-			return false
-		}
 	}
 	return true
 }
 
 // tableSink passes a row's end on to its Rows and to the run's window.
-type tableSink[Out any] struct {
+type tableSink[In, Out any] struct {
 	r    *tableRun
 	rows *Rows[Out]
 }
 
-func (s *tableSink[Out]) charge(bytes, files int) { s.r.window.charge(bytes, files) }
+func (s *tableSink[In, Out]) charge(weight, files int) { s.r.window.charge(weight, files) }
 
-func (s *tableSink[Out]) end(slot int, v Out, err error, size sizes) {
-	s.rows.end(slot, v, err)
-	size.result = 0
-	s.r.window.end(0, struct{}{}, err, size)
+func (s *tableSink[In, Out]) end(c *Call, _ int) {
+	t := c.value.(*call[In, Out])
+	s.rows.end(c.place.slot, t.out, c.err)
+	t.forget()
+	s.r.window.end(c, 0) // the result is not the window's
 }
 
 // tableRun is one Run's ordinary rows, or its services: its window counts the rows
@@ -92,7 +88,7 @@ type tableRun struct {
 	ctx    context.Context //nolint:containedctx // the run's own, for as long as it lasts
 	on     Executor
 	adds   []added
-	window *stream[struct{}]
+	window *stream
 	rows   int // that were read
 
 	total, failed int
@@ -100,7 +96,7 @@ type tableRun struct {
 }
 
 func newTableRun(ctx context.Context, on Executor, adds []added, service bool) *tableRun {
-	r := &tableRun{ctx: ctx, on: on, window: newStream[struct{}](ctx, on, false)}
+	r := &tableRun{ctx: ctx, on: on, window: newStream(ctx, on, false, service)}
 	for _, a := range adds {
 		if a.service() == service {
 			r.adds = append(r.adds, a)
@@ -124,12 +120,12 @@ func (r *tableRun) read() {
 
 // wait returns when all rows have ended. It panics with an input's panic.
 func (r *tableRun) wait(fails func(error) bool) {
-	r.window.drain(r.ctx, func(res Result[struct{}]) bool {
+	r.window.drain(func(c *Call) bool {
 		r.total++
-		if res.Err != nil && fails(res.Err) {
+		if c.err != nil && fails(c.err) {
 			r.failed++
 			if r.first == nil {
-				r.first = res.Err
+				r.first = c.err
 			}
 		}
 		return true
@@ -248,10 +244,17 @@ type Rows[Out any] struct {
 	running bool
 	ended   bool
 	err     error // why there are no more rows than there are
-	rows    []item[Out]
+	rows    []rowEnd[Out]
 	done    int
 	news    chan struct{} // closed and made anew at every change somebody may wait for
 	waiters int
+}
+
+// rowEnd is a row of a Rows.
+type rowEnd[Out any] struct {
+	value Out
+	err   error
+	done  bool
 }
 
 func (r *Rows[Out]) begin() {
@@ -263,13 +266,13 @@ func (r *Rows[Out]) begin() {
 // expect makes room for one more row.
 func (r *Rows[Out]) expect() {
 	r.mu.Lock()
-	r.rows = append(r.rows, item[Out]{})
+	r.rows = append(r.rows, rowEnd[Out]{})
 	r.mu.Unlock()
 }
 
 func (r *Rows[Out]) end(slot int, v Out, err error) {
 	r.mu.Lock()
-	r.rows[slot] = item[Out]{Result: Result[Out]{Index: slot, Value: v, Err: err}, done: true}
+	r.rows[slot] = rowEnd[Out]{v, err, true}
 	r.done++
 	r.tell()
 	r.mu.Unlock()
@@ -311,7 +314,7 @@ func (r *Rows[Out]) All() iter.Seq2[Out, error] {
 			case i < len(r.rows) && r.rows[i].done:
 				row := r.rows[i]
 				r.mu.Unlock()
-				if !yield(row.Value, row.Err) {
+				if !yield(row.value, row.err) {
 					return
 				}
 				i++

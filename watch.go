@@ -27,8 +27,8 @@ func (p *Pool) watchCall(c *Call) {
 		w = &watch{p: p, done: done}
 		p.watches[done] = w
 		ctx := c.ctx
-		w.stop = context.AfterFunc(ctx, func() { w.fire(p.p.Cancel, context.Cause(ctx)) })
-		w.calm = onDrain(ctx, func() { w.fire(p.p.CancelUnbegun, ErrInterrupted) })
+		w.stop = context.AfterFunc(ctx, func() { w.fire(p.rows.Cancel, context.Cause(ctx)) })
+		w.calm = onDrain(ctx, func() { w.fire(p.rows.CancelUnbegun, ErrInterrupted) })
 	}
 	if p.empty == w {
 		p.empty = nil

@@ -1,0 +1,175 @@
+package xme
+
+// end implements sink. It takes no lock as long as enough rows are under way.
+func (s *stream) end(c *Call, result int) {
+	c.place.weight = weight(result)
+	lighter := c.place.weight - weight(c.args)
+	if lighter != 0 {
+		s.weight.Add(int64(lighter))
+	}
+	if c.files != 0 {
+		s.files.Add(-int64(c.files))
+	}
+	room := lighter < 0 || c.files != 0
+	s.deliver(c)
+	// The call is the ranger's now.
+	open := s.open.Add(-1)
+	if (room || open == s.most/2) && s.short.Load() {
+		s.reader.wake()
+	}
+	if open < s.spread+4*batchRows && s.pool != nil {
+		s.hasten(open)
+	}
+}
+
+// deliver hands an ended row to the ranger, and wakes it if that is the row that it
+// waits for. The ranger says what it waits for before it looks a last time.
+func (s *stream) deliver(c *Call) {
+	want := int64(1)
+	if s.ordered {
+		want += int64(c.place.at)
+		c.place.done.Store(true)
+	} else {
+		for {
+			c.next = s.ended.Load()
+			if s.ended.CompareAndSwap(c.next, c) {
+				break
+			}
+		}
+	}
+	if s.want.Load() == want && s.want.CompareAndSwap(want, 0) {
+		s.point.clear()
+		s.ranger.wake()
+	}
+}
+
+// take moves up to len(buf) rows that may be yielded now into buf. If there are
+// none, it reports whether there will never be more, and whether the stream's end
+// has come.
+func (s *stream) take(buf []*Call) (n int, over, ending bool) {
+	head := int(s.head.Load())
+	s.mu.Lock()
+	next := s.next
+	s.mu.Unlock()
+	if s.ordered {
+		for n < len(buf) && head+n < next {
+			c := *s.slot(head + n)
+			if !c.place.done.Load() {
+				break
+			}
+			buf[n] = c
+			n++
+		}
+	} else {
+		n = s.takeEnded(buf)
+	}
+	if n > 0 {
+		s.yielded(head+n, buf[:n])
+		return n, false, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ending = s.ending(); ending {
+		s.closed = true // so that no row is taken in that would not be yielded
+	}
+	return 0, s.next == head && (s.readAll || s.closed), ending
+}
+
+// takeEnded is take for rows in the order of their end.
+func (s *stream) takeEnded(buf []*Call) (n int) {
+	if s.list == nil {
+		for c := s.ended.Swap(nil); c != nil; {
+			c, c.next, s.list = c.next, s.list, c
+		}
+	}
+	for ; n < len(buf) && s.list != nil; n++ {
+		c := s.list
+		s.list, c.next = c.next, nil
+		buf[n] = c
+	}
+	return n
+}
+
+// yielded gives the room of rows back; head rows were yielded in all.
+func (s *stream) yielded(head int, rows []*Call) {
+	freed := 0
+	for _, c := range rows {
+		freed += c.place.weight
+	}
+	if freed > 0 {
+		s.weight.Add(-int64(freed))
+	}
+	s.head.Store(int64(head))
+	if s.short.Load() {
+		s.reader.wake()
+	}
+}
+
+// drain yields rows until there are no more or the ranger leaves.
+func (s *stream) drain(yield func(*Call) bool) {
+	var buf [batchRows]*Call
+	for {
+		n, over, ending := s.take(buf[:])
+		for _, c := range buf[:n] {
+			if !yield(c) {
+				return
+			}
+		}
+		s.reuse(buf[:n])
+		switch {
+		case n > 0:
+			continue
+		case over:
+			if s.panicked != nil {
+				panic(s.panicked)
+			}
+			return
+		}
+		s.await(ending)
+	}
+}
+
+// await returns when there may be a row to take. Once the end has come that is when
+// one ends: what was taken in still does, each row with its error.
+func (s *stream) await(ending bool) {
+	head := int(s.head.Load())
+	want := int64(1)
+	if s.ordered {
+		want += int64(head)
+	}
+	s.want.Store(want)
+	if !s.news(head) {
+		s.point.enter()
+		if ending {
+			s.ranger.wait(nil, nil)
+		} else {
+			s.ranger.wait(s.ctx.Done(), s.drained)
+		}
+		s.point.leave()
+	}
+	s.want.Store(0)
+}
+
+// news reports whether there is a row to take.
+func (s *stream) news(head int) bool {
+	if !s.ordered {
+		return s.ended.Load() != nil
+	}
+	s.mu.Lock()
+	there := s.next > head
+	s.mu.Unlock()
+	return there && (*s.slot(head)).place.done.Load()
+}
+
+// stop tells the reader that nobody ranges any more.
+func (s *stream) stop() {
+	s.mu.Lock()
+	s.closed = true
+	over := s.readAll && s.next == int(s.head.Load())
+	s.mu.Unlock()
+	s.calm()
+	if over {
+		s.unwatch() // no row is under way; else the end of ctx, which follows, ends them
+	}
+	s.reader.wake()
+}

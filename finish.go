@@ -1,0 +1,130 @@
+package xme
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/proc"
+)
+
+// Finish ends the call: with the body that [Serve] or [Call.Run] returned, or with
+// an error. The body may be reused once Finish has returned. A second Finish is
+// the executor's mistake and panics.
+func (c *Call) Finish(body []byte, err error) {
+	p := c.result
+	c.result = nil
+	c.finish(link.Outcome{Body: body, Parcel: p, Err: err})
+}
+
+// End implements link.Owner, for calls that a pool runs: a call that shall be tried
+// again stays accepted.
+func (c *Call) End(o link.Outcome, again bool) bool {
+	e := c.errorOf(o)
+	if again && o.Cancelled == nil && c.wantsAgain(e) {
+		o.Parcel.Close()
+		c.attempt++
+		return true
+	}
+	c.row.Body = nil
+	if c.place.stream == nil {
+		c.begin()
+	} else if e != nil && !as(o.Err, new(*proc.RowError)) {
+		c.place.spoilt = true
+	}
+	if e == nil && c.value.foreign() {
+		// Not on the goroutine that reads the worker's frames: it may take its time,
+		// or never return.
+		o.Body = slices.Clone(o.Body)
+		c.apart(func() { c.settle(o, nil) })
+		return false
+	}
+	c.settle(o, e)
+	return false
+}
+
+// apart runs f on a goroutine that the pool's end waits for, for a while.
+func (c *Call) apart(f func()) {
+	if p, ok := c.on.(*Pool); ok {
+		p.decoding.Go(f)
+		return
+	}
+	go f()
+}
+
+// begin marks the call's end, which comes once.
+func (c *Call) begin() {
+	if !c.ended.CompareAndSwap(false, true) {
+		panic("xme: Finish called twice on a call of " + c.fn.name)
+	}
+	if c.watch != nil {
+		c.watch.remove(c)
+	}
+}
+
+func (c *Call) settle(o link.Outcome, e *Error) {
+	c.value.settle(o.Body, o.Parcel, e)
+	o.Parcel.Close()
+}
+
+// wantsAgain reports whether a call that failed with e is to be tried once more.
+func (c *Call) wantsAgain(e *Error) bool {
+	return e != nil && c.attempt < c.opts.Retries && e.retryable() && c.ctx.Err() == nil && !interrupted(c.ctx)
+}
+
+// finish ends a call that no pool runs.
+func (c *Call) finish(o link.Outcome) {
+	c.begin()
+	c.row.Parcel.Close() // of a row that no pool took over
+	e := c.errorOf(o)
+	if c.wantsAgain(e) {
+		o.Parcel.Close()
+		go c.again(e)
+		return
+	}
+	c.settle(o, e)
+}
+
+// again submits a failed call once more.
+func (c *Call) again(last *Error) {
+	c = c.value.twin()
+	for {
+		n, err := c.on.Submit(c.ctx, []*Call{c})
+		switch {
+		case n == 1:
+			return
+		case err != nil:
+			c.attempt = c.opts.Retries // the last word
+			c.Finish(nil, fmt.Errorf("%w (after: %w)", err, last))
+			return
+		}
+	}
+}
+
+// submit offers a call until it is accepted; if it cannot be it is finished with the
+// error.
+func submit(ctx context.Context, on Executor, c *Call) error {
+	for {
+		var n int
+		var err error
+		if p, ok := on.(*Pool); ok {
+			n, err = p.submitOne(ctx, c)
+		} else {
+			n, err = on.Submit(ctx, []*Call{c})
+		}
+		if n < 0 || n > 1 {
+			panic(fmt.Sprintf("xme: a %T accepted %d of 1 calls", on, n))
+		}
+		if n == 1 {
+			return err
+		}
+		if err == nil {
+			err = context.Cause(ctx) // nil: it may be offered again
+		}
+		if err != nil {
+			c.Finish(nil, err)
+			return err
+		}
+	}
+}

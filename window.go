@@ -1,0 +1,290 @@
+package xme
+
+import "github.com/xenonmp/xme/internal/link"
+
+// Bounds of what Map, Unordered and Table read ahead of what has been yielded, or
+// has ended. A row larger than windowBytes goes alone.
+const (
+	windowRows  = 1 << 14
+	windowBytes = 32 << 20
+	windowFiles = 64 // open files of rows under way: each is a descriptor
+
+	// aheadRows is how many rows for each worker, and two workers more, are under
+	// way on a pool at most: what keeps it busy while the reader is woken, and little
+	// enough to stay in the caches.
+	aheadRows = 512
+	// batchRows is how many rows are submitted, or yielded, at once at most.
+	batchRows = 64
+	// lightBytes is the size up to which a row counts as one row, and no bytes.
+	lightBytes = 64
+	// ringPart is how many rows a part of the ring holds.
+	ringPart = 256
+)
+
+// weight is what n bytes count in a window.
+func weight(n int) int {
+	if n <= lightBytes {
+		return 0
+	}
+	return n
+}
+
+// feed takes a row in and submits it, or has it submitted with others soon. expect,
+// if not nil, is called when it is taken in, with a lock held. It reports false once
+// nobody wants more rows.
+func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to sink, expect func()) bool {
+	if s.pool == nil {
+		c := newCall(s.ctx, s.on, f, in, to)
+		c.index, c.place.slot = index, slot
+		s.credit = 0 // what the row weighs is known once the executor encodes it
+		if !s.room(weight(c.args)) || !s.admit(&c.Call, expect, false) {
+			return false
+		}
+		s.open.Add(1)
+		return s.submit(&c.Call) == nil
+	}
+	if !s.room(weight(metaSize + f.in.Size(&in))) {
+		return false
+	}
+	c := recall[In, Out](s, f, in, to)
+	c.index, c.place.slot = index, slot
+	err := s.pool.encode(&c.Call) // now: in may change afterwards
+	var none In
+	c.in = none
+	if !s.admit(&c.Call, expect, err == nil) {
+		c.row.Parcel.Close()
+		return false
+	}
+	if err != nil {
+		s.open.Add(1)
+		c.refuse(err)
+		return true
+	}
+	return s.hold()
+}
+
+// recall returns a call for a row on a pool: one that was used before, if there is
+// one.
+func recall[In, Out any](s *stream, f *Func[In, Out], in In, to sink) *call[In, Out] {
+	if s.free == nil {
+		s.free = s.freed.Swap(nil)
+	}
+	for s.free != nil {
+		free := s.free
+		s.free, free.next = free.next, nil
+		c, ok := free.value.(*call[In, Out])
+		if !ok || c.f != f {
+			s.drop(free) // of an earlier Add of a table
+			continue
+		}
+		c.in, c.to = in, to
+		c.args, c.files, c.attempt, c.seeded = metaSize+f.in.Size(&in), 0, 0, false
+		return c
+	}
+	c := newCall(s.ctx, s.on, f, in, to)
+	c.place.stream = s
+	s.mu.Lock()
+	c.place.made = len(s.made)
+	s.made = append(s.made, &c.Call)
+	s.mu.Unlock()
+	return c
+}
+
+// drop forgets a call that is not used again.
+func (s *stream) drop(c *Call) {
+	s.mu.Lock()
+	last := s.made[len(s.made)-1]
+	s.made[c.place.made], last.place.made = last, c.place.made
+	s.made[len(s.made)-1] = nil
+	s.made = s.made[:len(s.made)-1]
+	s.mu.Unlock()
+}
+
+// reuse hands calls that were yielded back to the reader.
+func (s *stream) reuse(calls []*Call) {
+	if s.pool == nil || len(calls) == 0 {
+		return
+	}
+	var first, last *Call
+	for _, c := range calls {
+		if c.place.spoilt {
+			s.drop(c)
+			continue
+		}
+		c.err = nil
+		c.place.done.Store(false)
+		if last == nil {
+			last = c
+		}
+		c.next, first = first, c
+	}
+	if first == nil {
+		return
+	}
+	for {
+		last.next = s.freed.Load() // only this goroutine adds, so what it has seen is whole
+		if s.freed.CompareAndSwap(last.next, first) {
+			return
+		}
+	}
+}
+
+// forget drops what a call holds of its row's result.
+func (c *call[In, Out]) forget() {
+	var none Out
+	c.out = none
+}
+
+// slot returns the ring's place for a row. The rows from head to next are there.
+func (s *stream) slot(row int) **Call {
+	return &s.ring[row/ringPart%len(s.ring)][row%ringPart]
+}
+
+// room waits until the window has room for a row of that weight. It reports false
+// once nobody wants the row.
+func (s *stream) room(n int) bool {
+	if s.credit > 0 && n == 0 {
+		s.credit--
+		return true
+	}
+	for {
+		if s.over() {
+			return false
+		}
+		if s.credit = s.fits(n, windowRows, s.most); s.credit > 0 {
+			s.credit--
+			return true
+		}
+		if s.flush() != nil {
+			return false
+		}
+		// Once it waits it waits until half of what is under way has ended: who ends
+		// the row that makes it half wakes it.
+		s.short.Store(true)
+		if s.fits(n, windowRows, s.most/2+batchRows+1) <= 0 && !s.over() {
+			s.reader.wait(s.ctx.Done(), s.drained)
+		}
+		s.short.Store(false)
+	}
+}
+
+// fits returns how many rows, of which the first has weight n and the others none,
+// there is room for in a window of that many rows, most of them under way.
+func (s *stream) fits(n, window int, most int64) int {
+	rows := s.taken - int(s.head.Load())
+	switch {
+	case rows == 0:
+		return 1
+	case s.files.Load() >= windowFiles, n > 0 && s.weight.Load()+int64(n) > windowBytes:
+		return 0
+	}
+	return min(window-rows, int(most-s.open.Load())-batchRows, batchRows)
+}
+
+// over reports whether nobody wants more rows.
+func (s *stream) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed || s.ending()
+}
+
+// admit takes a row in: from now on the ranger waits for its end. It reports false
+// once no row is taken in any more. hold says that it shall be submitted later.
+func (s *stream) admit(c *Call, expect func(), hold bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if s.ordered {
+		part := &s.ring[s.next/ringPart%len(s.ring)]
+		if *part == nil {
+			*part = new([ringPart]*Call)
+		}
+		*s.slot(s.next) = c
+	}
+	c.place.at = s.next
+	s.next++
+	s.taken = s.next
+	if n := weight(c.args); n > 0 {
+		s.weight.Add(int64(n))
+	}
+	if s.pool != nil && c.files > 0 {
+		s.files.Add(int64(c.files))
+		s.credit = 0
+	}
+	if expect != nil {
+		expect()
+	}
+	if hold {
+		s.held = append(s.held, c)
+	}
+	return true
+}
+
+// Rows are held back to be submitted together, but only as long as a quarter as
+// many, or more, are under way beyond what the workers run: nobody waits for a row
+// that is held back. Whoever changes one of the two numbers looks at the other
+// afterwards and submits what is held back too much: the reader when it holds a row
+// back, and who ends a row.
+
+// mayHold returns how many rows may be held back while that many are under way.
+func (s *stream) mayHold(open int64) int {
+	return int(min(max(open-s.spread, 0)/4, batchRows-1))
+}
+
+// hold submits what is held back, if that is too much. It reports false once no more
+// rows can be submitted.
+func (s *stream) hold() bool {
+	s.mu.Lock()
+	n := len(s.held)
+	s.mu.Unlock()
+	return n <= s.mayHold(s.open.Load()) || s.flush() == nil
+}
+
+// hasten has what is held back submitted, if that is too much for so few rows under
+// way. It does not block: the executor's room may be what its caller frees.
+func (s *stream) hasten(open int64) {
+	s.mu.Lock()
+	n := len(s.held)
+	s.mu.Unlock()
+	if n > s.mayHold(open) && s.eager.CompareAndSwap(false, true) {
+		go func() {
+			s.eager.Store(false)
+			_ = s.flush() // the reader comes to the error
+		}()
+	}
+}
+
+// flush submits what is held back. It waits for the executor's room as long as ctx
+// lasts.
+func (s *stream) flush() error {
+	s.submits.Lock()
+	defer s.submits.Unlock()
+	s.mu.Lock()
+	calls := s.held
+	s.held = s.spare
+	s.mu.Unlock()
+	s.spare = calls
+	if len(calls) == 0 {
+		return nil
+	}
+	s.open.Add(int64(len(calls)))
+	rows := s.rows[:0]
+	for _, c := range calls {
+		rows = append(rows, &c.row)
+	}
+	err := s.pool.submitRows(s.ctx, calls, rows)
+	clear(calls)
+	clear(rows)
+	s.rows, s.spare = rows[:0], calls[:0]
+	return err
+}
+
+// refuse ends a row that the pool has not taken.
+func (c *Call) refuse(err error) {
+	c.row.Parcel.Close()
+	c.row.Parcel, c.row.Body = nil, nil
+	o := link.Outcome{Err: err}
+	c.settle(o, c.errorOf(o))
+}
