@@ -23,6 +23,7 @@ type workerLane struct {
 	call uint64
 	task Task
 	done Done
+	dst  []byte // the buffer for small results
 	over bool // its end found the lane over
 
 	space func(n int) []byte
@@ -204,7 +205,7 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 		l.ring(true) // its clock runs from now on
 	}
 	l.clock.begin()
-	task.Run(f, s.dst[:0], l.done)
+	task.Run(f, l.dst[:0], l.done)
 	return !l.over
 }
 
@@ -224,11 +225,11 @@ func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *w
 	r := ring.Result{Kind: uint8(kind), Call: uint32(l.call), Time: took}
 	if (parcel == nil || len(parcel.Items) == 0) && l.results.Fits(len(body)) && !l.task.Spoke() {
 		r.Body = body
-		s.dst = body
+		l.dst = body
 		l.over = !l.put(r, true)
 		return
 	}
-	s.dst = nil
+	l.dst = nil
 	s.endElsewhere(l, Frame{Kind: kind, Call: l.call, Time: took, Body: body, Parcel: parcel})
 }
 
