@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"xmetest"},
 	{"monitor/rpc", "mpi"},
 	{"scripts/procs"},
-	{"cmd/*", "examples/*", "scripts", "scripts/*"},
+	{"cmd/*", "examples/*", "scripts", "scripts/*", "bench/peers/*"},
 }
 
 // outside says where imports from outside the module may stand. Standard packages not named here are free.
