@@ -82,9 +82,10 @@ func (p *Pool) Wake(r *Rest) {
 
 // lead reads lanes until w is ready or ctx has ended.
 func (p *Pool) lead(ctx context.Context, w Waiter, fn uint16) {
-	b := batch{p: p}
+	b := p.batch()
+	defer b.free()
 	for !w.Ready() {
-		if p.anyReady() && p.readAsLeader(&b) {
+		if p.anyReady() && p.readAsLeader(b) {
 			continue
 		}
 		if w.Ready() || ctx.Err() != nil {
@@ -93,7 +94,7 @@ func (p *Pool) lead(ctx context.Context, w Waiter, fn uint16) {
 		if p.watchFor(w, fn) {
 			continue
 		}
-		p.sleep(ctx, w, &b)
+		p.sleep(ctx, w, b)
 	}
 }
 
@@ -213,16 +214,16 @@ func (p *Pool) sleep(ctx context.Context, w Waiter, b *batch) {
 // resign ends the lead: workers ring listen from now on.
 func (p *Pool) resign() {
 	p.leading.Store(false)
-	b := batch{p: p}
+	b := p.batch()
 	p.mu.Lock()
 	if !p.leading.Load() { // else there is another one by now
 		p.leader = leaderNone
 		for _, w := range p.laned {
-			p.watchLane(&b, w)
+			p.watchLane(b, w)
 		}
 	}
 	p.mu.Unlock()
-	b.run()
+	b.done()
 }
 
 // lanesInUse is what the pool's goroutines see without p.mu.

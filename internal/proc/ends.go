@@ -2,6 +2,7 @@ package proc
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/wire"
@@ -18,6 +19,27 @@ type batch struct {
 
 	in   *result   // what the body of the end that is being applied lies in
 	read []*result // what the owners have been told of
+}
+
+// batches keeps batches, for what they have grown to.
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// batch returns an empty batch; done or free must follow.
+func (p *Pool) batch() *batch {
+	b := batches.Get().(*batch)
+	b.p = p
+	return b
+}
+
+// done runs b, which the caller must not use any more.
+func (b *batch) done() {
+	b.run()
+	b.free()
+}
+
+func (b *batch) free() {
+	b.p = nil
+	batches.Put(b)
 }
 
 type ending struct {

@@ -256,21 +256,19 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 	p.live += n
 	// While rows wait, no worker has room (settle keeps it so): nothing to hand out.
 	quiet := p.any.len > 0
-	b := batch{p: p}
+	b := p.batch()
 	for _, r := range rows[:n] {
 		p.seq++
 		r.Seq = p.seq
 		r.Renew()
 		quiet = quiet && r.On == nil && !r.Service
-		p.enqueue(&b, r)
+		p.enqueue(b, r)
 	}
-	if quiet {
-		p.mu.Unlock()
-		return n, nil
+	if !quiet {
+		p.settle(b)
 	}
-	p.settle(&b)
 	p.mu.Unlock()
-	b.run()
+	b.done()
 	return n, nil
 }
 

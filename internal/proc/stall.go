@@ -76,7 +76,7 @@ func (p *Pool) idles() bool {
 // worker at the last look too: at once if a worker idles, else only if the row
 // takes far longer than its function's rows do.
 func (p *Pool) checkStall() {
-	b := batch{p: p}
+	b := p.batch()
 	now := time.Now()
 	p.mu.Lock()
 	p.stall.due = 0
@@ -87,7 +87,7 @@ func (p *Pool) checkStall() {
 		if w == nil {
 			continue
 		}
-		p.sync(&b, w)
+		p.sync(b, w)
 		front := w.flight.Front()
 		if front == nil || w.flight.Len() < 2 {
 			w.looked = 0
@@ -104,20 +104,20 @@ func (p *Pool) checkStall() {
 		}
 		w.stalled = true
 		if w.viaLane {
-			p.takeBack(&b, w)
+			p.takeBack(b, w)
 			continue
 		}
 		for r := range w.flight.Waiting() {
 			if r == front {
 				continue // sent, and about to begin
 			}
-			p.recall(&b, r, wire.KindRecall)
+			p.recall(b, r, wire.KindRecall)
 		}
 	}
-	p.settle(&b)
+	p.settle(b)
 	if again {
 		p.armStall()
 	}
 	p.mu.Unlock()
-	b.run()
+	b.done()
 }
