@@ -30,8 +30,8 @@ func (c *Call) End(o link.Outcome, again bool) bool {
 	c.row.Body, c.row.Segment = nil, nil
 	if c.place.stream == nil {
 		c.begin()
-	} else if e != nil && !as(o.Err, new(*proc.RowError)) {
-		c.place.spoilt = true
+	} else if e != nil && !as(o.Err, new(*proc.RowError)) || c.row.Lost+c.row.Kills > 0 {
+		c.place.spoilt = true // a worker that was lost may be running on in this process
 	}
 	if o.Shared && !c.value.steady() {
 		o.Body = slices.Clone(o.Body) // its worker could change it while it is decoded
