@@ -120,7 +120,7 @@ func workerSide(h wire.Hello, c link.Conn) link.Side {
 	return link.Side{
 		Bye:     n.close,
 		Prepare: func(f link.Frame) { bound.set(int64(f.Time)) },
-		Begin: func(f link.Frame) link.Task {
+		Begin: func(f *link.Frame) link.Task {
 			r := &workerRow{}
 			if int(f.Func) < len(funcs) {
 				r.fn = funcs[f.Func]

@@ -92,7 +92,7 @@ func (r *workerRow) Cancel(cause error) { r.rowContext.end(cause) }
 func (r *workerRow) Spoke() bool { return r.nest.spoke }
 
 // Run implements link.Task.
-func (r *workerRow) Run(f link.Frame, dst []byte, done link.Done) {
+func (r *workerRow) Run(f *link.Frame, dst []byte, done link.Done) {
 	r.done = done
 	if r.fn == nil {
 		f.Parcel.Close()

@@ -25,7 +25,7 @@ func BenchmarkWorkerRow(b *testing.B) {
 	f := link.Frame{Kind: wire.KindCall, Func: benchAdd.fn.index, Call: 1, Body: args}
 	b.ReportAllocs()
 	for b.Loop() {
-		side.Begin(f).Run(f, dst[:0], done)
+		side.Begin(&f).Run(&f, dst[:0], done)
 	}
 }
 

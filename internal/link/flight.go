@@ -22,18 +22,39 @@ const (
 
 // Row is one call on its way through the driver.
 type Row struct {
-	Func    uint16
-	Alone   bool  // travels alone: nothing is sent ahead of it or behind it
-	Fresh   bool  // wants a process that ran nothing before, and is its last
-	Service bool  // wants a process of its own, beside the pool's count
-	Keep    bool  // body and parcel are kept until it has ended: it may run again
-	Bulk    bool  // one of many: its end may wait a little for that of others
-	On      []int // the ranks it may run on; nil: any
-	Seq     uint64
-	Body    []byte
+	// What every row on its way changes comes first, together.
+
+	Seq uint64
+
+	// Next and Prev link the row into a queue of the driver's. Where is that queue.
+	Next, Prev *Row
+	Where      any
+
+	Body   []byte
+	Owner  Owner
+	Quick  QuickOwner // the Owner, if it is one; else nil
+	flight *Flight
+	call   uint64
+
+	// Cancelled is why the row shall end early; nil: it shall not.
+	Cancelled error
+
+	// Charge is what the row was reckoned to take when it was sent, ns.
+	Charge uint32
+
+	Func     uint16
+	state    State
+	recalled bool
+
+	Alone   bool // travels alone: nothing is sent ahead of it or behind it
+	Fresh   bool // wants a process that ran nothing before, and is its last
+	Service bool // wants a process of its own, beside the pool's count
+	Keep    bool // body and parcel are kept until it has ended: it may run again
+	Bulk    bool // one of many: its end may wait a little for that of others
+
 	Segment *Segment // what Body lies in; nil: in memory of this process
 	Parcel  *wire.Parcel
-	Owner   Owner
+	On      []int // the ranks it may run on; nil: any
 
 	// Nest tells where a call that a task made comes from; nil: from the driver.
 	Nest *Nest
@@ -44,28 +65,12 @@ type Row struct {
 	// Memory bounds what the process that runs it may use, in bytes; 0: no bound.
 	Memory int64
 
-	// Cancelled is why the row shall end early; nil: it shall not. Unbegun says that
-	// it shall only if it has not begun.
-	Cancelled error
-	Unbegun   error
+	// Unbegun is why it shall end early if it has not begun; nil: it shall not.
+	Unbegun error
 
 	// Lost counts the workers that died when it was next to begin, Kills those that
 	// died while it ran.
 	Lost, Kills int
-
-	// Charge is what the row was reckoned to take when it was sent, ns.
-	Charge uint64
-
-	// Where is the caller's: the queue that the row waits in.
-	Where any
-
-	// Next and Prev link the row into a queue of the driver's.
-	Next, Prev *Row
-
-	state    State
-	recalled bool
-	call     uint64
-	flight   *Flight
 }
 
 // Nest is the place of a row that a running row made.
@@ -84,6 +89,14 @@ type Owner interface {
 	// again says whether it can run once more; if it cannot, End finds the row's Body
 	// and Parcel gone.
 	End(o Outcome, again bool) bool
+}
+
+// QuickOwner is an Owner that can take a result where it lies.
+type QuickOwner interface {
+	// EndAtOnce is called instead of End for a row that has ended with a result, with the
+	// pool's lock held: it must not block or call the pool. The body is valid until it
+	// returns, and may change meanwhile: each byte may be looked at once.
+	EndAtOnce(body []byte)
 }
 
 // Outcome is how a row ended.
@@ -251,7 +264,6 @@ func (f *Flight) Answer(call uint32) (*Row, error) {
 	if r == nil || uint32(r.call) != call {
 		return nil, fmt.Errorf("the end of call %d, which is not the next", call)
 	}
-	f.Started()
 	f.move(r, Ended)
 	return r, nil
 }

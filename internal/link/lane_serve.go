@@ -24,9 +24,9 @@ type workerLane struct {
 	task Task
 	done Done
 	dst  []byte // the buffer for small results
-	over bool // its end found the lane over
+	over bool   // its end found the lane over
 
-	space func(n int) []byte
+	frame Frame
 	out   *Segment // what space gave it
 }
 
@@ -185,7 +185,8 @@ func (s *server) serveLane(l *workerLane) {
 
 // laneRow runs one row; false once the lane is over.
 func (s *server) laneRow(l *workerLane, row ring.Row) bool {
-	f := Frame{Kind: wire.KindCall, Func: row.Func, Call: row.Call, Body: row.Body, Space: l.space}
+	f := &l.frame
+	f.Func, f.Call, f.Body = row.Func, row.Call, row.Body
 	if row.Flags&FlagSegment != 0 {
 		var err error
 		if f.Body, err = s.resolve(row.Body); err != nil {
@@ -213,7 +214,6 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 // must not overtake frames that the task sent, goes by the Conn, and the lane says so.
 func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *wire.Parcel) {
 	took := uint64(l.clock.end())
-	s.ended()
 	if g := l.out; g != nil {
 		if kind == wire.KindResult && (parcel == nil || len(parcel.Items) == 0) && len(body) > 0 && &body[0] == &g.Bytes()[0] {
 			s.endIn(l, took, len(body))
@@ -258,7 +258,7 @@ func (s *server) openLane(f Frame) error {
 			return err
 		}
 	}
-	l.space = func(n int) []byte { return s.space(l, n) }
+	l.frame = Frame{Kind: wire.KindCall, Space: func(n int) []byte { return s.space(l, n) }}
 	l.done = func(kind wire.Kind, body []byte, parcel *wire.Parcel) { s.endInLane(l, kind, body, parcel) }
 	s.mu.Lock()
 	s.lane = l

@@ -18,7 +18,7 @@ type Task interface {
 	// if the row ends its goroutine with runtime.Goexit. It must not panic. The
 	// frame's body is valid until done is called; its parcel is the task's, the
 	// result's becomes the link's.
-	Run(f Frame, dst []byte, done Done)
+	Run(f *Frame, dst []byte, done Done)
 
 	// Cancel ends the row's context, with cause as why. It does not block and may be
 	// called from any goroutine, any number of times, also before Run and after its
@@ -41,7 +41,7 @@ type Side struct {
 	// Begin makes the task of a row, before the row is said to begin: a cancel that
 	// comes from then on reaches it. It must not block. The tasks are run one at a
 	// time, in order.
-	Begin func(f Frame) Task
+	Begin func(f *Frame) Task
 
 	// Bye, if not nil, is called when the driver says bye: nothing that it sends will
 	// be read any more.
@@ -286,21 +286,21 @@ func (s *server) take() (Frame, Task) {
 	f := s.queue[0]
 	s.queue[0] = Frame{}
 	s.queue = s.queue[1:]
-	return f, s.beginLocked(f)
+	return f, s.beginLocked(&f)
 }
 
 // begin makes the task of a row; nil when the server is over.
-func (s *server) begin(f Frame) Task {
+func (s *server) begin(f *Frame) (t Task) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return nil
+	if !s.over {
+		t = s.beginLocked(f)
 	}
-	return s.beginLocked(f)
+	s.mu.Unlock()
+	return t
 }
 
 // beginLocked is begin, with s.mu held.
-func (s *server) beginLocked(f Frame) Task {
+func (s *server) beginLocked(f *Frame) Task {
 	s.running, s.task = f.Call, s.side.Begin(f)
 	switch {
 	case s.stopped != nil:
@@ -330,7 +330,7 @@ func (s *server) one(f Frame, task Task) {
 	s.conn.Wait(0)
 
 	s.call, s.since = f.Call, time.Now()
-	task.Run(f, s.dst[:0], s.done)
+	task.Run(&f, s.dst[:0], s.done)
 }
 
 // end sends the end of the row that runs.

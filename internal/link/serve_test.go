@@ -19,7 +19,7 @@ func (r *row) Spoke() bool { return false }
 
 func (r *row) Cancel(cause error) { r.cancelled <- cause }
 
-func (r *row) Run(f link.Frame, dst []byte, done link.Done) {
+func (r *row) Run(f *link.Frame, dst []byte, done link.Done) {
 	switch string(f.Body) {
 	case "echo":
 		done(wire.KindResult, append(dst, f.Body...), nil)
@@ -42,7 +42,7 @@ func servingUntil(t *testing.T, ctx context.Context) (driver link.Conn, ended ch
 	driver, worker := link.Pair()
 	ended = make(chan error, 1)
 	go func() {
-		ended <- link.Serve(ctx, worker, link.Side{Begin: func(link.Frame) link.Task {
+		ended <- link.Serve(ctx, worker, link.Side{Begin: func(*link.Frame) link.Task {
 			return &row{cancelled: make(chan error, 8)}
 		}})
 	}()

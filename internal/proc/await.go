@@ -170,10 +170,13 @@ func (p *Pool) patienceFor(fn uint16) (limit time.Duration, yield bool) {
 		return 0, false
 	}
 	p.mu.Lock()
-	busy := p.busy()
+	busy, rows := p.busy()
 	p.mu.Unlock()
-	if busy+1 <= p.cpus {
+	switch {
+	case busy+1 <= p.cpus:
 		return min(2*mean+2*wakeTime, 4*wakeTime), false
+	case rows > 2*busy:
+		return 0, false // the workers have work meanwhile: sleep until there is a lot to read
 	}
 	return yieldTime, true
 }

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -227,8 +228,8 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 func (w *worker) count(p *Pool, r *link.Row) {
 	w.rows++
 	w.alone = r.Alone
-	r.Charge = uint64(p.mean(r.Func))
-	w.ahead += r.Charge
+	r.Charge = uint32(min(p.mean(r.Func), math.MaxUint32))
+	w.ahead += uint64(r.Charge)
 }
 
 // filesUnderWay reports whether rows with open files have been sent and not begun.
@@ -294,14 +295,7 @@ func (w *worker) begun(r *link.Row) {
 
 // answered takes the end of a row as its worker tells it. p.mu is held.
 func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
-	w.disarm()
-	p.learn(r.Func, f.Time)
-	w.stalled = false
-	w.ahead -= min(w.ahead, r.Charge)
-	if w.flight.Len() == 0 {
-		w.ahead, w.alone = 0, false
-	}
-	p.abandon(b, w)
+	p.heard(b, w, r, f.Time)
 	o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid, Shared: b.in != nil}
 	if f.Kind == wire.KindFail {
 		o.Body, o.Err = nil, &RowError{Body: f.Body}
@@ -313,16 +307,32 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 		b.ends = append(b.ends, ending{row: r, o: o, setup: true})
 		return
 	}
-	if s := w.seat; s != nil {
-		s.done++
-		s.young = 0
-	}
 	if r.Memory > 0 {
 		_ = w.proc.Limit(p.cfg.Memory) // no bound of the row's own any more
 	}
-	w.worn = r.Fresh || r.Service
 	p.end(b, r, o)
 	b.ends[len(b.ends)-1].in, b.in = b.in, nil
+}
+
+// heard notes that r, which ran for that many ns, has ended on w. p.mu is held.
+func (p *Pool) heard(b *batch, w *worker, r *link.Row, ns uint64) {
+	if w.clock != nil {
+		w.disarm()
+	}
+	p.learn(r.Func, ns)
+	w.stalled = false
+	w.ahead -= min(w.ahead, uint64(r.Charge))
+	if w.flight.Len() == 0 {
+		w.ahead, w.alone = 0, false
+	}
+	if w.lent || len(w.children) > 0 {
+		p.abandon(b, w)
+	}
+	if s := w.seat; s != nil && r != w.setup {
+		s.done++
+		s.young = 0
+	}
+	w.worn = r.Fresh || r.Service
 }
 
 // refill hands w more rows after some have ended, or lets it go. p.mu is held.
@@ -354,7 +364,7 @@ func (p *Pool) recalled(b *batch, w *worker, r *link.Row) {
 // givenBack has a row that its worker has not begun wait again, or end. p.mu is held.
 func (p *Pool) givenBack(b *batch, w *worker, r *link.Row) {
 	w.rows--
-	w.ahead -= min(w.ahead, r.Charge)
+	w.ahead -= min(w.ahead, uint64(r.Charge))
 	why := r.Cancelled
 	switch {
 	case why != nil:

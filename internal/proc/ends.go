@@ -17,6 +17,8 @@ type batch struct {
 	arena []byte // bodies of ends
 	look  bool   // there is more to read in the lanes
 
+	released int // rows whose owners were told at once
+
 	in   *result   // what the body of the end that is being applied lies in
 	read []*result // what the owners have been told of
 }

@@ -3,7 +3,9 @@ package proc
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -25,7 +27,7 @@ const (
 	// laneAhead is how many rows may be under way in a lane.
 	laneAhead = 1024
 	// laneLot is how many results are read before their owners are told.
-	laneLot = 512
+	laneLot = 128
 )
 
 // wakeTime is about what it takes to wake a process that sleeps on another CPU.
@@ -249,7 +251,7 @@ func (p *Pool) watchLane(b *batch, w *worker) {
 func (w *worker) due() uint32 {
 	n := w.flight.Len()
 	if w.prompts == 0 {
-		n /= 2
+		n /= testDue
 	} else {
 		n--
 	}
@@ -260,9 +262,13 @@ func (w *worker) due() uint32 {
 // are long against waking it, without giving way where there are CPUs enough. p.mu is
 // held.
 func (p *Pool) setPace(w *worker) {
-	pace := ring.Pace{Spin: uint32(workerSpin), Yield: p.busy()+1 > p.cpus}
+	busy, _ := p.busy()
+	pace := ring.Pace{Spin: uint32(workerSpin), Yield: busy+1 > p.cpus}
 	if r := w.flight.Front(); r == nil || p.mean(r.Func) > 2*wakeTime {
 		pace = ring.Pace{}
+	}
+	if pace.Yield {
+		pace.Spin = uint32(testSpin)
 	}
 	if pace != w.pace {
 		w.pace = pace
@@ -273,20 +279,21 @@ func (p *Pool) setPace(w *worker) {
 // workerSpin is how long a worker looks for its next row.
 const workerSpin = 20 * time.Microsecond
 
-// busy returns how many workers have rows. p.mu is held.
-func (p *Pool) busy() int {
-	n := 0
+// busy returns how many workers have rows, and how many rows they have. p.mu is held.
+func (p *Pool) busy() (workers, rows int) {
 	for _, s := range p.seats {
 		if s.w != nil && s.w.flight.Len() > 0 {
-			n++
+			workers++
+			rows += s.w.flight.Len()
 		}
 	}
 	for _, w := range p.extras {
 		if w.flight.Len() > 0 {
-			n++
+			workers++
+			rows += w.flight.Len()
 		}
 	}
-	return n
+	return workers, rows
 }
 
 // mean returns how long rows of a function take, 0: not known.
@@ -323,6 +330,8 @@ func (p *Pool) drain(b *batch, w *worker) (any bool) {
 	if w.lane.Release() {
 		b.wake(w.lane)
 	}
+	p.release(b.released)
+	b.released = 0
 	p.refill(b, w)
 	return true
 }
@@ -332,7 +341,6 @@ func (p *Pool) laneEvent(b *batch, w *worker, res ring.Result) error {
 	f := link.Frame{Kind: wire.Kind(res.Kind), Time: res.Time}
 	switch f.Kind {
 	case wire.KindResult, wire.KindFail:
-		f.Body = b.keep(res.Body)
 	case wire.KindResultIn:
 		in, body, err := w.resultIn(f, b.keep(res.Body))
 		if err != nil {
@@ -360,6 +368,16 @@ func (p *Pool) laneEvent(b *batch, w *worker, res ring.Result) error {
 	}
 	w.lane.Rows.Ended(1)
 	w.left(r)
+	if f.Kind == wire.KindResult && r.Quick != nil && r.Cancelled == nil && r.Segment == nil {
+		p.heard(b, w, r, f.Time)
+		p.stats.Done++
+		b.released++
+		r.Quick.EndAtOnce(res.Body)
+		return nil
+	}
+	if f.Kind != wire.KindResultIn {
+		f.Body = b.keep(res.Body)
+	}
 	p.answered(b, w, r, f)
 	return nil
 }
@@ -530,3 +548,6 @@ func (p *Pool) cancelInLane(b *batch, w *worker, r *link.Row) {
 		w.armGrace(r)
 	}
 }
+
+var testSpin = func() int { n, err := strconv.Atoi(os.Getenv("ZSPIN")); if err != nil { n = 20000 }; return n }()
+var testDue = func() int { n, _ := strconv.Atoi(os.Getenv("ZDUE")); return max(n, 2) }()
