@@ -30,8 +30,8 @@ func (c *Call) End(o link.Outcome, again bool) bool {
 	c.row.Body, c.row.Segment = nil, nil
 	if c.place.stream == nil {
 		c.begin()
-	} else if e != nil && !as(o.Err, new(*proc.RowError)) || c.row.Lost+c.row.Kills > 0 {
-		c.place.spoilt = true // a worker that was lost may be running on in this process
+	} else if e != nil && !as(o.Err, new(*proc.RowError)) || c.row.Astray {
+		c.place.spoilt = true
 	}
 	if o.Shared && !c.value.steady() {
 		o.Body = slices.Clone(o.Body) // its worker could change it while it is decoded
@@ -53,7 +53,7 @@ func (c *Call) EndAtOnce(body []byte) {
 	c.row.Body = nil
 	if c.place.stream == nil {
 		c.begin()
-	} else if c.row.Lost+c.row.Kills > 0 {
+	} else if c.row.Astray {
 		c.place.spoilt = true
 	}
 	c.value.settle(body, nil, nil)

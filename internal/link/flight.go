@@ -52,6 +52,10 @@ type Row struct {
 	Keep    bool // body and parcel are kept until it has ended: it may run again
 	Bulk    bool // one of many: its end may wait a little for that of others
 
+	// Astray says that a link that is gone had it: inside one process, the worker that
+	// was given up may still read the body.
+	Astray bool
+
 	Segment *Segment // what Body lies in; nil: in memory of this process
 	Parcel  *wire.Parcel
 	On      []int // the ranks it may run on; nil: any
@@ -196,6 +200,7 @@ func (f *Flight) Requeue(r *Row) {
 	if r.state != Sent || r.flight != f {
 		panic(fmt.Sprintf("link: row in state %d queued again", r.state))
 	}
+	r.Astray = true
 	f.move(r, Queued)
 }
 
@@ -292,12 +297,14 @@ func (f *Flight) TakeBack(n int, dst []*Row) []*Row {
 // that had not begun, which are queued again.
 func (f *Flight) Lose() (started *Row, waiting []*Row) {
 	for _, r := range f.rows {
-		switch {
-		case r == nil:
-		case r.state == Started:
+		if r == nil {
+			continue
+		}
+		r.Astray = true
+		if r.state == Started {
 			started = r
 			f.move(r, Ended)
-		default:
+		} else {
 			waiting = append(waiting, r)
 			f.move(r, Queued)
 		}
@@ -321,7 +328,7 @@ func (r *Row) Renew() {
 	}
 	r.state = Queued
 	r.Cancelled, r.Unbegun = nil, nil
-	r.Lost, r.Kills = 0, 0
+	r.Lost, r.Kills, r.Astray = 0, 0, false
 }
 
 // End ends a row that is in no flight.
