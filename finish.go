@@ -30,7 +30,7 @@ func (c *Call) End(o link.Outcome, again bool) bool {
 	c.row.Body = nil
 	if c.place.stream == nil {
 		c.begin()
-	} else if e != nil && !as(o.Err, new(*proc.RowError)) {
+	} else if e != nil && !as(o.Err, new(*proc.RowError)) || c.row.Astray {
 		c.place.spoilt = true
 	}
 	if e == nil && c.value.foreign() {

@@ -51,6 +51,10 @@ type Row struct {
 	// died while it ran.
 	Lost, Kills int
 
+	// Astray says that a link that is gone had it: inside one process, the worker that
+	// was given up may still read the body.
+	Astray bool
+
 	// Charge is what the row was reckoned to take when it was sent, ns.
 	Charge uint64
 
@@ -171,6 +175,7 @@ func (f *Flight) Requeue(r *Row) {
 	if r.state != Sent || r.flight != f {
 		panic(fmt.Sprintf("link: row in state %d queued again", r.state))
 	}
+	r.Astray = true
 	f.move(r, Queued)
 }
 
@@ -228,12 +233,14 @@ func (f *Flight) Event(fr Frame) (*Row, error) {
 // that had not begun, which are queued again.
 func (f *Flight) Lose() (started *Row, waiting []*Row) {
 	for _, r := range f.rows {
-		switch {
-		case r == nil:
-		case r.state == Started:
+		if r == nil {
+			continue
+		}
+		r.Astray = true
+		if r.state == Started {
 			started = r
 			f.move(r, Ended)
-		default:
+		} else {
 			waiting = append(waiting, r)
 			f.move(r, Queued)
 		}
@@ -257,7 +264,7 @@ func (r *Row) Renew() {
 	}
 	r.state = Queued
 	r.Cancelled, r.Unbegun = nil, nil
-	r.Lost, r.Kills = 0, 0
+	r.Lost, r.Kills, r.Astray = 0, 0, false
 }
 
 // End ends a row that is in no flight.

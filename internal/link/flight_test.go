@@ -154,9 +154,9 @@ func TestRowRenewed(t *testing.T) {
 		if err := errors.Join(event(&f, wire.KindStart, r.Call()), event(&f, wire.KindResult, r.Call())); err != nil {
 			t.Fatal(err)
 		}
-		r.Unbegun, r.Lost, r.Kills = io.EOF, 1, 1
+		r.Unbegun, r.Lost, r.Kills, r.Astray = io.EOF, 1, 1, true
 		r.Renew()
-		if r.State() != link.Queued || r.Cancelled != nil || r.Unbegun != nil || r.Lost+r.Kills != 0 {
+		if r.State() != link.Queued || r.Cancelled != nil || r.Unbegun != nil || r.Lost+r.Kills != 0 || r.Astray {
 			t.Errorf("renewed: %+v", r)
 		}
 	}
