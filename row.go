@@ -17,21 +17,30 @@ import (
 // standard one through Value, with its cause, and needs no goroutine. A row's
 // context must not be used for another row: tasks may keep theirs.
 type rowContext struct {
-	over atomic.Bool // it has ended
+	state atomic.Uint32
 
 	mu     sync.Mutex
-	cause  error           // why
+	cause  error           // why it has ended; nil: as contexts end
 	inner  context.Context //nolint:containedctx // this one, once somebody waits for its end
 	cancel context.CancelCauseFunc
 }
+
+// The states of a rowContext. It leaves contextMade with mu held; most go from the
+// first to the last without it.
+const (
+	contextBare uint32 = iota // nobody has waited for its end
+	contextMade               // there is a standard context, or is about to be
+	contextOver
+)
 
 // standard returns the standard context that ends with c.
 func (c *rowContext) standard() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.inner == nil {
+		made := c.state.CompareAndSwap(contextBare, contextMade)
 		c.inner, c.cancel = context.WithCancelCause(context.Background())
-		if c.over.Load() {
+		if !made {
 			c.cancel(c.cause)
 		}
 	}
@@ -40,16 +49,19 @@ func (c *rowContext) standard() context.Context {
 
 // end ends the context, with cause as why unless it has ended.
 func (c *rowContext) end(cause error) {
+	if cause == nil && c.state.CompareAndSwap(contextBare, contextOver) {
+		return
+	}
 	c.mu.Lock()
-	if c.over.Load() {
+	if c.state.Load() == contextOver {
 		c.mu.Unlock()
 		return
 	}
 	c.cause = cause
-	c.over.Store(true)
+	made := c.state.Swap(contextOver) == contextMade
 	cancel := c.cancel
 	c.mu.Unlock()
-	if cancel != nil {
+	if made {
 		cancel(cause)
 	}
 }
@@ -62,7 +74,7 @@ func (c *rowContext) Done() <-chan struct{} { return c.standard().Done() }
 
 // Err implements context.Context.
 func (c *rowContext) Err() error {
-	if !c.over.Load() {
+	if c.state.Load() != contextOver {
 		return nil
 	}
 	return c.standard().Err()
