@@ -31,30 +31,30 @@ type Executor interface {
 // Call is one call on its way through an executor. Its methods are for executors;
 // except for Context, Name and Options, one goroutine at a time may use them.
 type Call struct {
-	row    link.Row
+	// What every row of a stream needs comes first, together.
+	next    *Call // in the watch's list, or in one of its stream's
+	value   value
+	opts    *CallOptions
+	args    int // bytes of the encoded arguments; until they are encoded, about
+	files   int // open files among them
+	index   int // -1: none
+	seed    uint64
+	place   place           // in a stream
+	err     error           // how it ended
+	small   [smallArgs]byte // arguments of up to that size are encoded here
+	attempt int
+	seeded  bool
+	ended   atomic.Bool
+	row     link.Row
+
 	rows   [1]*link.Row // it, to be submitted alone
 	fn     *function
-	opts   *CallOptions
 	ctx    context.Context //nolint:containedctx // a Call is a request: its context is its end
 	on     Executor        // where it was submitted
-	value  value
-	args   int // bytes of the encoded arguments; until they are encoded, about
-	files  int // open files among them
-	index  int // -1: none
-	seed   uint64
-	seeded bool
-
-	attempt int
-	ended   atomic.Bool
-	err     error
-	result  *wire.Parcel // files that travel with the result of Run
-	watch   *watch       // in a pool: who ends the call when its context ends
-	next    *Call        // in the watch's list, or in one of its stream's
-	prev    *Call
-	nested  nestedCall // in a task: what its worker knows of it
-	place   place      // in a stream
-
-	small [smallArgs]byte // arguments of up to that size are encoded here
+	result *wire.Parcel    // files that travel with the result of Run
+	watch  *watch          // in a pool: who ends the call when its context ends
+	prev   *Call           // in the watch's list
+	nested nestedCall      // in a task: what its worker knows of it
 }
 
 // smallArgs is what most arguments do not exceed, encoded.

@@ -144,8 +144,8 @@ type place struct {
 	at     int         // how many rows were taken in before
 	slot   int         // in its Rows
 	weight int         // of the result, until it is yielded
-	done   atomic.Bool // it has ended: the call is the ranger's
 	made   int         // its place among the stream's
+	done   atomic.Bool // it has ended: the call is the ranger's
 	spoilt bool        // somebody may still look at its memory
 }
 

@@ -113,6 +113,9 @@ func (p *Pool) prepare(c *Call) error {
 	}
 	if c.row.Body == nil {
 		args, files := c.args, c.files
+		if err := p.ready(c); err != nil {
+			return err
+		}
 		if err := p.encode(c); err != nil {
 			return err
 		}
@@ -126,8 +129,9 @@ func (p *Pool) prepare(c *Call) error {
 	return nil
 }
 
-// encode makes the row of a call, unless its options cannot be honoured.
-func (p *Pool) encode(c *Call) error {
+// ready makes the row of a call, but for its arguments, unless its options cannot be
+// honoured.
+func (p *Pool) ready(c *Call) error {
 	if err := c.opts.refused(); err != nil {
 		return err
 	}
@@ -136,6 +140,15 @@ func (p *Pool) encode(c *Call) error {
 			return fmt.Errorf("option On: %w", err)
 		}
 	}
+	c.row.Owner, c.row.Func = c, c.fn.index
+	c.row.On, c.row.Timeout, c.row.Memory = c.opts.On, c.opts.Timeout, c.opts.Memory
+	c.row.Fresh, c.row.Service, c.row.Keep = c.opts.Fresh, c.opts.Service, c.opts.Retries > 0
+	c.row.Alone = len(c.opts.On) > 0 || c.opts.Timeout > 0 || c.opts.Memory > 0 || c.opts.Fresh || c.opts.Service
+	return nil
+}
+
+// encode encodes the arguments of a call.
+func (p *Pool) encode(c *Call) error {
 	if c.value.exact() && c.args-metaSize > p.opts.MaxMessage {
 		return c.encodeError(tooLarge("value", c.args-metaSize, p.opts.MaxMessage))
 	}
@@ -166,13 +179,6 @@ func (p *Pool) encode(c *Call) error {
 	if c.files > 0 {
 		c.row.Parcel = parcel
 	}
-	if c.row.Owner != nil {
-		return nil // another row was in its place: the rest is as it was
-	}
-	c.row.Owner, c.row.Func = c, c.fn.index
-	c.row.On, c.row.Timeout, c.row.Memory = c.opts.On, c.opts.Timeout, c.opts.Memory
-	c.row.Fresh, c.row.Service, c.row.Keep = c.opts.Fresh, c.opts.Service, c.opts.Retries > 0
-	c.row.Alone = len(c.opts.On) > 0 || c.opts.Timeout > 0 || c.opts.Memory > 0 || c.opts.Fresh || c.opts.Service
 	return nil
 }
 

@@ -12,7 +12,7 @@ const (
 	// aheadRows is how many rows for each worker, and two workers more, are under
 	// way on a pool at most: what keeps it busy while the reader is woken, and little
 	// enough to stay in the caches.
-	aheadRows = 512
+	aheadRows = 256
 	// batchRows is how many rows are submitted, or yielded, at once at most.
 	batchRows = 64
 	// lightBytes is the size up to which a row counts as one row, and no bytes.
@@ -37,7 +37,10 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 		c := newCall(s.ctx, s.on, f, in, to)
 		c.index, c.place.slot = index, slot
 		s.credit = 0 // what the row weighs is known once the executor encodes it
-		if !s.room(weight(c.args)) || !s.admit(&c.Call, expect, false) {
+		if !s.room(weight(c.args)) {
+			return false
+		}
+		if _, ok := s.admit(&c.Call, expect, false); !ok {
 			return false
 		}
 		s.open.Add(1)
@@ -46,12 +49,16 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 	if !s.room(weight(metaSize + f.in.Size(&in))) {
 		return false
 	}
-	c := recall[In, Out](s, f, in, to)
+	c, err := recall[In, Out](s, f, in, to)
 	c.index, c.place.slot = index, slot
-	err := s.pool.encode(&c.Call) // now: in may change afterwards
+	c.seed, c.seeded = seedOf(s.pool.opts.Seed, uint64(index)), true
+	if err == nil {
+		err = s.pool.encode(&c.Call) // now: in may change afterwards
+	}
 	var none In
 	c.in = none
-	if !s.admit(&c.Call, expect, err == nil) {
+	held, ok := s.admit(&c.Call, expect, err == nil)
+	if !ok {
 		c.row.Parcel.Close()
 		return false
 	}
@@ -60,34 +67,38 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 		c.refuse(err)
 		return true
 	}
-	return s.hold()
+	return held <= s.mayHold(s.open.Load()) || s.flush() == nil
 }
 
 // recall returns a call for a row on a pool: one that was used before, if there is
-// one.
-func recall[In, Out any](s *stream, f *Func[In, Out], in In, to sink) *call[In, Out] {
+// one. The error is what the row must end with.
+func recall[In, Out any](s *stream, f *Func[In, Out], in In, to sink) (*call[In, Out], error) {
 	if s.free == nil {
 		s.free = s.freed.Swap(nil)
 	}
 	for s.free != nil {
 		free := s.free
 		s.free, free.next = free.next, nil
-		c, ok := free.value.(*call[In, Out])
-		if !ok || c.f != f {
+		if free.opts != &f.opts {
 			s.drop(free) // of an earlier Add of a table
 			continue
 		}
+		c := free.value.(*call[In, Out])
 		c.in, c.to = in, to
-		c.args, c.files, c.attempt, c.seeded = metaSize+f.in.Size(&in), 0, 0, false
-		return c
+		c.args, c.files, c.attempt = metaSize+f.in.Size(&in), 0, 0
+		return c, nil
 	}
 	c := newCall(s.ctx, s.on, f, in, to)
+	err := s.pool.ready(&c.Call)
+	if err != nil {
+		c.place.spoilt = true // it is not to be used again
+	}
 	c.place.stream = s
 	s.mu.Lock()
 	c.place.made = len(s.made)
 	s.made = append(s.made, &c.Call)
 	s.mu.Unlock()
-	return c
+	return c, err
 }
 
 // drop forgets a call that is not used again.
@@ -189,12 +200,13 @@ func (s *stream) over() bool {
 }
 
 // admit takes a row in: from now on the ranger waits for its end. It reports false
-// once no row is taken in any more. hold says that it shall be submitted later.
-func (s *stream) admit(c *Call, expect func(), hold bool) bool {
+// once no row is taken in any more. hold says that it shall be held back; held is how
+// many then are.
+func (s *stream) admit(c *Call, expect func(), hold bool) (held int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return false
+		return 0, false
 	}
 	if s.ordered {
 		part := &s.ring[s.next/ringPart%len(s.ring)]
@@ -219,7 +231,7 @@ func (s *stream) admit(c *Call, expect func(), hold bool) bool {
 	if hold {
 		s.held = append(s.held, c)
 	}
-	return true
+	return len(s.held), true
 }
 
 // Rows are held back to be submitted together, but only as long as a quarter as
@@ -231,15 +243,6 @@ func (s *stream) admit(c *Call, expect func(), hold bool) bool {
 // mayHold returns how many rows may be held back while that many are under way.
 func (s *stream) mayHold(open int64) int {
 	return int(min(max(open-s.spread, 0)/4, batchRows-1))
-}
-
-// hold submits what is held back, if that is too much. It reports false once no more
-// rows can be submitted.
-func (s *stream) hold() bool {
-	s.mu.Lock()
-	n := len(s.held)
-	s.mu.Unlock()
-	return n <= s.mayHold(s.open.Load()) || s.flush() == nil
 }
 
 // hasten has what is held back submitted, if that is too much for so few rows under
