@@ -101,7 +101,7 @@ def measure_arg(floats=10_000_000, n=4):
 
 def measure_joblib_up(n=10):
     """Only in a process that has used joblib for nothing else: it keeps its workers. They need not all have answered:
-    loky does not give each a task before the first have ended, so meet would wait for ever."""
+    loky gives some no task before the first have ended, so meet would wait for ever."""
     import joblib
 
     start = time.perf_counter()
