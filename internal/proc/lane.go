@@ -549,5 +549,11 @@ func (p *Pool) cancelInLane(b *batch, w *worker, r *link.Row) {
 	}
 }
 
-var testSpin = func() int { n, err := strconv.Atoi(os.Getenv("ZSPIN")); if err != nil { n = 20000 }; return n }()
+var testSpin = func() int {
+	n, err := strconv.Atoi(os.Getenv("ZSPIN"))
+	if err != nil {
+		n = 20000
+	}
+	return n
+}()
 var testDue = func() int { n, _ := strconv.Atoi(os.Getenv("ZDUE")); return max(n, 2) }()
