@@ -175,7 +175,7 @@ func (p *Pool) patienceFor(fn uint16) (limit time.Duration, yield bool) {
 	switch {
 	case busy+1 <= p.cpus:
 		return min(2*mean+2*wakeTime, 4*wakeTime), false
-	case rows > 2*busy:
+	case rows > 2*busy, mean > yieldTime:
 		return 0, false // the workers have work meanwhile: sleep until there is a lot to read
 	}
 	return yieldTime, true

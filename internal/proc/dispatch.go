@@ -14,7 +14,10 @@ import (
 // round trip not to matter are handed out one by one, strictly top to bottom;
 // short ones travel together, as much as they add up to aheadWork.
 const (
-	aheadWork  = uint64(200 * time.Microsecond)
+	aheadWork = uint64(200 * time.Microsecond)
+	// aheadBulk is aheadWork for rows of many in a lane, from where they can be taken back
+	// at once: enough of them for the driver to be woken once for several.
+	aheadBulk  = uint64(time.Millisecond)
 	aheadBytes = 256 << 10
 	aheadRows  = 256
 	aheadFiles = 64
@@ -142,7 +145,11 @@ func (p *Pool) fits(w *worker, r *link.Row) bool {
 		return false // one way at a time
 	}
 	if w.viaLane {
-		return w.roomInLane(r) && (w.flight.Len() < 2 || w.ahead+mean <= aheadWork)
+		work := aheadWork
+		if r.Bulk {
+			work = aheadBulk
+		}
+		return w.roomInLane(r) && (w.flight.Len() < 2 || w.ahead+mean <= work)
 	}
 	if w.flight.Bytes()+len(r.Body) > aheadBytes || w.flight.Len() >= aheadRows || w.flight.Files()+r.Files() > aheadFiles {
 		return false
