@@ -152,7 +152,7 @@ func (p *Pool) ready(c *Call) error {
 
 // encode encodes the arguments of a call.
 func (p *Pool) encode(c *Call) error {
-	if c.value.exact() && c.args-metaSize > p.opts.MaxMessage {
+	if c.args-metaSize > p.opts.MaxMessage && c.value.exact() {
 		return c.encodeError(tooLarge("value", c.args-metaSize, p.opts.MaxMessage))
 	}
 	if !c.seeded {

@@ -12,7 +12,7 @@ const (
 	// aheadRows is how many rows for each worker, and two workers more, are under
 	// way on a pool at most: what keeps it busy while the reader is woken, and little
 	// enough to stay in the caches.
-	aheadRows = 256
+	aheadRows = 512
 	// batchRows is how many rows are submitted, or yielded, at once at most.
 	batchRows = 64
 	// lightBytes is the size up to which a row counts as one row, and no bytes.
@@ -207,8 +207,8 @@ func (s *stream) over() bool {
 // many then are.
 func (s *stream) admit(c *Call, expect func(), hold bool) (held int, ok bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
+		s.mu.Unlock()
 		return 0, false
 	}
 	if s.ordered {
@@ -234,7 +234,9 @@ func (s *stream) admit(c *Call, expect func(), hold bool) (held int, ok bool) {
 	if hold {
 		s.held = append(s.held, c)
 	}
-	return len(s.held), true
+	held = len(s.held)
+	s.mu.Unlock()
+	return held, true
 }
 
 // Rows are held back to be submitted together, but only as long as a quarter as

@@ -207,6 +207,12 @@ func (f *Flight) Requeue(r *Row) {
 // Send moves r from the queue to the link and returns the frame to send, without
 // a parcel: the row keeps its own until it has begun.
 func (f *Flight) Send(r *Row) Frame {
+	f.Put(r)
+	return Frame{Kind: wire.KindCall, Func: r.Func, Call: r.call, Body: r.Body}
+}
+
+// Put is Send for a row that travels in a lane: its call's number is r.Call then.
+func (f *Flight) Put(r *Row) {
 	if r.state != Queued {
 		panic(fmt.Sprintf("link: row in state %d sent", r.state))
 	}
@@ -214,7 +220,6 @@ func (f *Flight) Send(r *Row) Frame {
 		f.first = 1
 	}
 	f.move(r, Sent)
-	return Frame{Kind: wire.KindCall, Func: r.Func, Call: r.call, Body: r.Body}
 }
 
 // Recall marks r as called back and returns the frame to send; false if it has

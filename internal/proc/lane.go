@@ -166,8 +166,8 @@ func (p *Pool) Segment(n int) *link.Segment {
 
 // putInLane writes r into w's lane, for publish to show. p.mu is held.
 func (p *Pool) putInLane(w *worker, r *link.Row) {
-	f := w.flight.Send(r)
-	row := ring.Row{Func: f.Func, Call: f.Call, Body: f.Body}
+	w.flight.Put(r)
+	row := ring.Row{Func: r.Func, Call: r.Call(), Body: r.Body}
 	if r.Segment != nil {
 		in := r.Segment.In(len(r.Body))
 		row.Body, row.Flags = in[:], link.FlagSegment
@@ -313,7 +313,7 @@ func (p *Pool) drain(b *batch, w *worker) (any bool) {
 		}
 		res, ok, err := w.lane.Results.Next()
 		if err == nil && ok {
-			err = p.laneEvent(b, w, res)
+			err = p.laneEvent(b, w, &res)
 		}
 		if err != nil {
 			w.corrupt(err)
@@ -337,7 +337,19 @@ func (p *Pool) drain(b *batch, w *worker) (any bool) {
 }
 
 // laneEvent applies one record. p.mu is held.
-func (p *Pool) laneEvent(b *batch, w *worker, res ring.Result) error {
+func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
+	if r := w.flight.Front(); r != nil && wire.Kind(res.Kind) == wire.KindResult && r.Quick != nil && r.Cancelled == nil && r.Segment == nil {
+		if _, err := w.flight.Answer(res.Call); err != nil {
+			return err
+		}
+		w.lane.Rows.Ended(1)
+		w.left(r)
+		p.heard(b, w, r, res.Time)
+		p.stats.Done++
+		b.released++
+		r.Quick.EndAtOnce(res.Body)
+		return nil
+	}
 	f := link.Frame{Kind: wire.Kind(res.Kind), Time: res.Time}
 	switch f.Kind {
 	case wire.KindResult, wire.KindFail:
@@ -368,13 +380,6 @@ func (p *Pool) laneEvent(b *batch, w *worker, res ring.Result) error {
 	}
 	w.lane.Rows.Ended(1)
 	w.left(r)
-	if f.Kind == wire.KindResult && r.Quick != nil && r.Cancelled == nil && r.Segment == nil {
-		p.heard(b, w, r, f.Time)
-		p.stats.Done++
-		b.released++
-		r.Quick.EndAtOnce(res.Body)
-		return nil
-	}
 	if f.Kind != wire.KindResultIn {
 		f.Body = b.keep(res.Body)
 	}
