@@ -170,6 +170,9 @@ func (s *server) serveLane(l *workerLane) {
 			go s.serveLane(l)
 		}
 	}()
+	if many := s.side.Many; many != nil && l.call == 0 {
+		many()
+	}
 	for {
 		row, ok, err := l.next()
 		if err != nil {

@@ -38,6 +38,9 @@ type Side struct {
 	// Prepare, if not nil, is called before a row is said to begin.
 	Prepare func(f Frame)
 
+	// Many, if not nil, is called before the first row of a lane: more will follow.
+	Many func()
+
 	// Begin makes the task of a row, before the row is said to begin: a cancel that
 	// comes from then on reaches it. It must not block. The tasks are run one at a
 	// time, in order.
