@@ -36,6 +36,8 @@ type function struct {
 	types      string // "func(context.Context, In) (Out, error)"
 	handle     any    // *Func[In, Out]
 
+	awaited sync.Pool // of *awaited[In, Out], zeroed, to be used again
+
 	// invoke decodes args, runs the function, and appends its result to dst. The
 	// parcel that it returns holds the result's files; nil: there are none. at says
 	// what an error means.

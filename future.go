@@ -104,14 +104,29 @@ func (a *awaited[In, Out]) end(*Call, int) {
 // context ended.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	check(f != nil, on)
-	a := &awaited[In, Out]{point: waitPointOn(on)}
+	a, _ := f.fn.awaited.Get().(*awaited[In, Out])
+	if a == nil {
+		a = new(awaited[In, Out])
+	}
+	a.point = waitPointOn(on)
 	a.init(ctx, on, f, in, a)
 	p, ok := on.(*Pool)
 	led := ok && p.p.Lead()
 	_ = submit(ctx, on, &a.Call)
 	a.point.enter()
 	a.over.wait(context.Background(), on, f.fn.index, led)
-	return a.out, a.err
+	out, err := a.out, a.err
+	if ok && err == nil && a.reusable() {
+		*a = awaited[In, Out]{}
+		f.fn.awaited.Put(a)
+	}
+	return out, err
+}
+
+// reusable reports whether nobody else can still look at a call that a pool ended with a
+// result: not who watches its context, nor a clock, nor a lost worker in this process.
+func (c *Call) reusable() bool {
+	return c.ctx.Done() == nil && c.opts.Timeout == 0 && c.opts.Retries == 0 && !c.row.Astray
 }
 
 // Go starts a call of f and returns its future. It blocks until the executor has

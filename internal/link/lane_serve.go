@@ -46,7 +46,7 @@ func newWorkerLane(l *ring.Lane) *workerLane {
 // between if the driver says so.
 const (
 	maxSpin   = 100 * time.Microsecond
-	spinLooks = 64
+	spinLooks = 128
 )
 
 // next waits for a row and claims it; false once the lane is over.
@@ -128,38 +128,64 @@ func (l *workerLane) put(r ring.Result, ends bool) bool {
 func (l *workerLane) close() { _ = l.bells[0].Close() }
 
 // rowClock tells how long rows take without looking at the clock for each: short ones
-// are measured together.
+// are measured together, and of short ones that come one by one only some.
 type rowClock struct {
-	last  time.Time
-	rows  int64 // since last
-	every int64 // rows between looks
+	last  time.Time // zero: the rows that run are not measured
+	rows  int64     // since last
+	every int64     // rows between looks
+	skip  int64     // rows that come after idling and are not measured
 	mean  time.Duration
 }
 
-// Rows are measured alone from this mean on, else as many together as take about it.
-const clockEvery = 4 * time.Microsecond
+const (
+	// Rows are measured alone from this mean on, else as many together as take about
+	// it.
+	clockEvery = 4 * time.Microsecond
+	// Of short rows that come one by one, one in so many is measured.
+	clockSome = 16
+)
 
 // begin is called before a row runs.
 func (c *rowClock) begin() {
-	if c.last.IsZero() {
+	switch {
+	case !c.last.IsZero():
+	case c.skip > 0:
+		c.skip--
+	default:
 		c.last = time.Now()
 	}
 }
 
-// end is called after it, and returns what rows take now, 0: not known yet.
+// end is called after it, and returns what rows take, 0: not known yet. It looks at the
+// clock if looking takes little against the row; else look must follow.
 func (c *rowClock) end() time.Duration {
+	if c.mean == 0 || c.mean >= clockEvery {
+		c.look()
+	}
+	return c.mean
+}
+
+// look is called after end.
+func (c *rowClock) look() {
+	if c.last.IsZero() {
+		return
+	}
 	if c.rows++; c.rows < c.every {
-		return c.mean
+		return
 	}
 	now := time.Now()
 	c.mean = max(now.Sub(c.last)/time.Duration(c.rows), 1)
 	c.last, c.rows = now, 0
 	c.every = min(max(int64(clockEvery/c.mean), 1), 64)
-	return c.mean
 }
 
 // idle is called when there is no row: waiting is not measured.
-func (c *rowClock) idle() { c.last, c.rows = time.Time{}, 0 }
+func (c *rowClock) idle() {
+	c.last, c.rows = time.Time{}, 0
+	if c.skip == 0 && c.mean > 0 && c.mean < clockEvery {
+		c.skip = clockSome
+	}
+}
 
 // serveLane runs rows of the lane until it is over. A row that ends its goroutine has
 // another take over.
@@ -216,7 +242,11 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 // endInLane sends the end of the row that runs. What the lane cannot carry, and what
 // must not overtake frames that the task sent, goes by the Conn, and the lane says so.
 func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *wire.Parcel) {
+	short := l.clock.mean > 0 && l.clock.mean < clockEvery
 	took := uint64(l.clock.end())
+	if short {
+		defer l.clock.look()
+	}
 	if g := l.out; g != nil {
 		if kind == wire.KindResult && (parcel == nil || len(parcel.Items) == 0) && len(body) > 0 && &body[0] == &g.Bytes()[0] {
 			s.endIn(l, took, len(body))

@@ -16,13 +16,10 @@ import (
 //
 // A worker is told, by its lane's watch word, whom to ring. While the leader looks,
 // nobody; while it sleeps, the leader's bell; while there is none, listen's bell.
-// p.leader says which, and changes under p.mu; rows that are sent meanwhile are
-// watched accordingly.
-
-type leaderState uint8
+// p.leader says which; rows that are sent meanwhile are watched accordingly.
 
 const (
-	leaderNone   leaderState = iota
+	leaderNone   uint32 = iota
 	leaderLooks              // it will look at all lanes again before it sleeps or goes
 	leaderSleeps             // on the second bell
 )
@@ -43,9 +40,7 @@ func (p *Pool) Lead() bool {
 	if p.laneList.Load() == nil || !p.leading.CompareAndSwap(false, true) {
 		return false
 	}
-	p.mu.Lock()
-	p.leader = leaderLooks
-	p.mu.Unlock()
+	p.leader.Store(leaderLooks)
 	return true
 }
 
@@ -66,55 +61,65 @@ func (p *Pool) Await(ctx context.Context, w Waiter, fn uint16, led bool) {
 			return
 		}
 	}
-	p.lead(ctx, w, fn)
-	p.resign()
+	if !p.lead(ctx, w, fn) {
+		p.mu.Lock()
+		b := p.resign()
+		p.mu.Unlock()
+		b.run()
+	}
 }
 
-// Rest is where a Waiter waits. Its zero value is ready for use.
-type Rest struct{ asleep atomic.Bool }
+// Rest is where a Waiter waits: its address stands for the Waiter, and nothing is read
+// there.
+type Rest struct{ _ byte }
 
 // Wake wakes the Waiter whose Rest it is, if it sleeps as the leader.
 func (p *Pool) Wake(r *Rest) {
-	if r.asleep.Load() {
+	if p.asleep.Load() == r {
 		p.lanes.bells[1].Ring()
 	}
 }
 
-// lead reads lanes until w is ready or ctx has ended.
-func (p *Pool) lead(ctx context.Context, w Waiter, fn uint16) {
-	b := p.batch()
-	defer b.free()
+// lead reads lanes until w is ready or ctx has ended, and reports whether it has
+// resigned.
+func (p *Pool) lead(ctx context.Context, w Waiter, fn uint16) (resigned bool) {
 	for !w.Ready() {
-		if p.anyReady() && p.readAsLeader(b) {
-			continue
+		if p.watchFor(w, fn) {
+			any, resigned := p.readAsLeader(w)
+			if resigned {
+				return true
+			}
+			if any {
+				continue
+			}
 		}
 		if w.Ready() || ctx.Err() != nil {
-			return
+			return false
 		}
-		if p.watchFor(w, fn) {
-			continue
-		}
-		p.sleep(ctx, w, b)
+		p.sleep(ctx, w)
 	}
+	return false
 }
 
-func (p *Pool) readAsLeader(b *batch) bool {
+// readAsLeader reads the lanes, and resigns if w is ready after that.
+func (p *Pool) readAsLeader(w Waiter) (any, resigned bool) {
 	p.mu.Lock()
-	any := p.readAll(b)
+	b := &p.leaders
+	b.p = p
+	any = p.readAll(b)
+	if resigned = w.Ready(); resigned {
+		rest := p.resign()
+		p.mu.Unlock()
+		rest.run()
+		return any, true
+	}
 	p.mu.Unlock()
 	b.run()
-	return any
+	return any, false
 }
 
-// anyReady reports whether there is something to read.
-func (p *Pool) anyReady() bool {
-	p.looking.Add(1)
-	ready := p.laneReady()
-	p.looked()
-	return ready
-}
-
-// laneReady is anyReady between looking.Add and looked.
+// laneReady reports whether there is something to read. It is called between
+// looking.Add and looked.
 func (p *Pool) laneReady() bool {
 	for _, l := range *p.laneList.Load() {
 		if l.Results.Ready() {
@@ -133,15 +138,18 @@ func (p *Pool) looked() {
 	}
 }
 
-// watchFor looks at the lanes for as long as it is cheaper than to sleep, and reports
-// whether something came.
+// watchFor looks at the lanes, once, and then for as long as it is cheaper than to
+// sleep, and reports whether there is something to read or w is ready.
 func (p *Pool) watchFor(w Waiter, fn uint16) bool {
+	p.looking.Add(1)
+	defer p.looked()
+	if p.laneReady() {
+		return true
+	}
 	limit, yield := p.patienceFor(fn)
 	if limit == 0 {
 		return false
 	}
-	p.looking.Add(1)
-	defer p.looked()
 	begin := time.Now()
 	for {
 		for range lookEach {
@@ -159,7 +167,7 @@ func (p *Pool) watchFor(w Waiter, fn uint16) bool {
 }
 
 // lookEach is how many looks there are between looks at the clock.
-const lookEach = 32
+const lookEach = 64
 
 // patienceFor returns how long to look for the end of a row of a function, and whether
 // to give way meanwhile: where there are CPUs enough, as long as two rows and a wake
@@ -169,9 +177,8 @@ func (p *Pool) patienceFor(fn uint16) (limit time.Duration, yield bool) {
 	if mean > 2*wakeTime {
 		return 0, false
 	}
-	p.mu.Lock()
-	busy, rows := p.busy()
-	p.mu.Unlock()
+	crowd := p.crowd.Load()
+	busy, rows := int(crowd>>32), int(uint32(crowd))
 	switch {
 	case busy+1 <= p.cpus:
 		return min(2*mean+2*wakeTime, 4*wakeTime), false
@@ -185,10 +192,12 @@ func (p *Pool) patienceFor(fn uint16) (limit time.Duration, yield bool) {
 const yieldTime = 10 * time.Microsecond
 
 // sleep waits for the second bell, unless there is something to see.
-func (p *Pool) sleep(ctx context.Context, w Waiter, b *batch) {
-	w.Rest().asleep.Store(true)
+func (p *Pool) sleep(ctx context.Context, w Waiter) {
+	b := &p.leaders
+	b.p = p
+	p.asleep.Store(w.Rest())
 	p.mu.Lock()
-	p.leader = leaderSleeps
+	p.leader.Store(leaderSleeps)
 	for _, o := range p.laned {
 		p.watchLane(b, o)
 	}
@@ -207,26 +216,28 @@ func (p *Pool) sleep(ctx context.Context, w Waiter, b *batch) {
 		}
 		stop()
 	}
-	p.mu.Lock()
-	p.leader = leaderLooks
-	p.mu.Unlock()
-	w.Rest().asleep.Store(false)
+	p.leader.Store(leaderLooks)
+	p.asleep.Store(nil)
 	b.run()
 }
 
-// resign ends the lead: workers ring listen from now on.
-func (p *Pool) resign() {
-	p.leading.Store(false)
-	b := p.batch()
-	p.mu.Lock()
-	if !p.leading.Load() { // else there is another one by now
-		p.leader = leaderNone
-		for _, w := range p.laned {
-			p.watchLane(b, w)
-		}
+// resign ends the lead: workers ring listen from now on. p.mu is held. (Whoever leads
+// next says so without p.mu, maybe before leaderNone is stored: then listen is rung in
+// vain.) It returns what is left to run.
+func (p *Pool) resign() *batch {
+	var b *batch
+	if p.leaders.empty() {
+		b = &batch{p: p}
+	} else {
+		rest := p.leaders
+		b, p.leaders = &rest, batch{p: p}
 	}
-	p.mu.Unlock()
-	b.done()
+	p.leader.Store(leaderNone)
+	p.leading.Store(false)
+	for _, w := range p.laned {
+		p.watchLane(b, w)
+	}
+	return b
 }
 
 // lanesInUse is what the pool's goroutines see without p.mu.
@@ -235,4 +246,8 @@ type lanesInUse struct {
 	looking   atomic.Int32 // goroutines that look at laneList
 	deadLanes atomic.Bool
 	leading   atomic.Bool
+	leaders   batch // the leader's
+	leader    atomic.Uint32        // leaderNone …
+	asleep    atomic.Pointer[Rest] // whose leader sleeps
+	crowd     atomic.Uint64        // workers that had rows when some were last sent << 32 | those rows
 }

@@ -23,6 +23,11 @@ type batch struct {
 	read []*result // what the owners have been told of
 }
 
+// empty reports whether there is nothing to run.
+func (b *batch) empty() bool {
+	return len(b.conns) == 0 && len(b.lanes) == 0 && len(b.ends) == 0 && !b.look && len(b.read) == 0
+}
+
 // batches keeps batches, for what they have grown to.
 var batches = sync.Pool{New: func() any { return new(batch) }}
 

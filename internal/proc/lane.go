@@ -228,7 +228,7 @@ func (p *Pool) watchLane(b *batch, w *worker) {
 		return
 	}
 	bell := uint8(ring.First)
-	switch p.leader {
+	switch p.leader.Load() {
 	case leaderLooks:
 		return
 	case leaderSleeps:
@@ -262,7 +262,10 @@ func (w *worker) due() uint32 {
 // are long against waking it, without giving way where there are CPUs enough. p.mu is
 // held.
 func (p *Pool) setPace(w *worker) {
-	busy, _ := p.busy()
+	busy, rows := p.busy()
+	if crowd := uint64(busy)<<32 | uint64(rows); p.crowd.Load() != crowd {
+		p.crowd.Store(crowd)
+	}
 	pace := ring.Pace{Spin: uint32(workerSpin), Yield: busy+1 > p.cpus}
 	if r := w.flight.Front(); r == nil || p.mean(r.Func) > 2*wakeTime {
 		pace = ring.Pace{}

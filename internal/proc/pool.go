@@ -82,7 +82,6 @@ type Pool struct {
 	lanes     lanes
 	segments  link.Segments
 	laned     []*worker // those that have a lane
-	leader    leaderState
 	stats     Stats
 	stall     stall
 	lookout   lookout
@@ -256,7 +255,7 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 	p.live += n
 	// While rows wait, no worker has room (settle keeps it so): nothing to hand out.
 	quiet := p.any.len > 0
-	b := p.batch()
+	b := &batch{p: p}
 	for _, r := range rows[:n] {
 		p.seq++
 		r.Seq = p.seq
@@ -268,7 +267,7 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 		p.settle(b)
 	}
 	p.mu.Unlock()
-	b.done()
+	b.run()
 	return n, nil
 }
 

@@ -96,6 +96,9 @@ func (w *RowWriter) Fits(n int) bool { return n >= 0 && n <= len(w.area)/4 }
 // Publish lets the worker claim what was put. (Edge rows-published: this
 // compare-and-swap happens before the Claim that sees it.)
 func (w *RowWriter) Publish() error {
+	if w.limit != w.put && w.word.CompareAndSwap(joinRows(w.limit, w.limit), joinRows(w.put, w.limit)) {
+		w.seen, w.limit = w.limit, w.put // all that was there had been claimed, as is usual for calls one by one
+	}
 	for w.limit != w.put {
 		word := w.word.Load()
 		claimed, err := w.check(word)
