@@ -117,12 +117,17 @@ func workerSide(h wire.Hello, c link.Conn) link.Side {
 	var rank atomic.Int64
 	rank.Store(int64(h.Rank))
 	var bound memoryBound
+	var fresh []workerRow // Begin is called for one row at a time
 	return link.Side{
 		Bye:     n.close,
 		Prepare: func(f link.Frame) { bound.set(int64(f.Time)) },
 		Many:    bound.load,
 		Begin: func(f *link.Frame) link.Task {
-			r := &workerRow{}
+			if len(fresh) == 0 {
+				fresh = make([]workerRow, rowsAtOnce)
+			}
+			r := &fresh[0]
+			fresh = fresh[1:]
 			if int(f.Func) < len(funcs) {
 				r.fn = funcs[f.Func]
 			}
@@ -140,6 +145,9 @@ func workerSide(h wire.Hello, c link.Conn) link.Side {
 		},
 	}
 }
+
+// rowsAtOnce is for how many rows a worker takes memory at once.
+const rowsAtOnce = 16
 
 // memoryBound has the collector keep a worker below what its row may use.
 type memoryBound struct {

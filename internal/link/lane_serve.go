@@ -45,7 +45,7 @@ func newWorkerLane(l *ring.Lane) *workerLane {
 // at most maxSpin; it looks at the clock every spinLooks looks, and gives the CPU away
 // between if the driver says so.
 const (
-	maxSpin   = 100 * time.Microsecond
+	maxSpin   = 200 * time.Microsecond
 	spinLooks = 128
 )
 

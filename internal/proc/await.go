@@ -20,8 +20,8 @@ import (
 
 const (
 	leaderNone   uint32 = iota
-	leaderLooks              // it will look at all lanes again before it sleeps or goes
-	leaderSleeps             // on the second bell
+	leaderLooks         // it will look at all lanes again before it sleeps or goes
+	leaderSleeps        // on the second bell
 )
 
 // Waiter is a goroutine's wait for rows of its own.
@@ -246,7 +246,7 @@ type lanesInUse struct {
 	looking   atomic.Int32 // goroutines that look at laneList
 	deadLanes atomic.Bool
 	leading   atomic.Bool
-	leaders   batch // the leader's
+	leaders   batch                // the leader's
 	leader    atomic.Uint32        // leaderNone …
 	asleep    atomic.Pointer[Rest] // whose leader sleeps
 	crowd     atomic.Uint64        // workers that had rows when some were last sent << 32 | those rows

@@ -3,9 +3,7 @@ package proc
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -251,7 +249,7 @@ func (p *Pool) watchLane(b *batch, w *worker) {
 func (w *worker) due() uint32 {
 	n := w.flight.Len()
 	if w.prompts == 0 {
-		n /= testDue
+		n /= 2
 	} else {
 		n--
 	}
@@ -266,12 +264,12 @@ func (p *Pool) setPace(w *worker) {
 	if crowd := uint64(busy)<<32 | uint64(rows); p.crowd.Load() != crowd {
 		p.crowd.Store(crowd)
 	}
-	pace := ring.Pace{Spin: uint32(workerSpin), Yield: busy+1 > p.cpus}
+	pace := ring.Pace{Spin: uint32(workerSpin)}
+	if busy+1 > p.cpus {
+		pace = ring.Pace{Spin: uint32(crowdedSpin), Yield: true}
+	}
 	if r := w.flight.Front(); r == nil || p.mean(r.Func) > 2*wakeTime {
 		pace = ring.Pace{}
-	}
-	if pace.Yield {
-		pace.Spin = uint32(testSpin)
 	}
 	if pace != w.pace {
 		w.pace = pace
@@ -279,8 +277,13 @@ func (p *Pool) setPace(w *worker) {
 	}
 }
 
-// workerSpin is how long a worker looks for its next row.
-const workerSpin = 20 * time.Microsecond
+// How long a worker looks for its next row: longer than its driver is likely to be kept
+// from its CPU, for to be woken costs both more; where there are fewer CPUs than have
+// work, and it gives way, less.
+const (
+	workerSpin  = 2 * wakeTime
+	crowdedSpin = 20 * time.Microsecond
+)
 
 // busy returns how many workers have rows, and how many rows they have. p.mu is held.
 func (p *Pool) busy() (workers, rows int) {
@@ -556,12 +559,3 @@ func (p *Pool) cancelInLane(b *batch, w *worker, r *link.Row) {
 		w.armGrace(r)
 	}
 }
-
-var testSpin = func() int {
-	n, err := strconv.Atoi(os.Getenv("ZSPIN"))
-	if err != nil {
-		n = 20000
-	}
-	return n
-}()
-var testDue = func() int { n, _ := strconv.Atoi(os.Getenv("ZDUE")); return max(n, 2) }()
