@@ -71,6 +71,7 @@ func (l *workerLane) next() (ring.Row, bool, error) {
 			}
 		}
 		l.sleeper.Clear()
+		spun = false // who woke it may not have put the row there yet
 	}
 }
 

@@ -34,9 +34,27 @@ type Waiter interface {
 	Woken() <-chan struct{}
 }
 
-// Lead is called by a goroutine that is about to submit rows and then to Await them:
-// nobody else is woken for them meanwhile. If it returns true, Await must follow.
+// Lead is called by a goroutine that is about to submit a row and then to Await it:
+// nobody else is woken for it meanwhile. If it returns true, Await must follow.
 func (p *Pool) Lead() bool {
+	if !p.tryLead() {
+		return false
+	}
+	// Waking a worker takes so much longer than anything else here that it begins at
+	// once: the first that sleeps is most likely the one to get the row.
+	p.looking.Add(1)
+	for _, l := range *p.laneList.Load() {
+		if l.Asleep() {
+			l.Wake()
+			break
+		}
+	}
+	p.looked()
+	return true
+}
+
+// tryLead makes the caller the leader, unless there is one, or no lanes.
+func (p *Pool) tryLead() bool {
 	if p.laneList.Load() == nil || !p.leading.CompareAndSwap(false, true) {
 		return false
 	}
@@ -53,7 +71,7 @@ func (p *Pool) Await(ctx context.Context, w Waiter, fn uint16, led bool) {
 		if w.Ready() {
 			return
 		}
-		if led = p.Lead(); !led {
+		if !p.tryLead() {
 			select {
 			case <-w.Woken():
 			case <-ctx.Done():

@@ -357,6 +357,9 @@ func (p *Pool) refill(b *batch, w *worker) {
 		return
 	}
 	p.feed(b, w.seat, p.share())
+	if w.flight.Len() == 0 {
+		p.steal(b, w)
+	}
 	if w.flight.Len() == 0 && p.stall.due > stallIdle {
 		p.armStall() // it idles, and somebody may have rows for it
 	}

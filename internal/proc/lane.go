@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -87,8 +88,11 @@ func (p *Pool) lanesChanged() {
 	for w := range p.all {
 		if w.lane != nil {
 			p.laned = append(p.laned, w)
-			list = append(list, w.lane)
 		}
+	}
+	slices.SortFunc(p.laned, func(a, b *worker) int { return cmp.Compare(a.rank, b.rank) })
+	for _, w := range p.laned {
+		list = append(list, w.lane)
 	}
 	p.laneList.Store(&list)
 }
@@ -557,5 +561,22 @@ func (p *Pool) cancelInLane(b *batch, w *worker, r *link.Row) {
 			b.flush(w.conn)
 		}
 		w.armGrace(r)
+	}
+}
+
+// steal has an idle worker share what another has not claimed: no row waits behind a
+// slow one while somebody could run it. p.mu is held.
+func (p *Pool) steal(b *batch, idle *worker) {
+	if p.over || !idle.ready || idle.lent {
+		return
+	}
+	var victim *worker
+	for _, w := range p.laned {
+		if w.viaLane && !w.broken && w.flight.Len() > 2 && (victim == nil || w.flight.Len() > victim.flight.Len()) {
+			victim = w
+		}
+	}
+	if victim != nil {
+		p.takeBack(b, victim)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // running ones still move: often while a worker idles and could take them, seldom
 // while all are busy.
 const (
-	stallIdle = 250 * time.Microsecond
+	stallIdle = 100 * time.Microsecond
 	stallBusy = 5 * time.Millisecond
 )
 
