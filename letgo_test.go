@@ -16,9 +16,10 @@ import (
 // feature: F10
 func TestArgumentsAndResultsAreLetGo(t *testing.T) {
 	t.Parallel()
-	pool := xmetest.Open(t, xme.Options{Workers: 1})
 	for name, size := range map[string]int{"small": 1 << 10, "big": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := xmetest.Open(t, xme.Options{Workers: 1})
 			var args []weak.Pointer[byte]
 			var futures []*xme.Future[int]
 			for range 20 {

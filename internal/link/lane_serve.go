@@ -67,7 +67,7 @@ func (l *workerLane) next() (ring.Row, bool, error) {
 		l.sleeper.Set()
 		if !l.claims.Waiting() {
 			if l.bells[0].Wait() != nil {
-				return ring.Row{}, false, nil
+				return ring.Row{}, false, nil //nolint:nilerr // it is closed when the lane is over
 			}
 		}
 		l.sleeper.Clear()

@@ -103,11 +103,11 @@ func (p *Pool) Wake(r *Rest) {
 func (p *Pool) lead(ctx context.Context, w Waiter, fn uint16) (resigned bool) {
 	for !w.Ready() {
 		if p.watchFor(w, fn) {
-			any, resigned := p.readAsLeader(w)
+			read, resigned := p.readAsLeader(w)
 			if resigned {
 				return true
 			}
-			if any {
+			if read {
 				continue
 			}
 		}
@@ -120,20 +120,20 @@ func (p *Pool) lead(ctx context.Context, w Waiter, fn uint16) (resigned bool) {
 }
 
 // readAsLeader reads the lanes, and resigns if w is ready after that.
-func (p *Pool) readAsLeader(w Waiter) (any, resigned bool) {
+func (p *Pool) readAsLeader(w Waiter) (read, resigned bool) {
 	p.mu.Lock()
 	b := &p.leaders
 	b.p = p
-	any = p.readAll(b)
+	read = p.readAll(b)
 	if resigned = w.Ready(); resigned {
 		rest := p.resign()
 		p.mu.Unlock()
 		rest.run()
-		return any, true
+		return read, true
 	}
 	p.mu.Unlock()
 	b.run()
-	return any, false
+	return read, false
 }
 
 // laneReady reports whether there is something to read. It is called between

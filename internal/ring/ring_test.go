@@ -247,6 +247,7 @@ func TestWatch(t *testing.T) {
 		{"nothing to do", 3, 1, true, ring.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			b := newBoth()
 			b.lane.Watch().Arm(ring.Second, tc.at)
 			for range tc.ended {
