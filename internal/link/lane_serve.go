@@ -243,6 +243,7 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 // endInLane sends the end of the row that runs. What the lane cannot carry, and what
 // must not overtake frames that the task sent, goes by the Conn, and the lane says so.
 func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *wire.Parcel) {
+	s.ranRows.Add(1)
 	short := l.clock.mean > 0 && l.clock.mean < clockEvery
 	took := uint64(l.clock.end())
 	if short {

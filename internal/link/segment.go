@@ -196,6 +196,22 @@ func (s *server) unmapSegment(id uint64) {
 	}
 }
 
+// unmapAll frees what the worker shares, once nothing runs: workers may be goroutines of
+// a process that lives on.
+func (s *server) unmapAll() {
+	s.mu.Lock()
+	segments := s.segments
+	s.segments = nil
+	s.mu.Unlock()
+	for _, mem := range segments {
+		_ = mem.Close()
+	}
+	s.results.Close()
+	for _, g := range s.results.away {
+		g.Free()
+	}
+}
+
 // resolve returns what a row's body refers to, waiting for the segment's frame, which
 // may come later than the row; nil once the link is over.
 func (s *server) resolve(body []byte) ([]byte, error) {

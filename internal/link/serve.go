@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xenonmp/xme/internal/sys"
@@ -101,6 +102,7 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 	c.Wait(0)
 	err := c.Close()
 	<-read
+	s.unmapAll()
 	if s.err != nil {
 		err = s.err
 	}
@@ -133,6 +135,11 @@ type server struct {
 	done  Done // end
 
 	runners sync.WaitGroup // the goroutines that run rows: work, serveLane
+
+	// ranRows counts rows that have ended. What a row did happens before the next row
+	// begins, though it may run on another goroutine: the end of each adds, the begin of
+	// each looks.
+	ranRows atomic.Uint64
 }
 
 var errNoRow = errors.New("a frame that concerns no row")
@@ -304,6 +311,7 @@ func (s *server) begin(f *Frame) (t Task) {
 
 // beginLocked is begin, with s.mu held.
 func (s *server) beginLocked(f *Frame) Task {
+	_ = s.ranRows.Load()
 	s.running, s.task = f.Call, s.side.Begin(f)
 	switch {
 	case s.stopped != nil:
@@ -316,6 +324,7 @@ func (s *server) beginLocked(f *Frame) Task {
 
 // ended says that no task runs any more.
 func (s *server) ended() {
+	s.ranRows.Add(1)
 	s.mu.Lock()
 	s.running, s.task = 0, nil
 	s.mu.Unlock()

@@ -302,8 +302,10 @@ func (w *worker) begun(r *link.Row) {
 
 // answered takes the end of a row as its worker tells it. p.mu is held.
 func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
+	in := b.in
+	b.in = nil // what follows may apply other ends
 	p.heard(b, w, r, f.Time)
-	o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid, Shared: b.in != nil}
+	o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid, Shared: in != nil}
 	if f.Kind == wire.KindFail {
 		o.Body, o.Err = nil, &RowError{Body: f.Body}
 	} else if r.Cancelled == ErrTimeout { //nolint:errorlint // identity is meant: it may be a user's, whose methods must not run here
@@ -318,7 +320,7 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 		_ = w.proc.Limit(p.cfg.Memory) // no bound of the row's own any more
 	}
 	p.end(b, r, o)
-	b.ends[len(b.ends)-1].in, b.in = b.in, nil
+	b.ends[len(b.ends)-1].in = in
 }
 
 // heard notes that r, which ran for that many ns, has ended on w. p.mu is held.
