@@ -44,6 +44,8 @@ type Call struct {
 	small   [smallArgs]byte // arguments of up to that size are encoded here
 	attempt int
 	seeded  bool
+	awaited bool // by who submits it
+	led     bool // who submits it leads the pool
 	ended   atomic.Bool
 	row     link.Row
 

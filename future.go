@@ -110,13 +110,12 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	}
 	a.point = waitPointOn(on)
 	a.init(ctx, on, f, in, a)
-	p, ok := on.(*Pool)
-	led := ok && p.p.Lead()
+	a.awaited = true
 	_ = submit(ctx, on, &a.Call)
 	a.point.enter()
-	a.over.wait(context.Background(), on, f.fn.index, led)
+	a.over.wait(context.Background(), on, f.fn.index, a.led)
 	out, err := a.out, a.err
-	if ok && err == nil && a.reusable() {
+	if _, ok := on.(*Pool); ok && err == nil && a.reusable() {
 		*a = awaited[In, Out]{}
 		f.fn.awaited.Put(a)
 	}

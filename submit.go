@@ -65,6 +65,9 @@ func (p *Pool) submitOne(ctx context.Context, c *Call) (int, error) {
 		c.Finish(nil, err)
 		return 1, nil
 	}
+	if c.awaited && !c.led { // not before: a marshaler may take its time
+		c.led = p.p.Lead()
+	}
 	c.rows[0] = &c.row
 	n, err := p.rows.Submit(ctx, c.rows[:])
 	p.submitted(c, n == 1)

@@ -239,6 +239,15 @@ func (p *Pool) sleep(ctx context.Context, w Waiter) {
 	b.run()
 }
 
+// readMeanwhile has listen read the lanes, whoever leads: the leader may be about to
+// wait for something else. p.mu is held.
+func (p *Pool) readMeanwhile(b *batch) {
+	p.leader.Store(leaderNone)
+	for _, w := range p.laned {
+		p.watchLane(b, w)
+	}
+}
+
 // resign ends the lead: workers ring listen from now on. p.mu is held. (Whoever leads
 // next says so without p.mu, maybe before leaderNone is stored: then listen is rung in
 // vain.) It returns what is left to run.
@@ -250,11 +259,8 @@ func (p *Pool) resign() *batch {
 		rest := p.leaders
 		b, p.leaders = &rest, batch{p: p}
 	}
-	p.leader.Store(leaderNone)
+	p.readMeanwhile(b)
 	p.leading.Store(false)
-	for _, w := range p.laned {
-		p.watchLane(b, w)
-	}
 	return b
 }
 

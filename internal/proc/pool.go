@@ -239,7 +239,10 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 			p.room = make(chan struct{})
 		}
 		room := p.room
+		b := &batch{p: p}
+		p.readMeanwhile(b)
 		p.mu.Unlock()
+		b.run()
 		select {
 		case <-room:
 		case <-ctx.Done():
