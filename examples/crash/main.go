@@ -45,7 +45,7 @@ func run(workers int, verbose bool, rest []string) error {
 	defer pool.Close()
 
 	var table xme.Table
-	bounded := live.With(xme.Timeout(time.Second), xme.Memory(128<<20))
+	bounded := live.With(xme.Timeout(3*time.Second), xme.Memory(128<<20))
 	rows := bounded.Add(&table, slices.Values(lives))
 	fmt.Println(table.Run(ctx, pool)) // how many rows failed, and the first
 	row, good := 0, 0
