@@ -131,7 +131,7 @@ func workerSide(h wire.Hello, c link.Conn) link.Side {
 			if int(f.Func) < len(funcs) {
 				r.fn = funcs[f.Func]
 			}
-			r.nest.n = n
+			r.nest.n, r.bounded = n, bound.bounded.Load()
 			r.task.rank, r.task.limit, r.task.current = int(rank.Load()), int(h.MaxMessage), &r.nest
 			return r
 		},
@@ -153,6 +153,8 @@ const rowsAtOnce = 16
 type memoryBound struct {
 	bytes int64 // 0: none
 	usual int64 // what the process began with
+
+	bounded atomic.Bool // bytes > 0
 
 	mu      sync.Mutex
 	ballast []byte
@@ -186,6 +188,7 @@ func (m *memoryBound) set(bytes int64) {
 		m.usual = debug.SetMemoryLimit(-1)
 	}
 	m.bytes = bytes
+	m.bounded.Store(bytes > 0)
 	m.ballast = nil
 	if bytes == 0 {
 		debug.SetMemoryLimit(m.usual)

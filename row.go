@@ -87,6 +87,8 @@ type workerRow struct {
 	invocation
 	nest nestTask
 	done link.Done
+
+	bounded bool // the memory of this process is
 }
 
 // Value implements context.Context.
@@ -112,7 +114,9 @@ func (r *workerRow) Run(f *link.Frame, dst []byte, done link.Done) {
 		return
 	}
 	r.parcel = f.Parcel
-	r.invocation.space = f.Space
+	if !r.bounded {
+		r.invocation.space = f.Space // memory that is shared counts as this process's
+	}
 	r.run(r, f.Body, dst, r)
 }
 

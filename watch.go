@@ -70,8 +70,10 @@ func (w *watch) remove(c *Call) {
 
 // forget drops an empty watch. p.mu is held.
 func (w *watch) forget() {
-	w.stop()
-	w.calm()
+	go func() { // the context may be of the user's making, and its methods do what they like
+		w.stop()
+		w.calm()
+	}()
 	delete(w.p.watches, w.done)
 }
 

@@ -16,8 +16,8 @@ import (
 // Sizes of a lane's rings, in bytes, and how many rows may be under way in it. A value
 // that takes more than a quarter of a ring goes another way.
 const (
-	laneRows    = 128 << 10
-	laneResults = 128 << 10
+	laneRows    = 512 << 10
+	laneResults = 256 << 10
 	laneDepth   = 2048
 )
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -25,6 +26,7 @@ type Segments struct {
 	free []*Segment // the longest unused first
 	idle int        // bytes in free
 	last uint64
+	made int  // that there are
 	off  bool // no more are made
 }
 
@@ -39,11 +41,12 @@ type Segment struct {
 const (
 	// SegmentBytes is the size from which a value goes into a segment: below it a
 	// copy more costs less than finding one.
-	SegmentBytes = 32 << 10
+	SegmentBytes = 64 << 10
 	// segmentUnit is what the sizes of segments are multiples of.
 	segmentUnit = 64 << 10
-	// idleBytes bounds what is kept for the next value.
-	idleBytes = 256 << 20
+	// idleBytes and idleSegments bound what is kept for the next values.
+	idleBytes    = 256 << 20
+	idleSegments = 64
 )
 
 // Get returns a segment with at least n bytes, nil if there is none to be had: then the
@@ -63,20 +66,30 @@ func (s *Segments) Get(n int) *Segment {
 		s.idle -= len(g.mem.Bytes())
 		return g
 	}
-	if s.off {
+	if s.off || s.made >= mostSegments() {
 		return nil
 	}
-	mem, err := sys.NewShared((n + segmentUnit - 1) / segmentUnit * segmentUnit)
-	if err != nil {
-		return nil
-	}
-	if mem.SealFutureWrite() != nil {
-		_ = mem.Close()
-		return nil
-	}
+	s.made++
 	s.last++
-	return &Segment{ID: s.last, owner: s, mem: mem}
+	g := &Segment{ID: s.last, owner: s}
+	s.mu.Unlock() // it may take long
+	mem, err := sys.NewShared((n + segmentUnit - 1) / segmentUnit * segmentUnit)
+	if err == nil {
+		if err = mem.SealFutureWrite(); err != nil {
+			_ = mem.Close()
+		}
+	}
+	s.mu.Lock()
+	if err != nil {
+		s.made--
+		return nil
+	}
+	g.mem = mem
+	return g
 }
+
+// mostSegments bounds the segments of one pool, or worker: each is a descriptor.
+var mostSegments = sync.OnceValue(func() int { return min(256, sys.FileLimit()/8) })
 
 // Bytes returns the segment's memory.
 func (g *Segment) Bytes() []byte { return g.mem.Bytes() }
@@ -92,7 +105,8 @@ func (g *Segment) Free() {
 	s.free = append(s.free, g)
 	s.idle += len(g.mem.Bytes())
 	var old []*Segment
-	for len(s.free) > 0 && (s.off || s.idle > idleBytes) {
+	for len(s.free) > 0 && (s.off || s.idle > idleBytes || len(s.free) > idleSegments) {
+		s.made--
 		old = append(old, s.free[0])
 		s.idle -= len(s.free[0].mem.Bytes())
 		s.free = s.free[1:]
@@ -112,6 +126,7 @@ func (s *Segments) Close() {
 	for _, g := range s.free {
 		_ = g.mem.Close()
 	}
+	s.made -= len(s.free)
 	s.free, s.idle = nil, 0
 }
 
@@ -151,13 +166,14 @@ func ParseIn(body []byte) (id, n uint64, err error) {
 
 // MapSegment maps the memory that a frame with a file and a size brings. It takes the
 // file over.
-func MapSegment(f Frame, size []byte) (*sys.Shared, error) {
+// most bounds it, beside what sizes are rounded up by.
+func MapSegment(f Frame, size []byte, most int) (*sys.Shared, error) {
 	defer f.Parcel.Close()
 	if len(size) != 8 || f.Parcel == nil || len(f.Parcel.Items) != 1 {
 		return nil, errors.New("malformed")
 	}
 	n := binary.LittleEndian.Uint64(size)
-	if n > 1<<40 {
+	if n > uint64(most)+segmentUnit {
 		return nil, fmt.Errorf("%d bytes", n)
 	}
 	var file *os.File
@@ -167,7 +183,7 @@ func MapSegment(f Frame, size []byte) (*sys.Shared, error) {
 
 // mapSegment maps what a KindSegment frame tells of.
 func (s *server) mapSegment(f Frame) error {
-	mem, err := MapSegment(f, f.Body)
+	mem, err := MapSegment(f, f.Body, math.MaxInt-segmentUnit)
 	if err != nil {
 		return err
 	}
@@ -274,17 +290,21 @@ func (s *server) endIn(l *workerLane, took uint64, n int) {
 	s.results.bytes += len(g.Bytes())
 	s.mu.Unlock()
 	in := g.In(n)
-	if told {
+	switch {
+	case told && l.task.Spoke():
+		s.endElsewhere(l, Frame{Kind: wire.KindResultIn, Call: l.call, Time: took, Body: in[:]})
+		return
+	case told:
 		l.over = !l.put(ring.Result{Kind: uint8(wire.KindResultIn), Call: uint32(l.call), Time: took, Body: in[:]}, true)
 		return
 	}
 	f, err := g.Frame()
 	if err != nil { // no descriptors: this one goes by value
 		value := slices.Clone(g.Bytes()[:n])
-		s.read(g.ID)
 		s.mu.Lock()
 		delete(s.results.told, g.ID)
 		s.mu.Unlock()
+		s.read(g.ID)
 		s.endElsewhere(l, Frame{Kind: wire.KindResult, Call: l.call, Time: took, Body: value})
 		return
 	}

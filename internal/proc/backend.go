@@ -18,6 +18,8 @@ type Backend interface {
 // Process is one worker as its pool sees it.
 type Process interface {
 	Conn() link.Conn
+	// Lanes reports whether OpenLane may be asked.
+	Lanes() bool
 	// OpenLane makes memory that the process and the driver share, and the frame that
 	// tells the process of it, which rings one of bells when it is asked to. An error
 	// means that all goes over Conn.

@@ -47,8 +47,15 @@ func (w *worker) detach() (wasReady bool) {
 	wasReady = w.ready || w.leaving
 	died := w.ready
 	w.ready, w.ending = false, true
-	p.sync(&b, w) // what it had finished
+	begun := p.begunInLane(&b, w)
 	front := w.flight.Front()
+	if front != nil && front.State() == link.Started {
+		begun--
+	}
+	detail := ""
+	if w.why != nil {
+		detail = w.why.Error()
+	}
 	for r := range w.flight.Unbegun() {
 		if r == front && died {
 			r.Lost++ // it was next: reading or decoding it may be what kills
@@ -62,11 +69,14 @@ func (w *worker) detach() (wasReady bool) {
 			p.end(&b, r, link.Outcome{Err: r.Unbegun})
 		case w.leaving && p.over:
 			p.end(&b, r, link.Outcome{Err: ErrClosed})
+		case begun > 0:
+			p.end(&b, r, link.Outcome{Err: &LostError{Detail: detail}, Rank: w.rank, PID: w.pid})
 		case r.Lost >= setAside:
 			p.end(&b, r, link.Outcome{Err: &LostError{Detail: fmt.Sprintf("set aside: %d workers died as they were about to begin it", r.Lost)}})
 		default:
 			p.enqueue(&b, r)
 		}
+		begun--
 	}
 	p.drop(w)
 	w.stale = false
@@ -93,6 +103,21 @@ func (w *worker) detach() (wasReady bool) {
 	p.mu.Unlock()
 	b.run()
 	return wasReady
+}
+
+// begunInLane reads what w had finished, takes back what it had not claimed, and returns
+// how many of the rows in flight it had claimed: their ends cannot be known any more, for
+// they are on the link or written over with rubbish. p.mu is held.
+func (p *Pool) begunInLane(b *batch, w *worker) int {
+	if !w.viaLane || w.lane == nil {
+		return 0
+	}
+	unclaimed, err := w.lane.Rows.TakeBack()
+	p.sync(b, w)
+	if err != nil {
+		unclaimed = 0 // the word that would say so is rubbish too
+	}
+	return max(w.flight.Len()-unclaimed, 0)
 }
 
 // lost settles what a process that has been reaped leaves: the row that ran fails.

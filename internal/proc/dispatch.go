@@ -128,7 +128,7 @@ func before(a, b *link.Row) bool {
 
 // fits reports whether r may be sent to w now.
 func (p *Pool) fits(w *worker, r *link.Row) bool {
-	if !w.ready || w.lent {
+	if !w.ready || w.lent || w.broken || w.paused > 0 {
 		return false
 	}
 	if p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle {
@@ -138,7 +138,7 @@ func (p *Pool) fits(w *worker, r *link.Row) bool {
 		return p.slot()
 	}
 	mean := uint64(p.mean(r.Func))
-	if r.Alone || w.alone || w.stalled || w.broken || w.paused > 0 || mean == 0 || mean > aloneMean {
+	if r.Alone || w.alone || w.stalled || mean == 0 || mean > aloneMean {
 		return false
 	}
 	if w.viaLane != p.byLane(w, r) {
@@ -196,6 +196,12 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 		if !p.show(b, w, r) {
 			p.enqueue(b, r)
 			return waits
+		}
+		if r.Memory > 0 {
+			if err := w.proc.Limit(r.Memory); err != nil {
+				p.end(b, r, link.Outcome{Err: err, Rank: w.rank, PID: w.pid})
+				return refused
+			}
 		}
 		w.count(p, r)
 		p.putInLane(w, r)

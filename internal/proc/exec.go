@@ -217,11 +217,11 @@ type osProcess struct {
 func (p *osProcess) Conn() link.Conn { return p.conn }
 func (p *osProcess) PID() int        { return p.p.Pid }
 
+// Lanes implements [Process].
+func (p *osProcess) Lanes() bool { return sys.HasShared && !p.exec.NoLanes && p.conn.CarriesFiles() }
+
 // OpenLane implements [Process].
 func (p *osProcess) OpenLane(bells [2]*sys.Bell) (*link.Lane, link.Frame, error) {
-	if p.exec.NoLanes || !p.conn.CarriesFiles() {
-		return nil, link.Frame{}, errNoLane
-	}
 	return link.OpenLane(bells)
 }
 

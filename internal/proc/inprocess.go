@@ -50,11 +50,11 @@ func (p *goProcess) end(e Exit) {
 	})
 }
 
+// Lanes implements [Process].
+func (p *goProcess) Lanes() bool { return p.lanes }
+
 // OpenLane implements [Process].
 func (p *goProcess) OpenLane(bells [2]*sys.Bell) (*link.Lane, link.Frame, error) {
-	if !p.lanes {
-		return nil, link.Frame{}, errNoLane
-	}
 	lane, f := link.PairLane(bells)
 	return lane, f, nil
 }

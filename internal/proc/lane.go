@@ -2,7 +2,6 @@ package proc
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -31,9 +30,6 @@ const (
 
 // wakeTime is about what it takes to wake a process that sleeps on another CPU.
 const wakeTime = 60 * time.Microsecond
-
-// errNoLane says that all goes over the link.
-var errNoLane = fmt.Errorf("no shared memory on this link: %w", errors.ErrUnsupported)
 
 // lanes is what a pool has for the lanes of all its workers.
 type lanes struct {
@@ -65,6 +61,10 @@ func (w *worker) roomInLane(r *link.Row) bool {
 // openLane gives w a lane if r could use it. p.mu is held.
 func (p *Pool) openLane(b *batch, w *worker, r *link.Row) {
 	if w.lane != nil || w.rows == 0 || p.lanes.off || w.noLane || r.Fresh || r.Service {
+		return
+	}
+	if !w.proc.Lanes() {
+		w.noLane = true
 		return
 	}
 	if p.lanes.heard == nil && !p.listen() {

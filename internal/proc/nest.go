@@ -181,6 +181,7 @@ func (p *Pool) abandon(b *batch, w *worker) {
 	children := w.children
 	w.children = nil
 	for _, r := range children {
+		r.Nest.Parent = nil // its memory is its owner's from now on
 		p.cancel(b, r, errNested)
 	}
 }

@@ -51,6 +51,7 @@ func (p *scriptedProcess) Kill() {
 }
 
 func (p *scriptedProcess) Conn() link.Conn { return p.conn }
+func (p *scriptedProcess) Lanes() bool     { return false }
 func (p *scriptedProcess) OpenLane([2]*sys.Bell) (*link.Lane, link.Frame, error) {
 	return nil, link.Frame{}, errors.ErrUnsupported
 }

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -45,7 +46,7 @@ func (p *Pool) drain(b *batch, w *worker) (read bool) {
 
 // laneEvent applies one record. p.mu is held.
 func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
-	if r := w.flight.Front(); r != nil && wire.Kind(res.Kind) == wire.KindResult && r.Quick != nil && r.Cancelled == nil && r.Segment == nil {
+	if r := w.flight.Front(); r != nil && wire.Kind(res.Kind) == wire.KindResult && r.Quick != nil && r.Cancelled == nil && r.Segment == nil && r.Memory == 0 {
 		if _, err := w.flight.Answer(res.Call); err != nil {
 			return err
 		}
@@ -67,12 +68,17 @@ func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
 		}
 		f.Body, b.in = body, in
 	case wire.KindElsewhere, wire.KindStart:
-		if r := w.flight.Front(); r == nil || uint32(r.Call()) != res.Call {
+		r := w.flight.Front()
+		if r == nil || uint32(r.Call()) != res.Call {
 			return fmt.Errorf("call %d is not the next", res.Call)
 		}
 		w.flight.Started()
 		if f.Kind == wire.KindStart {
-			w.begun(w.flight.Front())
+			if r.Timeout == 0 || w.startedCall == r.Call() {
+				return fmt.Errorf("an unasked start of call %d", r.Call())
+			}
+			w.startedCall = r.Call()
+			w.begun(r)
 			return nil
 		}
 		w.elsewhere = true
@@ -97,7 +103,8 @@ func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
 // endElsewhere applies the end of a row of w's lane that came on the link. p.mu is
 // held.
 func (p *Pool) endElsewhere(b *batch, w *worker, f link.Frame) error {
-	p.drain(b, w) // up to where the lane says so
+	for !w.elsewhere && p.drainOnly(b, w) { // up to where the lane says so
+	}
 	if !w.elsewhere {
 		f.Parcel.Close()
 		return fmt.Errorf("%v frame for call %d, which is not said to come", f.Kind, f.Call)
@@ -140,9 +147,9 @@ func (p *Pool) sync(b *batch, w *worker) {
 	// Each row's end is there before the next is claimed.
 	switch claimed -= before - w.flight.Len(); {
 	case w.broken || w.flight.Len() == 0:
-	case claimed > 1:
+	case claimed > 1 && !w.elsewhere: // behind a row whose end is on the link others may have ended too
 		w.corrupt(fmt.Errorf("%d rows claimed that have not ended", claimed))
-	case claimed == 1:
+	case claimed >= 1:
 		w.flight.Started()
 	}
 }
@@ -167,6 +174,13 @@ func (p *Pool) takeBack(b *batch, w *worker) {
 	}
 	w.unpublished = false
 	p.sync(b, w)
+	if w.broken {
+		return
+	}
+	if front := w.flight.Front(); n > w.flight.Len() || n > 0 && n == w.flight.Len() && front.State() == link.Started {
+		w.corrupt(errors.New("rows have ended, or begun, that were not claimed"))
+		return
+	}
 	for _, r := range w.flight.TakeBack(n, nil) {
 		w.left(r)
 		p.givenBack(b, w, r)
@@ -201,7 +215,7 @@ func (b *batch) keep(body []byte) []byte {
 // cancelInLane ends a row of w's lane early: at once if it has not begun. p.mu is held.
 func (p *Pool) cancelInLane(b *batch, w *worker, r *link.Row) {
 	p.takeBack(b, w)
-	if r.State() == link.Started {
+	if s := r.State(); s == link.Started || s == link.Sent { // Sent: claimed, behind one whose end is on the link
 		if f, ok := w.flight.Recall(r, wire.KindCancel); ok {
 			w.conn.Send(f)
 			b.flush(w.conn)

@@ -32,7 +32,7 @@ func (w *worker) resultIn(f link.Frame, ref []byte) (*result, []byte, error) {
 	}
 	res := w.results[id]
 	if len(ref) > 16 {
-		mem, err := link.MapSegment(f, ref[16:])
+		mem, err := link.MapSegment(f, ref[16:], w.p.cfg.MaxMessage+slack)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -49,7 +49,7 @@ func (w *worker) resultIn(f link.Frame, ref []byte) (*result, []byte, error) {
 	switch {
 	case res == nil || res.held:
 		return nil, nil, fmt.Errorf("a result in segment %d, which is not the worker's to use", id)
-	case n > uint64(len(res.mem.Bytes())):
+	case n > uint64(len(res.mem.Bytes())), n > uint64(w.p.cfg.MaxMessage+slack):
 		return nil, nil, fmt.Errorf("a result of %d bytes in a segment of %d", n, len(res.mem.Bytes()))
 	}
 	res.held = true

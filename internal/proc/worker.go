@@ -51,6 +51,7 @@ type worker struct {
 	armed       uint8      // the bell that it was last asked to ring
 	pace        ring.Pace  // as it was last told
 	bound       int64      // of memory, as it was last told
+	startedCall uint64     // the last call in the lane that it said it had begun
 
 	segments map[uint64]bool    // that it was told of
 	results  map[uint64]*result // memory that its results lie in

@@ -108,6 +108,9 @@ func (r *ResultReader) Next() (res Result, ok bool, err error) {
 			r.advance(whole - off)
 			continue
 		}
+		if uint64(n) > whole {
+			return Result{}, false, fmt.Errorf("a result of %d bytes in a ring of %d: %w", n, whole, ErrCorrupt)
+		}
 		size := aligned(int(n))
 		if size > r.end-r.pos || off+size > whole {
 			return Result{}, false, fmt.Errorf("a result of %d bytes where %d were published: %w", n, r.end-r.pos, ErrCorrupt)
