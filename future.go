@@ -104,6 +104,9 @@ func (a *awaited[In, Out]) end(*Call, int) {
 // context ended.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	check(f != nil, on)
+	if p, ok := on.(*Pool); ok && len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service {
+		p.p.Rouse()
+	}
 	a, _ := f.fn.awaited.Get().(*awaited[In, Out])
 	if a == nil {
 		a = new(awaited[In, Out])

@@ -34,14 +34,13 @@ type Waiter interface {
 	Woken() <-chan struct{}
 }
 
-// Lead is called by a goroutine that is about to submit a row and then to Await it:
-// nobody else is woken for it meanwhile. If it returns true, Await must follow.
-func (p *Pool) Lead() bool {
-	if !p.tryLead() {
-		return false
+// Rouse wakes a worker that sleeps, for a row that is about to be submitted: waking takes
+// so much longer than anything else on a row's way that it begins at once. The first that
+// sleeps is most likely the one to get the row; if not, it goes to sleep again.
+func (p *Pool) Rouse() {
+	if p.laneList.Load() == nil {
+		return
 	}
-	// Waking a worker takes so much longer than anything else here that it begins at
-	// once: the first that sleeps is most likely the one to get the row.
 	p.looking.Add(1)
 	for _, l := range *p.laneList.Load() {
 		if l.Asleep() {
@@ -50,11 +49,12 @@ func (p *Pool) Lead() bool {
 		}
 	}
 	p.looked()
-	return true
 }
 
-// tryLead makes the caller the leader, unless there is one, or no lanes.
-func (p *Pool) tryLead() bool {
+// Lead makes the caller, who is about to submit a row and then to Await it, the leader,
+// unless there is one, or no lanes: nobody else is woken for the row meanwhile. If it
+// returns true, Await must follow, and nothing that takes its time may come between.
+func (p *Pool) Lead() bool {
 	if p.laneList.Load() == nil || !p.leading.CompareAndSwap(false, true) {
 		return false
 	}
@@ -71,7 +71,7 @@ func (p *Pool) Await(ctx context.Context, w Waiter, fn uint16, led bool) {
 		if w.Ready() {
 			return
 		}
-		if !p.tryLead() {
+		if !p.Lead() {
 			select {
 			case <-w.Woken():
 			case <-ctx.Done():
