@@ -101,8 +101,8 @@ type Link int
 
 // The links.
 const (
-	LinkAuto   Link = iota // the best this system offers
-	LinkSocket             // an inherited socket pair; open files can cross
+	LinkAuto   Link = iota // the best this system offers: on Linux shared memory, and a socket beside it
+	LinkSocket             // an inherited socket pair alone; open files can cross
 	LinkPipe               // inherited pipes: the portable form
 )
 

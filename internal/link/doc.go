@@ -1,7 +1,8 @@
 // Package link moves calls between a driver and one worker.
 //
 // A [Conn] carries frames both ways: over a socket or pipes ([NewConn]), or
-// inside one process ([Pair]). [Flight] is the driver's record of the rows on one
+// inside one process ([Pair]). Beside it, on Linux, a [Lane] carries rows and results
+// through memory that both map, and [Segments] big values. [Flight] is the driver's record of the rows on one
 // link, and the only code that changes their state. [Serve] is the worker's side:
 // one goroutine reads frames and answers recalls while another runs rows.
 //
