@@ -2,7 +2,6 @@ package proc
 
 import (
 	"slices"
-	"sync"
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/wire"
@@ -26,27 +25,6 @@ type batch struct {
 // empty reports whether there is nothing to run.
 func (b *batch) empty() bool {
 	return len(b.conns) == 0 && len(b.lanes) == 0 && len(b.ends) == 0 && !b.look && len(b.read) == 0
-}
-
-// batches keeps batches, for what they have grown to.
-var batches = sync.Pool{New: func() any { return new(batch) }}
-
-// batch returns an empty batch; done or free must follow.
-func (p *Pool) batch() *batch {
-	b := batches.Get().(*batch)
-	b.p = p
-	return b
-}
-
-// done runs b, which the caller must not use any more.
-func (b *batch) done() {
-	b.run()
-	b.free()
-}
-
-func (b *batch) free() {
-	b.p = nil
-	batches.Put(b)
 }
 
 type ending struct {

@@ -76,7 +76,7 @@ func (p *Pool) idles() bool {
 // worker at the last look too: at once if a worker idles, else only if the row
 // takes far longer than its function's rows do.
 func (p *Pool) checkStall() {
-	b := p.batch()
+	b := &batch{p: p}
 	now := time.Now()
 	p.mu.Lock()
 	p.stall.due = 0
@@ -119,5 +119,5 @@ func (p *Pool) checkStall() {
 		p.armStall()
 	}
 	p.mu.Unlock()
-	b.done()
+	b.run()
 }

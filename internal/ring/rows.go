@@ -132,9 +132,6 @@ func (w *RowWriter) Claimed() (int, error) {
 	return max(int(int32(claimed-w.ended)), 0), nil
 }
 
-// Under returns how many rows are under way.
-func (w *RowWriter) Under() int { return int(w.put - w.ended) }
-
 // TakeBack takes back what is not claimed, unpublished rows too, and returns how
 // many rows, the last ones put, are no longer under way. (The claim and the taking
 // back are compare-and-swaps on one word: a row is either claimed or taken back.)
