@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/xmelog"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -201,11 +202,11 @@ var speak = xme.Register("speak", func(_ context.Context, n int) (int, error) {
 })
 
 // What tasks print arrives whole and labelled, the last words of a dead worker too.
-// feature: S12
+// feature: S12, L3
 func TestOutputIsRelayed(t *testing.T) {
 	t.Parallel()
 	var out lines
-	pool := xmetest.Open(t, xme.Options{Workers: 1, Stdout: &out})
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Stdout: &out, Log: xmelog.Options{NoTime: true}})
 	pid, err := speak.Call(t.Context(), pool, 1)
 	if err != nil {
 		t.Fatal(err)

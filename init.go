@@ -62,8 +62,9 @@ func serve() int {
 	_ = sys.NoCoreSelf() // a crash is reported; its core would only fill a disk
 	go sys.CatchSignals()
 	conn := link.NewConn(stream, maxMessageLimit+64<<10)
+	log := workerLog(role)
 	err = proc.Work(context.Background(), conn, id, func(h wire.Hello, c link.Conn) link.Side {
-		side := workerSide(h, c)
+		side := workerSide(h, c, log)
 		side.Lost = func(error) {
 			os.Exit(exitOrphan) // the driver is gone, and with it who wanted the row
 		}
@@ -111,7 +112,7 @@ var identity = sync.OnceValues(func() (wire.Identity, error) {
 })
 
 // workerSide makes what a worker of this program does with its driver's frames.
-func workerSide(h wire.Hello, c link.Conn) link.Side {
+func workerSide(h wire.Hello, c link.Conn, log *logSink) link.Side {
 	n := &nester{conn: c, calls: map[uint64]*Call{}, maxMessage: int(h.MaxMessage)}
 	funcs := table.frozenList()
 	var rank atomic.Int64
@@ -132,7 +133,7 @@ func workerSide(h wire.Hello, c link.Conn) link.Side {
 				r.fn = funcs[f.Func]
 			}
 			r.nest.n, r.bounded = n, bound.bounded.Load()
-			r.task.rank, r.task.limit, r.task.current = int(rank.Load()), int(h.MaxMessage), &r.nest
+			r.task.rank, r.task.limit, r.task.current, r.task.log = int(rank.Load()), int(h.MaxMessage), &r.nest, log
 			return r
 		},
 		Other: func(f link.Frame, owned bool) error {
@@ -245,13 +246,14 @@ func (t *functionTable) frozenList() []*function {
 
 func init() {
 	proc.NewInProcess = func() *proc.InProcess {
-		return &proc.InProcess{PID: os.Getpid(), Main: func(c link.Conn) error {
+		return &proc.InProcess{PID: os.Getpid(), Main: func(c link.Conn, log any) error {
 			id, err := identity()
 			if err != nil {
 				return err
 			}
 			return proc.Work(context.Background(), c, id, func(h wire.Hello, c link.Conn) link.Side {
-				side := workerSide(h, c)
+				sink, _ := log.(*logSink)
+				side := workerSide(h, c, sink)
 				side.Prepare, side.Many = nil, nil // the collector is the driver's
 				return side
 			})

@@ -2,7 +2,6 @@ package xme_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,7 +82,7 @@ func TestLinkIsInheritedOnly(t *testing.T) {
 	if args := strings.Split(r.Args, "\x00"); len(args) != 3 || args[1] != "xme-worker" {
 		t.Errorf("its arguments are %q", args)
 	}
-	if role := naming(strings.Split(r.StartEnv, "\x00")); len(role) != 1 || role[0] != fmt.Sprintf("XME_WORKER=socket:%d,%d:alive", 3, 4) {
+	if role := naming(strings.Split(r.StartEnv, "\x00")); len(role) != 1 || role[0] != "XME_WORKER=socket:3,4,5:alive:log=" {
 		t.Errorf("its environment says %q, want numbers of descriptors alone", role)
 	}
 }

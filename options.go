@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/sys"
+	"github.com/xenonmp/xme/xmelog"
 )
 
 // Options says how a pool is made. The zero value works: one worker per CPU that
@@ -58,10 +60,26 @@ type Options struct {
 	Grace time.Duration
 
 	// Stdout and Stderr take what tasks write to their standard output and error,
-	// line by line, each behind its process's id. A writer that blocks never blocks
-	// a worker: lines are then dropped, counted, and the count written. nil: the
-	// driver's own.
+	// line by line, each behind the time and its process's id, as package xmelog writes
+	// them; Stderr takes the tasks' log records as well. A writer that is slow slows the
+	// workers down; one that blocks does so for a second: lines are then dropped,
+	// counted, and the count written. nil: the driver's own.
 	Stdout, Stderr io.Writer
+
+	// Log says how lines look, the least level of log records, and the name of a file
+	// that all lines are appended to besides, printed ones too. The zero value shows
+	// time and process of records from slog.LevelInfo on, and has no file.
+	Log xmelog.Options
+
+	// LogHandler takes the tasks' log records in the place of Stderr, with pid, func,
+	// rank and row as their first attributes: [slog.JSONHandler], say. It is called by
+	// one goroutine at a time, until Close, and asked for its least level at Open. It
+	// may be slow or block as Stderr may. nil: none.
+	LogHandler slog.Handler
+
+	NoLog    bool // drop the tasks' log records
+	NoScreen bool // write nothing of the tasks to Stdout and Stderr
+	Banner   bool // write a line to Stderr at Open: version, workers, link
 
 	// StartTimeout is what a worker has to reach Init in. 0: 30 s.
 	StartTimeout time.Duration
@@ -106,6 +124,18 @@ const (
 	LinkPipe               // inherited pipes: the portable form
 )
 
+func (l Link) String() string {
+	switch l {
+	case LinkAuto:
+		return "shared memory"
+	case LinkSocket:
+		return "socket"
+	case LinkPipe:
+		return "pipes"
+	}
+	return fmt.Sprintf("link %d", int(l))
+}
+
 // maxMessageLimit is what a frame can hold.
 const maxMessageLimit = math.MaxInt32 - 64<<10
 
@@ -134,6 +164,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("xme: Options.Shared (shared memory): %w", errors.ErrUnsupported)
 	case runtime.GOOS == "windows" && o.Link == LinkSocket:
 		return o, fmt.Errorf("xme: Options.Link: no socket link on windows: %w", errors.ErrUnsupported)
+	}
+	if err := o.checkLog(); err != nil {
+		return o, err
 	}
 	cpus, _ := sys.CPUs()
 	if o.Workers == 0 {

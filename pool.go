@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,6 +13,7 @@ import (
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/sys"
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 // Pool is an executor whose workers are processes: this program again. All its
@@ -24,8 +23,8 @@ type Pool struct {
 	rows rowRunner // p; benchmarks put in another
 	opts Options
 
-	setup          *setupCall
-	stdout, stderr *proc.Output
+	setup *setupCall
+	out   *output
 
 	decoding sync.WaitGroup // results that decode by code of the user's
 
@@ -116,7 +115,15 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		}
 		cfg.Setup = pool.setup.row
 	}
-	if cfg.Backend == nil {
+	if pool.out, err = newOutput(&o); err != nil {
+		pool.release()
+		return nil, fmt.Errorf("xme: Open: %w", err)
+	}
+	if b, ok := cfg.Backend.(*proc.InProcess); ok {
+		twin := *b
+		twin.Log = pool.out.sink()
+		cfg.Backend = &twin
+	} else if cfg.Backend == nil {
 		cfg.Backend, err = pool.processes()
 	}
 	if err == nil {
@@ -127,7 +134,23 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		pool.release()
 		return nil, fmt.Errorf("xme: Open: %w", err)
 	}
+	if o.Banner {
+		pool.out.say(fmt.Sprintf("xme %s, workers: %d, link: %v", wire.ModuleVersion(), o.Workers, pool.link()))
+	}
 	return pool, nil
+}
+
+// link returns what the pool's rows travel by.
+func (p *Pool) link() Link {
+	switch exec, ok := p.p.Backend().(*proc.Exec); {
+	case !ok:
+		return LinkPipe // channels: the same frames
+	case exec.Pipes || !sys.HasSockets:
+		return LinkPipe
+	case exec.NoLanes || !sys.HasShared:
+		return LinkSocket
+	}
+	return LinkAuto
 }
 
 // failBody encodes how a call that a task made has failed.
@@ -157,14 +180,9 @@ func (p *Pool) processes() (proc.Backend, error) {
 	if len(os.Args) > 0 {
 		name = os.Args[0]
 	}
-	p.stdout = proc.NewOutput(o.Stdout)
-	p.stderr = p.stdout
-	if !sameWriter(o.Stdout, o.Stderr) {
-		p.stderr = proc.NewOutput(o.Stderr)
-	}
 	exec := &proc.Exec{
-		Path: path, Args: []string{name, "xme-worker"}, Env: o.Env, Dir: o.Dir, Pipes: o.Link == LinkPipe, NoLanes: o.Link == LinkSocket, Stdout: p.stdout, Stderr: p.stderr,
-		Memory: o.Memory,
+		Path: path, Args: []string{name, "xme-worker"}, Env: o.Env, Dir: o.Dir, Pipes: o.Link == LinkPipe, NoLanes: o.Link == LinkSocket,
+		Line: p.out.line, Record: p.out.record, LogForm: p.out.form.String(), Memory: o.Memory,
 	}
 	if o.Memory > 0 {
 		exec.Groups, err = sys.MemoryCgroup()
@@ -176,22 +194,10 @@ func (p *Pool) processes() (proc.Backend, error) {
 	return exec, nil
 }
 
-// outputTime is what the driver's own output has to take the workers' last lines.
-const outputTime = time.Second
-
-// sameWriter reports whether two writers are one, which must not be written to from
-// two goroutines.
-func sameWriter(a, b io.Writer) bool {
-	t := reflect.TypeOf(a)
-	return t == reflect.TypeOf(b) && t.Comparable() && a == b
-}
-
 // release frees what a pool holds beside its workers.
 func (p *Pool) release() {
-	for _, o := range []*proc.Output{p.stdout, p.stderr} {
-		if o != nil {
-			o.Close(outputTime)
-		}
+	if p.out != nil {
+		p.out.close()
 	}
 	if p.setup != nil {
 		p.setup.parcel.Close()

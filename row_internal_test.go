@@ -14,7 +14,7 @@ var benchAdd = Register("bench.add", func(_ context.Context, n int) (int, error)
 
 // BenchmarkWorkerRow times what a worker does with a row besides its link.
 func BenchmarkWorkerRow(b *testing.B) {
-	side := workerSide(wire.Hello{Rank: 1, MaxMessage: 1 << 30}, nil)
+	side := workerSide(wire.Hello{Rank: 1, MaxMessage: 1 << 30}, nil, nil)
 	in := 41
 	args, err := benchAdd.in.Append(appendMeta(nil, 7, 7), &in, nil)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"runtime/debug"
 	"strings"
@@ -21,6 +20,8 @@ type task struct {
 	row     int
 	limit   int      // bytes of a result
 	current Executor // for nested calls
+	fn      *function
+	log     *logSink // nil: the process's own log
 }
 
 type taskKey struct{}
@@ -61,19 +62,6 @@ func mix(x uint64) uint64 {
 
 // seedOf derives the seed of row n.
 func seedOf(base, n uint64) uint64 { return mix(base + (n+1)*defaultSeed) }
-
-// Logger returns the task's logger, never nil: the process's default with the
-// task's rank and row. Outside a task it is the default.
-func Logger(ctx context.Context) *slog.Logger {
-	l := slog.Default()
-	if t := taskOf(ctx); t != nil {
-		l = l.With("rank", t.rank)
-		if t.row >= 0 {
-			l = l.With("row", t.row)
-		}
-	}
-	return l
-}
 
 // Current returns the executor that a task makes its own calls on. Outside a task
 // it is an executor whose calls end with an error that says so.
@@ -121,7 +109,7 @@ type finisher interface {
 // appended to dst, to to, also when the function panics or ends the goroutine. args
 // may change once to has it.
 func (v *invocation) run(ctx context.Context, args, dst []byte, to finisher) {
-	v.task.row = -1
+	v.task.row, v.task.fn = -1, v.fn
 	returned := false
 	defer func() {
 		if returned {

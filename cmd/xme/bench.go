@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 type benchCommand struct {
@@ -36,7 +38,7 @@ func (c *benchCommand) Run(ctx context.Context, out io.Writer) error {
 	case c.Runs == 0:
 		c.Runs = 5
 	}
-	rep := report{Machine: thisMachine(), Date: time.Now().UTC().Format(time.RFC3339), Version: version(), Quick: c.Quick}
+	rep := report{Machine: thisMachine(), Date: time.Now().UTC().Format(time.RFC3339), Version: wire.ModuleVersion(), Quick: c.Quick}
 	for i := range chosen {
 		res, err := bench(ctx, &chosen[i], c.Runs, c.Quick)
 		if err != nil {

@@ -22,6 +22,8 @@ const WorkerEnv = "XME_WORKER"
 type Role struct {
 	kind   string
 	stream sys.Stream
+	log    *os.File
+	form   string
 	err    error
 }
 
@@ -35,7 +37,7 @@ func TakeRole() (*Role, bool) {
 	}
 	_ = os.Unsetenv(WorkerEnv)
 	kind, rest, _ := strings.Cut(v, ":")
-	rest, alive, _ := strings.Cut(rest, ":")
+	rest, more, _ := strings.Cut(rest, ":")
 	var fds []uintptr
 	for s := range strings.SplitSeq(rest, ",") {
 		if fd, err := strconv.ParseUint(s, 10, 32); err == nil {
@@ -43,7 +45,13 @@ func TakeRole() (*Role, bool) {
 		}
 	}
 	r := &Role{kind: kind}
-	if n := len(fds); n > 0 && alive == "alive" {
+	more, form, logs := strings.Cut(more, logMark)
+	if n := len(fds); n > 0 && logs {
+		r.form = form
+		r.log, r.err = sys.InheritedFile(fds[n-1], "xme-log")
+		fds = fds[:n-1]
+	}
+	if n := len(fds); n > 0 && more == aliveMark {
 		if err := sys.DieWith(int(fds[n-1])); err != nil {
 			r.err = err
 			return r, true
@@ -51,6 +59,7 @@ func TakeRole() (*Role, bool) {
 		fds = fds[:n-1]
 	}
 	switch {
+	case r.err != nil:
 	case (kind == kindSocket || kind == kindProbe) && len(fds) == 1:
 		r.stream, r.err = sys.InheritedSocket(int(fds[0]))
 	case kind == kindPipes && len(fds) == 2:
@@ -64,7 +73,14 @@ func TakeRole() (*Role, bool) {
 // Stream returns the inherited link.
 func (r *Role) Stream() (sys.Stream, error) { return r.stream, r.err }
 
+// Log returns where the process writes its log records, see [AppendRecord], and what
+// Exec.LogForm says of them; nil: it has no log.
+func (r *Role) Log() (f *os.File, form string) { return r.log, r.form }
+
 const (
+	aliveMark = "alive"
+	logMark   = ":log="
+
 	kindSocket = "socket"
 	kindPipes  = "pipes"
 	kindProbe  = "probe"
@@ -85,8 +101,17 @@ type Exec struct {
 	// NoLanes has all rows go over the socket.
 	NoLanes bool
 
-	// Stdout and Stderr take what the processes write, line by line.
-	Stdout, Stderr *Output
+	// Line takes a line, newline excluded, that a process wrote to its standard output
+	// (stream 0) or error (1).
+	Line func(pid, stream int, line []byte)
+
+	// Record takes a log record and returns it as a text; what it cannot read is an
+	// error, and the last record of that process. nil: processes have no log.
+	Record func(pid int, body []byte) (text string, err error)
+
+	// LogForm is handed to processes that have a log, whatever it means; it may be
+	// read by all.
+	LogForm string
 
 	// Groups is where a control group can be made for each process whose memory is
 	// bounded, by Memory at first; empty: nowhere.
@@ -126,7 +151,10 @@ func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.Fi
 	if err == nil && inherited != nil {
 		theirs = append(theirs, inherited)
 	}
-	r, std, relayErr := newRelay()
+	r, std, relayErr := newRelay(e.Record != nil)
+	if len(std) > 2 {
+		theirs, std = append(theirs, std[2]), std[:2]
+	}
 	var group *sys.Cgroup
 	if err = errors.Join(err, relayErr); err == nil {
 		if p, group, err = e.spawnGrouped(kind, inherited != nil, std, theirs...); err == nil {
@@ -149,7 +177,9 @@ func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.Fi
 		}
 		return nil, err
 	}
-	r.start(fmt.Sprintf("(pid@%d):", p.Pid), e.Stdout, e.Stderr)
+	r.line = func(stream int, line []byte) { e.Line(p.Pid, stream, line) }
+	r.record = func(body []byte) (string, error) { return e.Record(p.Pid, body) }
+	r.start()
 	return &osProcess{p: p, exec: e, group: group, floor: sys.OwnPeak(), relay: r, leash: leash, conn: link.NewConn(stream, limit)}, nil
 }
 
@@ -176,8 +206,8 @@ func closeGroup(g *sys.Cgroup) {
 	}
 }
 
-// spawn starts a process that inherits theirs; alive says that the last of these
-// is a liveness pipe. std are its standard output and error.
+// spawn starts a process that inherits theirs; alive says that the last of these, or
+// the last but one if it has a log, is a liveness pipe. std are its standard output and error.
 func (e *Exec) spawn(kind string, alive bool, group *sys.Cgroup, std []*os.File, theirs ...*os.File) (*os.Process, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
@@ -187,8 +217,12 @@ func (e *Exec) spawn(kind string, alive bool, group *sys.Cgroup, std []*os.File,
 	files, names, attr := sys.Inherit(theirs...)
 	group.Start(attr)
 	role := WorkerEnv + "=" + kind + ":" + strings.Join(names, ",")
+	role += ":"
 	if alive {
-		role += ":alive"
+		role += aliveMark
+	}
+	if e.Record != nil {
+		role += logMark + e.LogForm
 	}
 	env := append(slices.Clip(e.Env), role)
 	return os.StartProcess(e.Path, e.Args, &os.ProcAttr{

@@ -14,7 +14,9 @@ import (
 // context ends; the goroutine itself cannot be killed.
 type InProcess struct {
 	// Main is a worker's main function: what [Work] is in a process.
-	Main func(c link.Conn) error
+	Main func(c link.Conn, log any) error
+	// Log is handed to Main.
+	Log any
 	// PID is what the workers call their process.
 	PID int
 	// Lanes has rows travel in lanes too, whose bells are no channels.
@@ -26,7 +28,7 @@ func (b *InProcess) Start(int, int) (Process, error) {
 	mine, theirs := link.Pair()
 	p := &goProcess{conn: mine, theirs: theirs, pid: b.PID, lanes: b.Lanes, ended: make(chan struct{})}
 	go func() {
-		_ = b.Main(theirs)
+		_ = b.Main(theirs, b.Log)
 		p.end(Exit{})
 	}()
 	return p, nil

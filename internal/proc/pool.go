@@ -155,6 +155,9 @@ func (p *Pool) CheckRanks(ranks []int) error {
 // called first.
 func (p *Pool) OnClose(f func()) (stop func() bool) { return context.AfterFunc(p.closing, f) }
 
+// Backend returns what starts the pool's workers.
+func (p *Pool) Backend() Backend { return p.cfg.Backend }
+
 // Closed reports whether the pool takes no more rows.
 func (p *Pool) Closed() bool {
 	p.mu.Lock()

@@ -2,9 +2,9 @@ package proc
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -22,102 +22,34 @@ const (
 	// pipeBytes is more than a pipe holds: what is still read of a process that has
 	// ended, which something that it started may go on writing to.
 	pipeBytes = 1 << 20
-	// backlogBytes bounds the output that waits for the driver's own to take it;
-	// more is dropped, and counted.
-	backlogBytes = 1 << 20
 )
 
-// Output passes lines on to a writer, from many workers, each line whole. It never
-// blocks them: a goroutine of its own writes, and what it cannot keep up with is
-// dropped and counted.
-type Output struct {
-	w io.Writer
-
-	mu      sync.Mutex
-	lines   [][]byte
-	bytes   int
-	dropped int
-	closed  bool
-	busy    bool // the goroutine is writing
-	wake    sync.Cond
-	idle    sync.Cond
-	ended   chan struct{}
-}
-
-// NewOutput makes an Output to w. Close ends it.
-func NewOutput(w io.Writer) *Output {
-	o := &Output{w: w, ended: make(chan struct{})}
-	o.wake.L, o.idle.L = &o.mu, &o.mu
-	go o.write()
-	return o
-}
-
-// line takes one line, its newline included, over.
-func (o *Output) line(b []byte) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.bytes+len(b) > backlogBytes || o.closed {
-		o.dropped++
-		return
-	}
-	o.lines = append(o.lines, b)
-	o.bytes += len(b)
-	o.wake.Signal()
-}
-
-func (o *Output) write() {
-	defer close(o.ended)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for {
-		for len(o.lines) == 0 && o.dropped == 0 && !o.closed {
-			o.wake.Wait()
-		}
-		if len(o.lines) == 0 && o.dropped == 0 {
-			return
-		}
-		batch := bytes.Join(o.lines, nil)
-		if o.dropped > 0 {
-			batch = fmt.Appendf(batch, "xme: %d lines of workers' output were dropped: the driver's own output did not take them\n", o.dropped)
-		}
-		o.lines, o.bytes, o.dropped = nil, 0, 0
-		o.busy = true
-		o.mu.Unlock()
-		_, _ = o.w.Write(batch)
-		o.mu.Lock()
-		o.busy = false
-		o.idle.Broadcast()
-	}
-}
-
-// Close waits up to patience for what is queued to be written. A writer that
-// blocks for ever keeps its goroutine.
-func (o *Output) Close(patience time.Duration) {
-	o.mu.Lock()
-	o.closed = true
-	o.wake.Signal()
-	o.mu.Unlock()
-	select {
-	case <-o.ended:
-	case <-time.After(patience):
-	}
-}
-
-// relay reads what one worker writes to its standard output and error.
+// relay reads what one worker writes: to its standard output and error, and to its log.
 type relay struct {
-	files []*os.File
+	files []*os.File // standard output, standard error, log
 	done  sync.WaitGroup
+
+	// line takes a printed line, its newline excluded, of stream 0 or 1; record takes a
+	// log record, and returns it as a text, or that it can make nothing of it. What they
+	// are given is theirs.
+	line   func(stream int, line []byte)
+	record func(body []byte) (string, error)
 
 	mu    sync.Mutex
 	crash []byte // how the last crash began that tail no longer holds
-	tail  []byte // the last lines of both
-	quiet bool   // keep, but pass nothing on
+	tail  []byte // the last lines of all three
+	quiet bool   // keep printed lines, but pass none on
 }
 
-// newRelay makes the pipes: theirs are for the process.
-func newRelay() (r *relay, theirs []*os.File, err error) {
+// newRelay makes the pipes: theirs are for the process, the last for its log, if it
+// shall have one.
+func newRelay(log bool) (r *relay, theirs []*os.File, err error) {
 	r = &relay{}
-	for range 2 {
+	pipes := 2
+	if log {
+		pipes = 3
+	}
+	for range pipes {
 		mine, its, err := os.Pipe()
 		if err != nil {
 			for _, f := range append(r.files, theirs...) { //nolint:gocritic // both are dropped
@@ -131,10 +63,19 @@ func newRelay() (r *relay, theirs []*os.File, err error) {
 	return r, theirs, nil
 }
 
-// start begins to read; out and err take the lines, each behind label.
-func (r *relay) start(label string, out, err *Output) {
-	for i, o := range []*Output{out, err} {
-		r.done.Go(func() { r.read(r.files[i], label, o) })
+// start begins to read.
+func (r *relay) start() {
+	for i, f := range r.files {
+		r.done.Go(func() {
+			if i == 2 {
+				rec := records{take: r.take}
+				r.read(f, rec.add)
+				return
+			}
+			l := lines{take: func(line []byte) { r.printed(i, line) }}
+			r.read(f, l.add)
+			l.end()
+		})
 	}
 }
 
@@ -152,54 +93,118 @@ func (r *relay) finish() {
 	}
 }
 
-func (r *relay) read(f *os.File, label string, o *Output) {
-	var line []byte
+// read hands what can be read of f to add, until its end or finish.
+func (r *relay) read(f *os.File, add func([]byte)) {
 	buf := make([]byte, 8<<10)
-	take := func(b []byte) {
-		for len(b) > 0 {
-			i := bytes.IndexByte(b, '\n')
-			if i < 0 {
-				line = append(line, b...)
-				b = nil
-			} else {
-				line = append(line, b[:i+1]...)
-				b = b[i+1:]
-			}
-			if i >= 0 || len(line) >= lineBytes {
-				r.keep(line)
-				r.pass(o, label, bytes.TrimSuffix(line, []byte("\n")))
-				line = line[:0]
-			}
-		}
-	}
 	for {
 		n, err := f.Read(buf)
-		take(buf[:n])
+		add(buf[:n])
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			for left := pipeBytes; left > 0; left -= n {
 				if n, err = sys.ReadNow(f, buf); n <= 0 || err != nil {
-					break
+					return
 				}
-				take(buf[:n])
+				add(buf[:n])
 			}
-			break
+			return
 		}
 		if err != nil {
-			break
+			return
 		}
-	}
-	if len(line) > 0 {
-		r.keep(line)
-		r.pass(o, label, line)
 	}
 }
 
-func (r *relay) pass(o *Output, label string, line []byte) {
+// lines cuts a stream into lines.
+type lines struct {
+	line []byte
+	take func(line []byte) // with its newline, if it has one
+}
+
+func (l *lines) add(b []byte) {
+	for len(b) > 0 {
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			l.line = append(l.line, b...)
+			b = nil
+		} else {
+			l.line = append(l.line, b[:i+1]...)
+			b = b[i+1:]
+		}
+		if i >= 0 || len(l.line) >= lineBytes {
+			l.end()
+		}
+	}
+}
+
+// end takes what there is for a line.
+func (l *lines) end() {
+	if len(l.line) > 0 {
+		l.take(l.line)
+		l.line = l.line[:0]
+	}
+}
+
+// MaxRecord bounds a log record on its way to the driver.
+const MaxRecord = 1 << 20
+
+// AppendRecord appends a log record as a process writes it to its log, with one write:
+// its length and what makes the record.
+func AppendRecord(dst, body []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(body))), body...)
+}
+
+// records cuts a stream into log records.
+type records struct {
+	buf    []byte
+	broken bool
+	take   func(body []byte) error
+}
+
+func (r *records) add(b []byte) {
+	if r.broken {
+		return
+	}
+	r.buf = append(r.buf, b...)
+	at := 0
+	for len(r.buf)-at >= 4 {
+		n := int(binary.LittleEndian.Uint32(r.buf[at:]))
+		if n > MaxRecord {
+			r.broken = true
+			_ = r.take(nil)
+			r.buf = nil
+			return
+		}
+		if len(r.buf)-at-4 < n {
+			break
+		}
+		if r.take(bytes.Clone(r.buf[at+4:at+4+n])) != nil {
+			r.broken, r.buf = true, nil
+			return
+		}
+		at += 4 + n
+	}
+	r.buf = append(r.buf[:0], r.buf[at:]...)
+}
+
+// take passes a log record on.
+func (r *relay) take(body []byte) error {
+	text, err := r.record(body)
+	if err != nil {
+		r.line(1, fmt.Appendf(nil, "xme: the rest of this worker's log cannot be read: %v", err))
+		return err
+	}
+	r.keep([]byte(text))
+	return nil
+}
+
+// printed passes a printed line on.
+func (r *relay) printed(stream int, line []byte) {
+	r.keep(line)
 	r.mu.Lock()
 	quiet := r.quiet
 	r.mu.Unlock()
 	if !quiet {
-		o.line(append(append([]byte(label), line...), '\n'))
+		r.line(stream, bytes.Clone(bytes.TrimSuffix(line, []byte("\n"))))
 	}
 }
 
@@ -211,7 +216,7 @@ func (r *relay) hush() {
 	r.mu.Unlock()
 }
 
-// keep remembers a line. Lines of both streams are kept whole, as they are passed on:
+// keep remembers a line. Lines of all streams are kept whole, as they are passed on:
 // one stream's unfinished line must not hide how the other begins to tell of a crash.
 func (r *relay) keep(line []byte) {
 	r.mu.Lock()

@@ -224,6 +224,17 @@ func descriptors(files []*os.File) ([]int, error) {
 	return fds, nil
 }
 
+// InheritedFile opens the pipe inherited as descriptor fd and keeps it from being
+// inherited further. On an error it is closed.
+func InheritedFile(fd uintptr, name string) (*os.File, error) {
+	unix.CloseOnExec(int(fd))
+	if err := unix.SetNonblock(int(fd), true); err != nil {
+		_ = unix.Close(int(fd))
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(fd, name), nil
+}
+
 // gone reports whether a write failed because nobody can read any more.
 func gone(err error) bool { return errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) }
 

@@ -24,6 +24,15 @@ func InheritedPipes(r, w uintptr) (Stream, error) {
 	return Pipes(os.NewFile(r, "xme-link-in"), os.NewFile(w, "xme-link-out")), nil
 }
 
+// InheritedFile opens the pipe inherited as handle h and keeps it from being inherited
+// further.
+func InheritedFile(h uintptr, name string) (*os.File, error) {
+	if err := windows.SetHandleInformation(windows.Handle(h), windows.HANDLE_FLAG_INHERIT, 0); err != nil {
+		return nil, os.NewSyscallError("SetHandleInformation", err)
+	}
+	return os.NewFile(h, name), nil
+}
+
 // gone reports whether a write failed because nobody can read any more.
 func gone(err error) bool {
 	return errors.Is(err, windows.ERROR_BROKEN_PIPE) || errors.Is(err, windows.ERROR_NO_DATA)

@@ -184,6 +184,7 @@ func (t *trial) options(rng *rand.Rand, set settings) xme.Options {
 	}
 	o.Stdout = &lines{t: t, slow: rng.IntN(4) == 0}
 	o.Stderr = o.Stdout
+	o.Log.NoTime = true
 	return o
 }
 

@@ -1,0 +1,197 @@
+package xme
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/xmelog"
+)
+
+// output is where what a pool's workers print and log goes: lines to the screen and the
+// log file, records to another handler if the user has one.
+type output struct {
+	form    lineForm
+	lines   *xmelog.Handler // writes nothing: it knows how lines look
+	last    *xmelog.Handler // for what an Error keeps
+	records *xmelog.Handler // nil: none
+	screen  [2]*proc.Output // standard output and error; nil: none
+	handler *proc.Output    // of records; nil: none
+	log     *proc.Output    // the log file; nil: none
+	file    *os.File
+}
+
+// newOutput makes what o asks for.
+func newOutput(o *Options) (*output, error) {
+	out := &output{form: formOf(o.Log)}
+	plain := o.Log
+	plain.File = ""
+	var err error
+	if out.lines, err = xmelog.New(nil, plain); err != nil {
+		return nil, fmt.Errorf("Options.Log: %w", err)
+	}
+	if out.last, err = xmelog.New(nil, xmelog.Options{NoTime: true, NoPID: true}); err != nil {
+		return nil, err
+	}
+	if o.Log.File != "" {
+		out.file, err = os.OpenFile(o.Log.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("Options.Log.File: %w", err)
+		}
+		out.log = proc.NewOutput(out.file, out.dropped)
+	}
+	if !o.NoScreen {
+		out.screen[0] = proc.NewOutput(o.Stdout, out.dropped)
+		out.screen[1] = out.screen[0]
+		if !sameWriter(o.Stdout, o.Stderr) {
+			out.screen[1] = proc.NewOutput(o.Stderr, out.dropped)
+		}
+	}
+	var to []*proc.Output
+	if h := o.LogHandler; h != nil {
+		out.form.JSON, out.form.Level = true, leastLevel(h)
+		out.handler = proc.NewOutputFunc(func(bodies [][]byte, dropped int) { handle(h, bodies, dropped) })
+	} else {
+		to = append(to, out.screen[1])
+	}
+	if to = slices.DeleteFunc(append(to, out.log), func(p *proc.Output) bool { return p == nil }); len(to) > 0 {
+		if out.records, err = xmelog.New(tee(to), plain); err != nil {
+			return nil, err
+		}
+	}
+	if o.NoLog || out.records == nil && out.handler == nil {
+		out.form.Level = noLevel
+	}
+	return out, nil
+}
+
+// sameWriter reports whether two writers are one, which must not be written to from
+// two goroutines.
+func sameWriter(a, b io.Writer) bool {
+	t := reflect.TypeOf(a)
+	return t == reflect.TypeOf(b) && t.Comparable() && a == b
+}
+
+// tee hands what is written, a line at a time, to outputs.
+type tee []*proc.Output
+
+func (t tee) Write(b []byte) (int, error) {
+	line := bytes.Clone(b)
+	for _, o := range t {
+		o.Put(line)
+	}
+	return len(b), nil
+}
+
+// leastLevel returns the least level that a handler takes, as far as it can be told.
+func leastLevel(h slog.Handler) slog.Level {
+	for l := slog.LevelDebug - 4; l <= slog.LevelError+4; l++ {
+		if h.Enabled(context.Background(), l) {
+			return l
+		}
+	}
+	return noLevel
+}
+
+// line takes a line that a worker printed.
+func (out *output) line(pid, stream int, line []byte) {
+	b := out.lines.AppendLine(nil, time.Now(), pid, line)
+	if o := out.screen[stream]; o != nil {
+		o.Put(b)
+	}
+	if out.log != nil {
+		out.log.Put(b)
+	}
+}
+
+// record takes a log record of a worker and returns its text.
+func (out *output) record(pid int, body []byte) (string, error) {
+	r, err := decodeRecord(body)
+	if err != nil {
+		return "", err
+	}
+	if out.records != nil {
+		if err := r.write(out.records, pid, out.form.Task); err != nil {
+			return "", err
+		}
+	}
+	if out.handler != nil {
+		out.handler.Put(appendPID(body, pid))
+	}
+	return string(out.last.Append(nil, r.slogRecord(pid, true, false))), nil
+}
+
+// A record for another handler is decoded when that has time for it.
+func appendPID(body []byte, pid int) []byte {
+	n := uint32(pid)
+	return append(body, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
+}
+
+func handle(h slog.Handler, bodies [][]byte, dropped int) {
+	ctx := context.Background()
+	for _, b := range bodies {
+		b, p := b[:len(b)-4], b[len(b)-4:]
+		r, err := decodeRecord(b)
+		if err != nil || !h.Enabled(ctx, r.Level) {
+			continue
+		}
+		pid := int(uint32(p[0]) | uint32(p[1])<<8 | uint32(p[2])<<16 | uint32(p[3])<<24)
+		_ = h.Handle(ctx, r.slogRecord(pid, false, false)) // whom could it be told to
+	}
+	if dropped > 0 {
+		r := slog.NewRecord(time.Now(), slog.LevelWarn, "xme: log records of workers were dropped: the log handler did not take them", 0)
+		r.AddAttrs(slog.Int("dropped", dropped))
+		_ = h.Handle(ctx, r)
+	}
+}
+
+// dropped returns the line that says how many were dropped.
+func (out *output) dropped(n int) []byte {
+	text := fmt.Appendf(nil, "xme: %d lines of workers were dropped: this output did not take them", n)
+	return out.lines.AppendLine(nil, time.Now(), os.Getpid(), text)
+}
+
+// say writes a line of the driver's own.
+func (out *output) say(text string) { out.line(os.Getpid(), 1, []byte(text)) }
+
+// sink is for workers in this process.
+func (out *output) sink() *logSink {
+	return &logSink{form: out.form, send: func(body []byte) error {
+		_, err := out.record(os.Getpid(), body)
+		return err
+	}}
+}
+
+// outputTime is what the driver's own output has to take the workers' last lines.
+const outputTime = time.Second
+
+// close waits for what is still to be written, not for ever.
+func (out *output) close() {
+	for _, o := range []*proc.Output{out.handler, out.screen[0], out.screen[1], out.log} {
+		if o != nil {
+			o.Close(outputTime)
+		}
+	}
+	if out.file != nil {
+		_ = out.file.Close()
+	}
+}
+
+// checkLog checks what of o says where log records go.
+func (o *Options) checkLog() error {
+	if o.Log.Width < 0 {
+		return fmt.Errorf("xme: Options.Log.Width is %d: 0 takes the default of 4", o.Log.Width)
+	}
+	if o.NoLog && o.LogHandler != nil {
+		return errors.New("xme: Options.LogHandler and Options.NoLog: give one of them")
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package xmelog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/xenonmp/xme/internal/logmark"
+)
+
+// Handler writes records as lines, each with one Write. It may be used from any
+// goroutine, as may those derived from it; they write one at a time.
+type Handler struct {
+	o     Options
+	w     io.Writer // nil: none
+	mu    *sync.Mutex
+	file  *file // nil: none
+	marks marks
+	attrs []byte // " key=value" of WithAttrs
+	group string // of WithGroup, with dots
+}
+
+// marks is what attributes say of the line.
+type marks struct {
+	kind   string
+	indent int
+	pid    int
+	noPID  bool
+}
+
+// New returns a handler that writes to w, and to o.File if that is named; w may be nil.
+// The error says why the file cannot be opened, or what of o makes no sense.
+func New(w io.Writer, o Options) (*Handler, error) {
+	h := &Handler{w: w, mu: &sync.Mutex{}, marks: marks{pid: os.Getpid()}}
+	return h.with(o)
+}
+
+// with returns a handler like h with other options.
+func (h *Handler) with(o Options) (*Handler, error) {
+	if o.Width < 0 {
+		return nil, fmt.Errorf("xmelog: Options.Width is %d: 0 takes the default of %d", o.Width, defaultWidth)
+	}
+	twin := *h
+	if twin.o.File != o.File {
+		twin.file = nil
+		if o.File != "" {
+			f, err := openFile(o.File)
+			if err != nil {
+				return nil, fmt.Errorf("xmelog: Options.File: %w", err)
+			}
+			twin.file = f
+		}
+	}
+	twin.o = o
+	if twin.o.Level == nil {
+		twin.o.Level = slog.LevelInfo
+	}
+	if twin.o.Unit == "" {
+		twin.o.Unit = defaultUnit
+	}
+	if twin.o.Width == 0 {
+		twin.o.Width = defaultWidth
+	}
+	return &twin, nil
+}
+
+// Options returns how h's lines look.
+func (h *Handler) Options() Options { return h.o }
+
+// WithOptions returns a handler like h with the options that set makes of h's. See
+// [With] for loggers.
+func (h *Handler) WithOptions(set func(*Options)) (slog.Handler, error) {
+	o := h.o
+	set(&o)
+	return h.with(o)
+}
+
+// With returns a logger like l whose lines look as set makes of the options that l has.
+//
+// In a task it serves to give it a log file of its own, to leave out the time, and so
+// on: all but File is then honoured by the process that writes the lines, which is the
+// driver. If l's handler is of another package, its own output stays as it is, and only
+// Level and File count: what it takes is written to the file too.
+//
+// The error says why the file cannot be opened, or what of the options makes no sense;
+// the logger is then l.
+func With(l *slog.Logger, set func(*Options)) (*slog.Logger, error) {
+	var h slog.Handler
+	var err error
+	if d, ok := l.Handler().(interface {
+		WithOptions(set func(*Options)) (slog.Handler, error)
+	}); ok {
+		h, err = d.WithOptions(set)
+	} else {
+		h, err = beside(l.Handler(), set)
+	}
+	if err != nil {
+		return l, err
+	}
+	return slog.New(h), nil
+}
+
+// Enabled implements slog.Handler.
+func (h *Handler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.o.Level.Level()
+}
+
+// WithGroup implements slog.Handler.
+func (h *Handler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	twin := *h
+	twin.group += name + "."
+	return &twin
+}
+
+// WithAttrs implements slog.Handler.
+func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	if len(attrs) == 0 {
+		return h
+	}
+	twin := *h
+	twin.attrs = append([]byte(nil), h.attrs...)
+	for _, a := range attrs {
+		twin.attrs = twin.marks.append(twin.attrs, h.group, a)
+	}
+	return &twin
+}
+
+// Handle implements slog.Handler. It returns the writer's error, or the file's.
+func (h *Handler) Handle(_ context.Context, r slog.Record) error {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	*buf = h.Append((*buf)[:0], r)
+	var errs [2]error
+	if h.w != nil {
+		h.mu.Lock()
+		_, errs[0] = h.w.Write(*buf)
+		h.mu.Unlock()
+	}
+	if h.file != nil {
+		errs[1] = h.file.write(*buf)
+	}
+	return errors.Join(errs[:]...)
+}
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Append appends what Handle would write.
+func (h *Handler) Append(dst []byte, r slog.Record) []byte {
+	m := h.marks
+	var own [256]byte
+	attrs := own[:0]
+	r.Attrs(func(a slog.Attr) bool {
+		attrs = m.append(attrs, h.group, a)
+		return true
+	})
+	kind := m.kind
+	switch {
+	case h.o.NoType:
+		kind = ""
+	case kind != "":
+	case r.Level >= slog.LevelWarn:
+		kind = r.Level.String()
+	default:
+		kind = h.o.Type
+	}
+	begin := len(dst)
+	pid := m.pid
+	if m.noPID {
+		pid = 0
+	}
+	dst = h.appendPrefix(dst, kind, r.Time, pid)
+	if !h.o.NoIndent {
+		for range max(m.indent, 0) * h.o.Width {
+			dst = append(dst, h.o.Unit...)
+		}
+	}
+	prefix := dst[begin:]
+	for first := true; ; first = false {
+		line, rest, more := strings.Cut(r.Message, "\n")
+		if !first {
+			dst = append(append(dst, '\n'), prefix...)
+		}
+		dst = appendText(dst, strings.TrimSuffix(line, "\r"), true)
+		if r.Message = rest; !more || rest == "" {
+			break // one newline at the end is no line of its own
+		}
+	}
+	dst = append(dst, h.attrs...)
+	dst = append(dst, attrs...)
+	return append(dst, '\n')
+}
+
+// appendPrefix appends what stands before a message; pid 0: no process.
+func (h *Handler) appendPrefix(dst []byte, kind string, at time.Time, pid int) []byte {
+	begin := len(dst)
+	if kind != "" {
+		dst = append(appendText(append(dst, '('), kind, false), ')')
+	}
+	if !h.o.NoTime && !at.IsZero() {
+		dst = at.Local().AppendFormat(dst, "2006-01-02 15:04:05")
+	}
+	if !h.o.NoPID && pid != 0 {
+		dst = append(strconv.AppendInt(append(dst, "(pid@"...), int64(pid), 10), ')')
+	}
+	if len(dst) > begin {
+		dst = append(dst, ':')
+	}
+	return dst
+}
+
+// AppendLine appends a line that something else has made, as it is, behind the beginning
+// of a line of process pid, and a newline.
+func (h *Handler) AppendLine(dst []byte, at time.Time, pid int, line []byte) []byte {
+	kind := h.o.Type
+	if h.o.NoType {
+		kind = ""
+	}
+	return append(append(h.appendPrefix(dst, kind, at, pid), line...), '\n')
+}
+
+// append appends " key=value" of an attribute, or notes what it says of the line.
+func (m *marks) append(dst []byte, group string, a slog.Attr) []byte {
+	v := a.Value.Resolve()
+	switch v.Kind() {
+	case slog.KindGroup:
+		if a.Key != "" {
+			group += a.Key + "."
+		}
+		for _, a := range v.Group() {
+			dst = m.append(dst, group, a)
+		}
+		return dst
+	case slog.KindAny:
+		switch mark := v.Any().(type) {
+		case logmark.Type:
+			m.kind = string(mark)
+			return dst
+		case logmark.Indent:
+			m.indent += int(mark)
+			return dst
+		case logmark.PID:
+			m.pid, m.noPID = int(mark), mark == 0
+			return dst
+		}
+	}
+	if a.Equal(slog.Attr{}) {
+		return dst
+	}
+	dst = append(dst, ' ')
+	dst = appendQuoted(dst, group+a.Key)
+	dst = append(dst, '=')
+	return appendValue(dst, v)
+}
