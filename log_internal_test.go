@@ -1,0 +1,146 @@
+package xme
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"testing/slogtest"
+	"time"
+
+	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/xmelog"
+)
+
+// sinkTo returns a worker's handler whose records end in h, having crossed as they do.
+func sinkTo(t testing.TB, h slog.Handler) (slog.Handler, func()) {
+	t.Helper()
+	out, err := newOutput(&Options{Stdout: io.Discard, Stderr: io.Discard, LogHandler: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &taskLog{sink: out.sink(), task: &task{fn: &function{name: "f"}, rank: 1, row: 2}}, out.close
+}
+
+// A task's handler keeps the rules of slog.
+//
+// feature: L1
+func TestTaskLogIsAHandler(t *testing.T) {
+	var b bytes.Buffer
+	var done func()
+	slogtest.Run(t, func(t *testing.T) slog.Handler {
+		b.Reset()
+		h, end := sinkTo(t, slog.NewJSONHandler(&b, nil))
+		done = end
+		return h
+	}, func(t *testing.T) map[string]any {
+		done()
+		m := map[string]any{}
+		if err := json.Unmarshal(b.Bytes(), &m); err != nil {
+			t.Fatalf("%v: %s", err, &b)
+		}
+		return m
+	})
+}
+
+// A record too large to cross loses its attributes, and says so; its message is cut.
+//
+// feature: L3
+func TestLargeRecord(t *testing.T) {
+	var b bytes.Buffer
+	h, done := sinkTo(t, slog.NewTextHandler(&b, nil))
+	l := slog.New(h)
+	attrs := make([]any, 0, 200)
+	for range 100 {
+		attrs = append(attrs, "k", strings.Repeat("v", 20_000))
+	}
+	l.Info(strings.Repeat("m", 100_000), attrs...)
+	l.Info("next")
+	done()
+	if got := b.String(); len(got) > 70_000 || !strings.Contains(got, "(100000 bytes in all)") || !strings.Contains(got, "xme.attributes_dropped=100\n") || !strings.Contains(got, "msg=next") {
+		t.Errorf("%d bytes: %.100s … %s", len(got), got, got[max(0, len(got)-300):])
+	}
+}
+
+// Rubbish in a worker's log ends that log with a line that says so, and nothing else.
+//
+// feature: L3
+func TestRubbishInALog(t *testing.T) {
+	for i := range 200 {
+		rng := rand.New(rand.NewPCG(7, uint64(i)))
+		b, err := (&logRecord{Message: "m", Func: "f", Attrs: []logAttr{logAttrOf(slog.Int("k", 1), true)}, Form: &lineForm{Unit: "x"}}).encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1 + rng.IntN(4) {
+			b[rng.IntN(len(b))] = byte(rng.Uint32())
+		}
+		out, err := newOutput(&Options{Stdout: io.Discard, Stderr: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = out.record(1, b) // no panic
+		if _, err := out.record(1, nil); err == nil {
+			t.Error("an empty record is none")
+		}
+		out.close()
+	}
+}
+
+func FuzzLogRecord(f *testing.F) {
+	for _, r := range []logRecord{
+		{},
+		{Time: 1, Level: slog.LevelWarn, PC: 9, Message: "a\nb", Func: "f", Rank: 1, Row: 2, Form: &lineForm{Task: true, Width: 2}},
+		{Attrs: []logAttr{
+			logAttrOf(slog.Time("t", time.Unix(1, 2)), true), logAttrOf(slog.Group("g", "a", 1.5, "b", true), true),
+			logAttrOf(slog.Any("v", []int{1}), true), logAttrOf(xmelog.Type("T"), true), logAttrOf(xmelog.Indent(3), true), logAttrOf(xmelog.PID(0), true),
+		}},
+	} {
+		b, err := r.encode()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	out, err := newOutput(&Options{Stdout: io.Discard, Stderr: io.Discard, LogHandler: slog.NewJSONHandler(io.Discard, nil)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(out.close)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := out.record(1, b); err == nil {
+			handle(slog.NewTextHandler(io.Discard, nil), [][]byte{appendPID(b, 1)}, 1)
+		}
+	})
+}
+
+// BenchmarkLogger is one record: of a task on its way to a pipe, beside the write alone.
+func BenchmarkLogger(b *testing.B) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer null.Close()
+	b.Run("record", func(b *testing.B) {
+		l := slog.New(&taskLog{
+			task: &task{fn: &function{name: "f"}, rank: 1, row: 2},
+			sink: &logSink{send: func(body []byte) error {
+				_, err := null.Write(proc.AppendRecord(nil, body))
+				return err
+			}},
+		})
+		for b.Loop() {
+			l.Info("a message", "k", 1, "s", "text")
+		}
+	})
+	b.Run("write", func(b *testing.B) {
+		line := make([]byte, 100)
+		for b.Loop() {
+			_, _ = null.Write(line)
+		}
+	})
+}
