@@ -53,6 +53,11 @@ func TestCrashProgram(t *testing.T) { runScript(t, "crash", "./examples/crash") 
 // feature: U5
 func TestSetupProgram(t *testing.T) { runScript(t, "setup", "./examples/setup") }
 
+// What tasks log and print, on the screen, in files, and through another handler.
+//
+// feature: L1, L2, L3, L4, S2
+func TestLoggingProgram(t *testing.T) { runScript(t, "logging", "./examples/logging") }
+
 // A merge sort whose halves are nested calls gives what slices.Sort gives; too deep a one ends with ErrDepth.
 //
 // feature: S1, U7
