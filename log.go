@@ -250,10 +250,8 @@ func (h *taskLog) WithOptions(set func(*xmelog.Options)) (slog.Handler, error) {
 	form.JSON = h.sink.form.JSON
 	twin := *h
 	twin.form = &form
-	switch {
-	case o.File == "":
-		twin.file = nil
-	default:
+	twin.file = nil
+	if o.File != "" {
 		twin.file = file
 		for _, s := range h.scopes {
 			if s.group != "" {

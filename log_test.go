@@ -91,7 +91,7 @@ var logAll = xme.Register("log.all", func(ctx context.Context, _ int) (int, erro
 	l.Warn("all", "i", -1, "u", ^uint64(0), "f", 0.5, "d", time.Second, "s", struct{ X []int }{[]int{1, 2}},
 		"e", fmt.Errorf("wrapped: %w", os.ErrNotExist), "n", nil, slog.Group("h", "t", "text"), xmelog.Type("Kind"), "c", make(chan int))
 	slog.InfoContext(ctx, "by default")
-	log.Print("by package log")
+	log.Print("by package log") //nolint:forbidigo // it goes the same way
 	return os.Getpid(), nil
 })
 

@@ -102,31 +102,31 @@ func leastLevel(h slog.Handler) slog.Level {
 }
 
 // line takes a line that a worker printed.
-func (out *output) line(pid, stream int, line []byte) {
-	b := out.lines.AppendLine(nil, time.Now(), pid, line)
-	if o := out.screen[stream]; o != nil {
-		o.Put(b)
+func (o *output) line(pid, stream int, line []byte) {
+	b := o.lines.AppendLine(nil, time.Now(), pid, line)
+	if sub := o.screen[stream]; sub != nil {
+		sub.Put(b)
 	}
-	if out.log != nil {
-		out.log.Put(b)
+	if o.log != nil {
+		o.log.Put(b)
 	}
 }
 
 // record takes a log record of a worker and returns its text.
-func (out *output) record(pid int, body []byte) (string, error) {
+func (o *output) record(pid int, body []byte) (string, error) {
 	r, err := decodeRecord(body)
 	if err != nil {
 		return "", err
 	}
-	if out.records != nil {
-		if err := r.write(out.records, pid, out.form.Task); err != nil {
+	if o.records != nil {
+		if err := r.write(o.records, pid, o.form.Task); err != nil {
 			return "", err
 		}
 	}
-	if out.handler != nil {
-		out.handler.Put(appendPID(body, pid))
+	if o.handler != nil {
+		o.handler.Put(appendPID(body, pid))
 	}
-	return string(out.last.Append(nil, r.slogRecord(pid, true, false))), nil
+	return string(o.last.Append(nil, r.slogRecord(pid, true, false))), nil
 }
 
 // A record for another handler is decoded when that has time for it.
@@ -154,18 +154,18 @@ func handle(h slog.Handler, bodies [][]byte, dropped int) {
 }
 
 // dropped returns the line that says how many were dropped.
-func (out *output) dropped(n int) []byte {
+func (o *output) dropped(n int) []byte {
 	text := fmt.Appendf(nil, "xme: %d lines of workers were dropped: this output did not take them", n)
-	return out.lines.AppendLine(nil, time.Now(), os.Getpid(), text)
+	return o.lines.AppendLine(nil, time.Now(), os.Getpid(), text)
 }
 
 // say writes a line of the driver's own.
-func (out *output) say(text string) { out.line(os.Getpid(), 1, []byte(text)) }
+func (o *output) say(text string) { o.line(os.Getpid(), 1, []byte(text)) }
 
 // sink is for workers in this process.
-func (out *output) sink() *logSink {
-	return &logSink{form: out.form, send: func(body []byte) error {
-		_, err := out.record(os.Getpid(), body)
+func (o *output) sink() *logSink {
+	return &logSink{form: o.form, send: func(body []byte) error {
+		_, err := o.record(os.Getpid(), body)
 		return err
 	}}
 }
@@ -174,14 +174,14 @@ func (out *output) sink() *logSink {
 const outputTime = time.Second
 
 // close waits for what is still to be written, not for ever.
-func (out *output) close() {
-	for _, o := range []*proc.Output{out.handler, out.screen[0], out.screen[1], out.log} {
-		if o != nil {
-			o.Close(outputTime)
+func (o *output) close() {
+	for _, sub := range []*proc.Output{o.handler, o.screen[0], o.screen[1], o.log} {
+		if sub != nil {
+			sub.Close(outputTime)
 		}
 	}
-	if out.file != nil {
-		_ = out.file.Close()
+	if o.file != nil {
+		_ = o.file.Close()
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"reflect"
 	"strconv"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -56,8 +55,6 @@ func TextOf(v any) (text string) {
 		return string(v)
 	case *slog.Source:
 		return v.File + ":" + strconv.Itoa(v.Line)
-	case time.Time:
-		return v.Format(time.RFC3339Nano)
 	}
 	return fmt.Sprintf("%+v", v)
 }

@@ -59,14 +59,10 @@ func run(o xme.Options, own string, inline bool, rest []string) error {
 		defer pool.Close() // what was logged has been written then
 		on = pool
 	}
-	var failed error
 	for _, err := range weigh.Map(ctx, on, slices.Values(rows)) {
 		if err != nil {
-			failed = fmt.Errorf("a row: %+v", err) // its last lines are in it
+			fmt.Printf("a row: %+v\n", err) // its last lines are in it
 		}
-	}
-	if failed != nil {
-		fmt.Println(failed)
 	}
 	return nil
 }

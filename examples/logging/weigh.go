@@ -33,7 +33,7 @@ var weigh = xme.Register("weigh", func(ctx context.Context, w weighing) (int, er
 	case w.N == 0:
 		say.Warn("nothing to weigh")
 	case w.N > 1000:
-		log.Fatal("the scales broke") // package log goes the same way
+		log.Fatal("the scales broke") //nolint:forbidigo // to show that package log goes the same way
 	case w.N > 10:
 		say.Info("one by one", xmelog.Indent(1))
 		say.Info("the first is heavy", xmelog.Indent(2), xmelog.Type("Note"), "grams", 31.5)

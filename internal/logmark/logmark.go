@@ -2,10 +2,11 @@
 // line is to look. Handlers that do not know them print them as what they are.
 package logmark
 
-// A Type is the type of a message, an Indent how deep it stands below others, and a
-// PID the process that it is from; 0 is none.
-type (
-	Type   string
-	Indent int
-	PID    int
-)
+// Type is the type of a message.
+type Type string
+
+// Indent is how deep a message stands below others.
+type Indent int
+
+// PID is the process that a message is from; 0 is none.
+type PID int
