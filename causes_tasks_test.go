@@ -78,6 +78,8 @@ func dieAs(ctx context.Context, how string) (string, error) {
 		return "", errors.New("cut short")
 	case "large":
 		return strings.Repeat("x", 1000), nil
+	case "once": // arg is a file that it makes
+		return "", once(arg)
 	case "attempts": // arg is a file that counts them
 		return "", failAs(arg)
 	case "below": // the rest is how to die in a nested call
@@ -153,4 +155,13 @@ func failAs(file string) error {
 	}
 	leave(4)
 	return nil
+}
+
+// once succeeds once.
+func once(file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return errors.New("not a second time")
+	}
+	return f.Close()
 }

@@ -79,8 +79,8 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 // reason is the text of an error that an executor made, for a reader who knows the
 // cause.
 func (c *Call) reason(err error) string {
-	switch err { //nolint:errorlint // what wraps one of them says more
-	case proc.ErrTimeout:
+	switch err {
+	case proc.ErrTimeout: //nolint:errorlint // what wraps one of them says more
 		if c.opts.Timeout > 0 {
 			return fmt.Sprintf("it ran longer than its limit of %v", c.opts.Timeout)
 		}

@@ -150,8 +150,8 @@ func TestSplit(t *testing.T) {
 	for name, tc := range map[string]struct{ output, before, headline string }{
 		"nothing":            {"", "", ""},
 		"no crash":           {"fatal error: disk full\nbye\n", "fatal error: disk full\nbye\n", ""},
-		"panic":              {"a\npanic: boom\n\tmore\n" + stack, "a\n", "panic in another goroutine: boom"},
-		"raised again":       {"panic: boom [recovered]\n\tpanic: boom\n" + stack, "", "panic in another goroutine: boom"},
+		"panic":              {"a\npanic: boom\n\tmore\n" + stack, "a\n", "panic: boom"},
+		"raised again":       {"panic: boom [recovered]\n\tpanic: boom\n" + stack, "", "panic: boom"},
 		"behind a line":      {"half a line" + "fatal error: all is lost\n" + stack, "half a line", "fatal error: all is lost"},
 		"said, then crashed": {"panic: told\n" + stack + "fatal error: all is lost\n" + stack, "panic: told\n" + stack, "fatal error: all is lost"},
 		"wild pointer": {
@@ -160,7 +160,7 @@ func TestSplit(t *testing.T) {
 		},
 		"nil pointer": {
 			"panic: runtime error: invalid memory address or nil pointer dereference\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x2]\n" + stack,
-			"", "panic in another goroutine: runtime error: invalid memory address or nil pointer dereference",
+			"", "panic: runtime error: invalid memory address or nil pointer dereference",
 		},
 		"native":             {"oops\nSIGABRT: abort\nPC=0x1 m=0 sigcode=0\n" + stack, "oops\n", "SIGABRT: abort"},
 		"falls over a dump":  {"SIGABRT: abort\nPC=0x1\n" + stack + "fatal error: unexpected signal\n" + stack, "", "SIGABRT: abort"},

@@ -75,8 +75,7 @@ func Headline(crash string) string {
 		case signalMark.MatchString(line):
 			return line
 		case strings.HasPrefix(line, "panic: "):
-			// Printed by the runtime, so nothing recovered it: it was not the task's own goroutine.
-			return "panic in another goroutine: " + strings.TrimSuffix(strings.TrimPrefix(line, "panic: "), " [recovered]")
+			return strings.TrimSuffix(line, " [recovered]")
 		case strings.HasPrefix(line, "fatal error: "):
 			if m := signalLine.FindStringSubmatch(strings.Join(head, "\n")); m != nil {
 				return m[1] + " (" + line + ")"

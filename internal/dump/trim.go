@@ -143,8 +143,8 @@ func (g *goroutine) text() string {
 }
 
 func lastUser(list []frame) int {
-	for i := len(list) - 1; i >= 0; i-- {
-		if isUser(list[i]) {
+	for i, f := range slices.Backward(list) {
+		if isUser(f) {
 			return i
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,12 +24,7 @@ func isEngine(name string) bool {
 		return pkg == module
 	}
 	top, _, _ := strings.Cut(rest, "/")
-	for _, dir := range ours {
-		if top == dir {
-			return false
-		}
-	}
-	return !strings.HasSuffix(rest, "_test")
+	return !slices.Contains(ours, top) && !strings.HasSuffix(rest, "_test")
 }
 
 // isUser reports whether a frame is of the user's program: neither the engine's, nor the runtime's and the standard

@@ -3,6 +3,7 @@ package proc
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/xenonmp/xme/internal/dump"
@@ -65,6 +66,15 @@ type Exit struct {
 }
 
 func (e Exit) String() string {
+	s := e.asItStarted()
+	if what, ok := strings.CutPrefix(s, "panic: "); ok {
+		return "panic in another goroutine: " + what // nothing recovered it: it was not the task's own
+	}
+	return s
+}
+
+// asItStarted is String for a process that had no task yet.
+func (e Exit) asItStarted() string {
 	s := fmt.Sprintf("exit status %d", e.Code)
 	if e.Signal != "" {
 		s = "killed by " + e.Signal

@@ -154,11 +154,15 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 		w.gone(nil)
 		return
 	}
-	if errors.As(why, new(*NoInitError)) {
-		why = &NoInitError{Exit: exit.String()}
-		if exit.Signal != "" || exit.Dump != "" { // not for want of a call of Init
-			why = fmt.Errorf("%v as it started", exit)
+	switch {
+	case !errors.As(why, new(*NoInitError)):
+		if !errors.As(why, new(*LostError)) { // it was ended for why
+			exit.Code, exit.Signal = 0, ""
 		}
+	case exit.Signal != "" || exit.Dump != "": // not for want of a call of Init
+		why = errors.New(exit.asItStarted() + " as it started")
+	default:
+		why = &NoInitError{Exit: exit.String()}
 	}
 	w.gone(&StartError{Rank: w.rank, PID: w.pid, Exit: exit, Err: why})
 }

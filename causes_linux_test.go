@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
-	"runtime"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,17 +14,6 @@ import (
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/xmetest"
 )
-
-// quiet is the options of a pool whose workers' crashes are in their errors: once is enough. Without spares ranks and
-// processes are the same in every run.
-func quiet(o xme.Options) xme.Options {
-	o.Workers, o.Spares = max(o.Workers, 1), -1
-	o.Stdout, o.Stderr = io.Discard, io.Discard
-	if o.Grace == 0 {
-		o.Grace = 50 * time.Millisecond
-	}
-	return o
-}
 
 // call returns how a call of dies ends on a pool of its own.
 func call(how string, o xme.Options, with ...xme.CallOption) func(t *testing.T) error {
@@ -55,8 +43,8 @@ func underWay(end func(t *testing.T, pool *xme.Pool, cancel func(error))) func(t
 // feature: S12, F1, F5
 func TestCauses(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" || raced {
-		t.Skip("the golden files are Linux's, without the race detector")
+	if raced {
+		t.Skip("the golden files are of programs without the race detector")
 	}
 	for name, tc := range map[string]struct {
 		cause xme.Cause
@@ -98,6 +86,7 @@ func TestCauses(t *testing.T) {
 		"unsupported-inline": {xme.CauseUnsupported, errors.ErrUnsupported, inlineFresh},
 		"no-worker":          {xme.CauseStart, xme.ErrWorkerLost, setUpFails("panic")},
 		"no-worker-died":     {xme.CauseStart, xme.ErrWorkerLost, setUpFails("colours")},
+		"no-worker-row":      {xme.CauseStart, xme.ErrWorkerLost, cannotBeReplaced},
 		"nested-panic":       {xme.CauseReturned, xme.ErrPanic, call("below below panic", xme.Options{})},
 		"nested-exit":        {xme.CauseReturned, xme.ErrWorkerLost, call("below colours", xme.Options{})},
 		"nested-known":       {xme.CauseReturned, errRoute, call("below below-wrapped known", xme.Options{})},
@@ -179,14 +168,42 @@ func setUpFails(how string) func(t *testing.T) error {
 	}
 }
 
+// A worker that does not start says why: Open's error is an *xme.Error too.
+//
+// feature: S12, S1, U2
+func TestCausesOfStart(t *testing.T) {
+	t.Parallel()
+	if raced {
+		t.Skip("the golden files are of programs without the race detector")
+	}
+	for name, tc := range map[string]struct{ program, env string }{
+		"skew":         {"skew", "SOMETIMES=yes"},
+		"missing-init": {"skipped", "STARTS=" + filepath.Join(t.TempDir(), "starts")},
+		"crash":        {"unborn", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := runProgram(t, tc.program, tc.env)
+			block := out[max(0, strings.Index(out, "xme: Open: ")):]
+			golden(t, "start-"+name, strings.TrimSuffix(regexp.MustCompile(`rank \d, `).ReplaceAllString(block, "rank N, "), "\n")) // whichever was first
+		})
+	}
+}
+
+// cannotBeReplaced returns how a row ends whose pool's worker has died and cannot be set up again.
+func cannotBeReplaced(t *testing.T) error {
+	pool := xmetest.Open(t, quiet(xme.Options{Setup: dies.Setup("once " + filepath.Join(t.TempDir(), "made"))}))
+	xmetest.Kill(t, pool, 1)
+	wait(t, func() bool { return pool.Workers()[0].State == xme.Starting })
+	_, err := dies.Call(t.Context(), pool, "fine")
+	return err
+}
+
 // Somebody stops a worker that runs a row.
 //
 // feature: S12
 func TestCauseStopped(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells")
-	}
 	err := underWay(func(t *testing.T, p *xme.Pool, _ func(error)) { stop(t, p.Workers()[0].PID) })(t)
 	if !errors.Is(err, xme.ErrWorkerLost) {
 		t.Errorf("%v, want it lost", err)
