@@ -55,7 +55,10 @@ func (e *Error) place() string {
 		if len(e.Nested) > 0 {
 			from = "called from "
 		}
-		at = append(at, fmt.Sprintf("%srank %d, pid %d", from, e.Rank, e.PID))
+		at = append(at, fmt.Sprintf("%srank %d", from, e.Rank))
+	}
+	if e.PID > 0 && e.Rank > 0 {
+		at = append(at, fmt.Sprintf("pid %d", e.PID))
 	}
 	switch {
 	case e.Attempts > 1:
