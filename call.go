@@ -57,6 +57,8 @@ type Call struct {
 	watch  *watch          // in a pool: who ends the call when its context ends
 	prev   *Call           // in the watch's list
 	nested nestedCall      // in a task: what its worker knows of it
+
+	earlier []string // how earlier attempts failed
 }
 
 // smallArgs is what most arguments do not exceed, encoded.
@@ -162,7 +164,7 @@ var looseCalls atomic.Uint64
 const looseSeeds = 1 << 62
 
 func (c *Call) encodeError(err error) *Error {
-	return &Error{Func: c.fn.name, Row: c.index, Cause: CauseEncode, Message: "argument: " + err.Error(), Attempt: c.attempt + 1, wrapped: err}
+	return &Error{Func: c.fn.name, Row: c.index, Cause: CauseEncode, Message: "argument: " + err.Error(), Attempt: c.attempt + 1, Attempts: c.opts.Retries + 1, wrapped: err}
 }
 
 // check panics, on the caller's goroutine, on what can only be a mistake: a pool

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"runtime"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/xenonmp/xme/internal/dump"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -26,168 +24,47 @@ var (
 	ErrInterrupted = errors.New("xme: interrupted before start") // by Ctrl-C, see Interruptible
 )
 
-// Cause says what ended a row.
-type Cause uint8
-
-// The causes. New ones may be added at the end.
-const (
-	CauseReturned    Cause = 1 + iota // the function returned an error
-	CausePanic                        // the function panicked
-	CauseLost                         // its worker died or broke the protocol
-	CauseStart                        // no worker could be started
-	CauseTimeout                      // it ran longer than it was allowed
-	CauseMemory                       // it used more memory than it was allowed
-	CauseCancelled                    // its context ended
-	CauseEncode                       // its argument or result could not cross
-	CauseDepth                        // it was nested too deep
-	CauseClosed                       // its executor was closed
-	CauseInterrupted                  // it had not begun when the user interrupted
-	CauseUnsupported                  // the executor does not offer what the call asks for
-	causeEnd
-)
-
-var causes = [causeEnd]struct {
-	name     string
-	sentinel error
-}{
-	CauseReturned:    {"error", nil},
-	CausePanic:       {"panic", ErrPanic},
-	CauseLost:        {"worker lost", ErrWorkerLost},
-	CauseStart:       {"no worker", ErrWorkerLost},
-	CauseTimeout:     {"time-out", ErrTimeout},
-	CauseMemory:      {"memory", ErrMemory},
-	CauseCancelled:   {"cancelled", nil},
-	CauseEncode:      {"encode", ErrEncode},
-	CauseDepth:       {"depth", ErrDepth},
-	CauseClosed:      {"closed", ErrClosed},
-	CauseInterrupted: {"interrupted", ErrInterrupted},
-	CauseUnsupported: {"unsupported", errors.ErrUnsupported},
-}
-
-func (c Cause) String() string {
-	if c == 0 || c >= causeEnd {
-		return fmt.Sprintf("cause %d", uint8(c))
-	}
-	return causes[c].name
-}
-
 // Error is how a row failed. Calls return it; errors.As finds it and errors.Is
 // compares it with ErrPanic and its like, with context errors, and with the
 // errors of [RegisterError]. It prints as one line, with %+v as a block that holds
-// the worker's stack.
+// the worker's stack; it marshals to JSON, and slog prints it as a group. What each
+// cause means, and what to do, stands in docs/causes.md; [Error.Help] names the
+// section.
 type Error struct {
-	Func    string // the function's full name
-	Row     int    // index in its table or sequence; -1: none
-	Rank    int    // the worker; 0: the driver, or none was reached
-	PID     int    // its process; 0: none
-	Attempt int    // 1, or more after retries
-	Cause   Cause
-	Message string // the returned error's text, the panic's value, what was wrong
-	Stack   string // where it panicked, or what its goroutines did when it was killed; may be empty
+	Func     string // the function's full name; "Open" for a pool that could not be opened
+	Row      int    // index in its table or sequence; -1: none
+	Rank     int    // the worker; 0: the driver, or none was reached
+	PID      int    // its process; 0: none
+	Attempt  int    // 1, or more after retries
+	Attempts int    // how many there might have been; 0: not known
+	Cause    Cause
+	Message  string // the returned error's text, the panic's value, what was wrong
+	Stack    string // where it panicked or crashed, or what its goroutines did when it was killed; may be empty
+
+	// Nested holds the functions of the nested calls, the outermost first, that the
+	// error came up through unchanged: Func called the first of them. Message, Stack
+	// and Output are the last one's.
+	Nested []string
+	// Earlier holds how earlier attempts failed, cause and message, a line each.
+	Earlier []string
 
 	// Of a worker that is gone:
 	ExitCode int           // how it exited, -1 if a signal ended it
 	Signal   string        // the signal's name
-	Output   string        // the last it wrote to standard output and error
+	Killed   bool          // the pool ended it, for what Message says
+	Output   string        // the last it wrote to standard output and error, but for Stack
 	Memory   int64         // the most it had, in bytes; 0: unknown
 	CPU      time.Duration // that it used; 0: unknown
 
+	topic   string   // the anchor of the section that explains it; empty: its cause's
 	known   []string // names of known errors it is
 	wrapped error    // in this process only
 }
 
-// Error returns one line: function, row, cause, place.
-func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("xme: ")
-	b.WriteString(escape(e.Func))
-	if e.Row >= 0 {
-		fmt.Fprintf(&b, " row %d", e.Row)
-	}
-	b.WriteString(": ")
-	if e.Cause != CauseReturned || e.Message == "" {
-		b.WriteString(e.Cause.String())
-		if e.Message != "" {
-			b.WriteString(": ")
-		}
-	}
-	b.WriteString(escape(e.Message))
-	var at []string
-	if e.Rank > 0 {
-		at = append(at, fmt.Sprintf("rank %d, pid %d", e.Rank, e.PID))
-	}
-	if e.Attempt > 1 {
-		at = append(at, fmt.Sprintf("attempt %d", e.Attempt))
-	}
-	if len(at) > 0 {
-		fmt.Fprintf(&b, " (%s)", strings.Join(at, ", "))
-	}
-	return b.String()
-}
-
-// escape escapes control characters, tabs excepted, and what is not UTF-8, so that
-// the text keeps to its line and drives no terminal.
-func escape(s string) string {
-	if strings.IndexFunc(s, control) < 0 && utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for i, r := range s {
-		_, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, "\\x%02x", s[i])
-		case !control(r) || r == '\t':
-			b.WriteRune(r)
-		case r < utf8.RuneSelf:
-			fmt.Fprintf(&b, "\\x%02x", r)
-		default:
-			fmt.Fprintf(&b, "\\u%04x", r)
-		}
-	}
-	return b.String()
-}
-
-// control reports whether r drives a terminal or ends a line.
-func control(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
-
-// Format prints the line of Error, or with %+v a block.
-func (e *Error) Format(s fmt.State, verb rune) {
-	switch {
-	case verb == 'q':
-		_, _ = fmt.Fprintf(s, "%q", e.Error())
-		return
-	case verb == 'v' && s.Flag('+'):
-	default:
-		_, _ = io.WriteString(s, e.Error())
-		return
-	}
-	_, _ = io.WriteString(s, e.Error())
-	block := func(title, text string) {
-		if text == "" {
-			return
-		}
-		_, _ = io.WriteString(s, "\n  "+title+":")
-		for line := range strings.Lines(text) {
-			_, _ = io.WriteString(s, "\n    "+escape(strings.TrimRight(line, "\n")))
-		}
-	}
-	block("stack", e.Stack)
-	block("last output", lastLines(e.Output, 20))
-	if e.Memory > 0 {
-		_, _ = fmt.Fprintf(s, "\n  used: %d MiB at most, %v of CPU", e.Memory>>20, e.CPU)
-	}
-}
-
-// lastLines returns the last n lines of s.
-func lastLines(s string, n int) string {
-	s = strings.TrimRight(s, "\n")
-	at := len(s)
-	for ; n > 0 && at >= 0; n-- {
-		at = strings.LastIndexByte(s[:at], '\n')
-	}
-	return s[at+1:]
-}
+// Frame returns the frame of the user's program that the row failed in: the first in
+// Stack that is neither the runtime's or the standard library's nor the engine's. Only
+// its Function, File and Line are set. It returns false if there is none.
+func (e *Error) Frame() (runtime.Frame, bool) { return dump.First(e.Stack) }
 
 // Is reports whether target is the sentinel of e's cause, or an error known by
 // name that the row's error was in its worker.
@@ -211,12 +88,13 @@ func (e *Error) Unwrap() error { return e.wrapped }
 
 // errorWire is what of an Error crosses.
 type errorWire struct {
-	Func, Message, Stack, Signal, Output string
-	Row, Rank, PID, Attempt, ExitCode    int
-	Memory                               int64
-	CPU                                  time.Duration
-	Cause                                Cause
-	Known                                []string
+	Func, Message, Stack, Signal, Output, Topic string
+	Row, Rank, PID, Attempt, Attempts, ExitCode int
+	Memory                                      int64
+	CPU                                         time.Duration
+	Cause                                       Cause
+	Killed                                      bool
+	Known, Nested, Earlier                      []string
 }
 
 var errorCodec = func() *wire.Codec[errorWire] {
@@ -230,8 +108,10 @@ var errorCodec = func() *wire.Codec[errorWire] {
 // MarshalBinary encodes e for another process of the same build.
 func (e *Error) MarshalBinary() ([]byte, error) {
 	w := errorWire{
-		Func: e.Func, Message: e.Message, Stack: e.Stack, Signal: e.Signal, Row: e.Row, Rank: e.Rank, PID: e.PID,
-		Attempt: e.Attempt, ExitCode: e.ExitCode, Output: e.Output, Memory: e.Memory, CPU: e.CPU, Cause: e.Cause, Known: e.names(),
+		Func: e.Func, Message: e.Message, Stack: e.Stack, Signal: e.Signal, Output: e.Output, Topic: e.topic,
+		Row: e.Row, Rank: e.Rank, PID: e.PID, Attempt: e.Attempt, Attempts: e.Attempts, ExitCode: e.ExitCode,
+		Memory: e.Memory, CPU: e.CPU, Cause: e.Cause, Killed: e.Killed,
+		Known: e.names(), Nested: e.Nested, Earlier: e.Earlier,
 	}
 	return errorCodec.Append(nil, &w, nil)
 }
@@ -243,8 +123,10 @@ func (e *Error) UnmarshalBinary(b []byte) error {
 		return fmt.Errorf("xme: decode an error: %w", err)
 	}
 	*e = Error{
-		Func: w.Func, Message: w.Message, Stack: w.Stack, Signal: w.Signal, Row: w.Row, Rank: w.Rank, PID: w.PID,
-		Attempt: w.Attempt, ExitCode: w.ExitCode, Output: w.Output, Memory: w.Memory, CPU: w.CPU, Cause: w.Cause, known: w.Known,
+		Func: w.Func, Message: w.Message, Stack: w.Stack, Signal: w.Signal, Output: w.Output, topic: w.Topic,
+		Row: w.Row, Rank: w.Rank, PID: w.PID, Attempt: w.Attempt, Attempts: w.Attempts, ExitCode: w.ExitCode,
+		Memory: w.Memory, CPU: w.CPU, Cause: w.Cause, Killed: w.Killed,
+		known: w.Known, Nested: w.Nested, Earlier: w.Earlier,
 	}
 	return nil
 }
@@ -263,3 +145,44 @@ func (e *Error) retryable() bool {
 		return false
 	}
 }
+
+// relay makes e, of a function that returned the error of a call that it made, tell
+// of that call instead of repeating each function's line on the way up.
+func (e *Error) relay(in *Error) {
+	e.Stack, e.Output = in.Stack, in.Output
+	passedOn := in.Cause == CauseReturned && (len(in.Nested) > 0 || in.Is(ErrDepth))
+	e.Message = in.Message
+	if !passedOn {
+		e.Message = in.what() + in.place()
+	}
+	if e.topic = in.topic; e.topic == "" && in.Cause != CauseReturned {
+		e.topic = in.Cause.anchor()
+	}
+	if in.Is(ErrDepth) {
+		return // its message names them all
+	}
+	e.Nested = append(append(make([]string, 0, len(in.Nested)+1), in.Func), in.Nested...)
+	if n := len(e.Nested); n > mostNested {
+		e.Nested = append(e.Nested[:mostNested-1:mostNested-1], e.Nested[n-1])
+	}
+}
+
+// mostNested bounds Error.Nested.
+const mostNested = 100
+
+// note adds how a call's last attempt failed to those before it.
+func (c *Call) note(e *Error) {
+	if len(c.earlier) < mostEarlier {
+		text := e.what()
+		if len(text) > earlierText {
+			text = text[:earlierText] + "…"
+		}
+		c.earlier = append(c.earlier, text)
+	}
+}
+
+// Bounds of Error.Earlier.
+const (
+	mostEarlier = 10
+	earlierText = 300
+)

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -47,6 +49,28 @@ func TestFibProgram(t *testing.T) { runScript(t, "fib", "./examples/fib") }
 //
 // feature: S12, F1, F5
 func TestCrashProgram(t *testing.T) { runScript(t, "crash", "./examples/crash") }
+
+// What the program says of each death under -v, whole.
+//
+// feature: S12, F1, F5
+func TestCrashProgramBlocks(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" || raced {
+		t.Skip("the golden file is Linux's, without the race detector")
+	}
+	bin := filepath.Join(t.TempDir(), "crash")
+	for _, args := range [][]string{{"go", "build", "-o", bin, "./examples/crash"}, {bin, "-v", "-p", "1"}} {
+		out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", args, err, out)
+		}
+		if args[0] == bin {
+			text := regexp.MustCompile(`(?s)( its limit is 128 MiB; )[^\n]*(.*?)(\n  help: )`).ReplaceAllString(string(out), "$1…$3") // who was first, the system or the pool
+			text = regexp.MustCompile(`rank \d+, pid \d+\) \(called`).ReplaceAllString(text, "rank N, pid PID) (called")              // a spare's, or another's
+			golden(t, "crash-v", strings.TrimSuffix(text, "\n"))
+		}
+	}
+}
 
 // What main sets is not in the workers; arguments and set-up are.
 //

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/xenonmp/xme/internal/dump"
 )
 
 // read runs the input's loop and passes its panic on.
@@ -13,7 +15,7 @@ func (s *stream) read(loop func()) {
 		r := recover()
 		var stack string
 		if r != nil {
-			stack = stackOf(debug.Stack())
+			stack = dump.Panic(debug.Stack())
 		}
 		_ = s.flush() // whose rows then end with the error
 		s.mu.Lock()

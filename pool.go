@@ -132,7 +132,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	}
 	if err != nil {
 		pool.release()
-		return nil, fmt.Errorf("xme: Open: %w", err)
+		return nil, openError(err)
 	}
 	if o.Banner {
 		pool.out.say(fmt.Sprintf("xme %s, workers: %d, link: %v", wire.ModuleVersion(), o.Workers, pool.link()))
@@ -153,9 +153,18 @@ func (p *Pool) link() Link {
 	return LinkAuto
 }
 
+// openError is Open's error: an *Error if workers do not start.
+func openError(err error) error {
+	if !as(err, new(*proc.StartError)) {
+		return fmt.Errorf("xme: Open: %w", err)
+	}
+	c := Call{fn: &function{name: "Open"}, index: -1, opts: &CallOptions{}, ctx: context.Background()}
+	return c.errorOf(link.Outcome{Err: err})
+}
+
 // failBody encodes how a call that a task made has failed.
 func failBody(r *link.Row, o link.Outcome) []byte {
-	c := Call{fn: table.at(r.Func), index: -1, opts: &CallOptions{}, ctx: context.Background()}
+	c := Call{fn: table.at(r.Func), index: -1, opts: &CallOptions{Timeout: r.Timeout}, ctx: context.Background()}
 	if c.fn == nil {
 		c.fn = &function{name: fmt.Sprintf("function %d", r.Func)}
 	}

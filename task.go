@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
-	"strings"
 	"sync"
 
+	"github.com/xenonmp/xme/internal/dump"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -117,11 +117,13 @@ func (v *invocation) run(ctx context.Context, args, dst []byte, to finisher) {
 		}
 		r := recover()
 		if r == nil { // the goroutine is being ended; nothing can stop that
-			v.end(to, nil, nil, v.failed(CausePanic, "the function called runtime.Goexit: return an error instead", nil))
+			e := v.failed(CausePanic, "the function called runtime.Goexit: return an error instead", nil)
+			e.Stack, e.topic = dump.Panic(debug.Stack()), topicGoexit
+			v.end(to, nil, nil, e)
 			return
 		}
 		e := v.failed(CausePanic, fmt.Sprint(r), nil)
-		e.Stack = stackOf(debug.Stack())
+		e.Stack = dump.Panic(debug.Stack())
 		if err, ok := r.(error); ok {
 			e.wrapped = err
 		}
@@ -146,7 +148,14 @@ func (v *invocation) invoke(ctx context.Context, args, dst []byte) ([]byte, *wir
 		return body, out, nil
 	}
 	e := v.failed(at, "", err)
-	if inner := (*Error)(nil); at == CauseReturned && as(err, &inner) {
+	inner, whole := (*Error)(nil), false
+	if t, ok := err.(*tamed); ok { //nolint:errorlint // the error itself, not one that it wraps
+		inner, whole = t.error.(*Error) //nolint:errorlint // the same
+	}
+	switch {
+	case whole && inner != nil:
+		e.relay(inner)
+	case at == CauseReturned && as(err, &inner):
 		e.Stack = inner.Stack // the innermost place is the useful one
 	}
 	return nil, nil, e
@@ -167,26 +176,6 @@ func (v *invocation) end(to finisher, body []byte, out *wire.Parcel, err *Error)
 		v.parcel.Close()
 	}
 	to.finished(body, out, err)
-}
-
-// stackOf drops the frames above the panic itself: the recovery's.
-func stackOf(stack []byte) string {
-	s := string(stack)
-	if i := strings.Index(s, "\npanic("); i >= 0 {
-		head, _, _ := strings.Cut(s, "\n")
-		rest := s[i+1:]
-		for range 2 { // "panic(…)" and its place
-			if _, after, ok := strings.Cut(rest, "\n"); ok {
-				rest = after
-			}
-		}
-		s = head + "\n" + rest
-	}
-	const most = 16 << 10
-	if len(s) > most {
-		s = s[:most] + "\n…"
-	}
-	return strings.TrimSpace(s)
 }
 
 // Serve runs the function called name with arguments that [Call.AppendArgs] made

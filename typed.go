@@ -64,7 +64,7 @@ func (c *call[In, Out]) twin() *Call {
 	t := newCall(c.ctx, c.on, c.f, c.in, c.to)
 	t.first = c.first
 	t.index, t.seed, t.seeded, t.attempt = c.index, c.seed, c.seeded, c.attempt+1
-	t.args, t.files = c.args, c.files
+	t.args, t.files, t.earlier = c.args, c.files, c.earlier
 	return &t.Call
 }
 
@@ -122,5 +122,5 @@ func (c *call[In, Out]) end(result int, e *Error) {
 }
 
 func (c *call[In, Out]) resultError(err error) *Error {
-	return &Error{Func: c.fn.name, Row: c.index, Attempt: c.attempt + 1, Cause: CauseEncode, Message: "result: " + err.Error(), wrapped: err}
+	return &Error{Func: c.fn.name, Row: c.index, Attempt: c.attempt + 1, Attempts: c.opts.Retries + 1, Cause: CauseEncode, Message: "result: " + err.Error(), wrapped: err}
 }

@@ -87,7 +87,7 @@ func recall[In, Out any](s *stream, f *Func[In, Out], in In, to sink) (*call[In,
 		}
 		c := free.value.(*call[In, Out])
 		c.in, c.to = in, to
-		c.args, c.files, c.attempt = metaSize+f.in.Size(&in), 0, 0
+		c.args, c.files, c.attempt, c.earlier = metaSize+f.in.Size(&in), 0, 0, nil
 		return c, nil
 	}
 	c := newCall(s.ctx, s.on, f, in, to)

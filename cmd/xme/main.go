@@ -1,7 +1,8 @@
-// Command xme measures the engine on this machine.
+// Command xme measures the engine on this machine, and examines the machine.
 //
 //	xme bench                    every row, beside its floor
 //	xme bench startup pi --json  two rows, for a program to read
+//	xme doctor                   what this machine offers, and what would hurt
 //	xme version
 package main
 
@@ -19,6 +20,7 @@ import (
 // commands is the command line.
 type commands struct {
 	Bench   benchCommand   `cmd:"" help:"Measure, each figure beside the floor that this machine sets in the same run."`
+	Doctor  doctorCommand  `cmd:"" help:"Say what this machine offers the engine and what would hurt; prove that a pool works."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Memory  memoryCommand  `cmd:"" name:"measure-memory" hidden:"" help:"One run of the row memory, in a process of its own."`
 }
@@ -36,7 +38,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	k, err := kong.New(&commands{},
 		kong.Name("xme"),
-		kong.Description("Measure the engine on this machine."),
+		kong.Description("Measure the engine on this machine; examine the machine."),
 		kong.Vars{"rows": rowNames()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(out, (*io.Writer)(nil)),

@@ -2,8 +2,11 @@ package proc
 
 import (
 	"fmt"
+	"runtime"
+	"strings"
 	"time"
 
+	"github.com/xenonmp/xme/internal/dump"
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/sys"
 )
@@ -56,17 +59,30 @@ type Exit struct {
 	Signal string // "SIGKILL"; empty: it exited
 
 	Output string        // the last it wrote to standard output and error
-	Dump   string        // its goroutines, if it was asked to quit
+	Dump   string        // behind it, the Go runtime's account of a crash, or of its goroutines if it was asked to quit
 	Memory int64         // bytes at its largest, 0: unknown
 	CPU    time.Duration // that it used, 0: unknown
 	OOM    bool          // the kernel ended it for want of memory
 }
 
 func (e Exit) String() string {
-	if e.Signal != "" {
-		return "killed by " + e.Signal
+	s := e.asItStarted()
+	if what, ok := strings.CutPrefix(s, "panic: "); ok {
+		return "panic in another goroutine: " + what // nothing recovered it: it was not the task's own
 	}
-	return fmt.Sprintf("exit status %d", e.Code)
+	return s
+}
+
+// asItStarted is String for a process that had no task yet.
+func (e Exit) asItStarted() string {
+	s := fmt.Sprintf("exit status %d", e.Code)
+	if e.Signal != "" {
+		s = "killed by " + e.Signal
+	}
+	if what := dump.Headline(e.Dump); what != "" {
+		s = what + ", " + s
+	}
+	return s
 }
 
 // KilledError says that a row's process was killed because the row did not end
@@ -76,7 +92,22 @@ type KilledError struct {
 	Exit Exit
 }
 
-func (e *KilledError) Error() string { return fmt.Sprintf("%v; killed for it", e.Why) }
+func (e *KilledError) Error() string { return e.Why.Error() + e.Fate() }
+
+// Fate says what became of the process, to be put behind why.
+func (e *KilledError) Fate() string {
+	if !e.Killed() {
+		return "; " + e.Exit.String()
+	}
+	return killedForIt
+}
+
+// Killed reports whether it was, and did not end by itself meanwhile.
+func (e *KilledError) Killed() bool {
+	return e.Exit.Signal != "" || e.Exit.OOM || dump.Asked(e.Exit.Dump) || runtime.GOOS == "windows"
+}
+
+const killedForIt = "; killed for it"
 
 // Unwrap returns why the row was to end.
 func (e *KilledError) Unwrap() error { return e.Why }
@@ -84,20 +115,38 @@ func (e *KilledError) Unwrap() error { return e.Why }
 // LostError says that the process that ran a row is gone.
 type LostError struct {
 	Exit   Exit
-	Detail string // what broke, if the process did not simply end
+	Why    error // what broke, or what the pool killed it for; nil: it simply ended
+	Killed bool  // the pool ended it, for Why
+
+	Deaths int  // the workers that the row has cost, if it is set aside for that; else 0
+	Begun  bool // they died running it, not as they were about to begin it
 }
 
-func (e *LostError) Error() string {
-	if e.Detail != "" {
-		return fmt.Sprintf("worker lost: %s (%v)", e.Detail, e.Exit)
+func (e *LostError) Error() string { return "worker lost: " + e.Text() }
+
+// Text is Error without what it is an error of.
+func (e *LostError) Text() string {
+	s := ""
+	switch {
+	case e.Deaths > 0 && e.Begun:
+		s = fmt.Sprintf("set aside: %d workers died running it, the last: ", e.Deaths)
+	case e.Deaths > 0:
+		s = fmt.Sprintf("set aside: %d workers died as they were about to begin it, the last: ", e.Deaths)
 	}
-	return fmt.Sprintf("worker lost: %v", e.Exit)
+	switch {
+	case e.Why == nil:
+		return s + e.Exit.String()
+	case e.Killed:
+		return s + e.Why.Error() + killedForIt
+	}
+	return s + e.Why.Error() + "; " + e.Exit.String()
 }
 
 // StartError says that a worker could not be started.
 type StartError struct {
 	Rank int
-	PID  int
+	PID  int  // 0: there was no process
+	Exit Exit // how it ended
 	Err  error
 }
 

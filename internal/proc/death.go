@@ -52,13 +52,14 @@ func (w *worker) detach() (wasReady bool) {
 	if front != nil && front.State() == link.Started {
 		begun--
 	}
-	detail := ""
-	if w.why != nil {
-		detail = w.why.Error()
-	}
 	for r := range w.flight.Unbegun() {
 		if r == front && died {
 			r.Lost++ // it was next: reading or decoding it may be what kills
+		}
+		unsaved := begun > 0 || r.Lost >= setAside
+		begun--
+		if unsaved && r != w.setup && r.Cancelled == nil && r.Unbegun == nil && !(w.leaving && p.over) {
+			continue // it ends once the process has been reaped and says how it died
 		}
 		w.flight.Requeue(r)
 		switch {
@@ -69,14 +70,9 @@ func (w *worker) detach() (wasReady bool) {
 			p.end(&b, r, link.Outcome{Err: r.Unbegun})
 		case w.leaving && p.over:
 			p.end(&b, r, link.Outcome{Err: ErrClosed})
-		case begun > 0:
-			p.end(&b, r, link.Outcome{Err: &LostError{Detail: detail}, Rank: w.rank, PID: w.pid})
-		case r.Lost >= setAside:
-			p.end(&b, r, link.Outcome{Err: &LostError{Detail: fmt.Sprintf("set aside: %d workers died as they were about to begin it", r.Lost)}})
 		default:
 			p.enqueue(&b, r)
 		}
-		begun--
 	}
 	p.drop(w)
 	w.stale = false
@@ -125,17 +121,16 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 	p := w.p
 	b := batch{p: p}
 	p.mu.Lock()
-	started, _ := w.flight.Lose()
+	started, unsaved := w.flight.Lose()
 	exit.Memory = max(exit.Memory, w.most)
 	w.disarm()
-	detail := ""
+	lost := &LostError{Exit: exit}
 	if why != nil && !errors.Is(why, io.EOF) && !errors.Is(why, link.ErrClosed) {
-		detail = why.Error()
+		lost.Why = why
 	}
 	if w.why != nil {
-		detail = w.why.Error()
+		lost.Why, lost.Killed = w.why, true
 	}
-	lost := &LostError{Exit: exit, Detail: detail}
 	if w.setup != nil {
 		started = nil
 		if wasReady = false; why == nil || errors.Is(why, io.EOF) {
@@ -147,7 +142,10 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 		p.stats.Deaths++
 	}
 	if started != nil {
-		p.end(&b, started, w.outcomeOf(started, exit, lost))
+		p.end(&b, started, w.outcomeOf(started, exit, *lost))
+	}
+	for _, r := range unsaved {
+		p.end(&b, r, w.outcomeOfUnbegun(r, *lost))
 	}
 	p.abandon(&b, w)
 	p.mu.Unlock()
@@ -157,18 +155,21 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 		return
 	}
 	switch {
-	case !errors.Is(why, errNoInit):
-	case exit.Signal != "": // not for want of a call of Init
-		why = fmt.Errorf("%v as it started", exit)
+	case !errors.As(why, new(*NoInitError)):
+		if !errors.As(why, new(*LostError)) { // it was ended for why
+			exit.Code, exit.Signal = 0, ""
+		}
+	case exit.Signal != "" || exit.Dump != "": // not for want of a call of Init
+		why = errors.New(exit.asItStarted() + " as it started")
 	default:
-		why = fmt.Errorf("%v; %w", exit, why)
+		why = &NoInitError{Exit: exit.String()}
 	}
-	w.gone(&StartError{Rank: w.rank, PID: w.pid, Err: why})
+	w.gone(&StartError{Rank: w.rank, PID: w.pid, Exit: exit, Err: why})
 }
 
 // outcomeOf says how a row ended whose process ended with it.
-func (w *worker) outcomeOf(r *link.Row, exit Exit, lost *LostError) link.Outcome {
-	o := link.Outcome{Err: lost, Rank: w.rank, PID: w.pid}
+func (w *worker) outcomeOf(r *link.Row, exit Exit, lost LostError) link.Outcome {
+	o := link.Outcome{Err: &lost, Rank: w.rank, PID: w.pid}
 	if r.Cancelled != nil {
 		o.Err = &KilledError{Why: r.Cancelled, Exit: exit}
 		return o
@@ -178,14 +179,28 @@ func (w *worker) outcomeOf(r *link.Row, exit Exit, lost *LostError) link.Outcome
 		o.Err = &KilledError{Why: &MemoryError{Limit: limit, Used: exit.Memory}, Exit: exit}
 	}
 	if r.Kills++; r.Keep && r.Kills >= setAside {
-		lost.Detail = fmt.Sprintf("set aside: %d workers died running it", r.Kills)
+		lost.Deaths, lost.Begun = r.Kills, true
 	}
 	return o
 }
 
+// outcomeOfUnbegun says how a row ended that was not seen to begin and is not queued
+// again: it was the last straw, or its end cannot be known.
+func (w *worker) outcomeOfUnbegun(r *link.Row, lost LostError) link.Outcome {
+	switch {
+	case r.Cancelled != nil:
+		return link.Outcome{Err: r.Cancelled}
+	case r.Unbegun != nil:
+		return link.Outcome{Err: r.Unbegun}
+	case r.Lost >= setAside:
+		lost.Deaths = r.Lost
+	}
+	return link.Outcome{Err: &lost, Rank: w.rank, PID: w.pid}
+}
+
 // ranOut reports whether a Go program ended because it was given no more memory.
 func ranOut(e Exit) bool {
-	_, ok := sys.OutOfMemory(e.Output)
+	_, ok := sys.OutOfMemory(e.Output + e.Dump)
 	return ok || e.OOM
 }
 

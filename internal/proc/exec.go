@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/xenonmp/xme/internal/dump"
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/sys"
 )
@@ -346,6 +347,10 @@ func (p *osProcess) Ended() {
 	p.gone = true
 }
 
+// crashCode is how the Go runtime ends a program that crashes, unless GOTRACEBACK has
+// it abort.
+const crashCode = 2
+
 func (p *osProcess) Reap() Exit {
 	exit := p.reap()
 	if p.group != nil {
@@ -355,8 +360,8 @@ func (p *osProcess) Reap() Exit {
 	}
 	p.relay.finish()
 	exit.Output = p.relay.last()
-	if i := strings.LastIndex(exit.Output, "SIGQUIT: quit"); i >= 0 && p.quit {
-		exit.Output, exit.Dump = exit.Output[:i], exit.Output[i:]
+	if p.quit || exit.Code == crashCode || exit.Signal == "SIGABRT" {
+		exit.Output, exit.Dump = dump.Split(exit.Output)
 	}
 	return exit
 }

@@ -16,7 +16,7 @@ import (
 
 var (
 	// ErrClosed is what a closed pool returns, and how rows end that it cut short.
-	ErrClosed = errors.New("pool closed")
+	ErrClosed = errors.New("the pool was closed")
 	// ErrTimeout is how rows end that ran longer than their Timeout.
 	ErrTimeout = errors.New("time limit exceeded")
 )

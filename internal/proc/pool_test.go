@@ -109,7 +109,7 @@ func TestRowThatKillsBeforeItBegins(t *testing.T) {
 	})
 	out := <-submit(t, p).ends
 	var lost *proc.LostError
-	if !errors.As(out.Err, &lost) || !strings.Contains(out.Err.Error(), "set aside") {
+	if !errors.As(out.Err, &lost) || lost.Text() != "set aside: 3 workers died as they were about to begin it, the last: exit status 1" {
 		t.Errorf("it ended with %v", out.Err)
 	}
 	mu.Lock()

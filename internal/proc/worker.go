@@ -163,7 +163,7 @@ func (w *worker) greet(conn link.Conn, proc Process) error {
 		err = fmt.Errorf("no answer within %v: the program must call xme.Init first of all in main", limit)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errNoInit
+		err = &NoInitError{}
 	}
 	if err != nil {
 		return err
@@ -186,8 +186,16 @@ func (w *worker) greet(conn link.Conn, proc Process) error {
 	return err
 }
 
-// errNoInit is what a worker that ended before the handshake most likely means.
-var errNoInit = errors.New("it ended before xme.Init served it: make xme.Init() the first statement of main, and of TestMain")
+// NoInitError says what a worker that ended before the handshake most likely means.
+type NoInitError struct{ Exit string } // how it ended; empty: not known
+
+func (e *NoInitError) Error() string {
+	const text = "it ended before xme.Init served it: make xme.Init() the first statement of main, and of TestMain"
+	if e.Exit != "" {
+		return e.Exit + "; " + text
+	}
+	return text
+}
 
 // errNoFiles is what a row with open files gets from a link that carries none.
 var errNoFiles = fmt.Errorf("open files cross on the socket link only: %w", errors.ErrUnsupported)

@@ -117,7 +117,7 @@ func meant(j job, e *xme.Error) bool {
 		return signalled("SIGSEGV")
 	case abort:
 		// The runtime may fall over its own dump of a process that aborts.
-		return signalled("SIGABRT") || signalled("SIGSEGV") && strings.Contains(e.Output, "SIGABRT: abort")
+		return signalled("SIGABRT") || signalled("SIGSEGV") && strings.Contains(e.Output+e.Stack, "SIGABRT: abort")
 	case kill9:
 		return e.Cause == xme.CauseLost && e.Signal == "SIGKILL" && !strings.Contains(e.Message, "stopped")
 	case stopsSelf:

@@ -21,6 +21,6 @@ func main() {
 	xme.Init()
 	fmt.Println(always.Name())
 	_, err := xme.Open(context.Background(), xme.Options{Workers: 1, Env: []string{"SOMETIMES="}})
-	fmt.Println(err)
+	fmt.Printf("%+v\n", err)
 	os.Exit(1)
 }

@@ -21,6 +21,6 @@ func main() {
 		xme.Init()
 	}
 	_, err = xme.Open(context.Background(), xme.Options{Workers: 2})
-	fmt.Println(err)
+	fmt.Printf("%+v\n", err)
 	os.Exit(1)
 }
