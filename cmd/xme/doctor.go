@@ -65,7 +65,7 @@ var errNoPool = errors.New("no pool can work here: see what is bad")
 func (c *doctorCommand) Run(ctx context.Context, out io.Writer) error {
 	f := facts{
 		Facts: sys.Survey(), OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(),
-		Version: fmt.Sprintf("%s, protocol %d", version(), wire.Version), Procs: runtime.GOMAXPROCS(0),
+		Version: fmt.Sprintf("%s, protocol %d", wire.ModuleVersion(), wire.Version), Procs: runtime.GOMAXPROCS(0),
 		Trials: sys.Trials(), ClockCost: clockCost(), Proof: prove(ctx),
 	}
 	list := judge(f)
@@ -74,7 +74,7 @@ func (c *doctorCommand) Run(ctx context.Context, out io.Writer) error {
 	if c.JSON {
 		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
-		err = e.Encode(examination{thisMachine(), time.Now().UTC().Format(time.RFC3339), version(), worst, list})
+		err = e.Encode(examination{thisMachine(), time.Now().UTC().Format(time.RFC3339), wire.ModuleVersion(), worst, list})
 	} else {
 		err = printFindings(out, list)
 	}
