@@ -149,6 +149,10 @@ func parseForm(s string) (f lineForm, err error) {
 	return f, err
 }
 
+// ownLog is the log of this process if it is a worker: records of pools that it opens go
+// there. Init sets it.
+var ownLog *taskLog
+
 // workerLog makes a worker's sink of the log that it inherited, and has slog.Default use
 // it. nil: the worker has no log.
 func workerLog(r *proc.Role) *logSink {
@@ -172,8 +176,9 @@ func workerLog(r *proc.Role) *logSink {
 		}
 		return err
 	}}
+	ownLog = &taskLog{sink: sink}
 	if isStandard(slog.Default()) {
-		slog.SetDefault(slog.New(&taskLog{sink: sink}))
+		slog.SetDefault(slog.New(ownLog))
 	}
 	return sink
 }
@@ -394,10 +399,18 @@ func (r *logRecord) slogRecord(pid int, ours, task bool) slog.Record {
 	if ours {
 		rec.AddAttrs(xmelog.PID(pid))
 	} else {
+		for _, a := range r.Attrs {
+			if a.Kind == markPID { // of another process than the one it came from
+				pid = int(a.Num)
+			}
+		}
 		rec.AddAttrs(slog.Int("pid", pid))
 		rec.AddAttrs(about...)
 	}
 	for i := range r.Attrs {
+		if !ours && r.Attrs[i].Kind == markPID {
+			continue
+		}
 		rec.AddAttrs(r.Attrs[i].attr())
 	}
 	if ours && task {

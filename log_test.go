@@ -325,3 +325,37 @@ func TestLoggerInline(t *testing.T) {
 		`time=\S+ level=INFO msg=hello func=github.com/xenonmp/xme_test.log.say rank=0 k="v w"`,
 		`time=\S+ level=INFO msg=outside`)
 }
+
+var logWithin = xme.Register("log.within", func(ctx context.Context, text string) (int, error) {
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1, Spares: -1})
+	if err != nil {
+		return 0, err
+	}
+	defer pool.Close()
+	return logTask.Call(ctx, pool, saying{Text: text})
+})
+
+// What is logged in a pool that a task opened reaches the driver as it is: of its own process.
+//
+// feature: L1, U7
+func TestLogOfAPoolInATask(t *testing.T) {
+	t.Parallel()
+	var out, records lines
+	for _, o := range []xme.Options{
+		{Stderr: &out},
+		{Stderr: &out, LogHandler: slog.NewTextHandler(&records, nil)},
+	} {
+		o.Workers = 1
+		pool := xmetest.Open(t, o)
+		pid, err := logWithin.Call(t.Context(), pool, "deep")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = pool.Close()
+		if o.LogHandler == nil {
+			wantLines(t, out.String(), fmt.Sprintf(stamp+`\(pid@%d\):deep k="v w"`, pid))
+			continue
+		}
+		wantLines(t, records.String(), `time=\S+ level=INFO msg=deep pid=`+fmt.Sprint(pid)+` func=github.com/xenonmp/xme_test.log.say rank=1 k="v w"`)
+	}
+}

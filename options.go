@@ -74,7 +74,8 @@ type Options struct {
 	// LogHandler takes the tasks' log records in the place of Stderr, with pid, func,
 	// rank and row as their first attributes: [slog.JSONHandler], say. It is called by
 	// one goroutine at a time, until Close, and asked for its least level at Open. It
-	// may be slow or block as Stderr may. nil: none.
+	// may be slow or block as Stderr may. nil: none; but the records of a pool that a
+	// task opens go on to the driver of its own unless Stderr is set.
 	LogHandler slog.Handler
 
 	NoLog    bool // drop the tasks' log records

@@ -56,7 +56,11 @@ func newOutput(o *Options) (*output, error) {
 		}
 	}
 	var to []*proc.Output
-	if h := o.LogHandler; h != nil {
+	h := o.LogHandler
+	if h == nil && ownLog != nil && o.Stderr == io.Writer(os.Stderr) {
+		h = ownLog
+	}
+	if h != nil {
 		out.form.JSON, out.form.Level = true, leastLevel(h)
 		out.handler = proc.NewOutputFunc(func(bodies [][]byte, dropped int) { handle(h, bodies, dropped) })
 	} else {
@@ -144,6 +148,11 @@ func handle(h slog.Handler, bodies [][]byte, dropped int) {
 			continue
 		}
 		pid := int(uint32(p[0]) | uint32(p[1])<<8 | uint32(p[2])<<16 | uint32(p[3])<<24)
+		if h == slog.Handler(ownLog) { // on to this worker's own driver
+			t := &task{fn: &function{name: r.Func}, rank: r.Rank, row: r.Row}
+			_ = h.Handle(context.WithValue(ctx, taskKey{}, t), r.slogRecord(pid, true, false))
+			continue
+		}
 		_ = h.Handle(ctx, r.slogRecord(pid, false, false)) // whom could it be told to
 	}
 	if dropped > 0 {

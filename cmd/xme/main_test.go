@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 
 func TestCommandLineErrors(t *testing.T) {
 	t.Parallel()
-	const all = "arg-1mb, arg-80mb, call-hot, call-hot-free, call-parked, call-socket-apart, call-socket-together, efficiency, " +
+	const all = "arg-1mb, arg-80mb, break-even, call-hot, call-hot-free, call-parked, call-socket-apart, call-socket-together, efficiency, " +
 		"idle-cpu, idle-memory, map, memory, pi, replace, slow-row, startup"
 	for name, tc := range map[string]struct {
 		args string
