@@ -1,12 +1,11 @@
 package dump
 
 import (
-	"regexp"
 	"strings"
 )
 
 // signalMark is how a dump begins that a signal caused.
-var signalMark = regexp.MustCompile(`^SIG[A-Z0-9]+: `)
+var signalMark = lazily(`^SIG[A-Z0-9]+: `)
 
 // quitMark is how the dump of a program begins that was asked to quit.
 const quitMark = "SIGQUIT: "
@@ -19,7 +18,7 @@ func Split(output string) (before, crash string) {
 		line, rest, _ := strings.Cut(output[at:], "\n")
 		if i := markIn(line, rest); i >= 0 {
 			last = at + i
-			if signalled < 0 && signalMark.MatchString(line) {
+			if signalled < 0 && signalMark().MatchString(line) {
 				signalled = last
 			}
 		}
@@ -44,7 +43,7 @@ func Split(output string) (before, crash string) {
 // markIn returns where in a line an account of a crash begins, -1: nowhere. Behind something that was printed without
 // an end of line it must be what the runtime goes on after.
 func markIn(line, rest string) int {
-	if signalMark.MatchString(line) {
+	if signalMark().MatchString(line) {
 		return 0
 	}
 	for _, mark := range []string{"fatal error: ", "panic: "} {
@@ -60,7 +59,7 @@ func markIn(line, rest string) int {
 	return -1
 }
 
-var signalLine = regexp.MustCompile(`(?m)^\[signal (SIG[A-Z0-9]+: [^\n]*?)( code=.*)?\]$`)
+var signalLine = lazily(`(?m)^\[signal (SIG[A-Z0-9]+: [^\n]*?)( code=.*)?\]$`)
 
 // Headline says in one line what a crash was; empty if crash is no account of one, or of a program that was only asked
 // to quit.
@@ -72,16 +71,25 @@ func Headline(crash string) string {
 	for _, line := range head {
 		line = strings.TrimSpace(line)
 		switch {
-		case signalMark.MatchString(line):
+		case signalMark().MatchString(line):
 			return line
 		case strings.HasPrefix(line, "panic: "):
 			return strings.TrimSuffix(line, " [recovered]")
 		case strings.HasPrefix(line, "fatal error: "):
-			if m := signalLine.FindStringSubmatch(strings.Join(head, "\n")); m != nil {
+			if m := signalLine().FindStringSubmatch(strings.Join(head, "\n")); m != nil {
 				return m[1] + " (" + line + ")"
 			}
 			return line
 		}
+	}
+	return ""
+}
+
+// Between returns what is no part of an account of a crash though it stands in it: what the program had written to
+// another stream, which was read meanwhile.
+func Between(crash string) string {
+	if other := parse(crash).other; len(other) > 0 {
+		return strings.Join(other, "\n") + "\n"
 	}
 	return ""
 }

@@ -27,6 +27,9 @@ func isEngine(name string) bool {
 	return !slices.Contains(ours, top) && !strings.HasSuffix(rest, "_test")
 }
 
+// libraries are what the engine is built on. As with the standard library's, a user who calls them has a frame below.
+var libraries = []string{"golang.org/x/sys/", "github.com/fxamacker/cbor/", "github.com/x448/float16"}
+
 // isUser reports whether a frame is of the user's program: neither the engine's, nor the runtime's and the standard
 // library's, nor made by a tool.
 func isUser(f frame) bool {
@@ -34,7 +37,8 @@ func isUser(f frame) bool {
 	if !strings.Contains(f.place, ".go:") || strings.HasPrefix(file, "_cgo_") || strings.HasPrefix(file, "<") {
 		return false
 	}
-	return name != "panic" && !isEngine(name) && !isStandard(packageOf(name), file)
+	return name != "panic" && !isEngine(name) && !isStandard(packageOf(name), file) &&
+		!slices.ContainsFunc(libraries, func(l string) bool { return strings.HasPrefix(name, l) })
 }
 
 // isStandard reports whether a package is of the standard library.

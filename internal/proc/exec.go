@@ -362,6 +362,7 @@ func (p *osProcess) Reap() Exit {
 	exit.Output = p.relay.last()
 	if p.quit || exit.Code == crashCode || exit.Signal == "SIGABRT" {
 		exit.Output, exit.Dump = dump.Split(exit.Output)
+		exit.Output += dump.Between(exit.Dump)
 	}
 	return exit
 }

@@ -19,7 +19,7 @@ func OutOfMemory(output string) (line string, ok bool) {
 			}
 		}
 		switch {
-		case strings.HasPrefix(line, "runtime/cgo: pthread_create failed: "),
+		case strings.HasPrefix(line, "runtime/cgo: pthread_create failed: "), strings.HasPrefix(line, "runtime/cgo: out of memory in "),
 			strings.HasPrefix(line, "runtime: failed to create new OS thread"),
 			strings.Contains(line, "std::bad_alloc"),
 			strings.Contains(line, "ThreadSanitizer") && strings.Contains(line, "failed to allocate"), // built with -race

@@ -16,6 +16,7 @@ func TestOutOfMemory(t *testing.T) {
 		"fatal error: out of memory allocating heap arena metadata",
 		"fatal error: out of memory allocating heap arena map",
 		"runtime/cgo: pthread_create failed: Resource temporarily unavailable",
+		"runtime/cgo: out of memory in thread_start",
 		"runtime: failed to create new OS thread (have 7 already; errno=12)",
 		"  what():  std::bad_alloc",
 		"==7==ERROR: ThreadSanitizer: out of memory: failed to allocate 0x20000 (131072) bytes of TracePart (error code: 12)",
