@@ -213,7 +213,7 @@ func checkShell(text string) string {
 				return fmt.Sprintf("%q: xme has no command %s", line, command)
 			}
 		}
-		goes := words[0] == "go" && len(words) > 1 && slices.Contains([]string{"build", "get", "mod", "run", "test", "tool", "version"}, words[1])
+		goes := words[0] == "go" && len(words) > 1 && slices.Contains([]string{"build", "get", "install", "mod", "run", "test", "tool", "version"}, words[1])
 		xme := words[0] == "xme" && len(words) > 1 && slices.Contains(xmeCommands(), words[1])
 		if !goes && !xme && !built[words[0]] && !slices.Contains(shellWords, words[0]) {
 			return fmt.Sprintf("%q: not a command that is known", line)
