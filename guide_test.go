@@ -131,7 +131,7 @@ func checkPrograms(t *testing.T, file string, programs []*guideProgram, mod stri
 		at := filepath.Join(dir, fmt.Sprintf("line%d", p.line), "app")
 		command := []string{"go", "test"}
 		if !p.test() {
-			command = []string{filepath.Join(t.TempDir(), "app")}
+			command = []string{filepath.Join(t.TempDir(), "app.exe")} // a name that every system runs
 			if out, err := guideRunIn(t, at, nil, "go", "build", "-o", command[0], "."); err != nil {
 				t.Fatalf("%s:%d: go build: %v\n%s", file, p.line, err, out)
 			}
@@ -208,7 +208,7 @@ func checkShell(text string) string {
 			if i > 0 && words[i-1] == "-o" {
 				built["./"+w] = true
 			}
-			command, is := strings.CutPrefix(path2(words, i), "cmd/xme ")
+			command, is := strings.CutPrefix(folderAndNext(words, i), "cmd/xme ")
 			if is && !slices.Contains(xmeCommands(), command) {
 				return fmt.Sprintf("%q: xme has no command %s", line, command)
 			}
@@ -222,8 +222,8 @@ func checkShell(text string) string {
 	return ""
 }
 
-// path2 is the folder of this module that word i names, and the word behind.
-func path2(words []string, i int) string {
+// folderAndNext is the folder of this module that word i names, and the word behind.
+func folderAndNext(words []string, i int) string {
 	if i+1 >= len(words) {
 		return ""
 	}
