@@ -25,6 +25,7 @@ func (c *Call) End(o link.Outcome, again bool) bool {
 	if again && o.Cancelled == nil && c.wantsAgain(e) {
 		o.Parcel.Close()
 		c.attempt++
+		c.value.again()
 		return true
 	}
 	c.row.Body, c.row.Segment = nil, nil
@@ -97,6 +98,7 @@ func (c *Call) finish(o link.Outcome) {
 	e := c.errorOf(o)
 	if c.wantsAgain(e) {
 		o.Parcel.Close()
+		c.value.again()
 		go c.again(e)
 		return
 	}
