@@ -27,7 +27,7 @@ var layers = [][]string{
 	{"shm"},
 	{"manager"},
 	{"monitor"},
-	{"xmetest"},
+	{"xmetest", "progress"},
 	{"monitor/rpc", "mpi"},
 	{"scripts/procs"},
 	{"cmd/*", "examples/*", "scripts", "scripts/*", "bench/peers/*"},
@@ -40,10 +40,10 @@ var outside = []struct {
 	tests  bool     // and in every test file
 }{
 	{"golang.org/x/sys", []string{"internal/sys"}, true}, // the one door to the kernel
-	{"golang.org/x/term", []string{"cmd/*", "examples/*"}, false},
+	{"golang.org/x/term", []string{"progress", "cmd/*"}, false},
 	{"github.com/fxamacker/cbor/v2", []string{"internal/wire"}, false},
 	{"github.com/alecthomas/kong", []string{"cmd/*"}, false},
-	{"github.com/vbauerster/mpb/v8", []string{"examples/*"}, false},
+	{"github.com/vbauerster/mpb/v8", []string{"progress", "examples/*"}, false},
 	{"go.uber.org/goleak", []string{"xmetest"}, true},
 	{"github.com/google/go-cmp", nil, true},
 	{"github.com/rogpeppe/go-internal", nil, true},

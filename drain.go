@@ -17,6 +17,7 @@ func (s *stream) end(c *Call, result int) {
 		s.files.Add(-int64(c.files))
 	}
 	room := lighter < 0 || c.files != 0
+	s.meter.end(c.err != nil)
 	s.deliver(c)
 	// The call is the ranger's now.
 	open := s.open.Add(-1)
@@ -192,6 +193,7 @@ func (s *stream) news(head int) bool {
 
 // stop tells the reader that nobody ranges any more.
 func (s *stream) stop() {
+	s.meter.close()
 	s.mu.Lock()
 	s.closed = true
 	over := s.readAll && s.next == int(s.head.Load())

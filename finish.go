@@ -26,6 +26,7 @@ func (c *Call) End(o link.Outcome, again bool) bool {
 		o.Parcel.Close()
 		c.attempt++
 		c.note(e)
+		c.value.again()
 		return true
 	}
 	c.row.Body, c.row.Segment = nil, nil
@@ -99,6 +100,7 @@ func (c *Call) finish(o link.Outcome) {
 	if c.wantsAgain(e) {
 		o.Parcel.Close()
 		c.note(e)
+		c.value.again()
 		go c.again(e)
 		return
 	}

@@ -38,6 +38,7 @@ func newStarted[In, Out any](ctx context.Context, on Executor, f *Func[In, Out],
 }
 
 func (s *started[In, Out]) charge(int, int) {}
+func (s *started[In, Out]) again()          {}
 
 func (s *started[In, Out]) end(*Call, int) {
 	fu := s.fu
@@ -93,6 +94,7 @@ type awaited[In, Out any] struct {
 }
 
 func (a *awaited[In, Out]) charge(int, int) {}
+func (a *awaited[In, Out]) again()          {}
 
 func (a *awaited[In, Out]) end(*Call, int) {
 	a.point.end()

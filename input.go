@@ -22,7 +22,7 @@ func (s *stream) read(loop func()) {
 		s.readAll = true
 		switch {
 		case r != nil:
-			s.panicked = &inputError{value: r, stack: stack}
+			s.panicked = &inputError{value: r, stack: stack, where: "the input of Map, Unordered or Table"}
 		case !normal:
 			s.panicked = errGoexit
 		}
@@ -47,15 +47,16 @@ func (s *stream) submit(c *Call) error {
 	return err
 }
 
-// inputError is what an input's panic is raised again with on another goroutine: it
-// keeps the value, and the place.
+// inputError is what the panic of an input, or a hook, is raised again with on another
+// goroutine: it keeps the value, and the place.
 type inputError struct {
 	value any
 	stack string
+	where string
 }
 
 func (e *inputError) Error() string {
-	return fmt.Sprintf("%v\n\nin the input of Map, Unordered or Table:\n%s", e.value, e.stack)
+	return fmt.Sprintf("%v\n\nin %s:\n%s", e.value, e.where, e.stack)
 }
 
 // Unwrap returns the value if it is an error, else nil.

@@ -110,6 +110,10 @@ type Options struct {
 	// Workers and 8.
 	MaxProcesses int
 
+	// Summary has Close print to Stderr what the pool did with its time, and what to do
+	// about it: see [Pool.Summary].
+	Summary bool
+
 	// Shared bounds shared memory, in bytes. Shared memory is not built yet:
 	// another value than 0 is refused.
 	Shared int64

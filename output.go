@@ -171,6 +171,15 @@ func (o *output) dropped(n int) []byte {
 // say writes a line of the driver's own.
 func (o *output) say(text string) { o.line(os.Getpid(), 1, []byte(text)) }
 
+// block writes whole lines of the driver's own as they are.
+func (o *output) block(lines []byte) {
+	for _, to := range []*proc.Output{o.screen[1], o.log} {
+		if to != nil {
+			to.Put(lines)
+		}
+	}
+}
+
 // sink is for workers in this process.
 func (o *output) sink() *logSink {
 	return &logSink{form: o.form, send: func(body []byte) error {

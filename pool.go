@@ -28,6 +28,8 @@ type Pool struct {
 
 	decoding sync.WaitGroup // results that decode by code of the user's
 
+	summary sync.Once // printed
+
 	bounds string // how Options.Memory is kept to
 
 	calls atomic.Uint64 // numbers Call and Go, for their seeds
@@ -67,20 +69,6 @@ func (s State) String() string {
 	return fmt.Sprintf("state %d", uint8(s))
 }
 
-// Stats counts what a pool has done so far.
-type Stats struct {
-	Processes int    // that live now: workers, spares, services, nested calls
-	Spares    int    // of them ready, and waiting to take another's place
-	Queued    int    // calls that wait in the driver
-	Running   int    // calls that are with a worker
-	Done      uint64 // calls that ended with a result
-	Failed    uint64 // calls that ended with an error
-	Starts    uint64 // processes started
-	Deaths    uint64 // processes that ended before they were told to
-	TakenBack uint64 // rows taken back from a slow worker for another
-	Memory    string // how Options.Memory is kept to here; empty: it is 0
-}
-
 // Open starts the workers side by side and returns once the first is ready. ctx
 // bounds Open only. It returns an error, and leaves nothing behind, if an option
 // makes no sense, if [Init] has not run, or if the first worker does not start.
@@ -105,6 +93,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		Identity: id, Workers: o.Workers, Spares: max(o.Spares, 0), MaxProcesses: o.MaxProcesses, Recycle: o.Recycle, Memory: o.Memory,
 		Queue: o.Queue, MaxMessage: o.MaxMessage, Grace: max(o.Grace, 0), StartTimeout: o.StartTimeout,
 		Backend: proc.BackendFrom(ctx), FailBody: failBody, FuncName: func(i uint16) string { return table.at(i).nameOf() },
+		RowOf: rowOf,
 	}
 	if slices.Contains(o.Env, waitEnv+"=1") {
 		cfg.StartTimeout = 0 // who attaches a debugger takes his time
@@ -233,14 +222,6 @@ func (p *Pool) Workers() []Worker {
 	return list
 }
 
-// Stats returns the counts so far.
-func (p *Pool) Stats() Stats {
-	s := p.p.Stats()
-	return Stats{
-		Memory: p.bounds, Processes: s.Processes, Spares: s.Spares, Queued: s.Queued, Running: s.Running, Done: s.Done, Failed: s.Failed, Starts: s.Starts, Deaths: s.Deaths, TakenBack: s.TakenBack,
-	}
-}
-
 // Shutdown lets no more calls in, waits for those accepted to end, and closes the
 // pool. If ctx ends first, it closes at once, cutting short what runs, and returns
 // ctx's cause.
@@ -255,6 +236,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 func (p *Pool) Close() error {
 	p.p.Close()
 	p.awaitDecoding()
+	p.printSummary()
 	p.release()
 	p.mu.Lock()
 	defer p.mu.Unlock()

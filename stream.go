@@ -54,10 +54,13 @@ func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[
 // each runs f on every value of in and yields the calls as they have ended.
 func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], ordered bool, yield func(*call[In, Out]) bool) {
 	check(f != nil, on)
+	m := newMeter(ctx)
+	normal := false
+	defer func() { m.wait(normal) }()
 	ctx, cancel := untilClosed(ctx, on)
 	defer cancel()
 	s := newStream(ctx, on, ordered, f.opts.Service)
-	s.fn = f.fn.index
+	s.fn, s.meter = f.fn.index, m
 	defer s.stop()
 	go s.read(func() {
 		row := 0
@@ -67,8 +70,10 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 			}
 			row++
 		}
+		m.complete(row)
 	})
 	s.drain(func(c *Call) bool { return yield(c.value.(*call[In, Out])) })
+	normal = true
 }
 
 // untilClosed returns a context that also ends when the executor does, if it is a
@@ -104,6 +109,7 @@ type stream struct {
 	ranger  waiter          // news when the row that it waits for has ended, or there are no more
 	rest    proc.Rest       // the ranger's
 	fn      uint16          // of the rows
+	meter   *meter          // nil: nobody wants to know how far it is
 	reader  waiter          // news when there may be room
 	point   waitPoint
 	calm    func() bool // no longer watch for the drain
@@ -196,6 +202,9 @@ func (s *stream) ending() bool {
 		return s.ctx.Err() != nil
 	}
 }
+
+// again implements sink.
+func (s *stream) again() { s.meter.again() }
 
 // charge implements sink.
 func (s *stream) charge(weight, files int) {

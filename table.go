@@ -73,6 +73,8 @@ type tableSink[In, Out any] struct {
 	rows *Rows[Out]
 }
 
+func (s *tableSink[In, Out]) again() { s.r.window.again() }
+
 func (s *tableSink[In, Out]) charge(weight, files int) { s.r.window.charge(weight, files) }
 
 func (s *tableSink[In, Out]) end(c *Call, _ int) {
@@ -115,6 +117,7 @@ func (r *tableRun) read() {
 			}
 			a.over(nil)
 		}
+		r.window.meter.complete(r.rows)
 	})
 }
 
@@ -164,6 +167,9 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	adds := t.adds
 	t.mu.Unlock()
 
+	m := newMeter(ctx)
+	finished := false
+	defer func() { m.wait(finished) }()
 	runCtx, cancel := untilClosed(ctx, on)
 	defer cancel()
 	serviceCtx, stop := context.WithCancelCause(runCtx)
@@ -173,7 +179,7 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	}
 	services := newTableRun(serviceCtx, on, adds, true)
 	rows := newTableRun(runCtx, on, adds, false)
-	finished := false
+	rows.window.meter = m
 	defer func() {
 		why := context.Cause(runCtx)
 		switch {

@@ -22,6 +22,8 @@ type value interface {
 	steady() bool
 	// charge corrects what the call's arguments were reckoned to weigh.
 	charge(weight, files int)
+	// again says that the call failed and is tried once more.
+	again()
 	// settle takes the end of the call, once.
 	settle(body []byte, p *wire.Parcel, err *Error)
 }
@@ -31,6 +33,8 @@ type sink interface {
 	// charge corrects what the arguments of a call were reckoned to weigh, once they
 	// are encoded.
 	charge(weight, files int)
+	// again is called when a call has failed and is tried once more.
+	again()
 	// end is called once, with the call that the sink was given, of whose result the
 	// encoding had that many bytes.
 	end(c *Call, result int)
@@ -77,6 +81,7 @@ func (c *call[In, Out]) steady() bool             { return c.f.out.Exact() }
 func (c *call[In, Out]) exact() bool              { return c.f.in.Exact() }
 func (c *call[In, Out]) plain() bool              { return c.f.in.PointerFree() }
 func (c *call[In, Out]) charge(weight, files int) { c.to.charge(weight, files) }
+func (c *call[In, Out]) again()                   { c.to.again() }
 
 func (c *call[In, Out]) settle(body []byte, p *wire.Parcel, e *Error) {
 	if e == nil && c.f.out.Foreign() {

@@ -142,6 +142,7 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 		p.stats.Deaths++
 	}
 	if started != nil {
+		p.ran(w, started, 0, true)
 		p.end(&b, started, w.outcomeOf(started, exit, *lost))
 	}
 	for _, r := range unsaved {

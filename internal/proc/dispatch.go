@@ -179,6 +179,7 @@ func (p *Pool) sentTo(b *batch, w *worker) {
 		return
 	}
 	p.publish(b, w)
+	p.armMarks()
 	if w.flight.Len() > 1 {
 		p.armStall()
 	}
@@ -322,6 +323,7 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 		b.ends = append(b.ends, ending{row: r, o: o, setup: true})
 		return
 	}
+	p.ran(w, r, f.Time, o.Err != nil)
 	if r.Memory > 0 {
 		_ = w.proc.Limit(p.cfg.Memory) // no bound of the row's own any more
 	}

@@ -108,6 +108,10 @@ func (b *batch) tell() {
 	for _, r := range again {
 		r.Again()
 		p.stats.Failed-- // an attempt did, not the call
+		p.stats.Retried++
+		f := p.account.of(r)
+		f.Failed--
+		f.Retried++
 		switch {
 		case r.Cancelled != nil:
 			p.end(b, r, link.Outcome{Err: r.Cancelled})
@@ -137,10 +141,12 @@ func (p *Pool) end(b *batch, r *link.Row, o link.Outcome) {
 	}
 	o.Cancelled, r.Cancelled = r.Cancelled, nil
 	b.ends = append(b.ends, ending{row: r, o: o, again: r.Keep && !p.over && r.Kills < setAside})
-	if o.Err == nil {
+	if f := p.account.of(r); o.Err == nil {
 		p.stats.Done++
+		f.Done++
 	} else {
 		p.stats.Failed++
+		f.Failed++
 	}
 }
 

@@ -145,7 +145,7 @@ func (p *Pool) stopped(w *worker) bool {
 // stopTimers stops the pool's own clocks. p.mu is held.
 func (p *Pool) stopTimers() {
 	p.lookout.runs = true // not armed any more
-	for _, t := range []*time.Timer{p.lookout.timer, p.stall.timer, p.sparesIn} {
+	for _, t := range []*time.Timer{p.lookout.timer, p.stall.timer, p.marks.timer, p.sparesIn} {
 		if t != nil {
 			t.Stop()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,9 @@ type Config struct {
 
 	// FailBody encodes, for the process that made a call, how it failed.
 	FailBody func(r *link.Row, o link.Outcome) []byte
+	// RowOf returns the index of a row in its table, -1 if it is in none. It must not
+	// block.
+	RowOf func(r *link.Row) int
 	// FuncName names a function of the table.
 	FuncName func(uint16) string
 }
@@ -85,6 +89,8 @@ type Pool struct {
 	stats     Stats
 	stall     stall
 	lookout   lookout
+	marks     marks
+	account   account
 	sparesIn  *time.Timer
 
 	up      chan error      // the first worker's start: nil or why not
@@ -100,6 +106,8 @@ type Stats struct {
 	Processes, Spares         int
 	Done, Failed              uint64
 	Deaths, Starts, TakenBack uint64
+	Restarts, Retried         uint64
+	Functions                 []FuncStats // by function
 }
 
 // Info describes one worker.
@@ -118,6 +126,7 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 		up: make(chan error, 1), ended: make(chan struct{}),
 	}
 	p.cpus, _ = sys.CPUs()
+	p.account = account{funcs: make([]FuncStats, len(cfg.Identity.Funcs)), least: ownTime - 1, opened: time.Now()}
 	p.segments.Forget = p.unmap
 	p.closing, p.shut = context.WithCancel(context.Background())
 	p.mu.Lock()
@@ -208,6 +217,7 @@ func (p *Pool) Stats() Stats {
 	}
 	s.Queued = p.live - s.Running
 	s.Spares = len(p.spares)
+	s.Functions = slices.Clone(p.account.funcs)
 	return s
 }
 
@@ -318,6 +328,7 @@ func (p *Pool) Close() {
 		b := batch{p: p}
 		p.mu.Lock()
 		p.closed, p.over = true, true
+		p.account.closed = time.Now()
 		p.wakeWaiting()
 		for _, q := range p.queues() {
 			for r := q.head; r != nil; r = q.head {

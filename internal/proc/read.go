@@ -53,6 +53,7 @@ func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
 		w.lane.Rows.Ended(1)
 		w.left(r)
 		p.heard(b, w, r, res.Time)
+		p.ran(w, r, res.Time, false).Done++
 		p.stats.Done++
 		b.released++
 		r.Quick.EndAtOnce(res.Body)

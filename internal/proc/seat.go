@@ -17,6 +17,7 @@ type seat struct {
 	sets []*rankSet // the sets it is in
 	done uint64
 
+	down   time.Time // since when it has no process that is ready; zero: it has one
 	tries  int       // starts that failed, one after another
 	since  time.Time // of the first of these
 	broken bool      // rows that need it end with the reason
@@ -50,6 +51,7 @@ func backOff(n int) time.Duration {
 func (p *Pool) startFor(s *seat, after time.Duration) {
 	w := newWorker(p, s.rank)
 	w.seat, s.w = s, w
+	s.goesDown()
 	p.launch(w, after)
 }
 
@@ -64,6 +66,9 @@ func (p *Pool) launch(w *worker, after time.Duration) {
 // fill gives a seat that lost its process another: a spare if one is ready. p.mu
 // is held.
 func (p *Pool) fill(b *batch, s *seat) {
+	if !p.over {
+		p.stats.Restarts++
+	}
 	switch {
 	case p.over:
 		s.w = nil
@@ -71,6 +76,7 @@ func (p *Pool) fill(b *batch, s *seat) {
 		w := p.takeSpare()
 		w.seat, s.w = s, w
 		s.tries, s.broken = 0, false
+		p.isUp(s)
 		w.take(b, s.rank)
 	default:
 		p.startFor(s, max(backOff(s.young-mayDieYoung), backOff(s.tries)))

@@ -60,6 +60,8 @@ type worker struct {
 	lent     bool                 // its running row waits for some of them
 	loan     uint64               // the number of the last loan
 	most     int64                // the most memory it was seen to use, 0: it was not looked
+	launched time.Time            // when its process was started
+	mark     mark                 // the row that it was seen to run
 	halted   int                  // looks in a row that found it stopped
 	why      error                // what the driver killed it for; nil: it did not
 
@@ -91,6 +93,7 @@ func (w *worker) run(after time.Duration) func(context.Context) {
 			w.gone(nil)
 			return
 		}
+		launched := time.Now()
 		proc, err := p.cfg.Backend.Start(w.rank, p.cfg.MaxMessage+slack)
 		if err != nil {
 			w.gone(&StartError{Rank: w.rank, Err: err})
@@ -98,7 +101,7 @@ func (w *worker) run(after time.Duration) func(context.Context) {
 		}
 		conn := proc.Conn()
 		p.mu.Lock()
-		w.proc, w.conn, w.pid = proc, conn, proc.PID()
+		w.proc, w.conn, w.pid, w.launched = proc, conn, proc.PID(), launched
 		p.stats.Starts++
 		late := w.leaving || p.over
 		p.mu.Unlock()
@@ -229,6 +232,8 @@ func (w *worker) becomeReady(b *batch) {
 		return
 	}
 	w.ready = true
+	p.account.starting += time.Since(w.launched)
+	p.account.started++
 	select {
 	case p.up <- nil:
 	default:
@@ -236,6 +241,7 @@ func (w *worker) becomeReady(b *batch) {
 	switch {
 	case w.seat != nil:
 		w.seat.tries, w.seat.broken = 0, false
+		p.isUp(w.seat)
 	case w.spare:
 		p.spares = append(p.spares, w)
 	case w.pending != nil:
