@@ -87,6 +87,11 @@ func TestSetupProgram(t *testing.T) { runScript(t, "setup", "./examples/setup") 
 // feature: L1, L2, L3, L4, S2
 func TestLoggingProgram(t *testing.T) { runScript(t, "logging", "./examples/logging") }
 
+// How far a run is, in a pipe; what the pool did with its time; its counts.
+//
+// feature: S3, S13
+func TestProgressProgram(t *testing.T) { runScript(t, "progress", "./examples/progress") }
+
 // A merge sort whose halves are nested calls gives what slices.Sort gives; too deep a one ends with ErrDepth.
 //
 // feature: S1, U7
