@@ -5,11 +5,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"math"
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +26,9 @@ import (
 // worker, and go where Options.Log and Options.LogHandler say. They keep their process,
 // function, rank and row, their attributes with their types, and their source.
 //
-// In a worker slog.Default goes the same way, and with it package log, unless the program
-// has set another before [Init]. With [Inline], and outside tasks, Logger is slog.Default
+// In a worker slog.Default goes the same way, unless the program has set another before
+// [Init], and with it package log, unless that has been given another writer; what package
+// log writes is kept for its worker's error whatever the level. With [Inline], and outside tasks, Logger is slog.Default
 // if the program has set that, else it writes as package xmelog does to standard error.
 //
 // [xmelog.With] derives a logger whose lines look otherwise, or go to a file of the task's
@@ -178,9 +182,34 @@ func workerLog(r *proc.Role) *logSink {
 	}}
 	ownLog = &taskLog{sink: sink}
 	if isStandard(slog.Default()) {
-		slog.SetDefault(slog.New(ownLog))
+		writer, flags := log.Writer(), log.Flags()
+		slog.SetDefault(slog.New(ownLog)) // takes package log over too
+		log.SetOutput(writer)
+		log.SetFlags(flags)
+		if writer == io.Writer(os.Stderr) {
+			log.SetOutput(logWriter{sink})
+			if flags == log.LstdFlags {
+				log.SetFlags(0) // the record has a time
+			}
+		}
 	}
 	return sink
+}
+
+// logWriter makes records of what package log writes. They are sent whatever the level: the
+// last one before log.Fatal is what its worker's error needs.
+type logWriter struct{ sink *logSink }
+
+func (w logWriter) Write(b []byte) (int, error) {
+	rec := logRecord{Time: time.Now().UnixNano(), Message: strings.TrimSuffix(string(b), "\n"), Row: -1}
+	body, err := rec.encode()
+	if err == nil {
+		err = w.sink.send(body)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // taskLog is the slog.Handler of a task, or of a worker's slog.Default.
@@ -282,9 +311,9 @@ func (h *taskLog) Handle(ctx context.Context, r slog.Record) error {
 	if r.PC != 0 {
 		rec.PC = uint64(r.PC) - codeBase()
 	}
-	t := h.task
+	t := taskOf(ctx)
 	if t == nil {
-		t = taskOf(ctx)
+		t = h.task
 	}
 	if t != nil && t.fn != nil {
 		rec.Func, rec.Rank, rec.Row = t.fn.name, t.rank, t.row
@@ -307,6 +336,7 @@ func (h *taskLog) Handle(ctx context.Context, r slog.Record) error {
 	}
 	if h.file != nil {
 		if t != nil && h.looks().Task {
+			r = r.Clone()
 			r.AddAttrs(t.attrs()...)
 		}
 		if ferr := h.file.Handle(ctx, r); err == nil {
@@ -350,8 +380,8 @@ func (r *logRecord) encode() ([]byte, error) {
 		r.Message = r.Message[:maxLogText] + fmt.Sprintf("… (%d bytes in all)", len(r.Message))
 	}
 	b, err := recordCodec.Append(nil, r, nil)
-	if err == nil && len(b) > proc.MaxRecord {
-		r.Attrs = []logAttr{logAttrOf(slog.Int("xme.attributes_dropped", len(r.Attrs)), false)}
+	if err != nil || len(b) > proc.MaxRecord {
+		r.Attrs, r.Form = []logAttr{logAttrOf(slog.Int("xme.attributes_dropped", len(r.Attrs)), false, 0)}, nil
 		b, err = recordCodec.Append(nil, r, nil)
 	}
 	return b, err

@@ -23,7 +23,7 @@ func sinkTo(t testing.TB, h slog.Handler) (slog.Handler, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &taskLog{sink: out.sink(), task: &task{fn: &function{name: "f"}, rank: 1, row: 2}}, out.close
+	return &taskLog{sink: out.sink(), task: &task{fn: &function{name: "f"}, rank: 1, row: 2}}, func() { _ = out.close() }
 }
 
 // A task's handler keeps the rules of slog.
@@ -72,7 +72,7 @@ func TestLargeRecord(t *testing.T) {
 func TestRubbishInALog(t *testing.T) {
 	for i := range 200 {
 		rng := rand.New(rand.NewPCG(7, uint64(i)))
-		b, err := (&logRecord{Message: "m", Func: "f", Attrs: []logAttr{logAttrOf(slog.Int("k", 1), true)}, Form: &lineForm{Unit: "x"}}).encode()
+		b, err := (&logRecord{Message: "m", Func: "f", Attrs: []logAttr{logAttrOf(slog.Int("k", 1), true, 0)}, Form: &lineForm{Unit: "x"}}).encode()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +87,7 @@ func TestRubbishInALog(t *testing.T) {
 		if _, err := out.record(1, nil); err == nil {
 			t.Error("an empty record is none")
 		}
-		out.close()
+		_ = out.close()
 	}
 }
 
@@ -96,8 +96,8 @@ func FuzzLogRecord(f *testing.F) {
 		{},
 		{Time: 1, Level: slog.LevelWarn, PC: 9, Message: "a\nb", Func: "f", Rank: 1, Row: 2, Form: &lineForm{Task: true, Width: 2}},
 		{Attrs: []logAttr{
-			logAttrOf(slog.Time("t", time.Unix(1, 2)), true), logAttrOf(slog.Group("g", "a", 1.5, "b", true), true),
-			logAttrOf(slog.Any("v", []int{1}), true), logAttrOf(xmelog.Type("T"), true), logAttrOf(xmelog.Indent(3), true), logAttrOf(xmelog.PID(0), true),
+			logAttrOf(slog.Time("t", time.Unix(1, 2)), true, 0), logAttrOf(slog.Group("g", "a", 1.5, "b", true), true, 0),
+			logAttrOf(slog.Any("v", []int{1}), true, 0), logAttrOf(xmelog.Type("T"), true, 0), logAttrOf(xmelog.Indent(3), true, 0), logAttrOf(xmelog.PID(0), true, 0),
 		}},
 	} {
 		b, err := r.encode()
@@ -110,10 +110,15 @@ func FuzzLogRecord(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Cleanup(out.close)
+	lines, err := newOutput(&Options{Stdout: io.Discard, Stderr: io.Discard})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _, _ = out.close(), lines.close() })
 	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = lines.record(1, b)
 		if _, err := out.record(1, b); err == nil {
-			handle(slog.NewTextHandler(io.Discard, nil), [][]byte{appendPID(b, 1)}, 1)
+			handle(slog.NewTextHandler(io.Discard, nil), appendPID(b, 1), 0)
 		}
 	})
 }

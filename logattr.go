@@ -28,16 +28,23 @@ const (
 	markPID
 )
 
+// maxLogDepth is how deep groups in a record may nest; what is deeper is left out.
+const maxLogDepth = 64
+
 // appendLogAttr appends an attribute that means something.
 func appendLogAttr(list []logAttr, a slog.Attr, asJSON bool) []logAttr {
+	return appendDeepAttr(list, a, asJSON, 0)
+}
+
+func appendDeepAttr(list []logAttr, a slog.Attr, asJSON bool, depth int) []logAttr {
 	a.Value = a.Value.Resolve()
 	if a.Equal(slog.Attr{}) || a.Value.Kind() == slog.KindGroup && len(a.Value.Group()) == 0 {
 		return list
 	}
-	return append(list, logAttrOf(a, asJSON))
+	return append(list, logAttrOf(a, asJSON, depth))
 }
 
-func logAttrOf(a slog.Attr, asJSON bool) logAttr {
+func logAttrOf(a slog.Attr, asJSON bool, depth int) logAttr {
 	v := a.Value
 	l := logAttr{Key: a.Key, Kind: uint8(v.Kind())}
 	switch v.Kind() {
@@ -58,12 +65,15 @@ func logAttrOf(a slog.Attr, asJSON bool) logAttr {
 	case slog.KindTime:
 		b, err := v.Time().MarshalBinary()
 		if err != nil { // a year beyond what it holds
-			return logAttrOf(slog.String(a.Key, v.Time().String()), asJSON)
+			return logAttrOf(slog.String(a.Key, v.Time().String()), asJSON, depth)
 		}
 		l.Text = string(b)
 	case slog.KindGroup:
+		if depth >= maxLogDepth {
+			return logAttrOf(slog.String(a.Key, "…"), asJSON, depth)
+		}
 		for _, a := range v.Group() {
-			l.Group = appendLogAttr(l.Group, a, asJSON)
+			l.Group = appendDeepAttr(l.Group, a, asJSON, depth+1)
 		}
 	default:
 		l.any(v.Any(), asJSON)
@@ -113,8 +123,14 @@ func jsonOf(v any, text string) (out string) {
 }
 
 // attr makes the attribute again.
-func (l *logAttr) attr() slog.Attr {
+func (l *logAttr) attr() slog.Attr { return l.deep(0) }
+
+func (l *logAttr) deep(depth int) slog.Attr {
 	a := slog.Attr{Key: l.Key}
+	if depth > maxLogDepth { // no task's, but that of a worker that writes what it likes
+		a.Value = slog.StringValue("…")
+		return a
+	}
 	switch l.Kind {
 	case uint8(slog.KindString):
 		a.Value = slog.StringValue(l.Text)
@@ -135,7 +151,7 @@ func (l *logAttr) attr() slog.Attr {
 	case uint8(slog.KindGroup):
 		group := make([]slog.Attr, len(l.Group))
 		for i := range l.Group {
-			group[i] = l.Group[i].attr()
+			group[i] = l.Group[i].deep(depth + 1)
 		}
 		a.Value = slog.GroupValue(group...)
 	case markType:

@@ -3,6 +3,7 @@ package xme
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xenonmp/xme/internal/proc"
@@ -27,6 +30,11 @@ type output struct {
 	handler *proc.Output    // of records; nil: none
 	log     *proc.Output    // the log file; nil: none
 	file    *os.File
+	level   slog.Leveler // the least level of lines
+	none    bool         // no records at all
+
+	ends sync.Once
+	err  error // of close
 }
 
 // newOutput makes what o asks for.
@@ -61,8 +69,8 @@ func newOutput(o *Options) (*output, error) {
 		h = ownLog
 	}
 	if h != nil {
-		out.form.JSON, out.form.Level = true, leastLevel(h)
-		out.handler = proc.NewOutputFunc(func(bodies [][]byte, dropped int) { handle(h, bodies, dropped) })
+		out.form.JSON = true
+		out.handler = proc.NewOutputFunc(func(body []byte, dropped int) { handle(h, body, dropped) })
 	} else {
 		to = append(to, out.screen[1])
 	}
@@ -71,15 +79,29 @@ func newOutput(o *Options) (*output, error) {
 			return nil, err
 		}
 	}
-	if o.NoLog || out.records == nil && out.handler == nil {
-		out.form.Level = noLevel
+	out.level, out.none = out.lines.Options().Level, o.NoLog
+	out.form.Level = noLevel
+	if out.records != nil && !o.NoLog {
+		out.form.Level = out.level.Level()
+	}
+	if h != nil && !o.NoLog {
+		out.form.Level = min(out.form.Level, leastLevel(h))
 	}
 	return out, nil
 }
 
-// sameWriter reports whether two writers are one, which must not be written to from
-// two goroutines.
+// sameWriter reports whether two writers are one, or lead to one file: lines that two
+// goroutines wrote there would be torn.
 func sameWriter(a, b io.Writer) bool {
+	if f, ok := a.(*os.File); ok {
+		g, ok := b.(*os.File)
+		if !ok {
+			return false
+		}
+		fs, err1 := f.Stat()
+		gs, err2 := g.Stat()
+		return f == g || err1 == nil && err2 == nil && os.SameFile(fs, gs)
+	}
 	t := reflect.TypeOf(a)
 	return t == reflect.TypeOf(b) && t.Comparable() && a == b
 }
@@ -97,7 +119,10 @@ func (t tee) Write(b []byte) (int, error) {
 
 // leastLevel returns the least level that a handler takes, as far as it can be told.
 func leastLevel(h slog.Handler) slog.Level {
-	for l := slog.LevelDebug - 4; l <= slog.LevelError+4; l++ {
+	if h.Enabled(context.Background(), -noLevel) {
+		return -noLevel
+	}
+	for l := slog.LevelDebug - 16; l <= slog.LevelError+16; l++ {
 		if h.Enabled(context.Background(), l) {
 			return l
 		}
@@ -122,44 +147,52 @@ func (o *output) record(pid int, body []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if o.records != nil {
+	if o.records != nil && o.shown(r) {
 		if err := r.write(o.records, pid, o.form.Task); err != nil {
 			return "", err
 		}
 	}
-	if o.handler != nil {
+	if o.handler != nil && !o.none {
 		o.handler.Put(appendPID(body, pid))
 	}
 	return string(o.last.Append(nil, r.slogRecord(pid, true, false))), nil
 }
 
-// A record for another handler is decoded when that has time for it.
-func appendPID(body []byte, pid int) []byte {
-	n := uint32(pid)
-	return append(body, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))
+// shown reports whether a record becomes a line: by the level that its task has asked for,
+// if it has.
+func (o *output) shown(r *logRecord) bool {
+	least := o.level.Level()
+	if r.Form != nil {
+		least = r.Form.Level
+	}
+	return !o.none && r.Level >= least
 }
 
-func handle(h slog.Handler, bodies [][]byte, dropped int) {
+// A record for another handler is decoded when that has time for it.
+func appendPID(body []byte, pid int) []byte {
+	return binary.LittleEndian.AppendUint32(slices.Clip(body), uint32(pid))
+}
+
+func handle(h slog.Handler, body []byte, dropped int) {
 	ctx := context.Background()
-	for _, b := range bodies {
-		b, p := b[:len(b)-4], b[len(b)-4:]
-		r, err := decodeRecord(b)
-		if err != nil || !h.Enabled(ctx, r.Level) {
-			continue
-		}
-		pid := int(uint32(p[0]) | uint32(p[1])<<8 | uint32(p[2])<<16 | uint32(p[3])<<24)
-		if h == slog.Handler(ownLog) { // on to this worker's own driver
-			t := &task{fn: &function{name: r.Func}, rank: r.Rank, row: r.Row}
-			_ = h.Handle(context.WithValue(ctx, taskKey{}, t), r.slogRecord(pid, true, false))
-			continue
-		}
-		_ = h.Handle(ctx, r.slogRecord(pid, false, false)) // whom could it be told to
-	}
 	if dropped > 0 {
 		r := slog.NewRecord(time.Now(), slog.LevelWarn, "xme: log records of workers were dropped: the log handler did not take them", 0)
 		r.AddAttrs(slog.Int("dropped", dropped))
 		_ = h.Handle(ctx, r)
+		return
 	}
+	body, p := body[:len(body)-4], body[len(body)-4:]
+	r, err := decodeRecord(body)
+	if err != nil || !h.Enabled(ctx, r.Level) {
+		return
+	}
+	pid := int(binary.LittleEndian.Uint32(p))
+	if h == slog.Handler(ownLog) { // on to this worker's own driver
+		t := &task{fn: &function{name: r.Func}, rank: r.Rank, row: r.Row}
+		_ = h.Handle(context.WithValue(ctx, taskKey{}, t), r.slogRecord(pid, true, false))
+		return
+	}
+	_ = h.Handle(ctx, r.slogRecord(pid, false, false)) // whom could it be told to
 }
 
 // dropped returns the line that says how many were dropped.
@@ -191,16 +224,26 @@ func (o *output) sink() *logSink {
 // outputTime is what the driver's own output has to take the workers' last lines.
 const outputTime = time.Second
 
-// close waits for what is still to be written, not for ever.
-func (o *output) close() {
-	for _, sub := range []*proc.Output{o.handler, o.screen[0], o.screen[1], o.log} {
-		if sub != nil {
-			sub.Close(outputTime)
+// close waits for what is still to be written, as long as that moves on. The error says how
+// much was not.
+func (o *output) close() error {
+	o.ends.Do(func() {
+		var lost atomic.Int64
+		var wait sync.WaitGroup
+		for i, sub := range []*proc.Output{o.handler, o.screen[0], o.screen[1], o.log} {
+			if sub != nil && (i != 2 || sub != o.screen[0]) {
+				wait.Go(func() { lost.Add(int64(sub.Close(outputTime))) })
+			}
 		}
-	}
-	if o.file != nil {
-		_ = o.file.Close()
-	}
+		wait.Wait()
+		if n := lost.Load(); n > 0 {
+			o.err = fmt.Errorf("xme: the last %d lines or log records of workers were not written: an output did not take them for %v", n, outputTime)
+		}
+		if o.file != nil {
+			o.err = errors.Join(o.err, o.file.Close())
+		}
+	})
+	return o.err
 }
 
 // checkLog checks what of o says where log records go.

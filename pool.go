@@ -105,7 +105,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		cfg.Setup = pool.setup.row
 	}
 	if pool.out, err = newOutput(&o); err != nil {
-		pool.release()
+		_ = pool.release()
 		return nil, fmt.Errorf("xme: Open: %w", err)
 	}
 	if b, ok := cfg.Backend.(*proc.InProcess); ok {
@@ -120,7 +120,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		pool.rows = pool.p
 	}
 	if err != nil {
-		pool.release()
+		_ = pool.release()
 		return nil, openError(err)
 	}
 	if o.Banner {
@@ -192,14 +192,15 @@ func (p *Pool) processes() (proc.Backend, error) {
 	return exec, nil
 }
 
-// release frees what a pool holds beside its workers.
-func (p *Pool) release() {
+// release frees what a pool holds beside its workers, and says what was not written.
+func (p *Pool) release() (err error) {
 	if p.out != nil {
-		p.out.close()
+		err = p.out.close()
 	}
 	if p.setup != nil {
 		p.setup.parcel.Close()
 	}
+	return err
 }
 
 // Ranks returns the ranks of the workers that are alive now, from 1.
@@ -231,20 +232,21 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 }
 
 // Close ends what waits with ErrClosed, ends the contexts of what runs, kills what
-// still runs after Options.Grace, and returns when every worker has been reaped.
-// Closing twice is fine.
+// still runs after Options.Grace, and returns when every worker has been reaped and what
+// they printed and logged has been written. Closing twice is fine. The error says how much
+// was not written because an output blocked.
 func (p *Pool) Close() error {
 	p.p.Close()
 	p.awaitDecoding()
 	p.printSummary()
-	p.release()
+	err := p.release()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.empty != nil {
 		p.empty.forget()
 		p.empty = nil
 	}
-	return nil
+	return err
 }
 
 // awaitDecoding waits for results that are being decoded by code of the user's, as

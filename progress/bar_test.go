@@ -43,7 +43,9 @@ func TestLines(t *testing.T) {
 	write(" line\nano")
 	at(2, 3*time.Second, func(p *xme.Progress) { p.Done = 7 }) // another run beside it
 	at(1, 3*time.Second, func(p *xme.Progress) { p.Done = 160_000 })
-	at(1, 4*time.Second, func(p *xme.Progress) { p.Done, p.Failed, p.Total, p.Rate, p.Left = 300_000, 2, 400_000, 99.5, 90*time.Second })
+	at(1, 4*time.Second, func(p *xme.Progress) {
+		p.Done, p.Failed, p.Total, p.Rate, p.Left = 300_000, 2, 400_000, 99.5, 90*time.Second
+	})
 	at(1, 5*time.Second, func(p *xme.Progress) { p.Done, p.Failed, p.Retried, p.Total, p.Over = 399_000, 1000, 3, 400_000, true })
 	at(3, 1500*time.Millisecond, func(p *xme.Progress) { p.Total, p.Over = 0, true })
 	for range 2 {

@@ -18,7 +18,8 @@
 // whose name it then is, or if Options.Type is set. A message of several lines is
 // written as several, each behind the same beginning, attributes in the last. Control
 // characters other than tabs are escaped, so that no message can drive a terminal or
-// look like another one. Keys and values are quoted where [slog.TextHandler] quotes
+// look like another one; what was printed, and not logged, is passed on as it is. A record
+// of which more than a megabyte would be written is cut. Keys and values are quoted where [slog.TextHandler] quotes
 // them, and a key in groups has their names before it, with dots.
 //
 // Package xme writes the records of its workers this way unless told otherwise.

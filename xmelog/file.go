@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,7 +24,13 @@ type file struct {
 // openTime is for how long a file stays open without a line.
 const openTime = time.Second
 
-// openFile opens a file for appending, to see that it can be.
+// maxOpen is how many files stay open at once; more are closed after each line.
+const maxOpen = 64
+
+// opened counts the files that are open.
+var opened atomic.Int64
+
+// openFile sees that a file can be opened for appending.
 func openFile(path string) (*file, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -32,7 +39,11 @@ func openFile(path string) (*file, error) {
 	f := &file{path: path}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f, f.open()
+	if err := f.open(); err != nil {
+		return nil, err
+	}
+	f.shut()
+	return f, nil
 }
 
 // open opens the file if it is not open. f.mu is held.
@@ -41,39 +52,54 @@ func (f *file) open() error {
 		f.used = true
 		return nil
 	}
-	opened, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	opening, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	f.f = opened
-	if f.close == nil {
-		f.close = time.AfterFunc(openTime, f.idle)
-	} else {
-		f.close.Reset(openTime)
-	}
+	f.f = opening
+	opened.Add(1)
 	return nil
+}
+
+// shut closes the file. f.mu is held.
+func (f *file) shut() {
+	_ = f.f.Close()
+	f.f = nil
+	opened.Add(-1)
 }
 
 // idle closes the file if it has not been used of late.
 func (f *file) idle() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.used {
+	switch {
+	case f.f == nil:
+		return
+	case f.used:
 		f.used = false
 		f.close.Reset(openTime)
 		return
 	}
-	_ = f.f.Close()
-	f.f = nil
+	f.shut()
 }
 
 func (f *file) write(b []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	was := f.f != nil
 	if err := f.open(); err != nil {
 		return err
 	}
 	_, err := f.f.Write(b)
+	switch {
+	case was:
+	case opened.Load() > maxOpen:
+		f.shut()
+	case f.close == nil:
+		f.close = time.AfterFunc(openTime, f.idle)
+	default:
+		f.close.Reset(openTime)
+	}
 	return err
 }
 

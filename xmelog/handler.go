@@ -33,6 +33,7 @@ type marks struct {
 	indent int
 	pid    int
 	noPID  bool
+	full   bool // there are more attributes than are written
 }
 
 // New returns a handler that writes to w, and to o.File if that is named; w may be nil.
@@ -180,9 +181,7 @@ func (h *Handler) Append(dst []byte, r slog.Record) []byte {
 	}
 	dst = h.appendPrefix(dst, kind, r.Time, pid)
 	if !h.o.NoIndent {
-		for range max(m.indent, 0) * h.o.Width {
-			dst = append(dst, h.o.Unit...)
-		}
+		dst = h.appendIndent(dst, m.indent)
 	}
 	prefix := dst[begin:]
 	for first := true; ; first = false {
@@ -194,17 +193,49 @@ func (h *Handler) Append(dst []byte, r slog.Record) []byte {
 		if r.Message = rest; !more || rest == "" {
 			break // one newline at the end is no line of its own
 		}
+		if len(dst)-begin > maxRecord {
+			dst = fmt.Appendf(dst, "… (%d bytes more)", len(rest))
+			break
+		}
 	}
 	dst = append(dst, h.attrs...)
 	dst = append(dst, attrs...)
 	return append(dst, '\n')
 }
 
+// Bounds of what a record may become, however little it is itself.
+const (
+	maxRecord = 1 << 20 // about, of all its lines, and of its attributes
+	maxIndent = 4 << 10
+	maxPart   = 1 << 10 // of a type, a unit, the names of groups
+)
+
+func (h *Handler) appendIndent(dst []byte, steps int) []byte {
+	unit := cut(h.o.Unit)
+	most := maxIndent / len(unit)
+	if steps <= 0 || h.o.Width <= 0 {
+		return dst
+	}
+	n := min(steps, most) * min(h.o.Width, most)
+	for range min(n, most) {
+		dst = append(dst, unit...)
+	}
+	return dst
+}
+
+// cut cuts what could be repeated often.
+func cut(s string) string {
+	if len(s) > maxPart {
+		return s[:maxPart]
+	}
+	return s
+}
+
 // appendPrefix appends what stands before a message; pid 0: no process.
 func (h *Handler) appendPrefix(dst []byte, kind string, at time.Time, pid int) []byte {
 	begin := len(dst)
 	if kind != "" {
-		dst = append(appendText(append(dst, '('), kind, false), ')')
+		dst = append(appendText(append(dst, '('), cut(kind), false), ')')
 	}
 	if !h.o.NoTime && !at.IsZero() {
 		dst = at.Local().AppendFormat(dst, "2006-01-02 15:04:05")
@@ -234,7 +265,7 @@ func (m *marks) append(dst []byte, group string, a slog.Attr) []byte {
 	switch v.Kind() {
 	case slog.KindGroup:
 		if a.Key != "" {
-			group += a.Key + "."
+			group = cut(group + a.Key + ".")
 		}
 		for _, a := range v.Group() {
 			dst = m.append(dst, group, a)
@@ -253,7 +284,14 @@ func (m *marks) append(dst []byte, group string, a slog.Attr) []byte {
 			return dst
 		}
 	}
-	if a.Equal(slog.Attr{}) {
+	switch {
+	case a.Equal(slog.Attr{}):
+		return dst
+	case len(dst) > maxRecord:
+		if !m.full {
+			m.full = true
+			dst = append(dst, " …"...)
+		}
 		return dst
 	}
 	dst = append(dst, ' ')

@@ -2,7 +2,10 @@ package proc
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -10,11 +13,14 @@ import (
 const (
 	// backlogBytes bounds what waits for an Output to take it.
 	backlogBytes = 1 << 20
-	// batchBytes is about how much of it is written at once.
-	batchBytes = 32 << 10
+	// atomicBytes is what a pipe takes whole (PIPE_BUF on Linux): writes up to it are not
+	// torn by others who write to the same pipe.
+	atomicBytes = 4 << 10
 	// stuckTime is for how long one write may last before the Output counts as
 	// blocked, and what it has no room for is dropped.
 	stuckTime = time.Second
+	// closeTime bounds how long Close waits for an output that is slow.
+	closeTime = 30 * time.Second
 )
 
 // Output passes items on, in order, to a writer or a function that may be slow: lines, or
@@ -24,12 +30,14 @@ const (
 // is blocked.
 type Output struct {
 	write func(items [][]byte, dropped int)
+	most  int // bytes that are written at once, if that is more than one item
 
 	mu      sync.Mutex
-	items   [][]byte
+	items   []item
 	bytes   int
-	dropped int
+	dropped int // behind the last item
 	closed  bool
+	gone    bool        // Close has given up
 	writes  int         // so far
 	watched int         // writes when somebody began to wait for room, and the clock was set
 	stuck   bool        // the write that runs lasts too long
@@ -39,23 +47,44 @@ type Output struct {
 	ended   chan struct{}
 }
 
-// NewOutput returns an Output that writes lines to w, many at once, and behind them the
-// line that notice makes of how many it dropped. Close ends it.
+// item is something to be written, or how many were dropped in its place.
+type item struct {
+	b       []byte
+	dropped int
+}
+
+// NewOutput returns an Output that writes lines to w, several at once, and in the place of
+// those that it dropped the line that notice makes of their number. Close ends it.
 func NewOutput(w io.Writer, notice func(dropped int) []byte) *Output {
-	return NewOutputFunc(func(lines [][]byte, dropped int) {
+	o := newOutput(func(lines [][]byte, dropped int) {
 		if dropped > 0 {
 			lines = append(lines, notice(dropped))
 		}
 		_, _ = w.Write(bytes.Join(lines, nil))
 	})
+	o.most = atomicBytes
+	go o.run()
+	return o
 }
 
-// NewOutputFunc returns an Output that calls write, from one goroutine, with items in
-// order and with how many were dropped behind them. Close ends it.
-func NewOutputFunc(write func(items [][]byte, dropped int)) *Output {
+// NewOutputFunc returns an Output that calls take, from one goroutine, with items in
+// order, or nil and how many were dropped in their place. Close ends it.
+func NewOutputFunc(take func(item []byte, dropped int)) *Output {
+	o := newOutput(func(items [][]byte, dropped int) {
+		for _, b := range items {
+			take(b, 0)
+		}
+		if dropped > 0 {
+			take(nil, dropped)
+		}
+	})
+	go o.run()
+	return o
+}
+
+func newOutput(write func([][]byte, int)) *Output {
 	o := &Output{write: write, ended: make(chan struct{})}
 	o.wake.L, o.room.L = &o.mu, &o.mu
-	go o.run()
 	return o
 }
 
@@ -63,17 +92,28 @@ func NewOutputFunc(write func(items [][]byte, dropped int)) *Output {
 func (o *Output) Put(b []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.bytes+len(b) > backlogBytes && o.bytes > 0 && !o.closed && !o.stuck {
+	for o.full(b) && !o.closed && !o.stuck {
 		o.watch()
 		o.room.Wait()
 	}
-	if o.closed || o.stuck && o.bytes+len(b) > backlogBytes {
+	if o.closed || o.full(b) {
 		o.dropped++
 		return
 	}
-	o.items = append(o.items, b)
+	o.markDropped()
+	o.items = append(o.items, item{b: b})
 	o.bytes += len(b)
 	o.wake.Signal()
+}
+
+func (o *Output) full(b []byte) bool { return o.bytes > 0 && o.bytes+len(b) > backlogBytes }
+
+// markDropped notes what was dropped where it would stand. o.mu is held.
+func (o *Output) markDropped() {
+	if o.dropped > 0 {
+		o.items = append(o.items, item{dropped: o.dropped})
+		o.dropped = 0
+	}
 }
 
 // watch sees to it that who waits for room does not wait for a blocked write. o.mu is
@@ -93,30 +133,38 @@ func (o *Output) watch() {
 }
 
 func (o *Output) run() {
-	defer close(o.ended)
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	for {
-		for len(o.items) == 0 && o.dropped == 0 && !o.closed {
+	defer func() { // also if a writer of the user's ends its goroutine
+		o.closed, o.gone = true, true
+		o.room.Broadcast()
+		o.mu.Unlock()
+		close(o.ended)
+	}()
+	for !o.gone {
+		if len(o.items) == 0 {
+			o.markDropped()
+		}
+		if len(o.items) == 0 {
+			if o.closed {
+				return
+			}
 			o.wake.Wait()
+			continue
 		}
-		if len(o.items) == 0 && o.dropped == 0 {
-			return
-		}
-		n, size := 0, 0
-		for n < len(o.items) && size < batchBytes {
-			size += len(o.items[n])
+		var batch [][]byte
+		n, size, dropped := 0, 0, 0
+		for n < len(o.items) && dropped == 0 && (n == 0 || size+len(o.items[n].b) <= o.most) {
+			if it := o.items[n]; it.dropped > 0 {
+				dropped = it.dropped
+			} else {
+				batch = append(batch, it.b)
+				size += len(it.b)
+			}
 			n++
 		}
-		batch, dropped := o.items[:n:n], 0
+		clear(o.items[:n])
 		o.items = o.items[n:]
-		if len(o.items) == 0 {
-			dropped, o.dropped = o.dropped, 0 // they came behind
-		}
-		o.mu.Unlock()
-		o.write(batch, dropped)
-		clear(batch)
-		o.mu.Lock()
+		o.unlocked(batch, dropped)
 		o.bytes -= size
 		o.writes++
 		o.stuck = false
@@ -124,9 +172,29 @@ func (o *Output) run() {
 	}
 }
 
-// Close waits up to patience for what is queued to be written; what comes later is
-// dropped. A writer that blocks for ever keeps its goroutine.
-func (o *Output) Close(patience time.Duration) {
+// unlocked calls write without o.mu, which is held before and after. A panic in code of
+// the user's is told, once: his rows have nothing to do with it.
+func (o *Output) unlocked(batch [][]byte, dropped int) {
+	o.mu.Unlock()
+	defer func() {
+		r := recover()
+		o.mu.Lock()
+		if r != nil && !o.gone {
+			panicked.Do(func() {
+				_, _ = fmt.Fprintf(os.Stderr, "xme: the writer or log handler that takes the workers' output panicked, what it was given is lost: %v\n%s", r, debug.Stack())
+			})
+		}
+	}()
+	o.write(batch, dropped)
+}
+
+var panicked sync.Once
+
+// Close waits for what is queued to be written, as long as no single write takes longer than
+// patience, and returns how many items were not; what comes later is dropped. A writer
+// that blocks for ever keeps its goroutine, but nothing is written any more once it
+// returns.
+func (o *Output) Close(patience time.Duration) (lost int) {
 	o.mu.Lock()
 	o.closed = true
 	o.wake.Signal()
@@ -135,9 +203,26 @@ func (o *Output) Close(patience time.Duration) {
 		o.timer.Stop()
 		o.timer = nil
 	}
+	writes := o.writes
 	o.mu.Unlock()
-	select {
-	case <-o.ended:
-	case <-time.After(patience):
+	for begin := time.Now(); ; {
+		select {
+		case <-o.ended:
+			return 0
+		case <-time.After(patience):
+		}
+		o.mu.Lock()
+		if o.writes == writes || time.Since(begin) > closeTime {
+			o.gone = true
+			for _, it := range o.items {
+				lost += max(it.dropped, 1)
+			}
+			lost += o.dropped + 1 // and what is being written
+			o.items, o.dropped = nil, 0
+			o.mu.Unlock()
+			return lost
+		}
+		writes = o.writes
+		o.mu.Unlock()
 	}
 }

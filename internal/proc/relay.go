@@ -38,7 +38,8 @@ type relay struct {
 	mu    sync.Mutex
 	crash []byte // how the last crash began that tail no longer holds
 	tail  []byte // the last lines of all three
-	quiet bool   // keep printed lines, but pass none on
+	quiet bool   // the process is asked for a dump
+	mute  bool   // it has begun: keep it, but pass nothing on
 }
 
 // newRelay makes the pipes: theirs are for the process, the last for its log, if it
@@ -68,7 +69,7 @@ func (r *relay) start() {
 	for i, f := range r.files {
 		r.done.Go(func() {
 			if i == 2 {
-				rec := records{take: r.take}
+				rec := records{take: r.take, failed: r.failed}
 				r.read(f, rec.add)
 				return
 			}
@@ -158,6 +159,7 @@ type records struct {
 	buf    []byte
 	broken bool
 	take   func(body []byte) error
+	failed func(error) // there will be no more
 }
 
 func (r *records) add(b []byte) {
@@ -167,18 +169,19 @@ func (r *records) add(b []byte) {
 	r.buf = append(r.buf, b...)
 	at := 0
 	for len(r.buf)-at >= 4 {
-		n := int(binary.LittleEndian.Uint32(r.buf[at:]))
-		if n > MaxRecord {
-			r.broken = true
-			_ = r.take(nil)
-			r.buf = nil
+		size := binary.LittleEndian.Uint32(r.buf[at:])
+		if size > MaxRecord {
+			r.broken, r.buf = true, nil
+			r.failed(fmt.Errorf("a record of %d bytes", size))
 			return
 		}
+		n := int(size)
 		if len(r.buf)-at-4 < n {
 			break
 		}
-		if r.take(bytes.Clone(r.buf[at+4:at+4+n])) != nil {
+		if err := r.take(bytes.Clone(r.buf[at+4 : at+4+n])); err != nil {
 			r.broken, r.buf = true, nil
+			r.failed(err)
 			return
 		}
 		at += 4 + n
@@ -189,27 +192,31 @@ func (r *records) add(b []byte) {
 // take passes a log record on.
 func (r *relay) take(body []byte) error {
 	text, err := r.record(body)
-	if err != nil {
-		r.line(1, fmt.Appendf(nil, "xme: the rest of this worker's log cannot be read: %v", err))
-		return err
+	if err == nil {
+		r.keep([]byte(text))
 	}
-	r.keep([]byte(text))
-	return nil
+	return err
+}
+
+// failed says that a log has ended in rubbish.
+func (r *relay) failed(err error) {
+	r.line(1, fmt.Appendf(nil, "xme: the rest of this worker's log cannot be read: %v", err))
 }
 
 // printed passes a printed line on.
 func (r *relay) printed(stream int, line []byte) {
 	r.keep(line)
 	r.mu.Lock()
-	quiet := r.quiet
+	r.mute = r.mute || r.quiet && stream == 1 && bytes.HasPrefix(line, []byte("SIGQUIT: quit"))
+	mute := r.mute && stream == 1
 	r.mu.Unlock()
-	if !quiet {
+	if !mute {
 		r.line(stream, bytes.Clone(bytes.TrimSuffix(line, []byte("\n"))))
 	}
 }
 
-// hush lets nothing more through: what follows is the dump of a process that was
-// asked for one, and is kept for its error.
+// hush lets no dump through: the process is being asked for one, which is kept for its
+// error.
 func (r *relay) hush() {
 	r.mu.Lock()
 	r.quiet = true
