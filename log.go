@@ -8,7 +8,6 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -131,7 +130,7 @@ func (f *lineForm) options() xmelog.Options {
 }
 
 // noLevel is above all levels: nothing is logged.
-const noLevel = slog.Level(math.MaxInt32)
+const noLevel = slog.Level(1 << 28)
 
 // String encodes f for the environment of a worker; parseForm reads it.
 func (f *lineForm) String() string {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,17 +118,12 @@ func (t tee) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// leastLevel returns the least level that a handler takes, as far as it can be told.
+// leastLevel returns the least level that a handler takes, which it finds out by asking:
+// one that takes a level takes those above.
 func leastLevel(h slog.Handler) slog.Level {
-	if h.Enabled(context.Background(), -noLevel) {
-		return -noLevel
-	}
-	for l := slog.LevelDebug - 16; l <= slog.LevelError+16; l++ {
-		if h.Enabled(context.Background(), l) {
-			return l
-		}
-	}
-	return noLevel
+	const from = -int(noLevel)
+	n := sort.Search(2*int(noLevel), func(i int) bool { return h.Enabled(context.Background(), slog.Level(from+i)) })
+	return slog.Level(from + n)
 }
 
 // line takes a line that a worker printed.
