@@ -97,6 +97,19 @@ const (
 	topicSkew     = "skew"
 )
 
+// isTopic reports whether s can be the anchor of a section: it may come from elsewhere.
+func isTopic(s string) bool {
+	return len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz-") == ""
+}
+
+// topicFrom returns s if it can be a topic.
+func topicFrom(s string) string {
+	if isTopic(s) {
+		return s
+	}
+	return ""
+}
+
 // exitMeaning says what an exit code or a signal usually comes from; empty: nothing
 // in particular.
 func exitMeaning(code int, signal string) string {

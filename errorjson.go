@@ -97,7 +97,7 @@ func (e *Error) UnmarshalJSON(b []byte) error {
 	if j.ExitCode != nil {
 		e.ExitCode = *j.ExitCode
 	}
-	if topic, ok := strings.CutPrefix(j.Help, helpPage+"#"); ok && j.Help != cause.Help() {
+	if topic, ok := strings.CutPrefix(j.Help, helpPage+"#"); ok && j.Help != cause.Help() && isTopic(topic) {
 		e.topic = topic
 	}
 	return nil
@@ -138,7 +138,7 @@ func (e *Error) LogValue() slog.Value {
 	add(e.CPU > 0, slog.Float64("cpu_seconds", e.CPU.Seconds()))
 	texts("known", e.names())
 	text("stack", escapeLines(e.Stack))
-	text("output", escapeLines(lastLines(e.Output, blockOutput)))
+	text("output", escapeLines(lastOutput(e.Output)))
 	text("help", e.Help())
 	return slog.GroupValue(list...)
 }

@@ -123,7 +123,7 @@ func (e *Error) UnmarshalBinary(b []byte) error {
 		return fmt.Errorf("xme: decode an error: %w", err)
 	}
 	*e = Error{
-		Func: w.Func, Message: w.Message, Stack: w.Stack, Signal: w.Signal, Output: w.Output, topic: w.Topic,
+		Func: w.Func, Message: w.Message, Stack: w.Stack, Signal: w.Signal, Output: w.Output, topic: topicFrom(w.Topic),
 		Row: w.Row, Rank: w.Rank, PID: w.PID, Attempt: w.Attempt, Attempts: w.Attempts, ExitCode: w.ExitCode,
 		Memory: w.Memory, CPU: w.CPU, Cause: w.Cause, Killed: w.Killed,
 		known: w.Known, Nested: w.Nested, Earlier: w.Earlier,

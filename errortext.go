@@ -119,12 +119,12 @@ func (e *Error) block() string {
 	if e.differed() {
 		var lines []string
 		for i, text := range e.Earlier {
-			lines = append(lines, fmt.Sprintf("%d: %s", i+1, text))
+			lines = append(lines, fmt.Sprintf("%d: %s", i+1, escape(text)))
 		}
 		list("earlier attempts", strings.Join(lines, "\n"))
 	}
 	list("stack", e.Stack)
-	list("last output", lastLines(e.Output, blockOutput))
+	list("last output", lastOutput(e.Output))
 	fact("help", e.Help())
 	return b.String()
 }
@@ -147,7 +147,11 @@ func (e *Error) exit() string {
 		return s + ": the pool ended it"
 	}
 	meaning := exitMeaning(e.ExitCode, e.Signal)
-	if e.ExitCode == 2 && e.Stack != "" {
+	switch {
+	case e.ExitCode != 2 || e.Stack == "":
+	case strings.HasPrefix(e.Stack, askedForDump):
+		meaning = "somebody sent SIGQUIT, at which a Go program prints its goroutines and ends"
+	default:
 		meaning = "the Go runtime ended it"
 	}
 	if meaning != "" {
@@ -171,6 +175,32 @@ func (e *Error) used() string {
 		parts = append(parts, fmt.Sprintf("%v of CPU", e.CPU.Round(time.Millisecond)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// askedForDump is how the dump begins of a program that was sent SIGQUIT.
+const askedForDump = "SIGQUIT: quit"
+
+// raceLines is how much is shown of a race detector's report, whose first half names the
+// user's code.
+const raceLines = 60
+
+// lastOutput returns what a block shows of a worker's output: the last lines, or the last
+// report of the race detector.
+func lastOutput(s string) string {
+	i := strings.LastIndex(s, "WARNING: DATA RACE\n")
+	if i < 0 {
+		return lastLines(s, blockOutput)
+	}
+	s = strings.TrimRight(s[i:], "\n")
+	end := 0
+	for range raceLines {
+		n := strings.IndexByte(s[end:], '\n')
+		if n < 0 {
+			return s
+		}
+		end += n + 1
+	}
+	return s[:end]
 }
 
 // lastLines returns the last n lines of s.

@@ -76,7 +76,8 @@ func (fu *Future[Out]) Done() <-chan struct{} {
 
 // Cancel ends the call early: if it has not begun it never does, if it runs its
 // context ends. The future then ends with an error for which errors.Is finds
-// context.Canceled, unless the call ended otherwise before. Cancel does not wait.
+// context.Canceled, unless the call ended otherwise before, or its task returned a value all
+// the same. Cancel does not wait.
 func (fu *Future[Out]) Cancel() {
 	if fu.cancel != nil {
 		fu.cancel(context.Canceled)

@@ -112,6 +112,8 @@ func topicOf(lost *proc.LostError) string {
 		return topicStopped
 	case lost.Why != nil:
 		return ""
+	case strings.HasPrefix(lost.Exit.Dump, askedForDump):
+		return topicSignal
 	case dump.Headline(lost.Exit.Dump) != "":
 		return topicCrash
 	case lost.Exit.Signal != "":

@@ -155,7 +155,8 @@ func (r *tableRun) end(why error) {
 // Rows of functions with the option [Service] begin beside the others. Their
 // contexts end when the ordinary rows have ended; a table of services alone runs
 // until they return or ctx ends. A service that returns its context's error then
-// has not failed.
+// has not failed, nor has one that had no time to begin; their own [Rows] say what became
+// of them.
 func (t *Table) Run(ctx context.Context, on Executor) error {
 	check(true, on)
 	t.mu.Lock()

@@ -156,7 +156,10 @@ func (v *invocation) invoke(ctx context.Context, args, dst []byte) ([]byte, *wir
 	case whole && inner != nil:
 		e.relay(inner)
 	case at == CauseReturned && as(err, &inner):
-		e.Stack = inner.Stack // the innermost place is the useful one
+		e.Stack, e.Output = inner.Stack, inner.Output // the innermost place is the useful one
+		if e.topic = inner.topic; e.topic == "" && inner.Cause != CauseReturned {
+			e.topic = inner.Cause.anchor()
+		}
 	}
 	return nil, nil, e
 }
