@@ -56,7 +56,7 @@ var logFault = xme.Register("log.fault", func(ctx context.Context, how string) (
 		if err != nil {
 			return 0, err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		for i := range 500 {
 			own, err := xmelog.With(l, func(o *xmelog.Options) { o.File = filepath.Join(dir, fmt.Sprint(i)) })
 			if err != nil {
