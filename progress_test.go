@@ -18,32 +18,32 @@ import (
 type errand struct {
 	Takes time.Duration
 	Fails int
-	Key   int64 // of all progressAttempts at one that fails some times: newKey's
+	Key   int64 // of all attempts at one that fails some times: newKey's
 }
 
-// progressAttempts counts those at an errand, in this process, by its key.
-var progressAttempts struct {
+// errandTries counts those at an errand, in this process, by its key.
+var errandTries struct {
 	sync.Mutex
 	last int64
 	at   map[int64]int
 }
 
 func newKey() int64 {
-	progressAttempts.Lock()
-	defer progressAttempts.Unlock()
-	progressAttempts.last++
-	return progressAttempts.last
+	errandTries.Lock()
+	defer errandTries.Unlock()
+	errandTries.last++
+	return errandTries.last
 }
 
 // attempt counts one more.
 func attempt(key int64) int {
-	progressAttempts.Lock()
-	defer progressAttempts.Unlock()
-	if progressAttempts.at == nil {
-		progressAttempts.at = map[int64]int{}
+	errandTries.Lock()
+	defer errandTries.Unlock()
+	if errandTries.at == nil {
+		errandTries.at = map[int64]int{}
 	}
-	progressAttempts.at[key]++
-	return progressAttempts.at[key]
+	errandTries.at[key]++
+	return errandTries.at[key]
 }
 
 var runsErrand = xme.Register("runsErrand", func(ctx context.Context, e errand) (int, error) {
@@ -161,7 +161,7 @@ var untilEnd = xme.Register("untilEnd", func(ctx context.Context, _ int) (int, e
 })
 
 // A hook is told how far a run is, on any executor, ten times a second at most and once
-// at its end: rows, progressAttempts, what is known of the rest. Services are no rows.
+// at its end: rows, attempts, what is known of the rest. Services are no rows.
 //
 // feature: S12, S13
 func TestProgress(t *testing.T) {

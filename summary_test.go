@@ -2,6 +2,7 @@ package xme_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -74,6 +75,31 @@ func TestSummary(t *testing.T) {
 			if !strings.Contains(block, want) {
 				t.Errorf("want %q in\n%s", want, block)
 			}
+		}
+	})
+}
+
+// Services, which run beside the ranks and as long as they are let, are in neither the
+// ranks' time nor among the slowest rows; their function's counts have them.
+//
+// feature: S13
+func TestSummaryLeavesServicesOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pool := xmetest.OpenInProcess(t, xme.Options{Workers: 1})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		service := untilEnd.With(xme.Service()).Go(ctx, pool, 0)
+		if _, err := runsErrand.Call(t.Context(), pool, errand{Takes: time.Second}); err != nil {
+			t.Error(err)
+		}
+		_, _ = service.Wait(t.Context())
+		s := pool.Summary()
+		if s.Working != time.Second || len(s.Slowest) != 1 || s.Slowest[0].Time != time.Second {
+			t.Errorf("%+v", s)
+		}
+		if f := statsOf(t, pool, "untilEnd"); f.Busy != 10*time.Second || f.Runs != 1 {
+			t.Errorf("%+v", f)
 		}
 	})
 }

@@ -79,7 +79,7 @@ func (p *Pool) ran(w *worker, r *link.Row, ns uint64, failed bool) *FuncStats {
 	if took > f.Longest {
 		f.Longest = took
 	}
-	if took > p.account.least || failed || w.rank > len(p.seats) {
+	if took > p.account.least || failed || w.seat == nil {
 		p.unusual(w, r, f, took, failed)
 	}
 	return f
