@@ -117,7 +117,8 @@ func (c *Call) runAs(ctx context.Context, t task) ([]byte, error) {
 		p.Close()
 		return nil, c.encodeError(err)
 	}
-	body, out, e := runApart(ctx, invocation{fn: c.fn, task: t, parcel: p}, args)
+	t.fn = c.fn
+	body, out, e := runApart(ctx, invocation{task: t, parcel: p}, args)
 	c.result = out
 	if e != nil {
 		return nil, e

@@ -130,7 +130,7 @@ func workerSide(h wire.Hello, c link.Conn, log *logSink) link.Side {
 			r := &fresh[0]
 			fresh = fresh[1:]
 			if int(f.Func) < len(funcs) {
-				r.fn = funcs[f.Func]
+				r.task.fn = funcs[f.Func]
 			}
 			r.nest.n, r.bounded = n, bound.bounded.Load()
 			r.task.rank, r.task.limit, r.task.current, r.task.log = int(rank.Load()), int(h.MaxMessage), &r.nest, log

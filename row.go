@@ -108,7 +108,7 @@ func (r *workerRow) Spoke() bool { return r.nest.spoke }
 // Run implements link.Task.
 func (r *workerRow) Run(f *link.Frame, dst []byte, done link.Done) {
 	r.done = done
-	if r.fn == nil {
+	if r.task.fn == nil {
 		f.Parcel.Close()
 		r.finished(nil, nil, &Error{Row: -1, Cause: CauseEncode, Message: fmt.Sprintf("no function %d", f.Func)})
 		return

@@ -18,10 +18,10 @@ type task struct {
 	rank    int
 	seed    uint64
 	row     int
-	limit   int      // bytes of a result
-	current Executor // for nested calls
-	fn      *function
-	log     *logSink // nil: the process's own log
+	limit   int       // bytes of a result
+	current Executor  // for nested calls
+	fn      *function // what it runs
+	log     *logSink  // nil: the process's own log
 }
 
 type taskKey struct{}
@@ -93,7 +93,6 @@ func appendMeta(dst []byte, row int, seed uint64) []byte {
 
 // invocation is one run of a function.
 type invocation struct {
-	fn     *function
 	task   task
 	parcel *wire.Parcel // the argument's; consumed
 	space  func(n int) []byte
@@ -109,7 +108,7 @@ type finisher interface {
 // appended to dst, to to, also when the function panics or ends the goroutine. args
 // may change once to has it.
 func (v *invocation) run(ctx context.Context, args, dst []byte, to finisher) {
-	v.task.row, v.task.fn = -1, v.fn
+	v.task.row = -1
 	returned := false
 	defer func() {
 		if returned {
@@ -143,7 +142,7 @@ func (v *invocation) invoke(ctx context.Context, args, dst []byte) ([]byte, *wir
 	if limit == 0 {
 		limit = math.MaxInt
 	}
-	body, out, at, err := v.fn.invoke(ctx, args[metaSize:], v.parcel, dst, v.space, limit)
+	body, out, at, err := v.task.fn.invoke(ctx, args[metaSize:], v.parcel, dst, v.space, limit)
 	if err == nil {
 		return body, out, nil
 	}
@@ -168,7 +167,7 @@ func (v *invocation) failed(cause Cause, msg string, err error) *Error {
 	if err != nil && msg == "" {
 		msg = err.Error()
 	}
-	return &Error{Func: v.fn.name, Row: v.task.row, Cause: cause, Message: msg, wrapped: err}
+	return &Error{Func: v.task.fn.name, Row: v.task.row, Cause: cause, Message: msg, wrapped: err}
 }
 
 func (v *invocation) end(to finisher, body []byte, out *wire.Parcel, err *Error) {
@@ -192,7 +191,7 @@ func Serve(ctx context.Context, name string, args []byte) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{Func: name, Row: -1, Cause: CauseUnsupported, Message: err.Error(), wrapped: err}
 	}
-	body, parcel, e := runApart(ctx, invocation{fn: fn, task: task{current: Inline()}}, args)
+	body, parcel, e := runApart(ctx, invocation{task: task{fn: fn, current: Inline()}}, args)
 	if e == nil && parcel != nil && len(parcel.Items) > 0 {
 		parcel.Close()
 		return nil, &Error{Func: fn.name, Row: -1, Cause: CauseEncode, Message: "open files do not cross with Serve", wrapped: errors.ErrUnsupported}

@@ -107,10 +107,8 @@ func (b *batch) tell() {
 	b.read = b.read[:0]
 	for _, r := range again {
 		r.Again()
-		p.stats.Failed-- // an attempt did, not the call
-		p.stats.Retried++
 		f := p.account.of(r)
-		f.Failed--
+		f.Failed-- // an attempt did, not the call
 		f.Retried++
 		switch {
 		case r.Cancelled != nil:
@@ -142,10 +140,8 @@ func (p *Pool) end(b *batch, r *link.Row, o link.Outcome) {
 	o.Cancelled, r.Cancelled = r.Cancelled, nil
 	b.ends = append(b.ends, ending{row: r, o: o, again: r.Keep && !p.over && r.Kills < setAside})
 	if f := p.account.of(r); o.Err == nil {
-		p.stats.Done++
 		f.Done++
 	} else {
-		p.stats.Failed++
 		f.Failed++
 	}
 }

@@ -218,6 +218,11 @@ func (p *Pool) Stats() Stats {
 	s.Queued = p.live - s.Running
 	s.Spares = len(p.spares)
 	s.Functions = slices.Clone(p.account.funcs)
+	for _, f := range append(slices.Clip(s.Functions), p.account.other) {
+		s.Done += f.Done
+		s.Failed += f.Failed
+		s.Retried += f.Retried
+	}
 	return s
 }
 

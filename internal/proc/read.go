@@ -54,7 +54,6 @@ func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
 		w.left(r)
 		p.heard(b, w, r, res.Time)
 		p.ran(w, r, res.Time, false).Done++
-		p.stats.Done++
 		b.released++
 		r.Quick.EndAtOnce(res.Body)
 		return nil
