@@ -27,8 +27,9 @@ import (
 //
 // In a worker slog.Default goes the same way, unless the program has set another before
 // [Init], and with it package log, unless that has been given another writer; what package
-// log writes is kept for its worker's error whatever the level. With [Inline], and outside tasks, Logger is slog.Default
-// if the program has set that, else it writes as package xmelog does to standard error.
+// log writes is kept for its worker's error whatever the level. With [Inline], and outside
+// tasks, Logger is slog.Default if the program has set that, else it writes as package
+// xmelog does to standard error.
 //
 // [xmelog.With] derives a logger whose lines look otherwise, or go to a file of the task's
 // besides.
@@ -85,7 +86,7 @@ var localSink = &logSink{send: func(body []byte) error {
 	if err != nil {
 		return err
 	}
-	return r.write(stderrLog(), os.Getpid(), false)
+	return r.write(stderrLog(), r.slogRecord(os.Getpid(), true), false)
 }}
 
 // isStandard reports whether l is what slog.Default returns in a program that has set no
@@ -100,7 +101,8 @@ type logSink struct {
 
 // lineForm is what a worker knows of how its driver writes log records.
 type lineForm struct {
-	Level    slog.Level `json:",omitzero"` // the least that is wanted
+	Level    slog.Level `json:",omitzero"` // the least that is wanted; noLevel: none is
+	Own      slog.Level `json:",omitzero"` // what a log file of a task's own has then
 	JSON     bool       `json:",omitzero"` // values are wanted as JSON too
 	NoTime   bool       `json:",omitzero"`
 	NoPID    bool       `json:",omitzero"`
@@ -119,6 +121,7 @@ func formOf(o xmelog.Options) lineForm {
 	if o.Level != nil {
 		f.Level = o.Level.Level()
 	}
+	f.Own = f.Level
 	return f
 }
 
@@ -269,6 +272,9 @@ func (h *taskLog) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithOptions is what xmelog.With calls.
 func (h *taskLog) WithOptions(set func(*xmelog.Options)) (slog.Handler, error) {
 	o := h.looks().options()
+	if o.Level.Level() == noLevel {
+		o.Level = h.looks().Own
+	}
 	old := ""
 	if f, ok := h.file.(*xmelog.Handler); ok {
 		old = f.Options().File
@@ -329,9 +335,12 @@ func (h *taskLog) Handle(ctx context.Context, r slog.Record) error {
 			rec.Attrs = []logAttr{{Key: s.group, Kind: uint8(slog.KindGroup), Group: rec.Attrs}}
 		}
 	}
-	body, err := rec.encode()
-	if err == nil {
-		err = h.sink.send(body)
+	var err error
+	if h.sink.form.Level != noLevel {
+		var body []byte
+		if body, err = rec.encode(); err == nil {
+			err = h.sink.send(body)
+		}
 	}
 	if h.file != nil {
 		if t != nil && h.looks().Task {
@@ -395,9 +404,9 @@ func decodeRecord(body []byte) (*logRecord, error) {
 	return r, nil
 }
 
-// write writes the record as a line of process pid; task says whether a line says which
-// task it is unless the record does.
-func (r *logRecord) write(h *xmelog.Handler, pid int, task bool) error {
+// write writes the record, made by slogRecord, as a line; task says whether a line says
+// which task it is unless the record does.
+func (r *logRecord) write(h *xmelog.Handler, rec slog.Record, task bool) error {
 	to := slog.Handler(h)
 	if r.Form != nil {
 		task = r.Form.Task
@@ -406,12 +415,16 @@ func (r *logRecord) write(h *xmelog.Handler, pid int, task bool) error {
 			return err
 		}
 	}
-	return to.Handle(context.Background(), r.slogRecord(pid, true, task))
+	if task && r.Func != "" {
+		rec = rec.Clone()
+		rec.AddAttrs(taskAttrs(r.Func, r.Rank, r.Row)...)
+	}
+	return to.Handle(context.Background(), rec)
 }
 
-// slogRecord makes the record of process pid that r is, with what says which task it is of
-// in front or, for our own lines, behind.
-func (r *logRecord) slogRecord(pid int, ours, task bool) slog.Record {
+// slogRecord makes the record of process pid that r is, for our own lines, or for another
+// handler: with what says which task it is of in front.
+func (r *logRecord) slogRecord(pid int, ours bool) slog.Record {
 	var at time.Time
 	if r.Time != 0 {
 		at = time.Unix(0, r.Time)
@@ -421,10 +434,6 @@ func (r *logRecord) slogRecord(pid int, ours, task bool) slog.Record {
 		pc = uintptr(r.PC + codeBase())
 	}
 	rec := slog.NewRecord(at, r.Level, r.Message, pc)
-	var about []slog.Attr
-	if r.Func != "" {
-		about = taskAttrs(r.Func, r.Rank, r.Row)
-	}
 	if ours {
 		rec.AddAttrs(xmelog.PID(pid))
 	} else {
@@ -434,16 +443,15 @@ func (r *logRecord) slogRecord(pid int, ours, task bool) slog.Record {
 			}
 		}
 		rec.AddAttrs(slog.Int("pid", pid))
-		rec.AddAttrs(about...)
+		if r.Func != "" {
+			rec.AddAttrs(taskAttrs(r.Func, r.Rank, r.Row)...)
+		}
 	}
 	for i := range r.Attrs {
 		if !ours && r.Attrs[i].Kind == markPID {
 			continue
 		}
 		rec.AddAttrs(r.Attrs[i].attr())
-	}
-	if ours && task {
-		rec.AddAttrs(about...)
 	}
 	return rec
 }

@@ -143,15 +143,16 @@ func (o *output) record(pid int, body []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	rec := r.slogRecord(pid, true)
 	if o.records != nil && o.shown(r) {
-		if err := r.write(o.records, pid, o.form.Task); err != nil {
+		if err := r.write(o.records, rec, o.form.Task); err != nil {
 			return "", err
 		}
 	}
 	if o.handler != nil && !o.none {
 		o.handler.Put(appendPID(body, pid))
 	}
-	return string(o.last.Append(nil, r.slogRecord(pid, true, false))), nil
+	return string(o.last.Append(nil, rec)), nil
 }
 
 // shown reports whether a record becomes a line: by the level that its task has asked for,
@@ -185,10 +186,10 @@ func handle(h slog.Handler, body []byte, dropped int) {
 	pid := int(binary.LittleEndian.Uint32(p))
 	if h == slog.Handler(ownLog) { // on to this worker's own driver
 		t := &task{fn: &function{name: r.Func}, rank: r.Rank, row: r.Row}
-		_ = h.Handle(context.WithValue(ctx, taskKey{}, t), r.slogRecord(pid, true, false))
+		_ = h.Handle(context.WithValue(ctx, taskKey{}, t), r.slogRecord(pid, true))
 		return
 	}
-	_ = h.Handle(ctx, r.slogRecord(pid, false, false)) // whom could it be told to
+	_ = h.Handle(ctx, r.slogRecord(pid, false)) // whom could it be told to
 }
 
 // dropped returns the line that says how many were dropped.
