@@ -78,8 +78,8 @@ func (c *Call) Context() context.Context { return c.ctx }
 func (c *Call) AppendArgs(dst []byte) ([]byte, error) {
 	var p wire.Parcel
 	body, err := c.encode(dst, &p)
-	if err == nil && len(p.Items) > 0 {
-		err = fmt.Errorf("this executor does not carry open files: %w", errors.ErrUnsupported)
+	if err == nil && !p.Empty() {
+		err = fmt.Errorf("this executor does not carry open files and shared memory: %w", errors.ErrUnsupported)
 	}
 	p.Close()
 	if err != nil {
@@ -118,6 +118,7 @@ func (c *Call) runAs(ctx context.Context, t task) ([]byte, error) {
 		return nil, c.encodeError(err)
 	}
 	t.fn = c.fn
+	p.Task = true
 	body, out, e := runApart(ctx, invocation{task: t, parcel: p}, args)
 	c.result = out
 	if e != nil {

@@ -18,7 +18,7 @@ const modulePath = "github.com/xenonmp/xme"
 // root package, "*" stands for one folder. A new package is placed here.
 var layers = [][]string{
 	{"internal/sys", "internal/logmark"},
-	{"internal/dump", "internal/life", "internal/ring"},
+	{"internal/dump", "internal/life", "internal/region", "internal/ring"},
 	{"internal/wire"},
 	{"internal/link"},
 	{"internal/proc"},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/region"
 )
 
 // Finish ends the call: with the body that [Serve] or [Call.Run] returned, or with
@@ -30,6 +31,7 @@ func (c *Call) End(o link.Outcome, again bool) bool {
 		return true
 	}
 	c.row.Body, c.row.Segment = nil, nil
+	c.row.Regions, c.row.Charged = region.Set{}, false // the pool gives them back
 	if c.place.stream == nil {
 		c.begin()
 	} else if e != nil && !as(o.Err, new(*proc.RowError)) || c.row.Astray {
@@ -93,9 +95,7 @@ func (c *Call) wantsAgain(e *Error) bool {
 // finish ends a call that no pool runs.
 func (c *Call) finish(o link.Outcome) {
 	c.begin()
-	c.row.Parcel.Close() // of a row that no pool took over
-	c.row.Segment.Free()
-	c.row.Segment = nil
+	c.row.Drop() // of a row that no pool took over
 	e := c.errorOf(o)
 	if c.wantsAgain(e) {
 		o.Parcel.Close()

@@ -35,6 +35,7 @@ type function struct {
 	layout     string
 	types      string // "func(context.Context, In) (Out, error)"
 	handle     any    // *Func[In, Out]
+	handles    bool   // In holds some
 
 	awaited sync.Pool // of *awaited[In, Out], zeroed, to be used again
 
@@ -97,7 +98,7 @@ func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out,
 	}
 	fu.fn = &function{
 		name: pkg + "." + name, bare: name, place: place, types: types, handle: fu, invoke: fu.invoke,
-		layout: fu.in.Layout() + " -> " + fu.out.Layout(),
+		layout: fu.in.Layout() + " -> " + fu.out.Layout(), handles: fu.in.Handles(),
 	}
 	if err := table.add(fu.fn); err != nil {
 		fail("%v", err)
@@ -282,7 +283,7 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 		body, err := f.out.Append(dst, &res, nil)
 		return body, nil, 0, err
 	}
-	out, kept := &wire.Parcel{}, false
+	out, kept := &wire.Parcel{Result: true}, false
 	defer func() {
 		if !kept {
 			out.Close()
@@ -294,7 +295,9 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 		return nil, nil, CauseEncode, fmt.Errorf("result: %w", err)
 	case len(body)-len(dst) > limit:
 		return nil, nil, CauseEncode, tooLarge("result", len(body)-len(dst), limit)
-	case len(out.Items) == 0:
+	}
+	out.EndHeld() // what the task made is the caller's now
+	if out.Empty() {
 		return body, nil, 0, nil
 	}
 	kept = true

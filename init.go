@@ -120,6 +120,7 @@ func workerSide(h wire.Hello, c link.Conn, log *logSink) link.Side {
 	var bound memoryBound
 	var fresh []workerRow // Begin is called for one row at a time
 	return link.Side{
+		Bounded: h.Shared > 0,
 		Bye:     n.close,
 		Prepare: func(f link.Frame) { bound.set(int64(f.Time)) },
 		Many:    bound.load,

@@ -133,6 +133,9 @@ func (t *nestTask) send(c *Call) error {
 	if n := len(body) - len(head) - metaSize; err == nil && n > t.n.maxMessage {
 		err = tooLarge("value", n, t.n.maxMessage)
 	}
+	if err == nil && !t.n.conn.Local() {
+		err = parcel.Pack()
+	}
 	if err == nil && len(parcel.Items) > 0 && !t.n.conn.CarriesFiles() {
 		err = fmt.Errorf("open files cross on the socket link only: %w", errors.ErrUnsupported)
 	}
@@ -141,7 +144,7 @@ func (t *nestTask) send(c *Call) error {
 		return c.encodeError(err)
 	}
 	f := link.Frame{Kind: wire.KindNest, Func: c.fn.index, Body: body}
-	if len(parcel.Items) > 0 {
+	if !parcel.Empty() {
 		f.Parcel = &parcel
 	}
 	n := t.n

@@ -114,8 +114,11 @@ type Options struct {
 	// about it: see [Pool.Summary].
 	Summary bool
 
-	// Shared bounds shared memory, in bytes. Shared memory is not built yet:
-	// another value than 0 is refused.
+	// Shared bounds shared memory (package shm), in bytes: what calls that have not
+	// ended name, each array counted once, and what tasks have made in their workers. A
+	// call beyond it ends with ErrMemory, and in a task making more is an error that
+	// wraps ErrMemory. 0: no bound. It comes on top of Memory, which does not see shared
+	// memory.
 	Shared int64
 }
 
@@ -165,8 +168,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("xme: Options.Memory is %d bytes: 0 sets no bound, the least is %d", o.Memory, int64(minMemory))
 	case o.Memory > 0 && runtime.GOOS != "linux":
 		return o, fmt.Errorf("xme: Options.Memory on %s: %w", runtime.GOOS, errors.ErrUnsupported)
-	case o.Shared != 0:
-		return o, fmt.Errorf("xme: Options.Shared (shared memory): %w", errors.ErrUnsupported)
+	case o.Shared < 0:
+		return o, fmt.Errorf("xme: Options.Shared is %d bytes: 0 sets no bound", o.Shared)
 	case runtime.GOOS == "windows" && o.Link == LinkSocket:
 		return o, fmt.Errorf("xme: Options.Link: no socket link on windows: %w", errors.ErrUnsupported)
 	}

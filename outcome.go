@@ -156,7 +156,7 @@ func causeOf(err error) Cause {
 		return CauseClosed
 	case is(err, proc.ErrTimeout):
 		return CauseTimeout
-	case as(err, new(*proc.MemoryError)):
+	case as(err, new(*proc.MemoryError)), as(err, new(*link.SharedError)):
 		return CauseMemory
 	case as(err, new(*proc.DepthError)):
 		return CauseDepth

@@ -113,7 +113,12 @@ func (r *workerRow) Run(f *link.Frame, dst []byte, done link.Done) {
 		r.finished(nil, nil, &Error{Row: -1, Cause: CauseEncode, Message: fmt.Sprintf("no function %d", f.Func)})
 		return
 	}
-	r.parcel = f.Parcel
+	if r.parcel = f.Parcel; r.parcel == nil && r.task.fn.handles {
+		r.parcel = &wire.Parcel{}
+	}
+	if r.parcel != nil {
+		r.parcel.Task, r.parcel.Over = true, f.Over
+	}
 	if !r.bounded {
 		r.invocation.space = f.Space // memory that is shared counts as this process's
 	}
@@ -124,6 +129,12 @@ func (r *workerRow) Run(f *link.Frame, dst []byte, done link.Done) {
 func (r *workerRow) finished(body []byte, parcel *wire.Parcel, err *Error) {
 	r.rowContext.end(nil)
 	r.nest.end()
+	if err == nil && !r.nest.n.conn.Local() {
+		if perr := parcel.Pack(); perr != nil {
+			parcel.Close()
+			err = r.failed(CauseEncode, "result: "+perr.Error(), perr)
+		}
+	}
 	if err != nil {
 		r.done(wire.KindFail, errorBody(err), nil)
 		return

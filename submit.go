@@ -183,6 +183,9 @@ func (p *Pool) encode(c *Call) error {
 		return c.encodeError(err)
 	}
 	c.row.Body = body
+	if parcel != nil {
+		c.row.Regions = parcel.Regions.Take()
+	}
 	if c.files > 0 {
 		c.row.Parcel = parcel
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/xenonmp/xme/internal/dump"
+	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -121,7 +122,7 @@ func (v *invocation) run(ctx context.Context, args, dst []byte, to finisher) {
 			v.end(to, nil, nil, e)
 			return
 		}
-		e := v.failed(CausePanic, fmt.Sprint(r), nil)
+		e := v.failed(CausePanic, fmt.Sprint(r)+faultText(r), nil)
 		e.Stack = dump.Panic(debug.Stack())
 		if err, ok := r.(error); ok {
 			e.wrapped = err
@@ -131,6 +132,22 @@ func (v *invocation) run(ctx context.Context, args, dst []byte, to finisher) {
 	body, out, e := v.invoke(ctx, args, dst)
 	returned = true
 	v.end(to, body, out, e)
+}
+
+// faultText says what a fault at an address means that has to do with shared memory.
+func faultText(r any) string {
+	fault, ok := r.(interface{ Addr() uintptr })
+	switch {
+	case !ok:
+		return ""
+	case region.ReadOnly(fault.Addr()):
+		return fmt.Sprintf(": a write at %#x, to shared memory that is read-only here: hand over the Array itself, not ReadOnly or a View", fault.Addr())
+	}
+	const nilPage = 1 << 12 // below it a pointer was nil
+	if fault.Addr() < nilPage {
+		return ""
+	}
+	return fmt.Sprintf(": nothing is mapped at %#x: a slice of shared memory that was kept after its task, or its Close?", fault.Addr())
 }
 
 func (v *invocation) invoke(ctx context.Context, args, dst []byte) ([]byte, *wire.Parcel, *Error) {
@@ -175,6 +192,8 @@ func (v *invocation) end(to finisher, body []byte, out *wire.Parcel, err *Error)
 		for _, f := range v.parcel.Taken() {
 			_ = f.Close() // the task's files end with it
 		}
+		v.parcel.EndHeld()
+		v.parcel.CatchFaults(false)
 		v.parcel.Close()
 	}
 	to.finished(body, out, err)
@@ -192,9 +211,9 @@ func Serve(ctx context.Context, name string, args []byte) ([]byte, error) {
 		return nil, &Error{Func: name, Row: -1, Cause: CauseUnsupported, Message: err.Error(), wrapped: err}
 	}
 	body, parcel, e := runApart(ctx, invocation{task: task{fn: fn, current: Inline()}}, args)
-	if e == nil && parcel != nil && len(parcel.Items) > 0 {
+	if e == nil && !parcel.Empty() {
 		parcel.Close()
-		return nil, &Error{Func: fn.name, Row: -1, Cause: CauseEncode, Message: "open files do not cross with Serve", wrapped: errors.ErrUnsupported}
+		return nil, &Error{Func: fn.name, Row: -1, Cause: CauseEncode, Message: "open files and shared memory do not cross with Serve", wrapped: errors.ErrUnsupported}
 	}
 	if e != nil {
 		return nil, e

@@ -89,6 +89,9 @@ func (c *call[In, Out]) settle(body []byte, p *wire.Parcel, e *Error) {
 		return
 	}
 	if e == nil {
+		if p == nil && c.f.out.Handles() {
+			p = &wire.Parcel{}
+		}
 		if err := c.f.out.Decode(body, &c.first.out, p); err != nil {
 			e = c.resultError(err)
 		}
@@ -104,6 +107,9 @@ func (c *call[In, Out]) settleForeign(body []byte, p *wire.Parcel) {
 			c.end(len(body), c.resultError(errors.New("its decoder called runtime.Goexit")))
 		}
 	}()
+	if p == nil && c.f.out.Handles() {
+		p = &wire.Parcel{}
+	}
 	err := c.f.out.Decode(body, &c.first.out, p)
 	decoded = true
 	var e *Error

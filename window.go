@@ -59,9 +59,7 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 	c.in = none
 	held, ok := s.admit(&c.Call, expect, err == nil)
 	if !ok {
-		c.row.Parcel.Close()
-		c.row.Segment.Free()
-		c.row.Segment = nil
+		c.row.Drop()
 		return false
 	}
 	if err != nil {
@@ -291,9 +289,7 @@ func (s *stream) flush() error {
 
 // refuse ends a row that the pool has not taken.
 func (c *Call) refuse(err error) {
-	c.row.Parcel.Close()
-	c.row.Segment.Free()
-	c.row.Parcel, c.row.Body, c.row.Segment = nil, nil, nil
+	c.row.Drop()
 	o := link.Outcome{Err: err}
 	c.settle(o, c.errorOf(o))
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xenonmp/xme/internal/region"
 	"go.uber.org/goleak"
 )
 
@@ -41,6 +42,7 @@ func Main(m *testing.M) {
 func leftovers(before census, patience time.Duration) []string {
 	deadline := time.Now().Add(patience)
 	for {
+		region.Trim() // what lies unused is kept on purpose
 		left := takeCensus().since(before)
 		// What package signal starts never ends, and is no leak.
 		err := goleak.Find(goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))

@@ -19,6 +19,9 @@ type Frame struct {
 	// any will do.
 	Space func(n int) []byte
 
+	// Over, if not nil, is closed once no more shared memory will be shown.
+	Over <-chan struct{}
+
 	lane *workerLane // KindLane within one process: the worker's end
 }
 
@@ -51,6 +54,10 @@ type Conn interface {
 
 	// CarriesFiles reports whether parcels with files may be sent.
 	CarriesFiles() bool
+
+	// Local reports whether both ends are in this process, which has one table of shared
+	// memory: only then may parcels with regions be sent.
+	Local() bool
 
 	// Close unblocks everything. Any number of calls, from anywhere.
 	Close() error

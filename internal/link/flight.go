@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -50,6 +51,7 @@ type Row struct {
 	Fresh   bool // wants a process that ran nothing before, and is its last
 	Service bool // wants a process of its own, beside the pool's count
 	Keep    bool // body and parcel are kept until it has ended: it may run again
+	Charged bool // its regions are counted
 	Bulk    bool // one of many: its end may wait a little for that of others
 
 	// Astray says that a link that is gone had it: inside one process, the worker that
@@ -58,7 +60,8 @@ type Row struct {
 
 	Segment *Segment // what Body lies in; nil: in memory of this process
 	Parcel  *wire.Parcel
-	On      []int // the ranks it may run on; nil: any
+	Regions region.Set // shared memory that Body names
+	On      []int      // the ranks it may run on; nil: any
 
 	// Nest tells where a call that a task made comes from; nil: from the driver.
 	Nest *Nest
@@ -113,6 +116,14 @@ type Outcome struct {
 	Shared bool // the worker may still write to Body
 
 	Cancelled error // why the row was told to end early; nil: it was not
+}
+
+// Drop frees what a row holds that nobody takes over.
+func (r *Row) Drop() {
+	r.Parcel.Close()
+	r.Segment.Free()
+	r.Regions.Release()
+	r.Parcel, r.Body, r.Segment = nil, nil, nil
 }
 
 // State returns where r is. The caller holds the lock that guards r's flight.

@@ -250,7 +250,7 @@ func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *w
 		defer l.clock.look()
 	}
 	if g := l.out; g != nil {
-		if kind == wire.KindResult && (parcel == nil || len(parcel.Items) == 0) && len(body) > 0 && &body[0] == &g.Bytes()[0] {
+		if kind == wire.KindResult && parcel.Empty() && len(body) > 0 && &body[0] == &g.Bytes()[0] {
 			s.endIn(l, took, len(body))
 			return
 		}
@@ -258,7 +258,7 @@ func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *w
 		defer g.Free()
 	}
 	r := ring.Result{Kind: uint8(kind), Call: uint32(l.call), Time: took}
-	if (parcel == nil || len(parcel.Items) == 0) && l.results.Fits(len(body)) && !l.task.Spoke() {
+	if parcel.Empty() && l.results.Fits(len(body)) && !s.spoke(l) {
 		r.Body = body
 		l.dst = body
 		l.over = !l.put(r, true)
@@ -267,6 +267,9 @@ func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *w
 	l.dst = nil
 	s.endElsewhere(l, Frame{Kind: kind, Call: l.call, Time: took, Body: body, Parcel: parcel})
 }
+
+// spoke reports whether frames have been sent for the row that its end must not overtake.
+func (s *server) spoke(l *workerLane) bool { return l.task.Spoke() || s.shares.spoke.Load() }
 
 // endElsewhere sends the end of a row by the Conn. It is out before the next row is
 // claimed.
@@ -293,7 +296,7 @@ func (s *server) openLane(f Frame) error {
 			return err
 		}
 	}
-	l.frame = Frame{Kind: wire.KindCall, Space: func(n int) []byte { return s.space(l, n) }}
+	l.frame = Frame{Kind: wire.KindCall, Over: s.shares.ended, Space: func(n int) []byte { return s.space(l, n) }}
 	l.done = func(kind wire.Kind, body []byte, parcel *wire.Parcel) { s.endInLane(l, kind, body, parcel) }
 	s.mu.Lock()
 	s.lane = l

@@ -66,6 +66,7 @@ func (c *pairConn) Flush()             {}
 func (c *pairConn) Wait(int)           {}
 func (c *pairConn) Pending() bool      { return false }
 func (c *pairConn) CarriesFiles() bool { return true }
+func (c *pairConn) Local() bool        { return true }
 
 func (c *pairConn) Buffered() bool {
 	c.in.mu.Lock()

@@ -291,7 +291,7 @@ func (s *server) endIn(l *workerLane, took uint64, n int) {
 	s.mu.Unlock()
 	in := g.In(n)
 	switch {
-	case told && l.task.Spoke():
+	case told && s.spoke(l):
 		s.endElsewhere(l, Frame{Kind: wire.KindResultIn, Call: l.call, Time: took, Body: in[:]})
 		return
 	case told:

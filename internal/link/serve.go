@@ -42,6 +42,9 @@ type Side struct {
 	// Many, if not nil, is called before the first row of a lane: more will follow.
 	Many func()
 
+	// Bounded says that the driver is asked before shared memory is made.
+	Bounded bool
+
 	// Begin makes the task of a row, before the row is said to begin: a cancel that
 	// comes from then on reaches it. It must not block. The tasks are run one at a
 	// time, in order.
@@ -71,6 +74,7 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 	s.done = s.end
 	s.results = results{told: map[uint64]bool{}, away: map[uint64]*Segment{}}
 	s.results.Forget = s.unmapResult
+	s.shares.begin(c, side.Bounded)
 	s.runners.Add(1)
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -89,6 +93,7 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 		s.over, s.err = true, err
 		s.stop(fmt.Errorf("link ended: %w", context.Canceled))
 		s.drop()
+		s.shares.over()
 		s.wake.Broadcast()
 		lane := s.lane
 		s.mu.Unlock()
@@ -103,6 +108,7 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 	err := c.Close()
 	<-read
 	s.unmapAll()
+	s.shares.end()
 	if s.err != nil {
 		err = s.err
 	}
@@ -127,6 +133,7 @@ type server struct {
 
 	segments map[uint64]*sys.Shared
 	results  results
+	shares
 
 	// The rest belongs to the goroutine that runs rows, which is in at most one row.
 	dst   []byte // its buffer for small results
@@ -183,6 +190,10 @@ func (s *server) receive() error {
 			}
 		case wire.KindRead:
 			s.read(f.Call)
+		case wire.KindShare, wire.KindUnshare, wire.KindReserved:
+			if err := s.shares.event(f); err != nil {
+				return fmt.Errorf("%v frame: %w", f.Kind, err)
+			}
 		case wire.KindUnmap:
 			s.unmapSegment(f.Call)
 		case wire.KindBye:
@@ -312,6 +323,7 @@ func (s *server) begin(f *Frame) (t Task) {
 // beginLocked is begin, with s.mu held.
 func (s *server) beginLocked(f *Frame) Task {
 	_ = s.ranRows.Load()
+	s.shares.spoke.Store(false)
 	s.running, s.task = f.Call, s.side.Begin(f)
 	switch {
 	case s.stopped != nil:

@@ -59,6 +59,8 @@ type streamConn struct {
 
 func (c *streamConn) CarriesFiles() bool { return c.s.CarriesFiles() }
 
+func (c *streamConn) Local() bool { return false }
+
 func (c *streamConn) Pending() bool { return c.s.Pending() }
 
 func (c *streamConn) Close() error {

@@ -123,6 +123,8 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 	p.mu.Lock()
 	started, unsaved := w.flight.Lose()
 	exit.Memory = max(exit.Memory, w.most)
+	p.shared.used -= w.reserved // the kernel has freed it
+	w.reserved = 0
 	w.disarm()
 	lost := &LostError{Exit: exit}
 	if why != nil && !errors.Is(why, io.EOF) && !errors.Is(why, link.ErrClosed) {

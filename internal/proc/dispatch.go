@@ -189,6 +189,10 @@ func (p *Pool) sentTo(b *batch, w *worker) {
 // put puts r, which is in no queue, on w's link or in its lane, where sentTo must
 // follow. p.mu is held.
 func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
+	if err := p.showShared(b, w, &r.Regions); err != nil {
+		p.end(b, r, link.Outcome{Err: err, Rank: w.rank, PID: w.pid})
+		return refused
+	}
 	if w.flight.Len() == 0 {
 		p.openLane(b, w, r)
 		w.viaLane = w.inLane(r) && p.show(b, w, r)
@@ -264,6 +268,8 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
 		return p.nestEvent(b, w, f, owned)
 	case wire.KindUnmap:
 		return w.unmapResult(f.Call)
+	case wire.KindHold, wire.KindReserve:
+		return p.shareEvent(b, w, f)
 	default:
 	}
 	if w.viaLane && w.flight.Len() > 0 {

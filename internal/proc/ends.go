@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -18,13 +19,16 @@ type batch struct {
 
 	released int // rows whose owners were told at once
 
+	regions []*region.Region // references to give back
+	leases  []region.Set     // the same
+
 	in   *result   // what the body of the end that is being applied lies in
 	read []*result // what the owners have been told of
 }
 
 // empty reports whether there is nothing to run.
 func (b *batch) empty() bool {
-	return len(b.conns) == 0 && len(b.lanes) == 0 && len(b.ends) == 0 && !b.look && len(b.read) == 0
+	return len(b.conns) == 0 && len(b.lanes) == 0 && len(b.ends) == 0 && !b.look && len(b.read) == 0 && len(b.regions) == 0 && len(b.leases) == 0
 }
 
 type ending struct {
@@ -62,6 +66,20 @@ func (b *batch) run() {
 			b.p.mu.Unlock()
 		}
 	}
+	b.letGo()
+}
+
+// letGo gives references back, which is done without locks.
+func (b *batch) letGo() {
+	for _, r := range b.regions {
+		r.Release()
+	}
+	clear(b.regions)
+	b.regions = b.regions[:0]
+	for i := range b.leases {
+		b.leases[i].Release()
+	}
+	b.leases = b.leases[:0]
 }
 
 // tell tells the owners of rows that have ended, queues those again that shall run
@@ -80,8 +98,10 @@ func (b *batch) tell() {
 			b.read = append(b.read, e.in)
 		}
 		parcel, segment := e.row.Parcel, e.row.Segment
+		regions, charged := e.row.Regions, e.row.Charged
 		if !e.again {
 			e.row.Parcel, e.row.Body, e.row.Segment = nil, nil, nil
+			e.row.Regions, e.row.Charged = region.Set{}, false
 		}
 		if e.row.Owner.End(e.o, e.again) {
 			again = append(again, e.row)
@@ -90,6 +110,14 @@ func (b *batch) tell() {
 		// The row is its owner's from here on, and may be another one by now.
 		parcel.Close()
 		segment.Free()
+		if regions.Len() > 0 {
+			b.leases = append(b.leases, regions)
+			if charged {
+				b.p.mu.Lock()
+				b.p.uncharge(&regions)
+				b.p.mu.Unlock()
+			}
+		}
 		if !e.setup {
 			released++
 		}

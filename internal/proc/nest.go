@@ -107,6 +107,10 @@ func (p *Pool) nest(b *batch, w *worker, f link.Frame, owned bool) error {
 		Func: f.Func, Body: args, Parcel: f.Parcel, Owner: n, Nest: &n.nest, Keep: false,
 		Timeout: o.Timeout, Memory: o.Memory, Fresh: o.Fresh, Service: o.Service, On: o.On, Alone: true,
 	}
+	if f.Parcel != nil {
+		err = f.Parcel.Unpack()
+		n.row.Regions = f.Parcel.Regions.Take()
+	}
 	if parent != nil && parent.Nest != nil {
 		n.nest.Depth = parent.Nest.Depth + 1
 	}
@@ -114,6 +118,7 @@ func (p *Pool) nest(b *batch, w *worker, f link.Frame, owned bool) error {
 	p.seq++
 	n.row.Seq = p.seq
 	switch {
+	case err != nil:
 	case parent == nil || parent.State() != link.Started:
 		err = errNested
 	case p.over:
@@ -124,6 +129,9 @@ func (p *Pool) nest(b *batch, w *worker, f link.Frame, owned bool) error {
 		if err = p.CheckRanks(o.On); err == nil && w.seat != nil && !slices.ContainsFunc(o.On, func(r int) bool { return r != w.rank }) {
 			err = &DepthError{Chain: p.chain(&n.row), Pinned: []int{w.rank}}
 		}
+	}
+	if err == nil {
+		err = p.charge(&n.row)
 	}
 	if err != nil {
 		p.end(b, &n.row, link.Outcome{Err: err})

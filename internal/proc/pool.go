@@ -11,6 +11,7 @@ import (
 
 	"github.com/xenonmp/xme/internal/life"
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	Spares       int           // processes kept ready beside the workers
 	MaxProcesses int           // workers, spares, services and nested calls together
 	Recycle      int           // rows after which a process is replaced; 0: never
+	Shared       int64         // shared memory that rows name and workers make, in bytes; 0: no bound
 	Memory       int64         // what a worker may use, in bytes; 0: no bound
 	Queue        int           // rows accepted and not ended
 	MaxMessage   int           // bytes of one value
@@ -91,6 +93,8 @@ type Pool struct {
 	lookout   lookout
 	marks     marks
 	account   account
+	shared    shared
+	unhook    func() // ends the hearing of regions that are no more
 	sparesIn  *time.Timer
 
 	up      chan error      // the first worker's start: nil or why not
@@ -128,6 +132,7 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	p.cpus, _ = sys.CPUs()
 	p.account = account{funcs: make([]FuncStats, len(cfg.Identity.Funcs)), least: ownTime - 1, opened: time.Now()}
 	p.segments.Forget = p.unmap
+	p.unhook = region.OnForget(p.unshare)
 	p.closing, p.shut = context.WithCancel(context.Background())
 	p.mu.Lock()
 	for i := range cfg.Workers {
@@ -282,6 +287,10 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 		r.Seq = p.seq
 		r.Renew()
 		quiet = quiet && r.On == nil && !r.Service
+		if err := p.charge(r); err != nil {
+			p.end(b, r, link.Outcome{Err: err})
+			continue
+		}
 		p.enqueue(b, r)
 	}
 	if !quiet {
@@ -353,6 +362,7 @@ func (p *Pool) Close() {
 		p.group.Stop()
 		p.stopListening()
 		p.segments.Close()
+		p.unhook()
 		quit.Stop()
 		kill.Stop()
 		close(p.ended)

@@ -55,6 +55,13 @@ func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
 		p.heard(b, w, r, res.Time)
 		p.ran(w, r, res.Time, false).Done++
 		b.released++
+		if r.Regions.Len() > 0 {
+			if r.Charged {
+				p.uncharge(&r.Regions)
+				r.Charged = false
+			}
+			b.leases = append(b.leases, r.Regions.Take())
+		}
 		r.Quick.EndAtOnce(res.Body)
 		return nil
 	}

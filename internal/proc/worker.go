@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -54,6 +55,8 @@ type worker struct {
 	startedCall uint64     // the last call in the lane that it said it had begun
 
 	segments map[uint64]bool    // that it was told of
+	shown    map[region.ID]bool // shared memory that it was shown
+	reserved int64              // shared memory that it has made, if that is bounded
 	results  map[uint64]*result // memory that its results lie in
 
 	children map[uint64]*link.Row // calls that its running row made and that have not ended
@@ -160,7 +163,7 @@ func (w *worker) greet(conn link.Conn, proc Process) error {
 	}
 	err := greet(conn, p.cfg.Identity, wire.Hello{
 		Version: p.cfg.Identity.Version, Build: p.cfg.Identity.Build, Fingerprint: p.cfg.Identity.Fingerprint(),
-		Rank: uint32(w.rank), MaxMessage: uint64(p.cfg.MaxMessage),
+		Rank: uint32(w.rank), MaxMessage: uint64(p.cfg.MaxMessage), Shared: uint64(p.cfg.Shared),
 	})
 	if !late.Stop() && err != nil && limit > 0 {
 		err = fmt.Errorf("no answer within %v: the program must call xme.Init first of all in main", limit)
@@ -214,6 +217,15 @@ func (w *worker) sendSetup(b *batch) error {
 	if parcel != nil && len(parcel.Items) > 0 && !w.conn.CarriesFiles() {
 		parcel.Close()
 		return fmt.Errorf("setup: %w", errNoFiles)
+	}
+	if parcel != nil {
+		regions := parcel.Regions.Take() // whoever set the pool up holds them too
+		err := w.p.showShared(b, w, &regions)
+		b.leases = append(b.leases, regions)
+		if err != nil {
+			parcel.Close()
+			return fmt.Errorf("setup: %w", err)
+		}
 	}
 	w.setup = row
 	f := w.flight.Send(row)

@@ -17,5 +17,6 @@ func (p *Parcel) Clone() (*Parcel, error) {
 		}
 		c.Items = append(c.Items, Item{ID: it.ID, File: f})
 	}
+	c.Regions = p.Regions.Clone()
 	return c, nil
 }

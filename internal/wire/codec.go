@@ -33,7 +33,7 @@ type Codec[T any] struct {
 	name   string   // the type's own name, the first word of every path
 	memory *memNode // the root, when values of T are copied as they lie
 
-	exact, foreign bool // see the methods of these names
+	exact, foreign, handles bool // see the methods of these names
 }
 
 // maxDepth bounds how deep pointers, slices, maps and handles may nest in one value, on both sides: far more than data needs,
@@ -54,7 +54,7 @@ func CodecFor[T any]() (*Codec[T], error) {
 	memory, _ := root.(*memNode)
 	r := reach{seen: make(map[node]bool)}
 	r.visit(root)
-	return &Codec[T]{root: root, name: t.Name(), memory: memory, exact: !r.marshaler && !r.opaque, foreign: r.marshaler}, nil
+	return &Codec[T]{root: root, name: t.Name(), memory: memory, exact: !r.marshaler && !r.opaque, foreign: r.marshaler, handles: r.handle}, nil
 }
 
 // PointerFree reports whether values of T are copied as they lie in memory. If so, every encoded value has the size that T has

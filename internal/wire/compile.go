@@ -31,6 +31,12 @@ func (c *compiler) compile(t reflect.Type) (node, *TypeError) {
 		r.node = h.(*handleNode)
 		return r.node, nil
 	}
+	if n, reason, remedy := familyOf(t); reason != "" {
+		return nil, c.refuse(t, reason, remedy)
+	} else if n != nil {
+		r.node = n
+		return n, nil
+	}
 	if reason, remedy := refusal(t); reason != "" {
 		return nil, c.refuse(t, reason, remedy)
 	}

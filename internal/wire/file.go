@@ -18,7 +18,7 @@ func appendFile(dst []byte, f *os.File, p *Parcel) ([]byte, error) {
 	switch {
 	case p == nil:
 		return dst, errNotCarried
-	case len(p.Items)-p.mark >= maxFiles:
+	case len(p.Items)-p.mark.items >= maxFiles:
 		return dst, fmt.Errorf("more than %d open files in one value", maxFiles)
 	}
 	dup, err := sys.Duplicate(f, f.Name())

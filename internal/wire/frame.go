@@ -6,7 +6,7 @@ import (
 )
 
 // Version is the protocol's version: two processes talk only if theirs is equal.
-const Version = 3
+const Version = 4
 
 // HeaderSize is the size of a frame's header in bytes.
 const HeaderSize = 24
@@ -44,6 +44,11 @@ const (
 	KindUnmap                     // either side: that memory of its own is used no more
 	KindResultIn                  // worker: the row has ended, body says where its result lies; its file, if it is the first there, is the memory
 	KindRead                      // driver: that result has been read
+	KindShare                     // driver: shared memory that rows name, body its id, its file the memory
+	KindUnshare                   // driver: that memory is no more, body its id
+	KindHold                      // worker: it goes on using that memory, body its id
+	KindReserve                   // worker: it wants to make Call bytes of shared memory; with Time not 0: it has given them up
+	KindReserved                  // driver: the answer; Call: 1 granted, 0 not; Time: the bound, bytes
 	kindEnd
 )
 
@@ -53,6 +58,7 @@ var kindNames = [kindEnd]string{
 	KindNestFail: "nest fail", KindLend: "lend", KindReclaim: "reclaim",
 	KindLane: "lane", KindElsewhere: "elsewhere", KindSegment: "segment", KindUnmap: "unmap",
 	KindResultIn: "result in", KindRead: "read",
+	KindShare: "share", KindUnshare: "unshare", KindHold: "hold", KindReserve: "reserve", KindReserved: "reserved",
 }
 
 func (k Kind) String() string {

@@ -41,6 +41,32 @@ func RegisterHandle[T any](h Handle[T]) {
 // handles maps a reflect.Type to its *handleNode.
 var handles sync.Map
 
+// A Family makes handles of types that cannot be named beforehand: the instances of a generic type.
+type Family func(t reflect.Type) (f *FamilyHandle, ours bool)
+
+// FamilyHandle is what a Family says of one type. Append and Decode are Handle's, with a pointer to the value.
+type FamilyHandle struct {
+	Append func(dst []byte, v unsafe.Pointer, p *Parcel) ([]byte, error)
+	Decode func(src []byte, v unsafe.Pointer, p *Parcel) error
+	// Reason, if not empty, is why values of the type cannot cross, and Remedy what to write instead.
+	Reason, Remedy string
+}
+
+var families []Family
+
+// RegisterFamily has f asked about every type. Packages call it while they are initialised.
+func RegisterFamily(f Family) { families = append(families, f) }
+
+// familyOf returns the node of a type that a family knows, or why it cannot cross.
+func familyOf(t reflect.Type) (n *handleNode, reason, remedy string) {
+	for _, f := range families {
+		if h, ours := f(t); ours {
+			return &handleNode{nilable: t.Kind() == reflect.Pointer, put: h.Append, get: h.Decode}, h.Reason, h.Remedy
+		}
+	}
+	return nil, "", ""
+}
+
 type handleNode struct {
 	nilable bool
 	put     func(dst []byte, p unsafe.Pointer, parcel *Parcel) ([]byte, error)

@@ -36,6 +36,7 @@ type Hello struct {
 	Fingerprint string
 	Rank        uint32
 	MaxMessage  uint64
+	Shared      uint64 // bytes of shared memory that the pool may use; 0: no bound
 	Token       Token
 }
 
@@ -107,13 +108,14 @@ func (h Hello) Append(b []byte) []byte {
 	b = appendText(b, h.Fingerprint)
 	b = binary.LittleEndian.AppendUint32(b, h.Rank)
 	b = binary.LittleEndian.AppendUint64(b, h.MaxMessage)
+	b = binary.LittleEndian.AppendUint64(b, h.Shared)
 	return append(b, h.Token[:]...)
 }
 
 // ParseHello reads a Hello.
 func ParseHello(b []byte) (Hello, error) {
 	r := reader{b: b}
-	h := Hello{Version: r.uint32(), Build: r.text(), Fingerprint: r.text(), Rank: r.uint32(), MaxMessage: r.uint64()}
+	h := Hello{Version: r.uint32(), Build: r.text(), Fingerprint: r.text(), Rank: r.uint32(), MaxMessage: r.uint64(), Shared: r.uint64()}
 	copy(h.Token[:], r.take(len(h.Token)))
 	if !r.done() {
 		return Hello{}, errHandshake

@@ -5,16 +5,33 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
+
+	"github.com/xenonmp/xme/internal/region"
 )
 
-// A Parcel carries what cannot cross as bytes beside an encoded value: open files now. Append fills it, the link moves its items
-// to the other process, Decode empties it. Whoever makes one closes it, whatever happens. The zero value is an empty parcel. A nil
-// *Parcel stands for an executor that does not carry such things. One goroutine at a time may use it.
+// A Parcel carries what cannot cross as bytes beside an encoded value: open files, and references to shared memory. Append fills it,
+// the link moves its items to the other process, Decode empties it. Whoever makes one closes it, whatever happens. The zero value is
+// an empty parcel. A nil *Parcel stands for an executor that does not carry such things. One goroutine at a time may use it.
 type Parcel struct {
-	Items []Item // what nobody has taken yet
-	taken []Item // what Decode has handed out
-	mark  int    // how many of Items (in an Append) or of taken (in a Decode) were there before
+	Items   []Item     // what nobody has taken yet
+	Regions region.Set // memory that the value names: held until the parcel is closed
+
+	// Task says that what is decoded belongs to a task, and ends with it.
+	Task bool
+	// Result says that what is encoded is a task's result: what it made goes along with it.
+	Result bool
+	// Over, if not nil, is closed when memory that has not been shown yet will not be any more.
+	Over <-chan struct{}
+
+	catches bool
+
+	taken []Item   // what Decode has handed out
+	held  []Ender  // what ends with the task, or with the encoding of its result
+	mark  struct { // how many there were before an Append, or a Decode
+		items, regions, taken, held int
+	}
 }
 
 // An Item is one thing in a parcel.
@@ -22,6 +39,9 @@ type Item struct {
 	ID   [16]byte // by which the encoded value calls it; random, so that nobody can guess at another value's items
 	File *os.File // a duplicate that the parcel owns
 }
+
+// An Ender is a value whose use can be ended.
+type Ender interface{ End() }
 
 // maxFiles bounds the open files in one value: the kernel passes at most 253 at a time.
 const maxFiles = 250
@@ -35,6 +55,7 @@ func (p *Parcel) Close() {
 		return
 	}
 	p.closeFrom(0)
+	p.Regions.Release()
 }
 
 func (p *Parcel) closeFrom(n int) {
@@ -59,9 +80,13 @@ func (p *Parcel) Taken() []*os.File {
 	return files
 }
 
+// Empty reports whether nothing travels in the parcel.
+func (p *Parcel) Empty() bool { return p == nil || len(p.Items) == 0 && p.Regions.Len() == 0 }
+
 // put adds a file, which the parcel owns from now on, under a new id.
 func (p *Parcel) put(f *os.File) (id [16]byte) {
 	_, _ = rand.Read(id[:]) // never fails: see its documentation
+	id = region.NotRegion(id)
 	p.Items = append(p.Items, Item{ID: id, File: f})
 	return id
 }
@@ -81,30 +106,146 @@ func (p *Parcel) take(id [16]byte) (*Item, error) {
 	return nil, fmt.Errorf("the open file %x did not come along: %w", id[:4], errNotCarried)
 }
 
+// Put has the value name a region, which the parcel holds. The caller has a reference of its own.
+func (p *Parcel) Put(r *region.Region) error {
+	if p == nil {
+		return errNoRegions
+	}
+	r.Retain()
+	p.Regions.Add(r)
+	return nil
+}
+
+// errNoRegions is why shared memory cannot cross where there is nothing to carry it.
+var errNoRegions = fmt.Errorf("this executor does not carry shared memory: %w", errors.ErrUnsupported)
+
+// Region returns the region that the value names, with a reference that is the caller's, and whether its memory is another
+// process's to see to for as long as the task runs.
+func (p *Parcel) Region(id region.ID) (r *region.Region, lent bool, err error) {
+	if p == nil {
+		return nil, false, errNoRegions
+	}
+	for i, it := range p.Items {
+		if it.ID == id && it.File != nil {
+			p.Items = slices.Delete(p.Items, i, i+1)
+			r, err = region.Adopt(id, it.File)
+			return r, false, err
+		}
+	}
+	if r = region.Find(id); r == nil && p.Over != nil {
+		r = region.Await(id, p.Over)
+	}
+	if r == nil {
+		return nil, false, region.ErrGone
+	}
+	return r, p.Task, nil
+}
+
+// Hold has e ended with the task whose arguments are decoded, with the encoding of the result, or if either fails.
+func (p *Parcel) Hold(e Ender) { p.held = append(p.held, e) }
+
+// CatchFaults has a fault on this goroutine, which decodes arguments and then runs the task, be a panic from now on, so that a
+// write to memory that is read-only ends the task and not its process; or no more.
+func (p *Parcel) CatchFaults(on bool) {
+	if p.Task && p.catches != on {
+		p.catches = on
+		debug.SetPanicOnFault(on)
+	}
+}
+
+// EndHeld ends what is held.
+func (p *Parcel) EndHeld() {
+	if p != nil {
+		p.endFrom(0)
+	}
+}
+
+func (p *Parcel) endFrom(n int) {
+	for _, e := range p.held[n:] {
+		e.End()
+	}
+	clear(p.held[n:])
+	p.held = p.held[:n]
+}
+
+// Pack has the descriptors of the regions go along to another process. Of a result it leaves out those that the running row was
+// lent: that process has them, and their id is enough.
+func (p *Parcel) Pack() error {
+	if p == nil || p.Regions.Len() == 0 {
+		return nil
+	}
+	for r := range p.Regions.All() {
+		if p.Result && r.Lent() || slices.ContainsFunc(p.Items, func(it Item) bool { return it.ID == r.ID() }) {
+			continue
+		}
+		if len(p.Items) >= maxFiles {
+			return fmt.Errorf("more than %d open files and shared arrays in one value", maxFiles)
+		}
+		f, err := r.Descriptor()
+		if err != nil {
+			return err
+		}
+		p.Items = append(p.Items, Item{ID: r.ID(), File: f})
+	}
+	p.Regions.Release()
+	return nil
+}
+
+// Unpack takes the regions out of the items, in the process that they have come to. A parcel that fails is closed.
+func (p *Parcel) Unpack() error {
+	if p == nil {
+		return nil
+	}
+	for i := 0; i < len(p.Items); i++ {
+		it := p.Items[i]
+		if !region.Is(it.ID) {
+			continue
+		}
+		p.Items = slices.Delete(p.Items, i, i+1)
+		i--
+		r, err := region.Adopt(it.ID, it.File)
+		if err != nil {
+			p.Close()
+			return err
+		}
+		p.Regions.Add(r)
+	}
+	return nil
+}
+
 // beginAppend and endAppend enclose an Append: what a failed one put in is closed again.
 func (p *Parcel) beginAppend() {
 	if p != nil {
-		p.mark = len(p.Items)
+		p.mark.items, p.mark.regions, p.mark.held = len(p.Items), p.Regions.Len(), len(p.held)
 	}
 }
 
 func (p *Parcel) endAppend(ok bool) {
 	if p != nil && !ok {
-		p.closeFrom(p.mark)
+		p.closeFrom(p.mark.items)
+		p.Regions.Truncate(p.mark.regions)
+		clear(p.held[p.mark.held:])
+		p.held = p.held[:p.mark.held]
 	}
 }
 
 // beginDecode and endDecode enclose a Decode: what a failed one took goes back.
 func (p *Parcel) beginDecode() {
 	if p != nil {
-		p.mark = len(p.taken)
+		p.mark.taken, p.mark.held = len(p.taken), len(p.held)
 	}
 }
 
 func (p *Parcel) endDecode(ok bool) {
-	if p != nil && !ok {
-		p.Items = append(p.Items, p.taken[p.mark:]...)
-		clear(p.taken[p.mark:])
-		p.taken = p.taken[:p.mark]
+	switch {
+	case p == nil:
+	case !ok:
+		p.Items = append(p.Items, p.taken[p.mark.taken:]...)
+		clear(p.taken[p.mark.taken:])
+		p.taken = p.taken[:p.mark.taken]
+		p.endFrom(p.mark.held)
+	case !p.Task: // it is the caller's, who closes it
+		clear(p.held[p.mark.held:])
+		p.held = p.held[:p.mark.held]
 	}
 }

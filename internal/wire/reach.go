@@ -7,10 +7,14 @@ func (c *Codec[T]) Exact() bool { return c.exact }
 // may end its goroutine. Its panics alone are taken for errors.
 func (c *Codec[T]) Foreign() bool { return c.foreign }
 
+// Handles reports whether T holds handles: what they stand for is looked for also if no parcel comes with a value.
+func (c *Codec[T]) Handles() bool { return c.handles }
+
 // A reach is what can be met on a walk from one node.
 type reach struct {
 	seen              map[node]bool // where types contain themselves
 	marshaler, opaque bool          // opaque: an any or a handle
+	handle            bool
 }
 
 func (r *reach) visit(n node) {
@@ -21,8 +25,10 @@ func (r *reach) visit(n node) {
 	switch n := n.(type) {
 	case *marshalNode:
 		r.marshaler = true
-	case anyNode, *handleNode:
+	case anyNode:
 		r.opaque = true
+	case *handleNode:
+		r.opaque, r.handle = true, true
 	case *sliceNode:
 		r.visit(n.elem)
 	case *arrayNode:

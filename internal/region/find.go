@@ -1,0 +1,116 @@
+package region
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+)
+
+// Find returns the region of that id with one more reference, nil if this process has
+// none or nobody holds it.
+func Find(id ID) *Region {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	return findLocked(id)
+}
+
+func findLocked(id ID) *Region {
+	r := table.regions[id]
+	if r == nil || r.refs == 0 {
+		return nil
+	}
+	r.refs++
+	return r
+}
+
+// Await is Find for a region that a driver is about to show; nil once over is closed.
+func Await(id ID, over <-chan struct{}) *Region {
+	for {
+		table.mu.Lock()
+		r, next := findLocked(id), table.arrived
+		table.mu.Unlock()
+		if r != nil {
+			return r
+		}
+		select {
+		case <-next:
+		case <-over:
+			return nil
+		}
+	}
+}
+
+// Adopt returns the region of an id that came with its descriptor, with one more
+// reference. It takes the descriptor over. That it is memory of the size that the id
+// says is found out when it is mapped.
+func Adopt(id ID, file *os.File) (*Region, error) {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	if r := findLocked(id); r != nil {
+		_ = file.Close()
+		return r, nil
+	}
+	if !Is(id) || id.Size() == 0 || table.regions[id] != nil { // that one lies unused here: who has it has no business to
+		_ = file.Close()
+		return nil, fmt.Errorf("%w (%x)", ErrGone, id[:4])
+	}
+	r := &Region{id: id, file: file, refs: 1}
+	table.regions[id] = r
+	return r, nil
+}
+
+// Arrive is Adopt for a region that this process's driver shows, which holds the
+// reference until it says that the region is no more (Depart).
+func Arrive(id ID, file *os.File) (*Region, error) {
+	r, err := Adopt(id, file)
+	if err == nil {
+		table.mu.Lock()
+		close(table.arrived)
+		table.arrived = make(chan struct{})
+		table.mu.Unlock()
+	}
+	return r, err
+}
+
+// Lend notes that a running row uses the region, whose memory another process sees to
+// for as long as the row runs; Unlend that it has ended.
+func (r *Region) Lend() {
+	table.mu.Lock()
+	r.lent++
+	table.mu.Unlock()
+}
+
+// Unlend takes Lend back.
+func (r *Region) Unlend() {
+	table.mu.Lock()
+	r.lent--
+	table.mu.Unlock()
+}
+
+// onHold is told of regions that are lent and held on to.
+var onHold atomic.Pointer[func(ID)]
+
+// OnHold has f called with the ids of lent regions that this process goes on using.
+func OnHold(f func(ID)) { onHold.Store(&f) }
+
+// Hold adds a reference that outlives the row that the region was lent to; the caller has
+// one.
+func (r *Region) Hold() {
+	table.mu.Lock()
+	r.refs++
+	tell := r.lent > 0 && !r.away
+	if tell {
+		r.away = true
+	}
+	table.mu.Unlock()
+	if f := onHold.Load(); tell && f != nil {
+		(*f)(r.id)
+	}
+}
+
+// Lent reports whether another process has the region and sees to it.
+func (r *Region) Lent() bool {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	return r.lent > 0
+}

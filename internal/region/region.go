@@ -1,0 +1,340 @@
+package region
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/xenonmp/xme/internal/sys"
+)
+
+// Region is memory that processes share. All methods may be called concurrently; the
+// memory itself is its users' to order.
+type Region struct {
+	id   ID
+	made *sys.Shared // mapped writable, with its descriptor; nil: it came from another process
+
+	// The rest is guarded by table.mu.
+	file   *os.File    // the descriptor, of a region that came
+	rw, ro *sys.Shared // mapped on first use
+	refs   int
+	lent   int  // of refs, those of running rows that another process sees to
+	away   bool // others may have it whom nobody counts: not used again
+	shown  bool // some links told workers of it
+	charge int  // what the budget was asked for
+}
+
+// ErrGone says that a region is no more, or never was.
+var ErrGone = errors.New("the shared memory is closed, or this process was not given it")
+
+// ErrFull says that there is not as much memory, or not as much was granted.
+var ErrFull = errors.New("no room for more shared memory")
+
+// table is what this process has, by id, and what lies unused.
+var table = struct {
+	mu      sync.Mutex
+	regions map[ID]*Region
+	arrived chan struct{} // closed with the next region that a driver shows
+	mapped  []span        // by address
+	free    []*Region     // made here and unused, the longest first
+	idle    int           // bytes in free
+	used    int           // bytes of regions made here, those in free not counted
+	forget  map[int]func(ID)
+	hooks   int
+}{regions: map[ID]*Region{}, arrived: make(chan struct{}), forget: map[int]func(ID){}}
+
+// What is kept for the next regions.
+const (
+	idleBytes   = 256 << 20
+	idleRegions = 64
+	// slackBytes is how much larger than asked for, beside a quarter, one may be.
+	slackBytes = 64 << 10
+)
+
+// New makes a region of at least size bytes with one reference. Sealed, no other
+// process can write to it. Its memory is zero if clean, else it may hold what was there
+// before. The error wraps ErrFull if there is not as much memory.
+func New(size int, sealed, clean bool) (*Region, error) {
+	if size > maxSize {
+		return nil, fmt.Errorf("%w: %d bytes are more than the %d that one may have", ErrFull, size, maxSize)
+	}
+	size = sys.PageRound(max(size, 1))
+	if err := spend(size); err != nil {
+		return nil, err
+	}
+	if r := reuse(size, sealed); r != nil {
+		if clean {
+			clear(r.made.Bytes()[:size])
+		}
+		return r, nil
+	}
+	mem, err := allocate(size)
+	if err == nil && sealed {
+		if err = mem.SealFutureWrite(); err != nil {
+			_ = mem.Close()
+		}
+	}
+	if err != nil {
+		_ = spend(-size)
+		return nil, err
+	}
+	r := &Region{id: newID(size, sealed), made: mem, rw: mem, refs: 1, charge: size}
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	table.used += size
+	table.regions[r.id] = r
+	addSpan(r, mem, true)
+	return r, nil
+}
+
+// reuse returns a region that lies unused, nil if there is none that fits.
+func reuse(size int, sealed bool) *Region {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	best := -1
+	for i, r := range table.free {
+		if n := r.Size(); n >= size && n <= size+size/4+slackBytes && r.id.Sealed() == sealed && (best < 0 || n < table.free[best].Size()) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	r := table.free[best]
+	table.free = slices.Delete(table.free, best, best+1)
+	table.idle -= r.Size()
+	table.used += r.Size()
+	r.refs, r.charge = 1, size
+	return r
+}
+
+// spend asks the budget for bytes, or gives them back.
+func spend(bytes int) error {
+	if f := budget.Load(); f != nil {
+		return (*f)(bytes)
+	}
+	return nil
+}
+
+// allocate takes memory from the system, after what lies unused if need be.
+func allocate(size int) (*sys.Shared, error) {
+	mem, err := newShared(size)
+	if err != nil && Trim() > 0 {
+		mem, err = newShared(size)
+	}
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		err = fmt.Errorf("%w: %d bytes: %w", ErrFull, size, err)
+	}
+	return mem, err
+}
+
+// newShared does not wait for the kernel to end processes for want of memory.
+func newShared(size int) (*sys.Shared, error) {
+	const worthAsking = 1 << 20
+	if size >= worthAsking {
+		if free, ok := sys.AvailableMemory(); ok && int64(size) > free {
+			return nil, fmt.Errorf("%d bytes of memory are available", free)
+		}
+	}
+	return sys.NewShared(size)
+}
+
+// ID returns the region's id.
+func (r *Region) ID() ID { return r.id }
+
+// Size returns how many bytes the region has.
+func (r *Region) Size() int { return r.id.Size() }
+
+// Bytes returns the memory, valid while the caller holds a reference: writable or
+// mapped so that a write to it is a fault. It is mapped on first use. A region that is
+// sealed is writable to its maker only.
+func (r *Region) Bytes(writable bool) ([]byte, error) {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	mem := &r.ro
+	if writable {
+		mem = &r.rw
+	}
+	if *mem == nil {
+		file := r.file
+		if r.made != nil {
+			file = r.made.File()
+		}
+		dup, err := sys.Duplicate(file, file.Name())
+		if err != nil {
+			return nil, fmt.Errorf("shared memory: %w", err)
+		}
+		m, err := sys.OpenShared(dup, r.Size(), writable)
+		if err != nil {
+			return nil, fmt.Errorf("shared memory: %w", err)
+		}
+		*mem = m
+		addSpan(r, m, writable)
+	}
+	return (*mem).Bytes(), nil
+}
+
+// Retain adds a reference; the caller has one.
+func (r *Region) Retain() {
+	table.mu.Lock()
+	r.refs++
+	table.mu.Unlock()
+}
+
+// Release gives a reference back. With the last the memory may be another's.
+func (r *Region) Release() {
+	table.mu.Lock()
+	r.refs--
+	if r.refs > 0 {
+		table.mu.Unlock()
+		return
+	}
+	var drop []*Region
+	charge := r.charge
+	if r.made != nil {
+		table.used -= r.Size()
+		r.charge = 0
+	}
+	if r.made != nil && !r.away {
+		table.free = append(table.free, r)
+		table.idle += r.Size()
+		for table.idle > idleBytes || len(table.free) > idleRegions {
+			drop = append(drop, popFree())
+		}
+	} else {
+		drop = []*Region{r}
+		forgetLocked(r)
+	}
+	table.mu.Unlock()
+	if charge > 0 {
+		_ = spend(-charge)
+	}
+	destroy(drop)
+}
+
+// popFree takes the longest unused out of the table. table.mu is held.
+func popFree() *Region {
+	r := table.free[0]
+	table.free = table.free[1:]
+	table.idle -= r.Size()
+	forgetLocked(r)
+	return r
+}
+
+// forgetLocked takes a region without references out of the table. table.mu is held.
+func forgetLocked(r *Region) {
+	delete(table.regions, r.id)
+	dropSpans(r)
+}
+
+// destroy frees regions that the table has no more, and tells those who showed them.
+func destroy(regions []*Region) {
+	for _, r := range regions {
+		for _, m := range []*sys.Shared{r.ro, r.rw} {
+			if m != nil {
+				_ = m.Close()
+			}
+		}
+		if r.file != nil {
+			_ = r.file.Close()
+		}
+		if !r.shown {
+			continue
+		}
+		table.mu.Lock()
+		hooks := make([]func(ID), 0, len(table.forget))
+		for _, f := range table.forget {
+			hooks = append(hooks, f)
+		}
+		table.mu.Unlock()
+		for _, f := range hooks {
+			f(r.id)
+		}
+	}
+}
+
+// Trim frees what lies unused and returns how many bytes that were.
+func Trim() int {
+	table.mu.Lock()
+	n := table.idle
+	var drop []*Region
+	for len(table.free) > 0 {
+		drop = append(drop, popFree())
+	}
+	table.mu.Unlock()
+	destroy(drop)
+	return n
+}
+
+// Usage says how much memory the regions take that this process has made: those in
+// use, and those that lie unused for the next.
+func Usage() (used, idle int) {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	return table.used, table.idle
+}
+
+// Descriptor returns the region's descriptor for another process, which from then on
+// may have the memory for as long as it likes.
+func (r *Region) Descriptor() (*os.File, error) {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	r.away = true
+	return r.duplicate()
+}
+
+// Show is Descriptor for a process that gives the memory up when it is told that the
+// region is no more: those who called OnForget are.
+func (r *Region) Show() (*os.File, error) {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	r.shown = true
+	return r.duplicate()
+}
+
+// duplicate is called with table.mu held.
+func (r *Region) duplicate() (*os.File, error) {
+	file := r.file
+	if r.made != nil {
+		file = r.made.File()
+	}
+	return sys.Duplicate(file, "xme-shared")
+}
+
+// Keep says that another process holds on to the region: it is not used again for
+// another.
+func (r *Region) Keep() {
+	table.mu.Lock()
+	r.away = true
+	table.mu.Unlock()
+}
+
+// OnForget has f called with the ids of regions that were shown and are no more,
+// without locks, until remove is called. With the last that is removed what lies unused
+// is freed.
+func OnForget(f func(ID)) (remove func()) {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	table.hooks++
+	n := table.hooks
+	table.forget[n] = f
+	return func() {
+		table.mu.Lock()
+		delete(table.forget, n)
+		last := len(table.forget) == 0
+		table.mu.Unlock()
+		if last {
+			Trim()
+		}
+	}
+}
+
+// budget is asked before regions are made; nil: nobody is.
+var budget atomic.Pointer[func(bytes int) error]
+
+// SetBudget has f asked before this process makes a region, and told, with a negative
+// number, that one is no more. f may be called concurrently.
+func SetBudget(f func(bytes int) error) { budget.Store(&f) }

@@ -1,0 +1,73 @@
+package region
+
+import (
+	"slices"
+	"unsafe"
+
+	"github.com/xenonmp/xme/internal/sys"
+)
+
+// span is where a region is mapped.
+type span struct {
+	base, end uintptr
+	r         *Region
+	writable  bool
+}
+
+// addSpan notes a mapping. table.mu is held.
+func addSpan(r *Region, m *sys.Shared, writable bool) {
+	b := m.Bytes()
+	base := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	i, _ := slices.BinarySearchFunc(table.mapped, base, func(s span, base uintptr) int { return compare(s.base, base) })
+	table.mapped = slices.Insert(table.mapped, i, span{base, base + uintptr(len(b)), r, writable})
+}
+
+func compare(a, b uintptr) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// dropSpans forgets where r is mapped. table.mu is held.
+func dropSpans(r *Region) {
+	table.mapped = slices.DeleteFunc(table.mapped, func(s span) bool { return s.r == r })
+}
+
+// spanAt returns the mapping that addr lies in. table.mu is held.
+func spanAt(addr uintptr) (span, bool) {
+	i, exact := slices.BinarySearchFunc(table.mapped, addr, func(s span, addr uintptr) int { return compare(s.base, addr) })
+	if !exact {
+		i--
+	}
+	if i < 0 || addr >= table.mapped[i].end {
+		return span{}, false
+	}
+	return table.mapped[i], true
+}
+
+// Containing returns the region in which the n bytes at p lie, with one more reference,
+// and at which offset; nil if they lie in none.
+func Containing(p unsafe.Pointer, n int) (r *Region, offset int) {
+	addr := uintptr(p)
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	s, ok := spanAt(addr)
+	if !ok || uintptr(n) > s.end-addr || s.r.refs == 0 {
+		return nil, 0
+	}
+	s.r.refs++
+	return s.r, int(addr - s.base)
+}
+
+// ReadOnly reports whether addr lies where a region is mapped that cannot be written
+// there: what a fault at that address means.
+func ReadOnly(addr uintptr) bool {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	s, ok := spanAt(addr)
+	return ok && !s.writable
+}

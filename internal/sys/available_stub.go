@@ -1,0 +1,4 @@
+package sys
+
+// AvailableMemory is to come.
+func AvailableMemory() (int64, bool) { return 0, false }

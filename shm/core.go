@@ -1,0 +1,257 @@
+package shm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// ErrClosed is what the methods of a closed array, value, queue or pipe return, and of
+// one that a task was given once the task has ended.
+var ErrClosed = errors.New("shm: closed, or its task has ended")
+
+// core is what all handles are: a part of a region, and how long it may be used.
+type core struct {
+	noCopy noCopy
+
+	region    *region.Region
+	off, size int  // bytes
+	readOnly  bool // for this handle
+	kept      bool // it outlives the encoding of a result
+	lent      bool // another process sees to the memory while the task runs
+
+	parent *core // whose life it shares; nil: it has a reference of its own
+
+	mu     sync.Mutex
+	users  int
+	idle   sync.Cond // no users; made when somebody waits
+	closed bool
+	mem    []byte // nil: not asked for yet
+}
+
+// noCopy has go vet find copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
+
+// open makes a region and a handle on it.
+func open(c *core, size int, clean bool) error {
+	r, err := region.New(size, false, clean)
+	if err != nil {
+		return memoryError(err)
+	}
+	c.region, c.size = r, size
+	c.mem, err = r.Bytes(true)
+	return err
+}
+
+// memoryError makes what region.New returns a user's.
+func memoryError(err error) error {
+	return fmt.Errorf("shm: %w: %w", xme.ErrMemory, err)
+}
+
+// root is the handle that holds the reference.
+func (c *core) root() *core {
+	for c.parent != nil {
+		c = c.parent
+	}
+	return c
+}
+
+// bytes returns the memory, nil if c is closed. It is mapped when it is first asked for.
+func (c *core) bytes() ([]byte, error) {
+	r := c.root()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return c.bytesLocked(r)
+}
+
+func (c *core) bytesLocked(r *core) ([]byte, error) {
+	if r.closed || c.region == nil {
+		return nil, ErrClosed
+	}
+	if c.mem == nil || c.parent != nil {
+		all, err := c.region.Bytes(!c.readOnly)
+		if err != nil {
+			return nil, fmt.Errorf("shm: %w", err)
+		}
+		c.mem = all
+	}
+	return c.mem[c.off : c.off+c.size : c.off+c.size], nil
+}
+
+// use has f called with the memory, which stays until f has returned.
+func (c *core) use(f func([]byte) error) error {
+	r := c.root()
+	r.mu.Lock()
+	mem, err := c.bytesLocked(r)
+	if err != nil {
+		r.mu.Unlock()
+		return err
+	}
+	r.users++
+	r.mu.Unlock()
+	defer r.unuse()
+	return f(mem)
+}
+
+func (c *core) unuse() {
+	c.mu.Lock()
+	c.users--
+	last := c.users == 0 && c.closed
+	if c.users == 0 && c.idle.L != nil {
+		c.idle.Broadcast()
+	}
+	c.mu.Unlock()
+	if last {
+		c.release()
+	}
+}
+
+// release gives the reference back.
+func (c *core) release() {
+	if c.lent {
+		c.region.Unlend()
+	}
+	c.region.Release()
+}
+
+// ender ends a handle with its task, or because it went along with a result.
+type ender core
+
+// End implements wire.Ender. It does not wait for uses, the last of which gives the memory
+// back.
+func (e *ender) End() {
+	c := (*core)(e)
+	if c.end() {
+		c.release()
+	}
+}
+
+// end closes the handle and reports whether nobody uses it.
+func (c *core) end() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.parent != nil || c.region == nil {
+		return false
+	}
+	c.closed = true
+	return c.users == 0
+}
+
+// close ends the handle and waits for its uses.
+func (c *core) close() error {
+	if c.parent != nil {
+		return nil
+	}
+	(*ender)(c).End()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users > 0 && c.idle.L == nil {
+		c.idle.L = &c.mu
+	}
+	for c.users > 0 {
+		c.idle.Wait()
+	}
+	return nil
+}
+
+// retain makes d a handle of its own on what c is one on.
+func (c *core) retain(d *core) error {
+	r := c.root()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || c.region == nil {
+		return ErrClosed
+	}
+	c.region.Hold()
+	d.region, d.off, d.size, d.readOnly, d.kept = c.region, c.off, c.size, c.readOnly, true
+	return nil
+}
+
+const flagReadOnly = 1
+
+// append encodes a handle: the region's id, flags, and which part of it.
+func (c *core) append(dst []byte, p *wire.Parcel) ([]byte, error) {
+	r := c.root()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || c.region == nil {
+		return dst, ErrClosed
+	}
+	if err := p.Put(c.region); err != nil {
+		return dst, err
+	}
+	if p.Result && !r.kept {
+		p.Hold((*ender)(r))
+	}
+	return appendPart(dst, c.region.ID(), c.readOnly, c.off, c.size), nil
+}
+
+func appendPart(dst []byte, id region.ID, readOnly bool, off, size int) []byte {
+	dst = append(dst, id[:]...)
+	flags := byte(0)
+	if readOnly {
+		flags = flagReadOnly
+	}
+	dst = append(dst, flags)
+	dst = binary.AppendUvarint(dst, uint64(off))
+	return binary.AppendUvarint(dst, uint64(size))
+}
+
+// decode makes c, which is zero, a handle that was encoded. elem is what the size must
+// be a multiple of, and the offset aligned to.
+func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
+	id, readOnly, off, size, err := parsePart(src)
+	if err != nil {
+		return err
+	}
+	r, lent, err := p.Region(id)
+	if err != nil {
+		return err
+	}
+	if n := r.Size(); off > n || size > n-off || off%max(align, 1) != 0 || size%max(elem, 1) != 0 {
+		r.Release()
+		return errMalformed
+	}
+	c.region, c.off, c.size, c.readOnly = r, off, size, readOnly || id.Sealed()
+	if c.mem, err = r.Bytes(!c.readOnly); err != nil {
+		r.Release()
+		return err
+	}
+	if c.readOnly {
+		p.CatchFaults(true)
+	}
+	if c.lent = lent; lent {
+		r.Lend()
+	}
+	p.Hold((*ender)(c))
+	return nil
+}
+
+var errMalformed = errors.New("malformed reference to shared memory")
+
+func parsePart(src []byte) (id region.ID, readOnly bool, off, size int, err error) {
+	if len(src) < len(id)+3 {
+		return id, false, 0, 0, errMalformed
+	}
+	copy(id[:], src)
+	flags := src[len(id)]
+	src = src[len(id)+1:]
+	o, n := binary.Uvarint(src)
+	if n <= 0 {
+		return id, false, 0, 0, errMalformed
+	}
+	s, m := binary.Uvarint(src[n:])
+	const most = 1 << 62
+	if m <= 0 || n+m != len(src) || flags&^flagReadOnly != 0 || o > most || s > most {
+		return id, false, 0, 0, errMalformed
+	}
+	return id, flags&flagReadOnly != 0, int(o), int(s), nil
+}

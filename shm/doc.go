@@ -1,0 +1,2 @@
+// Package shm is memory that a driver and its workers share.
+package shm

@@ -1,0 +1,87 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// View is a slice that a call borrows: it crosses as a field of an argument and is read
+// where it lies, in memory that all workers share, without being copied into each. It is
+// read-only there and valid until the task returns.
+//
+// A slice that lies in an Array is handed over as it is. Another is copied once, into
+// memory that is used again and again, when the call is made. The zero View is empty.
+type View[T any] struct {
+	s []T
+}
+
+// ViewOf makes a view of s, which must not be changed until the call that it is for has
+// been made; if it lies in an Array, until that has ended. T that holds pointers is an
+// error.
+func ViewOf[T any](s []T) (View[T], error) {
+	if _, err := sizeOf[T](0); err != nil {
+		return View[T]{}, err
+	}
+	return View[T]{s}, nil
+}
+
+// Slice returns the elements, in a task valid until it returns. They must not be written:
+// in a task that is a fault, which ends it.
+func (v View[T]) Slice() []T { return v.s }
+
+// Len returns the number of elements.
+func (v View[T]) Len() int { return len(v.s) }
+
+// String describes the view, not its elements.
+func (v View[T]) String() string {
+	return fmt.Sprintf("shm.View[%v] of %d", reflect.TypeFor[T](), len(v.s))
+}
+
+var errViewResult = errors.New("a View is borrowed and cannot be a result: return a slice or an Array")
+
+// appendView encodes a view of n elements at mem.
+func appendView(dst []byte, mem []byte, p *wire.Parcel) ([]byte, error) {
+	switch {
+	case len(mem) == 0:
+		return dst, nil
+	case p == nil:
+		return dst, p.Put(nil)
+	case p.Result:
+		return dst, errViewResult
+	}
+	r, off := containing(mem)
+	if r == nil {
+		var err error
+		if r, err = region.New(len(mem), true, false); err != nil {
+			return dst, memoryError(err)
+		}
+		to, err := r.Bytes(true)
+		if err != nil {
+			r.Release()
+			return dst, err
+		}
+		copy(to, mem)
+	}
+	err := p.Put(r)
+	r.Release() // the parcel has one
+	if err != nil {
+		return dst, err
+	}
+	return appendPart(dst, r.ID(), true, off, len(mem)), nil
+}
+
+// decodeView returns the memory of a view, and what ends with its task.
+func decodeView(src []byte, p *wire.Parcel, elem, align int) ([]byte, error) {
+	if len(src) == 0 {
+		return nil, nil
+	}
+	c := &core{}
+	if err := c.decode(src, p, elem, align); err != nil {
+		return nil, err
+	}
+	return c.mem[c.off : c.off+c.size : c.off+c.size], nil
+}

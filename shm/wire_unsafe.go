@@ -1,0 +1,101 @@
+package shm
+
+import (
+	"reflect"
+	"strings"
+	"unsafe"
+
+	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// How the types of this package cross: package wire asks about every type that it meets.
+// Instances of a generic type are told by their name and package; what a T is, is found
+// in the type.
+
+func init() { wire.RegisterFamily(family) }
+
+var self = reflect.TypeFor[core]().PkgPath()
+
+func family(t reflect.Type) (*wire.FamilyHandle, bool) {
+	elem := t
+	if t.Kind() == reflect.Pointer {
+		elem = t.Elem()
+	}
+	if elem.PkgPath() != self || elem.Kind() != reflect.Struct {
+		return nil, false
+	}
+	name, _, generic := strings.Cut(elem.Name(), "[")
+	if !generic {
+		return nil, false
+	}
+	pointer := t.Kind() == reflect.Pointer
+	switch {
+	case name == "View" && !pointer:
+		return viewHandle(elem), true
+	case name == "Array" && pointer:
+		return arrayHandle(elem), true
+	case name == "View":
+		return nil, false // what it points at is asked about next
+	}
+	return &wire.FamilyHandle{Reason: "a " + name + " is used by pointer", Remedy: "use *shm." + name}, true
+}
+
+// refusedElements says that a type's elements cannot lie in shared memory.
+func refusedElements(elem reflect.Type) *wire.FamilyHandle {
+	return &wire.FamilyHandle{
+		Reason: "its element type " + elem.String() + " " + refused(elem),
+		Remedy: "use elements without pointers",
+	}
+}
+
+func arrayHandle(t reflect.Type) *wire.FamilyHandle {
+	elem := t.Field(0).Type.Elem() // of [0]T
+	if refused(elem) != "" {
+		return refusedElements(elem)
+	}
+	size, align := int(elem.Size()), elem.Align()
+	return &wire.FamilyHandle{
+		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
+			return (*(**core)(v)).append(dst, p)
+		},
+		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
+			a := reflect.New(t).UnsafePointer()
+			if err := (*core)(a).decode(src, p, size, align); err != nil {
+				return err
+			}
+			*(*unsafe.Pointer)(v) = a
+			return nil
+		},
+	}
+}
+
+func viewHandle(t reflect.Type) *wire.FamilyHandle {
+	elem := t.Field(0).Type.Elem()
+	if refused(elem) != "" {
+		return refusedElements(elem)
+	}
+	size, align := int(elem.Size()), elem.Align()
+	return &wire.FamilyHandle{
+		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
+			s := *(*[]byte)(v) // of elements
+			return appendView(dst, unsafe.Slice(unsafe.SliceData(s), len(s)*size), p)
+		},
+		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
+			mem, err := decodeView(src, p, size, align)
+			if err != nil {
+				return err
+			}
+			if len(mem) > 0 {
+				*(*[]byte)(v) = unsafe.Slice(unsafe.SliceData(mem), len(mem)/size)
+			}
+			return nil
+		},
+	}
+}
+
+// containing returns the region that mem lies in, with a reference, and where; nil if in
+// none.
+func containing(mem []byte) (*region.Region, int) {
+	return region.Containing(unsafe.Pointer(unsafe.SliceData(mem)), len(mem))
+}
