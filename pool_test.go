@@ -442,7 +442,7 @@ func TestOptionsRefused(t *testing.T) {
 		"directory":    {xme.Options{Dir: "/does/not/exist"}, "Options.Dir"},
 		"environment":  {xme.Options{Env: []string{"NOVALUE"}}, `Options.Env[0] is "NOVALUE"`},
 		"link":         {xme.Options{Link: 99}, "Options.Link is 99"},
-		"not yet":      {xme.Options{Shared: 1}, "Options.Shared"},
+		"shared":       {xme.Options{Shared: -1}, "Options.Shared is -1 bytes"},
 		"setup refuse": {xme.Options{Workers: 1, Setup: plain.Setup(map[string]any{"c": make(chan int)})}, "chan int"},
 		"setup fails":  {xme.Options{Workers: 1, Setup: exit.Setup(4)}, "exit status 4"},
 	} {

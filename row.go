@@ -114,7 +114,7 @@ func (r *workerRow) Run(f *link.Frame, dst []byte, done link.Done) {
 		return
 	}
 	if r.parcel = f.Parcel; r.parcel == nil && r.task.fn.handles {
-		r.parcel = &wire.Parcel{}
+		r.parcel, r.pooled = wire.NewParcel(), true
 	}
 	if r.parcel != nil {
 		r.parcel.Task, r.parcel.Over = true, f.Over

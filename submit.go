@@ -168,7 +168,7 @@ func (p *Pool) encode(c *Call) error {
 	body := p.space(c)
 	var parcel *wire.Parcel
 	if !c.value.plain() {
-		parcel = &wire.Parcel{}
+		parcel = wire.NewParcel()
 	}
 	body, err := c.append(body, parcel)
 	if err == nil && len(body)-metaSize > p.opts.MaxMessage {
@@ -179,7 +179,7 @@ func (p *Pool) encode(c *Call) error {
 		c.row.Segment = nil
 	}
 	if err != nil {
-		parcel.Close()
+		parcel.Free()
 		return c.encodeError(err)
 	}
 	c.row.Body = body
@@ -188,6 +188,8 @@ func (p *Pool) encode(c *Call) error {
 	}
 	if c.files > 0 {
 		c.row.Parcel = parcel
+	} else {
+		parcel.Free()
 	}
 	return nil
 }

@@ -96,6 +96,7 @@ func appendMeta(dst []byte, row int, seed uint64) []byte {
 type invocation struct {
 	task   task
 	parcel *wire.Parcel // the argument's; consumed
+	pooled bool         // parcel is to be used again
 	space  func(n int) []byte
 }
 
@@ -194,7 +195,11 @@ func (v *invocation) end(to finisher, body []byte, out *wire.Parcel, err *Error)
 		}
 		v.parcel.EndHeld()
 		v.parcel.CatchFaults(false)
-		v.parcel.Close()
+		if v.pooled {
+			v.parcel.Free()
+		} else {
+			v.parcel.Close()
+		}
 	}
 	to.finished(body, out, err)
 }

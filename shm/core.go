@@ -29,7 +29,7 @@ type core struct {
 
 	mu     sync.Mutex
 	users  int
-	idle   sync.Cond // no users; made when somebody waits
+	idle   *sync.Cond // no users; made when somebody waits
 	closed bool
 	mem    []byte // nil: not asked for yet
 }
@@ -105,7 +105,7 @@ func (c *core) unuse() {
 	c.mu.Lock()
 	c.users--
 	last := c.users == 0 && c.closed
-	if c.users == 0 && c.idle.L != nil {
+	if c.users == 0 && c.idle != nil {
 		c.idle.Broadcast()
 	}
 	c.mu.Unlock()
@@ -153,8 +153,8 @@ func (c *core) close() error {
 	(*ender)(c).End()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.users > 0 && c.idle.L == nil {
-		c.idle.L = &c.mu
+	if c.users > 0 && c.idle == nil {
+		c.idle = sync.NewCond(&c.mu)
 	}
 	for c.users > 0 {
 		c.idle.Wait()

@@ -20,7 +20,8 @@ type batch struct {
 	released int // rows whose owners were told at once
 
 	regions []*region.Region // references to give back
-	leases  []region.Set     // the same
+	lease   region.Set       // the same
+	leases  []region.Set     // and more
 
 	in   *result   // what the body of the end that is being applied lies in
 	read []*result // what the owners have been told of
@@ -28,7 +29,7 @@ type batch struct {
 
 // empty reports whether there is nothing to run.
 func (b *batch) empty() bool {
-	return len(b.conns) == 0 && len(b.lanes) == 0 && len(b.ends) == 0 && !b.look && len(b.read) == 0 && len(b.regions) == 0 && len(b.leases) == 0
+	return len(b.conns) == 0 && len(b.lanes) == 0 && len(b.ends) == 0 && !b.look && len(b.read) == 0 && len(b.regions) == 0 && b.lease.Len() == 0
 }
 
 type ending struct {
@@ -76,10 +77,20 @@ func (b *batch) letGo() {
 	}
 	clear(b.regions)
 	b.regions = b.regions[:0]
+	b.lease.Release()
 	for i := range b.leases {
 		b.leases[i].Release()
 	}
 	b.leases = b.leases[:0]
+}
+
+// letGoOf has references given back once p.mu is released.
+func (b *batch) letGoOf(s region.Set) {
+	if b.lease.Len() == 0 {
+		b.lease = s
+		return
+	}
+	b.leases = append(b.leases, s)
 }
 
 // tell tells the owners of rows that have ended, queues those again that shall run
@@ -111,7 +122,7 @@ func (b *batch) tell() {
 		parcel.Close()
 		segment.Free()
 		if regions.Len() > 0 {
-			b.leases = append(b.leases, regions)
+			b.letGoOf(regions)
 			if charged {
 				b.p.mu.Lock()
 				b.p.uncharge(&regions)

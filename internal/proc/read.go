@@ -60,7 +60,7 @@ func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
 				p.uncharge(&r.Regions)
 				r.Charged = false
 			}
-			b.leases = append(b.leases, r.Regions.Take())
+			b.letGoOf(r.Regions.Take())
 		}
 		r.Quick.EndAtOnce(res.Body)
 		return nil

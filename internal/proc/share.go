@@ -26,7 +26,7 @@ func (p *Pool) showShared(b *batch, w *worker, regions *region.Set) error {
 	}
 	for r := range regions.All() {
 		id := r.ID()
-		if w.shown[id] {
+		if r == w.lastShown || w.shown[id] {
 			continue
 		}
 		if !w.conn.CarriesFiles() {
@@ -39,7 +39,7 @@ func (p *Pool) showShared(b *batch, w *worker, regions *region.Set) error {
 		if w.shown == nil {
 			w.shown = map[region.ID]bool{}
 		}
-		w.shown[id] = true
+		w.shown[id], w.lastShown = true, r
 		w.conn.Send(f)
 		b.flush(w.conn)
 	}
@@ -55,6 +55,7 @@ func (p *Pool) unshare(id region.ID) {
 		for w := range p.all {
 			if w.shown[id] {
 				delete(w.shown, id)
+				w.lastShown = nil
 				w.conn.Send(link.UnshareFrame(id))
 				b.flush(w.conn)
 			}

@@ -54,10 +54,11 @@ type worker struct {
 	bound       int64      // of memory, as it was last told
 	startedCall uint64     // the last call in the lane that it said it had begun
 
-	segments map[uint64]bool    // that it was told of
-	shown    map[region.ID]bool // shared memory that it was shown
-	reserved int64              // shared memory that it has made, if that is bounded
-	results  map[uint64]*result // memory that its results lie in
+	segments  map[uint64]bool    // that it was told of
+	shown     map[region.ID]bool // shared memory that it was shown
+	lastShown *region.Region     // the latest of these; nil: none, or it is no more
+	reserved  int64              // shared memory that it has made, if that is bounded
+	results   map[uint64]*result // memory that its results lie in
 
 	children map[uint64]*link.Row // calls that its running row made and that have not ended
 	lent     bool                 // its running row waits for some of them
@@ -221,7 +222,7 @@ func (w *worker) sendSetup(b *batch) error {
 	if parcel != nil {
 		regions := parcel.Regions.Take() // whoever set the pool up holds them too
 		err := w.p.showShared(b, w, &regions)
-		b.leases = append(b.leases, regions)
+		b.letGoOf(regions)
 		if err != nil {
 			parcel.Close()
 			return fmt.Errorf("setup: %w", err)

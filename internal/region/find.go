@@ -9,6 +9,9 @@ import (
 // Find returns the region of that id with one more reference, nil if this process has
 // none or nobody holds it.
 func Find(id ID) *Region {
+	if r := table.last.Load(); r != nil && r.id == id && r.retainLive() {
+		return r
+	}
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	return findLocked(id)
@@ -16,10 +19,10 @@ func Find(id ID) *Region {
 
 func findLocked(id ID) *Region {
 	r := table.regions[id]
-	if r == nil || r.refs == 0 {
+	if r == nil || !r.retainLive() {
 		return nil
 	}
-	r.refs++
+	table.last.Store(r)
 	return r
 }
 
@@ -54,7 +57,8 @@ func Adopt(id ID, file *os.File) (*Region, error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("%w (%x)", ErrGone, id[:4])
 	}
-	r := &Region{id: id, file: file, refs: 1}
+	r := &Region{id: id, file: file}
+	r.refs.Store(1)
 	table.regions[id] = r
 	return r, nil
 }
@@ -74,18 +78,10 @@ func Arrive(id ID, file *os.File) (*Region, error) {
 
 // Lend notes that a running row uses the region, whose memory another process sees to
 // for as long as the row runs; Unlend that it has ended.
-func (r *Region) Lend() {
-	table.mu.Lock()
-	r.lent++
-	table.mu.Unlock()
-}
+func (r *Region) Lend() { r.lent.Add(1) }
 
 // Unlend takes Lend back.
-func (r *Region) Unlend() {
-	table.mu.Lock()
-	r.lent--
-	table.mu.Unlock()
-}
+func (r *Region) Unlend() { r.lent.Add(-1) }
 
 // onHold is told of regions that are lent and held on to.
 var onHold atomic.Pointer[func(ID)]
@@ -96,21 +92,14 @@ func OnHold(f func(ID)) { onHold.Store(&f) }
 // Hold adds a reference that outlives the row that the region was lent to; the caller has
 // one.
 func (r *Region) Hold() {
-	table.mu.Lock()
-	r.refs++
-	tell := r.lent > 0 && !r.away
-	if tell {
-		r.away = true
+	r.refs.Add(1)
+	if r.lent.Load() == 0 || r.away.Swap(true) {
+		return
 	}
-	table.mu.Unlock()
-	if f := onHold.Load(); tell && f != nil {
+	if f := onHold.Load(); f != nil {
 		(*f)(r.id)
 	}
 }
 
 // Lent reports whether another process has the region and sees to it.
-func (r *Region) Lent() bool {
-	table.mu.Lock()
-	defer table.mu.Unlock()
-	return r.lent > 0
-}
+func (r *Region) Lent() bool { return r.lent.Load() > 0 }

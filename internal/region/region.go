@@ -17,15 +17,25 @@ type Region struct {
 	id   ID
 	made *sys.Shared // mapped writable, with its descriptor; nil: it came from another process
 
+	refs atomic.Int32 // once 0 only table's owner makes it 1 again
+	lent atomic.Int32 // of refs, those of running rows that another process sees to
+	away atomic.Bool  // others may have it whom nobody counts: not used again
+
+	rw, ro atomic.Pointer[mapping] // made on first use
+
 	// The rest is guarded by table.mu.
-	file   *os.File    // the descriptor, of a region that came
-	rw, ro *sys.Shared // mapped on first use
-	refs   int
-	lent   int  // of refs, those of running rows that another process sees to
-	away   bool // others may have it whom nobody counts: not used again
-	shown  bool // some links told workers of it
-	charge int  // what the budget was asked for
+	file   *os.File // the descriptor, of a region that came
+	shown  bool     // some links told workers of it
+	charge int      // what the budget was asked for
 }
+
+// mapping is where a region lies in this process.
+type mapping struct {
+	mem   *sys.Shared
+	bytes []byte
+}
+
+func newMapping(m *sys.Shared) *mapping { return &mapping{m, m.Bytes()} }
 
 // ErrGone says that a region is no more, or never was.
 var ErrGone = errors.New("the shared memory is closed, or this process was not given it")
@@ -44,6 +54,7 @@ var table = struct {
 	used    int           // bytes of regions made here, those in free not counted
 	forget  map[int]func(ID)
 	hooks   int
+	last    atomic.Pointer[Region] // that was asked for
 }{regions: map[ID]*Region{}, arrived: make(chan struct{}), forget: map[int]func(ID){}}
 
 // What is kept for the next regions.
@@ -81,7 +92,9 @@ func New(size int, sealed, clean bool) (*Region, error) {
 		_ = spend(-size)
 		return nil, err
 	}
-	r := &Region{id: newID(size, sealed), made: mem, rw: mem, refs: 1, charge: size}
+	r := &Region{id: newID(size, sealed), made: mem, charge: size}
+	r.rw.Store(newMapping(mem))
+	r.refs.Store(1)
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	table.used += size
@@ -107,7 +120,8 @@ func reuse(size int, sealed bool) *Region {
 	table.free = slices.Delete(table.free, best, best+1)
 	table.idle -= r.Size()
 	table.used += r.Size()
-	r.refs, r.charge = 1, size
+	r.charge = size
+	r.refs.Store(1)
 	return r
 }
 
@@ -152,13 +166,16 @@ func (r *Region) Size() int { return r.id.Size() }
 // mapped so that a write to it is a fault. It is mapped on first use. A region that is
 // sealed is writable to its maker only.
 func (r *Region) Bytes(writable bool) ([]byte, error) {
+	at := &r.ro
+	if writable {
+		at = &r.rw
+	}
+	if m := at.Load(); m != nil {
+		return m.bytes, nil
+	}
 	table.mu.Lock()
 	defer table.mu.Unlock()
-	mem := &r.ro
-	if writable {
-		mem = &r.rw
-	}
-	if *mem == nil {
+	if at.Load() == nil {
 		file := r.file
 		if r.made != nil {
 			file = r.made.File()
@@ -171,34 +188,41 @@ func (r *Region) Bytes(writable bool) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("shared memory: %w", err)
 		}
-		*mem = m
+		at.Store(newMapping(m))
 		addSpan(r, m, writable)
 	}
-	return (*mem).Bytes(), nil
+	return at.Load().bytes, nil
 }
 
 // Retain adds a reference; the caller has one.
-func (r *Region) Retain() {
-	table.mu.Lock()
-	r.refs++
-	table.mu.Unlock()
+func (r *Region) Retain() { r.refs.Add(1) }
+
+// retainLive is Retain for who has none; false if nobody has.
+func (r *Region) retainLive() bool {
+	for {
+		n := r.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if r.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
 }
 
 // Release gives a reference back. With the last the memory may be another's.
 func (r *Region) Release() {
-	table.mu.Lock()
-	r.refs--
-	if r.refs > 0 {
-		table.mu.Unlock()
+	if r.refs.Add(-1) > 0 {
 		return
 	}
+	table.mu.Lock()
 	var drop []*Region
 	charge := r.charge
 	if r.made != nil {
 		table.used -= r.Size()
 		r.charge = 0
 	}
-	if r.made != nil && !r.away {
+	if r.made != nil && !r.away.Load() {
 		table.free = append(table.free, r)
 		table.idle += r.Size()
 		for table.idle > idleBytes || len(table.free) > idleRegions {
@@ -227,15 +251,16 @@ func popFree() *Region {
 // forgetLocked takes a region without references out of the table. table.mu is held.
 func forgetLocked(r *Region) {
 	delete(table.regions, r.id)
+	table.last.CompareAndSwap(r, nil)
 	dropSpans(r)
 }
 
 // destroy frees regions that the table has no more, and tells those who showed them.
 func destroy(regions []*Region) {
 	for _, r := range regions {
-		for _, m := range []*sys.Shared{r.ro, r.rw} {
-			if m != nil {
-				_ = m.Close()
+		for _, at := range []*atomic.Pointer[mapping]{&r.ro, &r.rw} {
+			if m := at.Swap(nil); m != nil {
+				_ = m.mem.Close()
 			}
 		}
 		if r.file != nil {
@@ -280,9 +305,9 @@ func Usage() (used, idle int) {
 // Descriptor returns the region's descriptor for another process, which from then on
 // may have the memory for as long as it likes.
 func (r *Region) Descriptor() (*os.File, error) {
+	r.away.Store(true)
 	table.mu.Lock()
 	defer table.mu.Unlock()
-	r.away = true
 	return r.duplicate()
 }
 
@@ -306,11 +331,7 @@ func (r *Region) duplicate() (*os.File, error) {
 
 // Keep says that another process holds on to the region: it is not used again for
 // another.
-func (r *Region) Keep() {
-	table.mu.Lock()
-	r.away = true
-	table.mu.Unlock()
-}
+func (r *Region) Keep() { r.away.Store(true) }
 
 // OnForget has f called with the ids of regions that were shown and are no more,
 // without locks, until remove is called. With the last that is removed what lies unused

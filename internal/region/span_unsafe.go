@@ -56,10 +56,9 @@ func Containing(p unsafe.Pointer, n int) (r *Region, offset int) {
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	s, ok := spanAt(addr)
-	if !ok || uintptr(n) > s.end-addr || s.r.refs == 0 {
+	if !ok || uintptr(n) > s.end-addr || !s.r.retainLive() {
 		return nil, 0
 	}
-	s.r.refs++
 	return s.r, int(addr - s.base)
 }
 

@@ -44,7 +44,7 @@ var handles sync.Map
 // A Family makes handles of types that cannot be named beforehand: the instances of a generic type.
 type Family func(t reflect.Type) (f *FamilyHandle, ours bool)
 
-// FamilyHandle is what a Family says of one type. Append and Decode are Handle's, with a pointer to the value.
+// FamilyHandle is what a Family says of one type. Append and Decode are Handle's, with a pointer to the value; they must not panic.
 type FamilyHandle struct {
 	Append func(dst []byte, v unsafe.Pointer, p *Parcel) ([]byte, error)
 	Decode func(src []byte, v unsafe.Pointer, p *Parcel) error
@@ -61,7 +61,7 @@ func RegisterFamily(f Family) { families = append(families, f) }
 func familyOf(t reflect.Type) (n *handleNode, reason, remedy string) {
 	for _, f := range families {
 		if h, ours := f(t); ours {
-			return &handleNode{nilable: t.Kind() == reflect.Pointer, put: h.Append, get: h.Decode}, h.Reason, h.Remedy
+			return &handleNode{nilable: t.Kind() == reflect.Pointer, put: h.Append, get: h.Decode, trusted: true}, h.Reason, h.Remedy
 		}
 	}
 	return nil, "", ""
@@ -69,6 +69,7 @@ func familyOf(t reflect.Type) (n *handleNode, reason, remedy string) {
 
 type handleNode struct {
 	nilable bool
+	trusted bool // it does not panic
 	put     func(dst []byte, p unsafe.Pointer, parcel *Parcel) ([]byte, error)
 	get     func(src []byte, p unsafe.Pointer, parcel *Parcel) error
 }
@@ -77,7 +78,7 @@ func (h *handleNode) size(_ *sizer, p unsafe.Pointer) int {
 	if h.isNil(p) {
 		return 1
 	}
-	const usual = 48 // an id and a name
+	const usual = 31 // an id and a few numbers
 	return usual
 }
 
@@ -92,10 +93,12 @@ func (h *handleNode) append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, *
 		return append(dst, 0), nil
 	}
 	dst, mark := openBlob(dst)
-	err := guard(func() (err error) {
+	var err error
+	if h.trusted {
 		dst, err = h.put(dst, p, e.parcel)
-		return err
-	})
+	} else {
+		dst, err = h.guardedPut(dst, p, e.parcel)
+	}
 	if err != nil {
 		return dst, &ValueError{Reason: "cannot hand it over", err: err}
 	}
@@ -117,10 +120,28 @@ func (h *handleNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 	if verr != nil {
 		return verr
 	}
-	if err := guard(func() error { return h.get(src, p, d.parcel) }); err != nil {
+	var err error
+	if h.trusted {
+		err = h.get(src, p, d.parcel)
+	} else {
+		err = h.guardedGet(src, p, d.parcel)
+	}
+	if err != nil {
 		return &ValueError{Reason: "cannot take it over", err: err}
 	}
 	return nil
+}
+
+func (h *handleNode) guardedPut(dst []byte, p unsafe.Pointer, parcel *Parcel) ([]byte, error) {
+	err := guard(func() (err error) {
+		dst, err = h.put(dst, p, parcel)
+		return err
+	})
+	return dst, err
+}
+
+func (h *handleNode) guardedGet(src []byte, p unsafe.Pointer, parcel *Parcel) error {
+	return guard(func() error { return h.get(src, p, parcel) })
 }
 
 // guard calls code that is not this package's own and turns a panic into an error.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"github.com/xenonmp/xme/internal/region"
 )
@@ -48,6 +49,23 @@ const maxFiles = 250
 
 // errNotCarried is why a handle cannot cross where there is nothing to carry it.
 var errNotCarried = fmt.Errorf("this executor does not carry open files: %w", errors.ErrUnsupported)
+
+var parcels = sync.Pool{New: func() any { return new(Parcel) }}
+
+// NewParcel returns an empty parcel, to be given back by Free.
+func NewParcel() *Parcel { return parcels.Get().(*Parcel) }
+
+// Free closes a parcel that nobody else has. It may be called on nil.
+func (p *Parcel) Free() {
+	if p == nil {
+		return
+	}
+	p.Close()
+	clear(p.taken)
+	clear(p.held)
+	*p = Parcel{Items: p.Items[:0], taken: p.taken[:0], held: p.held[:0]}
+	parcels.Put(p)
+}
 
 // Close closes the files that nobody took. It may be called twice, and on nil.
 func (p *Parcel) Close() {
