@@ -133,11 +133,8 @@ func (t *nestTask) send(c *Call) error {
 	if n := len(body) - len(head) - metaSize; err == nil && n > t.n.maxMessage {
 		err = tooLarge("value", n, t.n.maxMessage)
 	}
-	if err == nil && !t.n.conn.Local() {
-		err = parcel.Pack()
-	}
-	if err == nil && len(parcel.Items) > 0 && !t.n.conn.CarriesFiles() {
-		err = fmt.Errorf("open files cross on the socket link only: %w", errors.ErrUnsupported)
+	if err == nil {
+		err = pack(t.n.conn, &parcel)
 	}
 	if err != nil {
 		parcel.Close()
@@ -166,6 +163,19 @@ func (t *nestTask) send(c *Call) error {
 	}
 	n.calls[id] = c
 	n.conn.Send(f)
+	return nil
+}
+
+// pack makes a parcel ready for a link, unless that cannot carry what is in it.
+func pack(c link.Conn, p *wire.Parcel) error {
+	if !c.Local() {
+		if err := p.Pack(); err != nil {
+			return err
+		}
+	}
+	if len(p.Items) > 0 && !c.CarriesFiles() {
+		return fmt.Errorf("open files and shared memory do not cross on this link, which carries no descriptors: %w", errors.ErrUnsupported)
+	}
 	return nil
 }
 

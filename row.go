@@ -129,10 +129,10 @@ func (r *workerRow) Run(f *link.Frame, dst []byte, done link.Done) {
 func (r *workerRow) finished(body []byte, parcel *wire.Parcel, err *Error) {
 	r.rowContext.end(nil)
 	r.nest.end()
-	if err == nil && !r.nest.n.conn.Local() {
-		if perr := parcel.Pack(); perr != nil {
+	if err == nil && parcel != nil {
+		if cause := pack(r.nest.n.conn, parcel); cause != nil {
 			parcel.Close()
-			err = r.failed(CauseEncode, "result: "+perr.Error(), perr)
+			err = r.failed(CauseEncode, "result: "+cause.Error(), cause)
 		}
 	}
 	if err != nil {
