@@ -34,6 +34,20 @@ func runScript(t *testing.T, name, pkg string) {
 // feature: P11
 func TestPiProgram(t *testing.T) { runScript(t, "pi", "./examples/pi") }
 
+// Matrices in shared memory are multiplied in place, with the serial result.
+//
+// feature: M1
+func TestMatrixProgram(t *testing.T) { runScript(t, "matrix", "./examples/matrix") }
+
+// feature: M1, M4
+func TestHistogramProgram(t *testing.T) { runScript(t, "histogram", "./examples/histogram") }
+
+// feature: M1
+func TestWordcountProgram(t *testing.T) { runScript(t, "wordcount", "./examples/wordcount") }
+
+// feature: M1
+func TestImageProgram(t *testing.T) { runScript(t, "image", "./examples/image") }
+
 // feature: S7, S13
 func TestSumProgram(t *testing.T) { runScript(t, "sum", "./examples/sum") }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/shm"
@@ -94,24 +95,23 @@ func throughArray(ctx context.Context, pool *xme.Pool, elements int, n *counts) 
 	half := elements / 2
 	halves := []piece{{Part: a.Part(0, half)}, {Part: a.Part(half, elements), First: uint64(half)}}
 	for _, f := range []*xme.Func[piece, int]{fill, check} {
-		var futures []*xme.Future[int]
+		var wait sync.WaitGroup
+		var lost [2]counts
+		var errs [2]error
 		for i, p := range halves {
 			if f == check {
 				p = piece{Part: halves[1-i].Part.ReadOnly(), First: halves[1-i].First}
 			}
-			futures = append(futures, f.With(xme.Retries(retries)).Go(ctx, pool, p))
+			wait.Go(func() { _, errs[i] = insist(ctx, pool, f, p, &lost[i]) })
 		}
-		for _, fu := range futures {
-			if _, err := fu.Wait(ctx); err != nil {
-				return err
-			}
+		wait.Wait()
+		n.lost += lost[0].lost + lost[1].lost
+		if err := errors.Join(errs[:]...); err != nil {
+			return err
 		}
 	}
 	return compare(a.Slice(), 0)
 }
-
-// retries is how often a call may lose its worker.
-const retries = 1000
 
 // insist makes a call again and again until its worker is not killed, and counts.
 func insist[In, Out any](ctx context.Context, pool *xme.Pool, f *xme.Func[In, Out], in In, n *counts) (Out, error) {
