@@ -31,7 +31,6 @@ type core struct {
 	users  int
 	idle   *sync.Cond // no users; made when somebody waits
 	closed bool
-	mem    []byte // nil: not asked for yet
 }
 
 // noCopy has go vet find copies.
@@ -47,8 +46,7 @@ func open(c *core, size int, clean bool) error {
 		return memoryError(err)
 	}
 	c.region, c.size = r, size
-	c.mem, err = r.Bytes(true)
-	return err
+	return nil
 }
 
 // memoryError makes what region.New returns a user's.
@@ -76,14 +74,11 @@ func (c *core) bytesLocked(r *core) ([]byte, error) {
 	if r.closed || c.region == nil {
 		return nil, ErrClosed
 	}
-	if c.mem == nil || c.parent != nil {
-		all, err := c.region.Bytes(!c.readOnly)
-		if err != nil {
-			return nil, fmt.Errorf("shm: %w", err)
-		}
-		c.mem = all
+	all, err := c.region.Bytes(!c.readOnly)
+	if err != nil {
+		return nil, fmt.Errorf("shm: %w", err)
 	}
-	return c.mem[c.off : c.off+c.size : c.off+c.size], nil
+	return all[c.off : c.off+c.size : c.off+c.size], nil
 }
 
 // use has f called with the memory, which stays until f has returned.
@@ -221,7 +216,7 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 		return errMalformed
 	}
 	c.region, c.off, c.size, c.readOnly = r, off, size, readOnly || id.Sealed()
-	if c.mem, err = r.Bytes(!c.readOnly); err != nil {
+	if _, err = r.Bytes(!c.readOnly); err != nil { // now: it is an argument's error, not a panic of Slice
 		r.Release()
 		return err
 	}

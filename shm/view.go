@@ -83,5 +83,5 @@ func decodeView(src []byte, p *wire.Parcel, elem, align int) ([]byte, error) {
 	if err := c.decode(src, p, elem, align); err != nil {
 		return nil, err
 	}
-	return c.mem[c.off : c.off+c.size : c.off+c.size], nil
+	return c.bytesLocked(c)
 }

@@ -80,8 +80,9 @@ func (p *Pool) Await(ctx context.Context, w Waiter, fn uint16, led bool) {
 		}
 	}
 	if !p.lead(ctx, w, fn) {
+		b := batch{p: p}
 		p.mu.Lock()
-		b := p.resign()
+		p.resign(&b)
 		p.mu.Unlock()
 		b.run()
 	}
@@ -126,7 +127,8 @@ func (p *Pool) readAsLeader(w Waiter) (read, resigned bool) {
 	b.p = p
 	read = p.readAll(b)
 	if resigned = w.Ready(); resigned {
-		rest := p.resign()
+		rest := batch{p: p}
+		p.resign(&rest)
 		p.mu.Unlock()
 		rest.run()
 		return read, true
@@ -250,18 +252,13 @@ func (p *Pool) readMeanwhile(b *batch) {
 
 // resign ends the lead: workers ring listen from now on. p.mu is held. (Whoever leads
 // next says so without p.mu, maybe before leaderNone is stored: then listen is rung in
-// vain.) It returns what is left to run.
-func (p *Pool) resign() *batch {
-	var b *batch
-	if p.leaders.empty() {
-		b = &batch{p: p}
-	} else {
-		rest := p.leaders
-		b, p.leaders = &rest, batch{p: p}
+// vain.) What is left to run goes to b, which is empty.
+func (p *Pool) resign(b *batch) {
+	if !p.leaders.empty() {
+		*b, p.leaders = p.leaders, batch{p: p}
 	}
 	p.readMeanwhile(b)
 	p.leading.Store(false)
-	return b
 }
 
 // lanesInUse is what the pool's goroutines see without p.mu.
