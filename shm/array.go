@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"unsafe"
+
+	"github.com/xenonmp/xme/internal/region"
 )
 
 // Array is n elements of type T in memory that processes share. It crosses as a field of
@@ -31,7 +33,7 @@ func NewArray[T any](n int) (*Array[T], error) {
 		return nil, err
 	}
 	a := &Array[T]{}
-	if err := open(&a.core, size, true); err != nil {
+	if err := open(&a.core, size, region.Plain); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -40,8 +40,8 @@ func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
 
 // open makes a region and a handle on it.
-func open(c *core, size int, clean bool) error {
-	r, err := region.New(size, false, clean)
+func open(c *core, size int, k region.Kind) error {
+	r, err := region.New(size, k, true)
 	if err != nil {
 		return memoryError(err)
 	}

@@ -161,7 +161,7 @@ func TestSetupArray(t *testing.T) {
 	_ = a.Close()
 	check := func() {
 		t.Helper()
-		for _, f := range useWeights.Broadcast(t.Context(), pool, true) {
+		for _, f := range useWeights.With(xme.On(1, 2)).Broadcast(t.Context(), pool, true) {
 			if got, err := f.Wait(t.Context()); got != 7 || err != nil {
 				t.Errorf("got %v, %v", got, err)
 			}
@@ -202,7 +202,7 @@ func TestWorkersUnmap(t *testing.T) {
 	processes(t, func(t *testing.T, pool *xme.Pool) {
 		count := func() int {
 			total := 0
-			for _, f := range mapped.Broadcast(t.Context(), pool, true) {
+			for _, f := range mapped.With(xme.On(1, 2)).Broadcast(t.Context(), pool, true) {
 				n, err := f.Wait(t.Context())
 				if err != nil {
 					t.Skip(err)
@@ -216,7 +216,7 @@ func TestWorkersUnmap(t *testing.T) {
 		}
 		before := count()
 		a := newArray(t, 1<<20)
-		for _, f := range add.Broadcast(t.Context(), pool, a) {
+		for _, f := range add.With(xme.On(1, 2)).Broadcast(t.Context(), pool, a) {
 			if _, err := f.Wait(t.Context()); err != nil {
 				t.Fatal(err)
 			}

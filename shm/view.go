@@ -56,7 +56,7 @@ func appendView(dst []byte, mem []byte, p *wire.Parcel) ([]byte, error) {
 	r, off := containing(mem)
 	if r == nil {
 		var err error
-		if r, err = region.New(len(mem), true, false); err != nil {
+		if r, err = region.New(len(mem), region.Sealed, false); err != nil {
 			return dst, memoryError(err)
 		}
 		to, err := r.Bytes(true)

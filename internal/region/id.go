@@ -7,7 +7,7 @@ import (
 
 // ID names a region in all processes, and says how large it is.
 //
-//	0     1, and 2 if nobody but its maker can write to it
+//	0     1, and 2 if nobody but its maker can write to it, 4 if there are locks in it
 //	1-6   size in units of 4096 bytes
 //	7-15  random: nobody guesses the id of a region that he was not given
 type ID [16]byte
@@ -15,18 +15,27 @@ type ID [16]byte
 const (
 	markRegion = 1
 	markSealed = 2
+	markLocks  = 4
 
 	unit = 4096
 )
 
-func newID(size int, sealed bool) (id ID) {
+// Kind is what a region is for.
+type Kind uint8
+
+// The kinds of region.
+const (
+	Plain  Kind = 0
+	Sealed Kind = markSealed // no other process can write to it
+	Locks  Kind = markLocks  // there are locks in it, which are swept when a process dies
+)
+
+func newID(size int, k Kind) (id ID) {
 	var head [8]byte
 	binary.LittleEndian.PutUint64(head[:], uint64(size/unit)<<8|markRegion)
 	copy(id[:], head[:7])
 	_, _ = rand.Read(id[7:]) // never fails: see its documentation
-	if sealed {
-		id[0] |= markSealed
-	}
+	id[0] |= byte(k)
 	return id
 }
 
@@ -50,6 +59,9 @@ func (id ID) Size() int {
 
 // maxSize bounds a region, so that no sum of sizes overflows.
 const maxSize = 1 << (30 + 16*(^uint(0)>>63))
+
+// Kind returns what the region is for.
+func (id ID) Kind() Kind { return Kind(id[0]) & (Sealed | Locks) }
 
 // Sealed reports whether nobody but the region's maker can write to it.
 func (id ID) Sealed() bool { return id[0]&markSealed != 0 }

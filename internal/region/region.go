@@ -26,6 +26,7 @@ type Region struct {
 	// The rest is guarded by table.mu.
 	file   *os.File // the descriptor, of a region that came
 	shown  bool     // some links told workers of it
+	local  any      // see Attach
 	charge int      // what the budget was asked for
 }
 
@@ -65,10 +66,9 @@ const (
 	slackBytes = 64 << 10
 )
 
-// New makes a region of at least size bytes with one reference. Sealed, no other
-// process can write to it. Its memory is zero if clean, else it may hold what was there
-// before. The error wraps ErrFull if there is not as much memory.
-func New(size int, sealed, clean bool) (*Region, error) {
+// New makes a region of at least size bytes with one reference. Its memory is zero if
+// clean, else it may hold what was there before. The error wraps ErrFull if there is not as much memory.
+func New(size int, k Kind, clean bool) (*Region, error) {
 	if size > maxSize {
 		return nil, fmt.Errorf("%w: %d bytes are more than the %d that one may have", ErrFull, size, maxSize)
 	}
@@ -76,14 +76,14 @@ func New(size int, sealed, clean bool) (*Region, error) {
 	if err := spend(size); err != nil {
 		return nil, err
 	}
-	if r := reuse(size, sealed); r != nil {
+	if r := reuse(size, k); r != nil {
 		if clean {
 			clear(r.made.Bytes()[:size])
 		}
 		return r, nil
 	}
 	mem, err := allocate(size)
-	if err == nil && sealed {
+	if err == nil && k == Sealed {
 		if err = mem.SealFutureWrite(); err != nil {
 			_ = mem.Close()
 		}
@@ -92,7 +92,7 @@ func New(size int, sealed, clean bool) (*Region, error) {
 		_ = spend(-size)
 		return nil, err
 	}
-	r := &Region{id: newID(size, sealed), made: mem, charge: size}
+	r := &Region{id: newID(size, k), made: mem, charge: size}
 	r.rw.Store(newMapping(mem))
 	r.refs.Store(1)
 	table.mu.Lock()
@@ -104,12 +104,12 @@ func New(size int, sealed, clean bool) (*Region, error) {
 }
 
 // reuse returns a region that lies unused, nil if there is none that fits.
-func reuse(size int, sealed bool) *Region {
+func reuse(size int, k Kind) *Region {
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	best := -1
 	for i, r := range table.free {
-		if n := r.Size(); n >= size && n <= size+size/4+slackBytes && r.id.Sealed() == sealed && (best < 0 || n < table.free[best].Size()) {
+		if n := r.Size(); n >= size && n <= size+size/4+slackBytes && r.id.Kind() == k && (best < 0 || n < table.free[best].Size()) {
 			best = i
 		}
 	}
@@ -218,6 +218,7 @@ func (r *Region) Release() {
 	table.mu.Lock()
 	var drop []*Region
 	charge := r.charge
+	r.local = nil
 	if r.made != nil {
 		table.used -= r.Size()
 		r.charge = 0

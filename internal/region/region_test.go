@@ -10,9 +10,9 @@ import (
 	"github.com/xenonmp/xme/internal/sys"
 )
 
-func made(t *testing.T, size int, sealed, clean bool) *region.Region {
+func made(t *testing.T, size int, k region.Kind, clean bool) *region.Region {
 	t.Helper()
-	r, err := region.New(size, sealed, clean)
+	r, err := region.New(size, k, clean)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func bytesOf(t *testing.T, r *region.Region, writable bool) []byte {
 }
 
 func TestID(t *testing.T) {
-	r := made(t, 10_000, true, true)
+	r := made(t, 10_000, region.Sealed, true)
 	defer r.Release()
 	id := r.ID()
 	if !region.Is(id) || !id.Sealed() || id.Size() != 12288 || r.Size() != len(bytesOf(t, r, true)) {
@@ -50,7 +50,7 @@ func TestID(t *testing.T) {
 // TestReuse gives memory to the next that wants as much, of the same kind, zeroed if asked.
 func TestReuse(t *testing.T) {
 	defer region.Trim()
-	r := made(t, 1<<20, false, true)
+	r := made(t, 1<<20, region.Plain, true)
 	bytesOf(t, r, true)[5] = 5
 	id := r.ID()
 	r.Retain()
@@ -63,23 +63,23 @@ func TestReuse(t *testing.T) {
 	if region.Find(id) != nil {
 		t.Error("found though nobody holds it")
 	}
-	sealed := made(t, 1<<20, true, true)
+	sealed := made(t, 1<<20, region.Sealed, true)
 	defer sealed.Release()
 	if sealed.ID() == id {
 		t.Error("writable memory was reused for sealed")
 	}
-	again := made(t, 1<<20-5000, false, false)
+	again := made(t, 1<<20-5000, region.Plain, false)
 	if again.ID() != id || bytesOf(t, again, true)[5] != 5 {
 		t.Errorf("other memory, or cleared unasked")
 	}
 	again.Release()
-	clean := made(t, 1<<20, false, true)
+	clean := made(t, 1<<20, region.Plain, true)
 	if clean.ID() != id || bytesOf(t, clean, true)[5] != 0 {
 		t.Error("not cleared")
 	}
 	clean.Keep() // another process goes on with it
 	clean.Release()
-	last := made(t, 1<<20, false, true)
+	last := made(t, 1<<20, region.Plain, true)
 	defer last.Release()
 	if last.ID() == id {
 		t.Error("memory that another process keeps was reused")
@@ -91,7 +91,7 @@ func TestIdleIsBounded(t *testing.T) {
 	defer region.Trim()
 	var all []*region.Region
 	for range 70 {
-		all = append(all, made(t, 1<<20, false, false))
+		all = append(all, made(t, 1<<20, region.Plain, false))
 	}
 	used, _ := region.Usage()
 	for _, r := range all {
@@ -112,7 +112,7 @@ func TestIdleIsBounded(t *testing.T) {
 func TestForget(t *testing.T) {
 	var forgotten []region.ID
 	remove := region.OnForget(func(id region.ID) { forgotten = append(forgotten, id) })
-	shown, hidden := made(t, 100, false, false), made(t, 100, false, false)
+	shown, hidden := made(t, 100, region.Plain, false), made(t, 100, region.Plain, false)
 	f, err := shown.Show()
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestForget(t *testing.T) {
 	if len(forgotten) != 1 || forgotten[0] != id {
 		t.Errorf("told of %x, want %x", forgotten, id)
 	}
-	made(t, 100, false, false).Release()
+	made(t, 100, region.Plain, false).Release()
 	remove()
 	if _, idle := region.Usage(); idle != 0 {
 		t.Error("the last that went left something unused")
@@ -143,7 +143,7 @@ func TestAdopt(t *testing.T) {
 		t.Skip(err)
 	}
 	defer mem.Close()
-	like := made(t, 8192, false, false)
+	like := made(t, 8192, region.Plain, false)
 	id := like.ID()
 	id[15]++
 	like.Release()
@@ -192,7 +192,7 @@ func TestAdopt(t *testing.T) {
 
 // TestContaining finds the region that memory lies in.
 func TestContaining(t *testing.T) {
-	r := made(t, 8192, false, false)
+	r := made(t, 8192, region.Plain, false)
 	b := bytesOf(t, r, true)
 	ro := bytesOf(t, r, false)
 	for name, tc := range map[string]struct {
@@ -233,11 +233,11 @@ func TestBudget(t *testing.T) {
 		return nil
 	})
 	defer region.SetBudget(func(int) error { return nil })
-	r := made(t, 8192, false, false)
-	if _, err := region.New(8192, false, false); err == nil || left != 10_000-8192 {
+	r := made(t, 8192, region.Plain, false)
+	if _, err := region.New(8192, region.Plain, false); err == nil || left != 10_000-8192 {
 		t.Errorf("%v, %d left", err, left)
 	}
-	if _, err := region.New(1<<60, false, false); !errors.Is(err, region.ErrFull) {
+	if _, err := region.New(1<<60, region.Plain, false); !errors.Is(err, region.ErrFull) {
 		t.Errorf("got %v", err)
 	}
 	r.Release()
@@ -253,7 +253,7 @@ func TestBudget(t *testing.T) {
 func TestSet(t *testing.T) {
 	var s region.Set
 	s.Release()
-	a, b := made(t, 1, false, false), made(t, 1, false, false)
+	a, b := made(t, 1, region.Plain, false), made(t, 1, region.Plain, false)
 	id := a.ID()
 	for _, r := range []*region.Region{a, b, a} {
 		r.Retain()

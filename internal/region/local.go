@@ -1,0 +1,44 @@
+package region
+
+import "slices"
+
+// Attach returns what this process keeps for the region beside its memory, made by f when
+// it is first asked for: a queue's, whose goroutines take turns before they wait for other
+// processes. It goes with the last reference; the caller has one. f may be called by
+// several at a time, of whose results one is kept.
+func (r *Region) Attach(f func(mem []byte) (any, error)) (any, error) {
+	table.mu.Lock()
+	v := r.local
+	table.mu.Unlock()
+	if v != nil {
+		return v, nil
+	}
+	mem, err := r.Bytes(true)
+	if err == nil {
+		v, err = f(mem)
+	}
+	if err != nil {
+		return nil, err
+	}
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	if r.local == nil {
+		r.local = v
+	}
+	return r.local, nil
+}
+
+// Locked returns the regions with locks that this process has, with a reference each: what
+// is looked at when a process dies.
+func Locked() []*Region {
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	var all []*Region
+	for id, r := range table.regions {
+		if id.Kind() == Locks && r.retainLive() {
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Region) int { return slices.Compare(a.id[:], b.id[:]) })
+	return all
+}
