@@ -47,6 +47,7 @@ type Row struct {
 	state    State
 	recalled bool
 
+	Quiet   bool // its worker sends no start frame
 	Alone   bool // travels alone: nothing is sent ahead of it or behind it
 	Fresh   bool // wants a process that ran nothing before, and is its last
 	Service bool // wants a process of its own, beside the pool's count
@@ -261,6 +262,9 @@ func (f *Flight) Event(fr Frame) (*Row, error) {
 		to = Ended
 	default:
 		return nil, fmt.Errorf("unexpected %v frame for call %d", fr.Kind, fr.Call)
+	}
+	if r.Quiet && r.state == Sent && to == Ended && r == f.Front() {
+		f.move(r, Started) // nobody had to know yet
 	}
 	legal := r.state == Sent && to == Started && r == f.Front() || r.state == Sent && to == Queued && r.recalled || r.state == Started && to == Ended
 	if !legal {

@@ -109,6 +109,7 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 	<-read
 	s.unmapAll()
 	s.shares.end()
+	s.begun.Close()
 	if s.err != nil {
 		err = s.err
 	}
@@ -130,6 +131,8 @@ type server struct {
 	waits   bool    // the goroutine that runs rows waits for one
 	err     error
 	lane    *workerLane // nil: none yet
+	quiet   bool        // the driver was not told that the row runs
+	begun   *Begun      // the reader sets it, before it queues rows that need it
 
 	segments map[uint64]*sys.Shared
 	results  results
@@ -182,6 +185,15 @@ func (s *server) receive() error {
 			}
 		case wire.KindLane:
 			if err := s.openLane(f); err != nil {
+				return fmt.Errorf("%v frame: %w", f.Kind, err)
+			}
+		case wire.KindBegun:
+			if s.begun != nil {
+				f.Parcel.Close()
+				return errors.New("a second begun frame")
+			}
+			var err error
+			if s.begun, err = mapBegun(f); err != nil {
 				return fmt.Errorf("%v frame: %w", f.Kind, err)
 			}
 		case wire.KindSegment:
@@ -237,6 +249,11 @@ func (s *server) giveBack(f Frame) {
 	switch {
 	case f.Kind != wire.KindCancel:
 	case f.Call == s.running && s.task != nil:
+		if s.quiet { // else the driver knows, or is about to
+			s.quiet = false
+			s.conn.Send(Frame{Kind: wire.KindStart, Call: f.Call})
+			s.conn.Flush()
+		}
 		s.task.Cancel(context.Canceled)
 	default:
 		s.late = f.Call // claimed in the lane, it may be, and about to begin
@@ -325,6 +342,7 @@ func (s *server) beginLocked(f *Frame) Task {
 	_ = s.ranRows.Load()
 	s.shares.spoke.Store(false)
 	s.running, s.task = f.Call, s.side.Begin(f)
+	s.quiet = f.Kind == wire.KindCall && f.Time&wire.Quiet != 0
 	switch {
 	case s.stopped != nil:
 		s.task.Cancel(s.stopped)
@@ -344,12 +362,18 @@ func (s *server) ended() {
 
 // one runs a row and sends its end.
 func (s *server) one(f Frame, task Task) {
+	quiet := f.Time&wire.Quiet != 0
+	f.Time &^= wire.Quiet
 	if s.side.Prepare != nil {
 		s.side.Prepare(f)
 	}
-	s.conn.Send(Frame{Kind: wire.KindStart, Call: f.Call})
-	// The start must be out before the row runs: should the row end this process,
-	// the driver charges it and nothing else.
+	if quiet {
+		s.begun.word.Store(f.Call)
+	} else {
+		s.conn.Send(Frame{Kind: wire.KindStart, Call: f.Call})
+	}
+	// The start, and the end of the row before, must be out before the row runs: should
+	// the row end this process, the driver charges it and nothing else.
 	s.conn.Flush()
 	s.conn.Wait(0)
 

@@ -106,6 +106,7 @@ func (w *worker) detach() (wasReady bool) {
 // they are on the link or written over with rubbish. p.mu is held.
 func (p *Pool) begunInLane(b *batch, w *worker) int {
 	if !w.viaLane || w.lane == nil {
+		p.sync(b, w)
 		return 0
 	}
 	unclaimed, err := w.lane.Rows.TakeBack()
@@ -123,6 +124,8 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 	p.mu.Lock()
 	started, unsaved := w.flight.Lose()
 	exit.Memory = max(exit.Memory, w.most)
+	w.begins.Close()
+	w.begins, w.noBegun = nil, true
 	p.shared.used -= w.reserved // the kernel has freed it
 	w.reserved = 0
 	w.disarm()

@@ -232,14 +232,38 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 		p.end(b, r, link.Outcome{Err: err, Rank: w.rank, PID: w.pid})
 		return refused
 	}
+	p.openBegun(b, w, r)
 	w.count(p, r)
 	w.bound = w.limitOf(r)
+	r.Quiet = w.begins != nil && r.Timeout == 0 && r.Files() == 0
 	f := w.flight.Send(r)
 	f.Parcel = parcel
 	f.Time = uint64(w.bound)
+	if r.Quiet {
+		f.Time |= wire.Quiet
+	}
 	w.conn.Send(f)
 	b.flush(w.conn)
 	return sent
+}
+
+// openBegun gives w the word that spares it start frames, if its rows will go on
+// travelling on the link: with the second row, as it would get a lane. p.mu is held.
+func (p *Pool) openBegun(b *batch, w *worker, r *link.Row) {
+	if w.begins != nil || w.noBegun || w.rows == 0 || w.lane != nil || r.Fresh || r.Service {
+		return
+	}
+	if !sys.HasShared || !w.conn.CarriesFiles() || w.conn.Local() {
+		w.noBegun = true
+		return
+	}
+	begins, f, err := link.OpenBegun()
+	if err != nil {
+		w.noBegun = true
+		return
+	}
+	w.begins = begins
+	w.conn.Send(f)
 }
 
 // count notes that r is about to be sent. p.mu is held.

@@ -255,6 +255,7 @@ func (p *Pool) cancel(b *batch, r *link.Row, err error) {
 			p.cancelInLane(b, w, r)
 			return
 		}
+		p.sync(b, w)
 		p.recall(b, r, wire.KindCancel)
 		if r.State() == link.Started {
 			w.armGrace(r)

@@ -168,6 +168,7 @@ func (p *Pool) Segment(n int) *link.Segment {
 
 // putInLane writes r into w's lane, for publish to show. p.mu is held.
 func (p *Pool) putInLane(w *worker, r *link.Row) {
+	r.Quiet = false
 	w.flight.Put(r)
 	row := ring.Row{Func: r.Func, Call: r.Call(), Body: r.Body}
 	if r.Segment != nil {

@@ -57,7 +57,7 @@ func (p *Pool) lookAtRows() {
 	busy, moved, read := false, false, false
 	for w := range p.all {
 		r := w.flight.Front()
-		if r != nil && w.mark.call == r.Call() && w.viaLane {
+		if r != nil && w.mark.call == r.Call() && (w.viaLane || r.Quiet) {
 			p.sync(&b, w) // it may have ended, unread
 			r, read = w.flight.Front(), true
 		}
@@ -68,7 +68,7 @@ func (p *Pool) lookAtRows() {
 		switch {
 		case w.mark.call == r.Call() && r.State() == link.Started:
 			w.mark.seen = now
-		case !w.viaLane && r.State() != link.Started:
+		case !w.viaLane && !r.Quiet && r.State() != link.Started:
 			moved = true // it has not begun
 		default:
 			w.mark = mark{r.Call(), now, now}

@@ -140,6 +140,9 @@ func (p *Pool) endElsewhere(b *batch, w *worker, f link.Frame) error {
 
 // sync reads what w has sent in its lane and notes which row it runs. p.mu is held.
 func (p *Pool) sync(b *batch, w *worker) {
+	if r := w.flight.Front(); r != nil && r.Quiet && r.State() == link.Sent && w.begins.Since(r.Call()) {
+		w.flight.Started()
+	}
 	if !w.viaLane || w.lane == nil || w.broken {
 		return
 	}

@@ -40,6 +40,9 @@ type worker struct {
 	since   time.Time // of the look that first saw it
 	clock   *time.Timer
 
+	begins  *link.Begun // where it says which row on the link it has begun; nil: it sends frames
+	noBegun bool        // and there will be no such word
+
 	lane        *link.Lane // nil: it has none
 	noLane      bool       // and shall have none
 	viaLane     bool       // the rows in flight are in the lane

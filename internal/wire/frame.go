@@ -49,8 +49,12 @@ const (
 	KindHold                      // worker: it goes on using that memory, body its id
 	KindReserve                   // worker: it wants to make Call bytes of shared memory; with Time not 0: it has given them up
 	KindReserved                  // driver: the answer; Call: 1 granted, 0 not; Time: the bound, bytes
+	KindBegun                     // driver: a word in which the worker says which row it has begun; its file is the memory
 	kindEnd
 )
+
+// Quiet, in the Time of a KindCall, says that no start frame is wanted: the word of KindBegun tells.
+const Quiet = 1 << 63
 
 var kindNames = [kindEnd]string{
 	KindHello: "hello", KindReady: "ready", KindRefuse: "refuse", KindCall: "call", KindStart: "start", KindResult: "result",
@@ -59,6 +63,7 @@ var kindNames = [kindEnd]string{
 	KindLane: "lane", KindElsewhere: "elsewhere", KindSegment: "segment", KindUnmap: "unmap",
 	KindResultIn: "result in", KindRead: "read",
 	KindShare: "share", KindUnshare: "unshare", KindHold: "hold", KindReserve: "reserve", KindReserved: "reserved",
+	KindBegun: "begun",
 }
 
 func (k Kind) String() string {
