@@ -111,6 +111,7 @@ func (s *shares) hold(id region.ID) {
 // reserve asks the driver for shared memory to make, or says that it was given up.
 func (s *shares) reserve(bytes int) error {
 	if bytes < 0 {
+		s.spoke.Store(true) // what comes after the row shall find it given up
 		s.conn.Send(Frame{Kind: wire.KindReserve, Call: uint64(-bytes), Time: 1})
 		s.conn.Flush()
 		return nil
