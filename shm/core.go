@@ -1,6 +1,7 @@
 package shm
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type core struct {
 	readOnly  bool // for this handle
 	kept      bool // it outlives the encoding of a result
 	lent      bool // another process sees to the memory while the task runs
+	second    bool // of a pipe: the other end
 
 	parent *core // whose life it shares; nil: it has a reference of its own
 
@@ -31,6 +33,13 @@ type core struct {
 	users  int
 	idle   *sync.Cond // no users; made when somebody waits
 	closed bool
+	life   *life // ends when it is closed; made when somebody waits
+}
+
+// life is a context that ends with a handle.
+type life struct {
+	ctx    context.Context //nolint:containedctx // the handle's own
+	cancel context.CancelCauseFunc
 }
 
 // noCopy has go vet find copies.
@@ -79,6 +88,37 @@ func (c *core) bytesLocked(r *core) ([]byte, error) {
 		return nil, fmt.Errorf("shm: %w", err)
 	}
 	return all[c.off : c.off+c.size : c.off+c.size], nil
+}
+
+// enter keeps the handle open until leave.
+func (c *core) enter() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.region == nil {
+		return ErrClosed
+	}
+	c.users++
+	return nil
+}
+
+// bound returns a context that ends with ctx, and when the handle is closed.
+func (c *core) bound(ctx context.Context) (bound context.Context, stop func()) {
+	c.mu.Lock()
+	if c.life == nil {
+		c.life = &life{}
+		c.life.ctx, c.life.cancel = context.WithCancelCause(context.Background())
+		if c.closed {
+			c.life.cancel(ErrClosed)
+		}
+	}
+	l := c.life
+	c.mu.Unlock()
+	bound, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(l.ctx, func() { cancel(ErrClosed) })
+	return bound, func() {
+		unhook()
+		cancel(nil)
+	}
 }
 
 // use has f called with the memory, which stays until f has returned.
@@ -137,6 +177,9 @@ func (c *core) end() bool {
 		return false
 	}
 	c.closed = true
+	if c.life != nil {
+		c.life.cancel(ErrClosed)
+	}
 	return c.users == 0
 }
 
@@ -166,11 +209,24 @@ func (c *core) retain(d *core) error {
 		return ErrClosed
 	}
 	c.region.Hold()
-	d.region, d.off, d.size, d.readOnly, d.kept = c.region, c.off, c.size, c.readOnly, true
+	d.region, d.off, d.size, d.readOnly, d.second, d.kept = c.region, c.off, c.size, c.readOnly, c.second, true
 	return nil
 }
 
-const flagReadOnly = 1
+const (
+	flagReadOnly = 1
+	flagSecond   = 2
+)
+
+func (c *core) flags() (f byte) {
+	if c.readOnly {
+		f |= flagReadOnly
+	}
+	if c.second {
+		f |= flagSecond
+	}
+	return f
+}
 
 // append encodes a handle: the region's id, flags, and which part of it.
 func (c *core) append(dst []byte, p *wire.Parcel) ([]byte, error) {
@@ -186,15 +242,11 @@ func (c *core) append(dst []byte, p *wire.Parcel) ([]byte, error) {
 	if p.Result && !r.kept {
 		p.Hold((*ender)(r))
 	}
-	return appendPart(dst, c.region.ID(), c.readOnly, c.off, c.size), nil
+	return appendPart(dst, c.region.ID(), c.flags(), c.off, c.size), nil
 }
 
-func appendPart(dst []byte, id region.ID, readOnly bool, off, size int) []byte {
+func appendPart(dst []byte, id region.ID, flags byte, off, size int) []byte {
 	dst = append(dst, id[:]...)
-	flags := byte(0)
-	if readOnly {
-		flags = flagReadOnly
-	}
 	dst = append(dst, flags)
 	dst = binary.AppendUvarint(dst, uint64(off))
 	return binary.AppendUvarint(dst, uint64(size))
@@ -203,7 +255,7 @@ func appendPart(dst []byte, id region.ID, readOnly bool, off, size int) []byte {
 // decode makes c, which is zero, a handle that was encoded. elem is what the size must
 // be a multiple of, and the offset aligned to.
 func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
-	id, readOnly, off, size, err := parsePart(src)
+	id, flags, off, size, err := parsePart(src)
 	if err != nil {
 		return err
 	}
@@ -215,7 +267,8 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 		r.Release()
 		return errMalformed
 	}
-	c.region, c.off, c.size, c.readOnly = r, off, size, readOnly || id.Sealed()
+	c.region, c.off, c.size, c.readOnly = r, off, size, flags&flagReadOnly != 0 || id.Sealed()
+	c.second = flags&flagSecond != 0
 	if _, err = r.Bytes(!c.readOnly); err != nil { // now: it is an argument's error, not a panic of Slice
 		r.Release()
 		return err
@@ -232,21 +285,21 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 
 var errMalformed = errors.New("malformed reference to shared memory")
 
-func parsePart(src []byte) (id region.ID, readOnly bool, off, size int, err error) {
+func parsePart(src []byte) (id region.ID, flags byte, off, size int, err error) {
 	if len(src) < len(id)+3 {
-		return id, false, 0, 0, errMalformed
+		return id, 0, 0, 0, errMalformed
 	}
 	copy(id[:], src)
-	flags := src[len(id)]
+	flags = src[len(id)]
 	src = src[len(id)+1:]
 	o, n := binary.Uvarint(src)
 	if n <= 0 {
-		return id, false, 0, 0, errMalformed
+		return id, 0, 0, 0, errMalformed
 	}
 	s, m := binary.Uvarint(src[n:])
 	const most = 1 << 62
-	if m <= 0 || n+m != len(src) || flags&^flagReadOnly != 0 || o > most || s > most {
-		return id, false, 0, 0, errMalformed
+	if m <= 0 || n+m != len(src) || flags&^(flagReadOnly|flagSecond) != 0 || o > most || s > most {
+		return id, 0, 0, 0, errMalformed
 	}
-	return id, flags&flagReadOnly != 0, int(o), int(s), nil
+	return id, flags, int(o), int(s), nil
 }

@@ -71,7 +71,7 @@ func appendView(dst []byte, mem []byte, p *wire.Parcel) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	return appendPart(dst, r.ID(), true, off, len(mem)), nil
+	return appendPart(dst, r.ID(), flagReadOnly, off, len(mem)), nil
 }
 
 // decodeView returns the memory of a view, and what ends with its task.

@@ -35,6 +35,15 @@ func family(t reflect.Type) (*wire.FamilyHandle, bool) {
 		return viewHandle(elem), true
 	case name == "Array" && pointer:
 		return arrayHandle(elem), true
+	case name == "Queue" && pointer:
+		return lockedHandle(elem, kindQueue), true
+	case name == "Pipe" && pointer:
+		return lockedHandle(elem, kindPipe), true
+	case name == "Value" && pointer:
+		if of := elem.Field(0).Type.Elem(); refused(of) != "" {
+			return refusedElements(of), true
+		}
+		return lockedHandle(elem, kindValue), true
 	case name == "View":
 		return nil, false // what it points at is asked about next
 	}
@@ -63,6 +72,34 @@ func arrayHandle(t reflect.Type) *wire.FamilyHandle {
 			a := reflect.New(t).UnsafePointer()
 			if err := (*core)(a).decode(src, p, size, align); err != nil {
 				return err
+			}
+			*(*unsafe.Pointer)(v) = a
+			return nil
+		},
+	}
+}
+
+// lockedHandle is the handle of what has locks.
+func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
+	return &wire.FamilyHandle{
+		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
+			return (*(**core)(v)).append(dst, p)
+		},
+		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
+			a := reflect.New(t).UnsafePointer()
+			c := (*core)(a)
+			if err := c.decode(src, p, 1, 1); err != nil {
+				return err
+			}
+			if c.readOnly || c.off != 0 {
+				return errMalformed
+			}
+			l, err := attach(c.region, k)
+			if err != nil {
+				return err
+			}
+			if k == kindPipe {
+				l.takeEnd(c.which())
 			}
 			*(*unsafe.Pointer)(v) = a
 			return nil

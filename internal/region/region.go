@@ -223,7 +223,7 @@ func (r *Region) Release() {
 		table.used -= r.Size()
 		r.charge = 0
 	}
-	if r.made != nil && !r.away.Load() {
+	if r.made != nil && !r.away.Load() && r.id.Kind() != Locks { // what others keep beside those must go first
 		table.free = append(table.free, r)
 		table.idle += r.Size()
 		for table.idle > idleBytes || len(table.free) > idleRegions {

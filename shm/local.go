@@ -1,0 +1,162 @@
+package shm
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/sys"
+)
+
+// A region with locks begins with a line that says what is in it:
+//
+//	0   kind
+//	8   of a value: its size; of a pipe: the size of a queue
+//	16  of a pipe: the processes that had either end last (4 bytes each)
+//	24  of a pipe: the processes that died with either end (4 bytes each); 0: none
+//	64  the value, the queue, or the pipe's two queues
+const headSize = 64
+
+type kind uint64
+
+const (
+	kindQueue kind = 1 + iota
+	kindPipe
+	kindValue
+)
+
+// env is how this package waits for other processes.
+var env = &ring.Env{
+	Wait: waits{}.Wait, Wake: waits{}.Wake,
+	Alive: func(pid uint32) bool { return sys.Alive(int(pid)) },
+}
+
+// local is what this process has of such a region.
+type local struct {
+	kind   kind
+	queues []*side // one, or a pipe's two
+	cell   *ring.Cell
+	turn   turn              // of a value
+	users  [2]*atomic.Uint32 // of a pipe's ends
+	broken [2]*atomic.Uint32
+}
+
+// side is a queue and the turns of this process's goroutines.
+type side struct {
+	*ring.Queue
+	put, get turn
+}
+
+func newSide(q *ring.Queue) *side {
+	q.Spin = spinFor
+	return &side{Queue: q, put: newTurn(), get: newTurn()}
+}
+
+// localOf finds what is in a region's memory, which may be anything.
+func localOf(mem []byte) (any, error) {
+	if len(mem) < headSize {
+		return nil, errMalformed
+	}
+	l := &local{kind: kind(word(mem, 0).Load())}
+	size := word(mem, 8).Load()
+	body := mem[headSize:]
+	switch l.kind {
+	case kindQueue:
+		q, err := ring.OpenQueue(body, env)
+		if err != nil {
+			return nil, err
+		}
+		l.queues = []*side{newSide(q)}
+	case kindPipe:
+		if size > uint64(len(body))/2 || size%8 != 0 {
+			return nil, errMalformed
+		}
+		for i := range 2 {
+			q, err := ring.OpenQueue(body[i*int(size):(i+1)*int(size)], env)
+			if err != nil {
+				return nil, err
+			}
+			l.queues = append(l.queues, newSide(q))
+			l.users[i], l.broken[i] = word32(mem, 16+4*i), word32(mem, 24+4*i)
+		}
+	case kindValue:
+		if size > uint64(len(body)) {
+			return nil, errMalformed
+		}
+		c, err := ring.NewCell(body, int(size), env)
+		if err != nil {
+			return nil, err
+		}
+		l.cell, l.turn = c, newTurn()
+	default:
+		return nil, errMalformed
+	}
+	return l, nil
+}
+
+// attach returns what this process has of a region that is to be of a kind.
+func attach(r *region.Region, k kind) (*local, error) {
+	v, err := r.Attach(localOf)
+	if err != nil {
+		return nil, err
+	}
+	if l := v.(*local); l.kind == k {
+		return l, nil
+	}
+	return nil, errMalformed
+}
+
+// sweep frees what a dead process holds in a region.
+func (l *local) sweep(dead uint32) {
+	for i, u := range l.users {
+		if u != nil && u.Load() == dead {
+			l.broken[i].Store(dead)
+			for _, q := range l.queues {
+				q.End()
+			}
+		}
+	}
+	for _, q := range l.queues {
+		q.Sweep(dead)
+	}
+	if l.cell != nil {
+		l.cell.Sweep(dead)
+	}
+}
+
+func init() {
+	proc.OnDeath(func(pid int) {
+		for _, r := range region.Locked() {
+			if v, err := r.Attach(localOf); err == nil {
+				v.(*local).sweep(uint32(pid))
+			}
+			r.Release()
+		}
+	})
+}
+
+// openLocked makes a region for something of a kind, whose making is begin's.
+func openLocked(c *core, k kind, body int, begin func(mem []byte) error) error {
+	if body <= 0 {
+		return fmt.Errorf("shm: too large, or of no size")
+	}
+	if err := open(c, headSize+body, region.Locks); err != nil {
+		return err
+	}
+	mem, err := c.bytes()
+	if err == nil {
+		word(mem, 0).Store(uint64(k))
+		err = begin(mem)
+	}
+	if err == nil {
+		_, err = attach(c.region, k)
+	}
+	if err != nil {
+		c.region.Release()
+		c.region = nil
+		return fmt.Errorf("shm: %w", err)
+	}
+	return nil
+}

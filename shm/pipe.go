@@ -1,0 +1,172 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"reflect"
+
+	"github.com/xenonmp/xme/internal/ring"
+)
+
+// Pipe is one end of a connection in both directions between two processes, or two tasks,
+// that each have an end. What is sent at one end is received at the other, in order. An
+// end crosses as a field of an argument or a result, and is used by whoever had it last:
+// when that process dies the other end receives what was sent before, and then an
+// error that says so.
+//
+// Methods may be called concurrently, and wait until ctx ends or this end is closed in
+// this process. Lifetime is as an Array's; a task that returns should call End, so that who
+// receives knows.
+type Pipe[T any] struct {
+	_ [0]T
+	core
+}
+
+// ErrPeerLost is wrapped by what an end of a pipe returns whose other end was last in a
+// process that died.
+var ErrPeerLost = errors.New("the process at the other end died")
+
+// NewPipe makes a pipe with room for n items each way and returns its two ends. Items that
+// hold pointers share room as a Queue's do.
+func NewPipe[T any](n int) (a, b *Pipe[T], err error) {
+	it, err := newItems[T]()
+	if err != nil {
+		return nil, nil, err
+	}
+	bytes := 0
+	if it.elem == 0 {
+		bytes = max(256*max(n, 0), 64<<10)
+	}
+	size := ring.QueueSize(n, it.elem, bytes)
+	if size == 0 {
+		return nil, nil, fmt.Errorf("shm: no pipe of %d items and %d bytes", n, bytes)
+	}
+	a, b = &Pipe[T]{}, &Pipe[T]{}
+	err = openLocked(&a.core, kindPipe, 2*size, func(mem []byte) error {
+		word(mem, 8).Store(uint64(size))
+		for i := range 2 {
+			word32(mem, 16+4*i).Store(me)
+			if _, err := ring.NewQueue(mem[headSize+i*size:][:size], n, it.elem, bytes, env); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	b.region, b.size, b.second = a.region, a.size, true
+	b.region.Retain()
+	return a, b, nil
+}
+
+// ends returns the queue that this end sends into and that which it receives from, and
+// keeps the pipe open until leave.
+func (p *Pipe[T]) ends() (l *local, out, in *side, err error) {
+	if err := p.enter(); err != nil {
+		return nil, nil, nil, err
+	}
+	if l, err = attach(p.region, kindPipe); err != nil {
+		p.unuse()
+		return nil, nil, nil, err
+	}
+	mine := p.which()
+	l.takeEnd(mine)
+	return l, l.queues[mine], l.queues[1-mine], nil
+}
+
+// which says which end of a pipe the handle is: 0 or 1.
+func (c *core) which() int {
+	if c.second {
+		return 1
+	}
+	return 0
+}
+
+// takeEnd notes that this process has an end now.
+func (l *local) takeEnd(i int) {
+	if l.users[i].Load() != me {
+		l.users[i].Store(me)
+	}
+}
+
+// explain says what the end of a pipe means.
+func (p *Pipe[T]) explain(l *local, err error) error {
+	if errors.Is(err, ErrEnded) || errors.Is(err, io.EOF) {
+		if pid := l.broken[1-p.which()].Load(); pid != 0 {
+			return fmt.Errorf("shm: %w (process %d)", ErrPeerLost, pid)
+		}
+	}
+	return err
+}
+
+// Send sends an item, waiting for room. It returns ErrEnded after End at this end.
+func (p *Pipe[T]) Send(ctx context.Context, v T) error {
+	l, out, _, err := p.ends()
+	if err != nil {
+		return err
+	}
+	defer p.unuse()
+	_, err = mustItems[T]().put(ctx, &p.core, out, []T{v})
+	return p.explain(l, err)
+}
+
+// Recv receives the next item, waiting for one. It returns io.EOF once the other end has
+// been ended and all it sent was received, and an error that wraps ErrPeerLost if it was
+// not ended but is lost.
+func (p *Pipe[T]) Recv(ctx context.Context) (T, error) {
+	var v [1]T
+	l, _, in, err := p.ends()
+	if err != nil {
+		return v[0], err
+	}
+	defer p.unuse()
+	_, err = mustItems[T]().get(ctx, &p.core, in, v[:])
+	return v[0], p.explain(l, err)
+}
+
+// All yields what Recv returns until io.EOF, or another error, which it yields.
+func (p *Pipe[T]) All(ctx context.Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) { all(yield, func() (T, error) { return p.Recv(ctx) }) }
+}
+
+// all yields what get returns.
+func all[T any](yield func(T, error) bool, get func() (T, error)) {
+	for {
+		v, err := get()
+		if errors.Is(err, io.EOF) || !yield(v, err) || err != nil && !errors.As(err, new(*badItem)) {
+			return
+		}
+	}
+}
+
+// End says that no more is sent from this end: the other one receives io.EOF after what
+// was sent. Ending twice does nothing.
+func (p *Pipe[T]) End() error {
+	_, out, _, err := p.ends()
+	if err != nil {
+		return err
+	}
+	defer p.unuse()
+	out.End()
+	return nil
+}
+
+// Retain returns the same end as the caller's own, to be closed by it.
+func (p *Pipe[T]) Retain() (*Pipe[T], error) {
+	r := &Pipe[T]{}
+	if err := p.retain(&r.core); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close ends the use of this end in this process; whoever was given it goes on with it. It
+// does not say End. Closing twice does nothing.
+func (p *Pipe[T]) Close() error { return p.close() }
+
+// String describes the pipe, not what is in it.
+func (p *Pipe[T]) String() string { return fmt.Sprintf("shm.Pipe[%v]", reflect.TypeFor[T]()) }

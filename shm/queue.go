@@ -1,0 +1,212 @@
+package shm
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"reflect"
+
+	"github.com/xenonmp/xme/internal/ring"
+)
+
+// Queue is a bounded queue between any goroutines of any processes that have it. It crosses
+// as a field of an argument or a result. Items are copied in and out; those without
+// pointers as they lie in memory, others encoded.
+//
+// A process may be killed at any moment: what it was putting is there whole or not at all,
+// what it was taking is there still or was its own, and nobody waits for it. Join counts what
+// a dead process had taken and was not done with.
+//
+// Where shared memory is concerned, lifetime is as an Array's. All methods may be called
+// concurrently. Those that wait do so until ctx ends or the queue is closed in this
+// process; however many goroutines wait, one thread does. Items of several goroutines are
+// put in the order in which these come; those of one goroutine stay in theirs.
+type Queue[T any] struct {
+	_ [0]T
+	core
+}
+
+// NewQueue makes a queue with room for n items. Items that hold pointers share room of 256
+// bytes for each besides, and 64 KiB at least: NewQueueSize sets another.
+func NewQueue[T any](n int) (*Queue[T], error) { return NewQueueSize[T](n, max(256*max(n, 0), 64<<10)) }
+
+// NewQueueSize makes a queue with room for n items, which take so many bytes together at
+// most, encoded. A single item may take as many. Items without pointers all have room
+// whatever bytes is.
+func NewQueueSize[T any](n, bytes int) (*Queue[T], error) {
+	it, err := newItems[T]()
+	if err != nil {
+		return nil, err
+	}
+	if it.elem > 0 {
+		bytes = 0
+	}
+	size := ring.QueueSize(n, it.elem, bytes)
+	if size == 0 {
+		return nil, fmt.Errorf("shm: no queue of %d items and %d bytes: both must be positive, and fit in memory", n, bytes)
+	}
+	q := &Queue[T]{}
+	err = openLocked(&q.core, kindQueue, size, func(mem []byte) error {
+		_, err := ring.NewQueue(mem[headSize:], n, it.elem, bytes, env)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// side returns this process's end, and keeps the queue open until leave.
+func (q *Queue[T]) side() (*side, error) {
+	if err := q.enter(); err != nil {
+		return nil, err
+	}
+	l, err := attach(q.region, kindQueue)
+	if err != nil {
+		q.unuse()
+		return nil, err
+	}
+	return l.queues[0], nil
+}
+
+// Put puts an item, waiting for room. It returns ErrEnded after End, ErrClosed after Close.
+func (q *Queue[T]) Put(ctx context.Context, v T) error {
+	_, err := q.PutAll(ctx, []T{v})
+	return err
+}
+
+// PutAll puts items in order, waiting for room, and returns how many it has put: all,
+// unless it returns an error. As many as there is room for become visible at once.
+func (q *Queue[T]) PutAll(ctx context.Context, vs []T) (n int, err error) {
+	s, err := q.side()
+	if err != nil {
+		return 0, err
+	}
+	defer q.unuse()
+	return mustItems[T]().put(ctx, &q.core, s, vs)
+}
+
+// TryPut puts an item if there is room and nobody else is putting at this moment.
+func (q *Queue[T]) TryPut(v T) (bool, error) {
+	s, err := q.side()
+	if err != nil {
+		return false, err
+	}
+	defer q.unuse()
+	n, err := mustItems[T]().tryPut(s, []T{v})
+	return n == 1, err
+}
+
+// Get takes the next item, waiting for one. It returns io.EOF once the queue has been ended
+// and is empty, ErrClosed after Close.
+func (q *Queue[T]) Get(ctx context.Context) (T, error) {
+	var v [1]T
+	_, err := q.GetSome(ctx, v[:])
+	return v[0], err
+}
+
+// GetSome waits for an item, takes as many as are there and fit in dst, in order, and
+// returns how many: 1 at least, unless it returns an error or dst is empty.
+func (q *Queue[T]) GetSome(ctx context.Context, dst []T) (n int, err error) {
+	s, err := q.side()
+	if err != nil {
+		return 0, err
+	}
+	defer q.unuse()
+	return mustItems[T]().get(ctx, &q.core, s, dst)
+}
+
+// TryGet takes an item if there is one and nobody else is getting at this moment.
+func (q *Queue[T]) TryGet() (v T, ok bool, err error) {
+	s, err := q.side()
+	if err != nil {
+		return v, false, err
+	}
+	defer q.unuse()
+	var dst [1]T
+	n, err := mustItems[T]().tryGet(s, dst[:])
+	return dst[0], n == 1, err
+}
+
+// All yields the items that Get returns until the queue has been ended and is empty, or
+// ctx ends: then it yields the error and stops.
+func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) { all(yield, func() (T, error) { return q.Get(ctx) }) }
+}
+
+// End lets no more items in, in all processes. Those that are there can still be got;
+// then Get returns io.EOF. Ending twice does nothing.
+func (q *Queue[T]) End() error {
+	s, err := q.side()
+	if err != nil {
+		return err
+	}
+	defer q.unuse()
+	s.End()
+	return nil
+}
+
+// Done says that n items that this process took have been dealt with. It returns an error
+// if that are more than it took.
+func (q *Queue[T]) Done(n int) error {
+	s, err := q.side()
+	if err != nil {
+		return err
+	}
+	defer q.unuse()
+	return s.Done(me, n)
+}
+
+// Join waits until all items that have been put are done. If some were taken by processes
+// that died before they were done it returns a *LostError.
+func (q *Queue[T]) Join(ctx context.Context) error {
+	s, err := q.side()
+	if err != nil {
+		return err
+	}
+	defer q.unuse()
+	ctx, stop := q.bound(ctx)
+	defer stop()
+	return s.Join(ctx)
+}
+
+// LostError says how many items of a queue were taken by processes that died before they
+// said Done.
+type LostError = ring.LostError
+
+// Len returns how many items there are; 0 if the queue is closed in this process.
+func (q *Queue[T]) Len() int {
+	s, err := q.side()
+	if err != nil {
+		return 0
+	}
+	defer q.unuse()
+	return s.Len()
+}
+
+// Cap returns how many items there is room for; 0 if the queue is closed in this process.
+func (q *Queue[T]) Cap() int {
+	s, err := q.side()
+	if err != nil {
+		return 0
+	}
+	defer q.unuse()
+	return s.Cap()
+}
+
+// Retain returns the same queue as the caller's own, to be closed by it: what a task shall
+// keep for later tasks of its worker.
+func (q *Queue[T]) Retain() (*Queue[T], error) {
+	r := &Queue[T]{}
+	if err := q.retain(&r.core); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close ends the use of the queue in this process: who waits in it gets ErrClosed. Others
+// go on with it. Closing twice does nothing.
+func (q *Queue[T]) Close() error { return q.close() }
+
+// String describes the queue, not its items.
+func (q *Queue[T]) String() string { return fmt.Sprintf("shm.Queue[%v]", reflect.TypeFor[T]()) }
