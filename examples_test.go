@@ -39,6 +39,11 @@ func TestPiProgram(t *testing.T) { runScript(t, "pi", "./examples/pi") }
 // feature: M1
 func TestMatrixProgram(t *testing.T) { runScript(t, "matrix", "./examples/matrix") }
 
+// Stages in processes of their own, joined by queues.
+//
+// feature: M1, M4
+func TestPipelineProgram(t *testing.T) { runScript(t, "pipeline", "./examples/pipeline") }
+
 // feature: M1, M4
 func TestHistogramProgram(t *testing.T) { runScript(t, "histogram", "./examples/histogram") }
 
