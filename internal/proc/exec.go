@@ -253,7 +253,7 @@ func (p *osProcess) Conn() link.Conn { return p.conn }
 func (p *osProcess) PID() int        { return p.p.Pid }
 
 // Lanes implements [Process].
-func (p *osProcess) Lanes() bool { return sys.HasShared && !p.exec.NoLanes && p.conn.CarriesFiles() }
+func (p *osProcess) Lanes() bool { return sys.HasLanes && !p.exec.NoLanes && p.conn.CarriesFiles() }
 
 // OpenLane implements [Process].
 func (p *osProcess) OpenLane(bells [2]*sys.Bell) (*link.Lane, link.Frame, error) {
