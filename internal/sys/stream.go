@@ -82,5 +82,14 @@ func (p *pipes) Close() error {
 	return err
 }
 
+// AttachStream tells a stream that ChildPipes has made which process is at its other end, once, after that has been
+// started and before files are sent; until Close it keeps what it needs of it. Other streams need not know.
+func AttachStream(s Stream, pid int) error {
+	if c, ok := s.(*carrying); ok {
+		return c.attach(pid)
+	}
+	return nil
+}
+
 // ErrNoFiles is what a stream without descriptor passing says of open files.
 var ErrNoFiles = fmt.Errorf("this link carries no open files: %w", errors.ErrUnsupported)
