@@ -63,8 +63,10 @@ func (ownHandles) take(handles []uint32) (files []*os.File, err error) {
 
 // childHandles is the parent's side.
 type childHandles struct {
-	mu    sync.RWMutex   // held for writing where child changes
-	child windows.Handle // 0 until attached, and once closed
+	mu     sync.Mutex
+	child  windows.Handle // 0 until attached, and once let go of
+	users  int            // calls that use child
+	closed bool
 }
 
 func (c *childHandles) attach(pid int) error {
@@ -72,96 +74,119 @@ func (c *childHandles) attach(pid int) error {
 	if err != nil {
 		return os.NewSyscallError("OpenProcess", err)
 	}
-	c.close()
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.child != 0 {
+		_ = windows.CloseHandle(h)
+		return os.ErrClosed
+	}
 	c.child = h
-	c.mu.Unlock()
 	return nil
 }
 
+// close does not wait for calls under way: where the child hangs on to a file, one of them may.
 func (c *childHandles) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.child != 0 {
+	c.closed = true
+	c.letGo()
+}
+
+// letGo closes the child's handle once nobody needs it. c.mu is held.
+func (c *childHandles) letGo() {
+	if c.closed && c.users == 0 && c.child != 0 {
 		_ = windows.CloseHandle(c.child)
 		c.child = 0
 	}
 }
 
-func (c *childHandles) give(files []*os.File) (handles []uint32, err error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if c.child == 0 {
-		return nil, os.ErrClosed
+// use calls do with a handle of the child.
+func (c *childHandles) use(do func(child windows.Handle) error) error {
+	c.mu.Lock()
+	child := c.child
+	if c.closed || child == 0 {
+		c.mu.Unlock()
+		return os.ErrClosed
 	}
-	for _, f := range files {
-		h, err := duplicateTo(c.child, f)
-		if err != nil {
-			c.discard(handles)
-			return nil, c.orGone(err)
+	c.users++
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.users--
+		c.letGo()
+		c.mu.Unlock()
+	}()
+	return do(child)
+}
+
+func (c *childHandles) give(files []*os.File) (handles []uint32, err error) {
+	err = c.use(func(child windows.Handle) error {
+		for _, f := range files {
+			h, err := duplicateTo(child, f)
+			if err != nil {
+				discard(child, handles)
+				return orGone(child, err)
+			}
+			handles = append(handles, uint32(h))
 		}
-		handles = append(handles, uint32(h))
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return handles, nil
 }
 
 func (c *childHandles) drop(handles []uint32) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	c.discard(handles)
+	_ = c.use(func(child windows.Handle) error { // once closed there is no child that would keep them
+		discard(child, handles)
+		return nil
+	})
 }
 
-// discard closes handles in the child. c.mu is held.
-func (c *childHandles) discard(handles []uint32) {
+// discard closes handles in the child.
+func discard(child windows.Handle, handles []uint32) {
 	for _, h := range handles {
-		if c.child != 0 && plausible(h) {
-			_ = windows.DuplicateHandle(c.child, windows.Handle(h), 0, nil, 0, false, windows.DUPLICATE_CLOSE_SOURCE)
-		}
+		_ = windows.DuplicateHandle(child, windows.Handle(h), 0, nil, 0, false, windows.DUPLICATE_CLOSE_SOURCE)
 	}
 }
 
-func (c *childHandles) take(handles []uint32) ([]*os.File, error) {
-	mine, err := c.move(handles)
+func (c *childHandles) take(handles []uint32) (files []*os.File, err error) {
+	err = c.use(func(child windows.Handle) error {
+		for _, h := range handles {
+			f, err := moved(child, h)
+			if err != nil {
+				closeAll(files)
+				return orGone(child, err)
+			}
+			files = append(files, f)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	files := make([]*os.File, len(mine))
-	for i, h := range mine {
-		files[i] = os.NewFile(uintptr(h), "xme-received") // may wait, where others wait on the file: c.mu is not held
 	}
 	return files, nil
 }
 
-// move makes handles of the child's this process's own.
-func (c *childHandles) move(handles []uint32) (mine []windows.Handle, err error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if c.child == 0 {
-		return nil, os.ErrClosed
+// moved makes a file of a handle of the child's, which the child has no more.
+func moved(child windows.Handle, h uint32) (*os.File, error) {
+	if !plausible(h) {
+		return nil, fmt.Errorf("%#x: %w", h, errHandle)
 	}
-	for _, h := range handles {
-		var dup windows.Handle
-		if !plausible(h) {
-			err = fmt.Errorf("%#x: %w", h, errHandle)
-		} else if err = windows.DuplicateHandle(c.child, windows.Handle(h), windows.CurrentProcess(), &dup, 0, false,
-			windows.DUPLICATE_SAME_ACCESS|windows.DUPLICATE_CLOSE_SOURCE); err != nil {
-			err = c.orGone(os.NewSyscallError("DuplicateHandle", err))
-		}
-		if err != nil {
-			for _, m := range mine {
-				_ = windows.CloseHandle(m)
-			}
-			return nil, err
-		}
-		mine = append(mine, dup)
+	var mine windows.Handle
+	err := windows.DuplicateHandle(child, windows.Handle(h), windows.CurrentProcess(), &mine, 0, false,
+		windows.DUPLICATE_SAME_ACCESS|windows.DUPLICATE_CLOSE_SOURCE)
+	if err != nil {
+		return nil, os.NewSyscallError("DuplicateHandle", err)
 	}
-	return mine, nil
+	return os.NewFile(uintptr(mine), "xme-received"), nil
 }
 
 // orGone adds ErrGone to an error whose cause is that the child has ended, or is about to: nobody else is refused access
 // to the handles of a process that may be opened for that.
-func (c *childHandles) orGone(err error) error {
-	if state, e := windows.WaitForSingleObject(c.child, 0); errors.Is(err, windows.ERROR_ACCESS_DENIED) || e == nil && state == windows.WAIT_OBJECT_0 {
+func orGone(child windows.Handle, err error) error {
+	if state, e := windows.WaitForSingleObject(child, 0); errors.Is(err, windows.ERROR_ACCESS_DENIED) || e == nil && state == windows.WAIT_OBJECT_0 {
 		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	return err

@@ -166,6 +166,9 @@ func TestCarriedBeforeAttach(t *testing.T) {
 	if err := sys.AttachStream(s, os.Getpid()); err != nil {
 		t.Error(err)
 	}
+	if err := sys.AttachStream(s, os.Getpid()); err == nil {
+		t.Error("attached twice")
+	}
 	for range 2 {
 		_ = s.Close()
 	}
@@ -189,13 +192,18 @@ var hostile = []struct {
 
 func init() {
 	for _, h := range hostile {
-		roles["hostile-"+h.name] = func(sys.Stream) error {
+		roles["hostile-"+h.name] = func(s sys.Stream) error {
 			b := []byte{1, 0, 0, 0, byte(len(h.handles)), 0, 0, 0}
 			for _, n := range h.handles {
 				b = binary.LittleEndian.AppendUint32(b, n)
 			}
-			_, err := raw.Write(append(b, 'x'))
-			return err
+			if _, err := raw.Write(append(b, 'x')); err != nil {
+				return err
+			}
+			if _, _, err := s.Read(b); !errors.Is(err, io.EOF) { // until the test has seen it
+				return err
+			}
+			return nil
 		}
 	}
 }
