@@ -56,7 +56,12 @@ func (ownHandles) take(handles []uint32) (files []*os.File, err error) {
 			closeAll(files)
 			return nil, err
 		}
-		files = append(files, os.NewFile(uintptr(h), "xme-received"))
+		f, err := hold(windows.Handle(h), "xme-received")
+		if err != nil {
+			closeAll(files)
+			return nil, err
+		}
+		files = append(files, f)
 	}
 	return files, nil
 }
@@ -180,7 +185,7 @@ func moved(child windows.Handle, h uint32) (*os.File, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("DuplicateHandle", err)
 	}
-	return os.NewFile(uintptr(mine), "xme-received"), nil
+	return hold(mine, "xme-received")
 }
 
 // orGone adds ErrGone to an error whose cause is that the child has ended, or is about to: nobody else is refused access

@@ -64,7 +64,7 @@ func NewShared(size int) (*Shared, error) {
 // paging file, all of it committed, or is not as large as it should be, gives an error. Not writable, the memory cannot
 // be written through this mapping. f is closed on return.
 func OpenShared(f *os.File, size int, writable bool) (*Shared, error) {
-	defer func() { _ = f.Close() }()
+	defer func() { _ = Release(f) }()
 	size, err := sharedSize(size)
 	if err != nil {
 		return nil, err

@@ -163,6 +163,6 @@ func (s *carrying) send(b []byte, files []*os.File) (int, error) {
 
 func closeAll(files []*os.File) {
 	for _, f := range files {
-		_ = f.Close()
+		_ = Release(f)
 	}
 }

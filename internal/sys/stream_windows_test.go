@@ -27,7 +27,7 @@ func init() {
 				return err
 			}
 			for _, f := range files {
-				_ = f.Close()
+				_ = sys.Release(f)
 			}
 		}
 	}
@@ -43,7 +43,7 @@ func init() {
 				return err
 			}
 			for _, f := range files {
-				_ = f.Close()
+				_ = sys.Release(f)
 			}
 			if _, err := s.Write(binary.LittleEndian.AppendUint64(nil, uint64(handles())), files[:0]); err != nil {
 				return err
@@ -83,6 +83,11 @@ func TestCarriedToChild(t *testing.T) {
 		n, files, err := s.Read(b)
 		if err != nil || string(b[:n]) != "hello" || len(files) != 2 {
 			t.Fatalf("%q with %d files, %v", b[:n], len(files), err)
+		}
+		for i, f := range files {
+			if files[i], err = sys.Usable(f, "usable"); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if text, err := io.ReadAll(files[0]); string(text) != "content" || err != nil {
 			t.Errorf("the file holds %q, %v", text, err)
@@ -173,6 +178,31 @@ func TestCarriedBeforeAttach(t *testing.T) {
 		_ = s.Close()
 	}
 	if err := sys.AttachStream(sys.Pipes(r, w), 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHoldWaitedOn holds a pipe that is being read, and lets go of it: neither waits, nor ends the reading.
+func TestHoldWaitedOn(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	done := make(chan error, 1)
+	go func() {
+		_, err := io.ReadAll(r)
+		done <- err
+	}()
+	f, err := sys.Hold(r, "again")
+	if err == nil {
+		err = sys.Release(f)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	_ = w.Close()
+	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"github.com/xenonmp/xme/internal/sys"
 )
 
 // A Parcel carries what cannot cross as bytes beside an encoded value: open files now. Append fills it, the link moves its items
@@ -20,7 +22,7 @@ type Parcel struct {
 // An Item is one thing in a parcel.
 type Item struct {
 	ID   [16]byte // by which the encoded value calls it; random, so that nobody can guess at another value's items
-	File *os.File // a duplicate that the parcel owns
+	File *os.File // a duplicate that the parcel owns, see sys.Hold; once taken, usable
 }
 
 // maxFiles bounds the open files in one value: the kernel passes at most 253 at a time.
@@ -40,7 +42,7 @@ func (p *Parcel) Close() {
 func (p *Parcel) closeFrom(n int) {
 	for _, it := range p.Items[n:] {
 		if it.File != nil {
-			_ = it.File.Close()
+			_ = sys.Release(it.File)
 		}
 	}
 	clear(p.Items[n:])
