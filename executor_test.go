@@ -32,7 +32,7 @@ func TestExercise(t *testing.T) {
 // openLanes opens a pool of goroutines that are called as processes are.
 func openLanes(t *testing.T) xme.Executor {
 	backend := proc.NewInProcess()
-	backend.Lanes = sys.HasShared
+	backend.Lanes = sys.HasLanes
 	pool, err := xme.Open(proc.WithBackend(t.Context(), backend), xme.Options{Workers: 3})
 	if err != nil {
 		t.Fatal(err)

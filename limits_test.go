@@ -179,6 +179,9 @@ func TestSetupWithFile(t *testing.T) {
 	readBegun(t, r, 1)
 	xmetest.Kill(t, pool, 1)
 	readBegun(t, r, 1)
+	if runtime.GOOS == "windows" {
+		return // where pipes carry files
+	}
 	_, err = xme.Open(t.Context(), xme.Options{Workers: 1, Link: xme.LinkPipe, Setup: says.Setup(w)})
 	if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "socket link") {
 		t.Errorf("on the pipe link: %v", err)

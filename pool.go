@@ -136,7 +136,7 @@ func (p *Pool) link() Link {
 		return LinkPipe // channels: the same frames
 	case exec.Pipes || !sys.HasSockets:
 		return LinkPipe
-	case exec.NoLanes || !sys.HasShared:
+	case exec.NoLanes || !sys.HasLanes:
 		return LinkSocket
 	}
 	return LinkAuto

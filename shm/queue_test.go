@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -63,8 +62,7 @@ var (
 				return 0, err
 			}
 		}
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		return 0, killSelf()
 	})
 	// waitFor says that it has begun and waits in a queue where nothing comes; somebody kills it there.
 	waitFor = xme.Register("waitFor", func(ctx context.Context, in numbers) (int, error) {
@@ -95,8 +93,7 @@ var (
 		if err := p.Send(ctx, s+"?"); err != nil {
 			return 0, err
 		}
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		return 0, killSelf()
 	})
 	count = xme.Register("count", func(_ context.Context, in counters) (int, error) {
 		for range in.N {
@@ -118,6 +115,18 @@ var (
 		return q, nil
 	})
 )
+
+// killSelf ends this process as the kernel would.
+func killSelf() error {
+	p, err := os.FindProcess(os.Getpid())
+	if err == nil {
+		err = p.Kill()
+	}
+	if err == nil {
+		select {} // until it has arrived
+	}
+	return err
+}
 
 type triple struct{ A, B, C int64 }
 

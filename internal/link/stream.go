@@ -231,7 +231,7 @@ func (c *streamConn) Recv() (f Frame, owned bool, err error) {
 	defer func() {
 		if err != nil {
 			for _, file := range c.files {
-				_ = file.Close()
+				_ = sys.Release(file)
 			}
 			c.files = nil
 		}

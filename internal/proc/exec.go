@@ -143,7 +143,7 @@ func (e *Exec) startPipes(limit int) (Process, error) {
 	if err != nil {
 		return nil, errors.Join(err, inR.Close(), inW.Close())
 	}
-	return e.start(kindPipes, sys.Pipes(outR, inW), limit, inR, outW)
+	return e.start(kindPipes, sys.ChildPipes(outR, inW), limit, inR, outW)
 }
 
 func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.File) (Process, error) {
@@ -159,7 +159,7 @@ func (e *Exec) start(kind string, stream sys.Stream, limit int, theirs ...*os.Fi
 	var group *sys.Cgroup
 	if err = errors.Join(err, relayErr); err == nil {
 		if p, group, err = e.spawnGrouped(kind, inherited != nil, std, theirs...); err == nil {
-			err = leash.Attach(p.Pid)
+			err = errors.Join(leash.Attach(p.Pid), sys.AttachStream(stream, p.Pid))
 		}
 	}
 	for _, f := range append(std, theirs...) {
@@ -253,7 +253,7 @@ func (p *osProcess) Conn() link.Conn { return p.conn }
 func (p *osProcess) PID() int        { return p.p.Pid }
 
 // Lanes implements [Process].
-func (p *osProcess) Lanes() bool { return sys.HasShared && !p.exec.NoLanes && p.conn.CarriesFiles() }
+func (p *osProcess) Lanes() bool { return sys.HasLanes && !p.exec.NoLanes && p.conn.CarriesFiles() }
 
 // OpenLane implements [Process].
 func (p *osProcess) OpenLane(bells [2]*sys.Bell) (*link.Lane, link.Frame, error) {

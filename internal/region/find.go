@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+
+	"github.com/xenonmp/xme/internal/sys"
 )
 
 // Find returns the region of that id with one more reference, nil if this process has
@@ -50,11 +52,11 @@ func Adopt(id ID, file *os.File) (*Region, error) {
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	if r := findLocked(id); r != nil {
-		_ = file.Close()
+		_ = sys.Release(file)
 		return r, nil
 	}
 	if !Is(id) || id.Size() == 0 || table.regions[id] != nil { // that one lies unused here: who has it has no business to
-		_ = file.Close()
+		_ = sys.Release(file)
 		return nil, fmt.Errorf("%w (%x)", ErrGone, id[:4])
 	}
 	r := &Region{id: id, file: file}

@@ -180,7 +180,7 @@ func (r *Region) Bytes(writable bool) ([]byte, error) {
 		if r.made != nil {
 			file = r.made.File()
 		}
-		dup, err := sys.Duplicate(file, file.Name())
+		dup, err := sys.Hold(file, file.Name())
 		if err != nil {
 			return nil, fmt.Errorf("shared memory: %w", err)
 		}
@@ -265,7 +265,7 @@ func destroy(regions []*Region) {
 			}
 		}
 		if r.file != nil {
-			_ = r.file.Close()
+			_ = sys.Release(r.file)
 		}
 		if !r.shown {
 			continue
@@ -327,7 +327,7 @@ func (r *Region) duplicate() (*os.File, error) {
 	if r.made != nil {
 		file = r.made.File()
 	}
-	return sys.Duplicate(file, "xme-shared")
+	return sys.Hold(file, "xme-shared")
 }
 
 // Keep says that another process holds on to the region: it is not used again for

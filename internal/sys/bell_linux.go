@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// HasLanes reports whether lanes can be had here: rings in shared memory and a bell for who sleeps.
+const HasLanes = true
+
 // Bell wakes one goroutine of this or another process: an eventfd that is waited for through the netpoller, so that no
 // thread is held. Its descriptor is close-on-exec and does not block.
 type Bell struct {

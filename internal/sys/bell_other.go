@@ -8,6 +8,9 @@ import (
 	"os"
 )
 
+// HasLanes reports whether lanes can be had here: rings in shared memory and a bell for who sleeps.
+const HasLanes = false
+
 var errNoBell = fmt.Errorf("a bell between processes is not offered here: %w", errors.ErrUnsupported)
 
 // Bell is not offered here: none can be made.

@@ -40,3 +40,24 @@ func control(f *os.File, do func(fd uintptr)) error {
 	}
 	return err
 }
+
+// Hold duplicates an open file as Duplicate does, for passing it on: what it returns, and what a Stream
+// receives, is to be sent, opened as shared memory, closed by Release, or made Usable.
+func Hold(f *os.File, name string) (*os.File, error) { return Duplicate(f, name) }
+
+// Usable makes a file that can be read and written, under the given name, of one that is held, which it takes
+// over; after an error that is as it was.
+func Usable(f *os.File, name string) (*os.File, error) {
+	if f.Name() == name {
+		return f, nil
+	}
+	named, err := Duplicate(f, name)
+	if err != nil {
+		return nil, err
+	}
+	_ = f.Close()
+	return named, nil
+}
+
+// Release closes a file that is held, or any other.
+func Release(f *os.File) error { return f.Close() }

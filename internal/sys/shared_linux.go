@@ -4,31 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// HasShared reports whether processes can share memory here.
-const HasShared = true
-
 // Shared is memory that two processes map: a memfd, sealed against resizing, so that no peer can make an access end
 // in SIGBUS. A peer that maps it writable can write anything, at any time. It is in no core dump and, once mapped, in
 // no child. Every method may be called from any goroutine.
-type Shared struct {
-	mu sync.Mutex
-	b  []byte   // nil once closed
-	f  *os.File // nil where it was opened
-}
+type Shared struct{ mapping }
 
 // NewShared makes size bytes, rounded up to whole pages, of zeroed shared memory and maps it writable. The memory is
 // taken from the system at once: where there is too little, the error says so now and no access fails later. The first
 // touch of a page in each process still costs what mapping it does (0.8 µs); Prefault pays that in advance.
 func NewShared(size int) (*Shared, error) {
-	if size <= 0 || pages(size) <= 0 {
-		return nil, fmt.Errorf("shared memory of %d bytes: %w", size, unix.EINVAL)
+	size, err := sharedSize(size)
+	if err != nil {
+		return nil, err
 	}
-	size = pages(size)
 	f, err := memfd(size)
 	if err != nil {
 		return nil, err
@@ -38,7 +30,8 @@ func NewShared(size int) (*Shared, error) {
 		_ = f.Close()
 		return nil, err
 	}
-	return &Shared{b: b, f: f}, nil
+	advise(b)
+	return &Shared{mapping{b: b, f: f}}, nil
 }
 
 // OpenShared maps what another process has made with the same size, which it need not trust: a file that could shrink
@@ -46,10 +39,10 @@ func NewShared(size int) (*Shared, error) {
 // mapping. f is closed on return.
 func OpenShared(f *os.File, size int, writable bool) (*Shared, error) {
 	defer func() { _ = f.Close() }()
-	if size <= 0 || pages(size) <= 0 {
-		return nil, fmt.Errorf("shared memory of %d bytes: %w", size, unix.EINVAL)
+	size, err := sharedSize(size)
+	if err != nil {
+		return nil, err
 	}
-	size = pages(size)
 	if err := checkShared(f, size); err != nil {
 		return nil, err
 	}
@@ -57,20 +50,9 @@ func OpenShared(f *os.File, size int, writable bool) (*Shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Shared{b: b}, nil
+	advise(b)
+	return &Shared{mapping{b: b}}, nil
 }
-
-// Bytes returns the memory, nil after Close. To touch it after Close is a fault that ends the process: who calls Close
-// has seen to it that nobody does.
-func (s *Shared) Bytes() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b
-}
-
-// File returns the descriptor, for passing to another process: nil where the memory was opened, closed after Close. It
-// belongs to s.
-func (s *Shared) File() *os.File { return s.f }
 
 // Prefault maps every page into this process, so that no first touch costs. It is a matter of speed alone: where the
 // kernel does not offer it (before 5.14) nothing happens.
@@ -85,7 +67,7 @@ func (s *Shared) Prefault() {
 // SealFutureWrite makes every later mapping read-only, in this process too; those that exist stay as they are. No
 // further seal can be set. Kernels before 5.1 give an error that wraps errors.ErrUnsupported.
 func (s *Shared) SealFutureWrite() error {
-	err := seal(s.f, unix.F_SEAL_FUTURE_WRITE|unix.F_SEAL_SEAL)
+	err := seal(s.File(), unix.F_SEAL_FUTURE_WRITE|unix.F_SEAL_SEAL)
 	if errors.Is(err, unix.EINVAL) {
 		err = fmt.Errorf("%w: %w", err, errors.ErrUnsupported)
 	}
@@ -94,35 +76,12 @@ func (s *Shared) SealFutureWrite() error {
 
 // Seal keeps any further seal from being set: without it, whoever has the descriptor could refuse others a writable
 // mapping.
-func (s *Shared) Seal() error { return seal(s.f, unix.F_SEAL_SEAL) }
-
-// Close unmaps the memory and closes the descriptor. The memory itself lives until the last process has let go of it.
-func (s *Shared) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.b == nil {
-		return nil
-	}
-	err := unix.Munmap(s.b)
-	s.b = nil
-	if s.f != nil {
-		_ = s.f.Close()
-	}
-	return os.NewSyscallError("munmap", err)
-}
-
-// pages rounds up to whole pages.
-func pages(size int) int {
-	page := os.Getpagesize()
-	return (size + page - 1) / page * page
-}
+func (s *Shared) Seal() error { return seal(s.File(), unix.F_SEAL_SEAL) }
 
 // memfd makes a file of size bytes that are all there and that nobody can resize.
 func memfd(size int) (*os.File, error) {
-	// A limit on the size of files would end this process by SIGXFSZ in ftruncate.
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &limit); err == nil && limit.Cur < uint64(size) {
-		return nil, fmt.Errorf("shared memory of %d bytes, and the limit on files is %d: %w", size, limit.Cur, unix.EFBIG)
+	if err := fitsFileLimit(size); err != nil {
+		return nil, err
 	}
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate("xme", flags|unix.MFD_NOEXEC_SEAL)
@@ -187,26 +146,13 @@ func checkShared(f *os.File, size int) error {
 	case statErr != nil:
 		return os.NewSyscallError("fstat", statErr)
 	case st.Size != int64(size):
-		return fmt.Errorf("shared memory of %d bytes where %d are wanted", st.Size, size)
+		return wrongSize(st.Size, size)
 	}
 	return nil
 }
 
-func mapShared(f *os.File, size int, writable bool) (b []byte, err error) {
-	prot := unix.PROT_READ
-	if writable {
-		prot |= unix.PROT_WRITE
-	}
-	var mapErr error
-	err = control(f, func(fd uintptr) { b, mapErr = unix.Mmap(int(fd), 0, size, prot, unix.MAP_SHARED) })
-	if err == nil {
-		err = os.NewSyscallError("mmap", mapErr)
-	}
-	if err != nil {
-		return nil, err
-	}
-	// Neither is needed to work: without them core dumps and forks are larger.
+// advise keeps the memory out of core dumps and of forks. Neither is needed to work: without them both are larger.
+func advise(b []byte) {
 	_ = unix.Madvise(b, unix.MADV_DONTDUMP)
 	_ = unix.Madvise(b, unix.MADV_DONTFORK)
-	return b, nil
 }

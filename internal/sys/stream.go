@@ -23,7 +23,8 @@ type Stream interface {
 	// Read blocks until at least one byte, the end of the stream (io.EOF) or
 	// an error arrives. Descriptors that came with the bytes are returned in
 	// the order they were sent, not later than the first byte they were sent
-	// with; the caller owns them. They are close-on-exec.
+	// with; the caller owns them, and closes them by Release or makes them Usable.
+	// They are close-on-exec.
 	Read(b []byte) (n int, files []*os.File, err error)
 
 	// TryWrite writes what fits without blocking; ErrWouldBlock means nothing
@@ -80,6 +81,15 @@ func (p *pipes) Close() error {
 		err = e
 	}
 	return err
+}
+
+// AttachStream tells a stream that ChildPipes has made which process is at its other end, once, after that has been
+// started and before files are sent; until Close it keeps what it needs of it. Other streams need not know.
+func AttachStream(s Stream, pid int) error {
+	if c, ok := s.(*carrying); ok {
+		return c.attach(pid)
+	}
+	return nil
 }
 
 // ErrNoFiles is what a stream without descriptor passing says of open files.

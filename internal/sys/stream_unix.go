@@ -37,6 +37,9 @@ func InheritedSocket(fd int) (Stream, error) {
 	return socketOf(fd)
 }
 
+// ChildPipes joins two one-way files into a Stream to a child that opens the other ends with InheritedPipes.
+func ChildPipes(r, w *os.File) Stream { return Pipes(r, w) }
+
 // InheritedPipes opens the pipes inherited as descriptors r and w and keeps them
 // from being inherited further. On an error both are closed.
 func InheritedPipes(r, w uintptr) (Stream, error) {

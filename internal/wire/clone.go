@@ -10,7 +10,7 @@ func (p *Parcel) Clone() (*Parcel, error) {
 	}
 	c := &Parcel{}
 	for _, it := range p.Items {
-		f, err := sys.Duplicate(it.File, it.File.Name())
+		f, err := sys.Hold(it.File, it.File.Name())
 		if err != nil {
 			c.Close()
 			return nil, err

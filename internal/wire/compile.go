@@ -13,8 +13,8 @@ type compiler struct {
 	later []func() // to be run once every ref is filled in
 }
 
-// compile returns the node of t. What this system cannot do comes first, then what is registered for t, what is refused, what t
-// says of itself, and only then its kind. Children are compiled even if the parent will not need their nodes, so that nothing unsound hides in them.
+// compile returns the node of t. What is registered for t comes first, then what is refused, what t says of itself,
+// and only then its kind. Children are compiled even if the parent will not need their nodes, so that nothing unsound hides in them.
 func (c *compiler) compile(t reflect.Type) (node, *TypeError) {
 	if r := c.nodes[t]; r != nil {
 		if r.node != nil {
@@ -24,9 +24,6 @@ func (c *compiler) compile(t reflect.Type) (node, *TypeError) {
 	}
 	r := &ref{}
 	c.nodes[t] = r
-	if reason, remedy := refusedHere(t); reason != "" {
-		return nil, c.refuse(t, reason, remedy)
-	}
 	if h, ok := handles.Load(t); ok {
 		r.node = h.(*handleNode)
 		return r.node, nil

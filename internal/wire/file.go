@@ -21,7 +21,7 @@ func appendFile(dst []byte, f *os.File, p *Parcel) ([]byte, error) {
 	case len(p.Items)-p.mark.items >= maxFiles:
 		return dst, fmt.Errorf("more than %d open files in one value", maxFiles)
 	}
-	dup, err := sys.Duplicate(f, f.Name())
+	dup, err := sys.Hold(f, f.Name())
 	if err != nil {
 		return dst, err
 	}
@@ -39,13 +39,10 @@ func decodeFile(src []byte, p *Parcel) (*os.File, error) {
 		return nil, err
 	}
 	// The link that received the descriptor did not know the file's name, and a file keeps the name that it was made with.
-	if name := string(src[len(id):]); it.File.Name() != name {
-		named, err := sys.Duplicate(it.File, name)
-		if err != nil {
-			return nil, err
-		}
-		_ = it.File.Close()
-		it.File = named
+	f, err := sys.Usable(it.File, string(src[len(id):]))
+	if err != nil {
+		return nil, err
 	}
-	return it.File, nil
+	it.File = f
+	return f, nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/sys"
 )
 
 // A Parcel carries what cannot cross as bytes beside an encoded value: open files, and references to shared memory. Append fills it,
@@ -38,7 +39,7 @@ type Parcel struct {
 // An Item is one thing in a parcel.
 type Item struct {
 	ID   [16]byte // by which the encoded value calls it; random, so that nobody can guess at another value's items
-	File *os.File // a duplicate that the parcel owns
+	File *os.File // a duplicate that the parcel owns, see sys.Hold; once taken, usable
 }
 
 // An Ender is a value whose use can be ended.
@@ -79,7 +80,7 @@ func (p *Parcel) Close() {
 func (p *Parcel) closeFrom(n int) {
 	for _, it := range p.Items[n:] {
 		if it.File != nil {
-			_ = it.File.Close()
+			_ = sys.Release(it.File)
 		}
 	}
 	clear(p.Items[n:])
