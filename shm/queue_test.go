@@ -71,7 +71,7 @@ var (
 		}
 		return in.From.Get(ctx)
 	})
-	echo    = xme.Register("echo", func(ctx context.Context, p *shm.Pipe[string]) (int, error) {
+	echo = xme.Register("echo", func(ctx context.Context, p *shm.Pipe[string]) (int, error) {
 		defer p.End()
 		n := 0
 		for s, err := range p.All(ctx) {
