@@ -52,7 +52,7 @@ func dieAs(ctx context.Context, how string) (string, error) {
 	case "wild":
 		*(*int)(unsafe.Add(unsafe.Pointer(&errRoute), 1<<45)) = 1
 	case "maps":
-		writeBoth(ctx, map[int]int{})
+		writeBoth(ctx, map[int]int{1: 0}) // no key is added: that is found in another way
 	case "goroutine":
 		go raise()
 		<-ctx.Done()
