@@ -166,7 +166,7 @@ func (it *items[T]) more(s *side, dst []T) (n int, err error) {
 	for ; n < len(dst); n++ {
 		ok, err := s.TryGetItem(me, it.decode(&dst[n]))
 		switch {
-		case err != nil && n > 0 && !errors.As(err, new(*badItem)):
+		case err != nil && n > 0 && !errors.As(err, new(*itemError)):
 			return n, nil // the next time
 		case err != nil:
 			return n, bad(err, s)
@@ -191,21 +191,21 @@ func (it *items[T]) from(dst []T, get func([]byte) (int, error)) (int, error) {
 func (it *items[T]) decode(v *T) func([]byte) error {
 	return func(item []byte) error {
 		if err := it.codec.Decode(append([]byte(nil), item...), v, nil); err != nil {
-			return &badItem{err}
+			return &itemError{err}
 		}
 		return nil
 	}
 }
 
-// badItem says that an item could not be decoded.
-type badItem struct{ err error }
+// itemError says that an item could not be decoded.
+type itemError struct{ err error }
 
-func (e *badItem) Error() string { return "shm: item dropped: " + e.err.Error() }
-func (e *badItem) Unwrap() error { return e.err }
+func (e *itemError) Error() string { return "shm: item dropped: " + e.err.Error() }
+func (e *itemError) Unwrap() error { return e.err }
 
 // bad drops an item that cannot be decoded, so that it is not met again.
 func bad(err error, s *side) error {
-	if errors.As(err, new(*badItem)) {
+	if errors.As(err, new(*itemError)) {
 		_, _ = s.TryGetItem(me, func([]byte) error { return nil })
 	}
 	return err

@@ -73,7 +73,7 @@ var (
 		weights.array = nil
 		err := a.Use(func([]float64) error { return nil })
 		_, again := a.Retain()
-		return fmt.Sprint(err == again && errors.Is(err, shm.ErrClosed)), nil
+		return fmt.Sprint(errors.Is(again, shm.ErrClosed) && errors.Is(err, shm.ErrClosed)), nil
 	})
 	// mapped counts the shared memory that its process maps, in bytes.
 	mapped = xme.Register("mapped", func(_ context.Context, _ bool) (int, error) {
@@ -332,8 +332,8 @@ func TestClose(t *testing.T) {
 	for a.Use(func([]float64) error { return nil }) == nil {
 	}
 	select {
-	case <-closed:
-		t.Error("Close did not wait")
+	case err := <-closed:
+		t.Error("Close did not wait", err)
 	default:
 	}
 	close(end)

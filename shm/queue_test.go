@@ -72,7 +72,7 @@ var (
 		return in.From.Get(ctx)
 	})
 	echo = xme.Register("echo", func(ctx context.Context, p *shm.Pipe[string]) (int, error) {
-		defer p.End()
+		defer func() { _ = p.End() }()
 		n := 0
 		for s, err := range p.All(ctx) {
 			if err != nil {

@@ -56,7 +56,7 @@ func (waits) Wait(word *atomic.Uint32, old uint32, d time.Duration) {
 	}
 	// There is nothing to sleep on: look again after a while, longer each time.
 	for pause, end := pollFirst, time.Now().Add(d); word.Load() == old && time.Now().Before(end); pause = min(2*pause, pollLast) {
-		time.Sleep(pause)
+		<-time.After(pause)
 	}
 }
 

@@ -23,7 +23,7 @@ func main() {
 	top := flag.Int("top", 10, "how many `words` to print")
 	p := flag.Int("p", runtime.GOMAXPROCS(0), "`workers`")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: wordcount [flags] [file ...]")
+		_, _ = fmt.Fprintln(flag.CommandLine.Output(), "usage: wordcount [flags] [file ...]")
 		flag.PrintDefaults()
 	}
 	flag.Parse()

@@ -232,7 +232,7 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 		p.end(b, r, link.Outcome{Err: err, Rank: w.rank, PID: w.pid})
 		return refused
 	}
-	p.openBegun(b, w, r)
+	w.openBegun(r)
 	w.count(p, r)
 	w.bound = w.limitOf(r)
 	r.Quiet = w.begins != nil && r.Timeout == 0 && r.Files() == 0
@@ -249,7 +249,7 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 
 // openBegun gives w the word that spares it start frames, if its rows will go on
 // travelling on the link: with the second row, as it would get a lane. p.mu is held.
-func (p *Pool) openBegun(b *batch, w *worker, r *link.Row) {
+func (w *worker) openBegun(r *link.Row) {
 	if w.begins != nil || w.noBegun || w.rows == 0 || w.lane != nil || r.Fresh || r.Service {
 		return
 	}

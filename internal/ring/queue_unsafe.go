@@ -140,6 +140,7 @@ func OpenQueue(mem []byte, env *Env) (*Queue, error) {
 }
 
 func word64(mem []byte, off int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&mem[off])) }
+
 func word32(mem []byte, off int) *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(&mem[off])) }
 
 // slot returns the memory of the n-th item since the start.

@@ -492,6 +492,7 @@ func TestQueueSurvives(t *testing.T) {
 		}, 1, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			mem := zeroed(ring.QueueSize(8, 8, 0))
 			q, err := ring.NewQueue(mem, 8, 8, 0, env())
 			if err != nil {

@@ -53,7 +53,7 @@ const (
 	kindEnd
 )
 
-// Quiet, in the Time of a KindCall, says that no start frame is wanted: the word of KindBegun tells.
+// Quiet says, in the Time of a KindCall, that no start frame is wanted: the word of KindBegun tells.
 const Quiet = 1 << 63
 
 var kindNames = [kindEnd]string{
