@@ -48,6 +48,7 @@ func (q *Queue) taker(me uint32) *taker {
 		if q.used.Load() <= uint64(i) {
 			q.used.Store(uint64(i) + 1)
 		}
+		t.will.Store(t.taken.Load()) // a take that the one before died in is not this one's
 		q.at("get: line found")
 		t.pid.Store(uint64(me))
 		q.at("get: line taken")
@@ -65,8 +66,8 @@ func (q *Queue) Done(me uint32, n int) error {
 	t := q.find(me)
 	for {
 		done := t.done.Load()
-		if open := t.taken.Load() - t.lost.Load() - done; n < 0 || uint64(n) > open {
-			return fmt.Errorf("%d items done of %d", n, int64(open))
+		if open := int64(t.taken.Load() - t.lost.Load() - done); n < 0 || int64(n) > open {
+			return fmt.Errorf("%d items done of %d that process %d has taken", n, open, me)
 		}
 		if t.done.CompareAndSwap(done, done+uint64(n)) {
 			break
@@ -112,7 +113,10 @@ func (q *Queue) Join(ctx context.Context) error {
 			return err
 		}
 	}
-	_, lost := q.ended()
+	sum, lost := q.ended()
+	if tail := q.tail.Load() &^ endedBit; sum > tail {
+		return fmt.Errorf("%d items done of %d: %w", sum, tail, ErrCorrupt)
+	}
 	if told := q.told.Swap(lost); lost > told {
 		return &LostError{Items: int(lost - told), PID: uint32(q.last.Load())}
 	}
