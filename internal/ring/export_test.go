@@ -20,6 +20,7 @@ func (q *Queue) Steps(step func(at string)) { q.step = step }
 // Where words lie, for tests that write them.
 const (
 	OffPut, OffGet, OffTail, OffHead, OffTable, OffSlots = offPut, offGet, offPuts, offGets, offTable, offSlots
+	OffItems, OffSpace, OffJoins                         = offItems, offSpace, offJoins
 
 	MostTakers = mostTakers
 	DiedBit    = diedBit
