@@ -38,3 +38,6 @@ func (l *Lock) Impatient() { l.patience = 0 }
 
 // Locks returns the locks of a queue.
 func (q *Queue) Locks() (put, get *Lock) { return q.put, q.get }
+
+// ErrKind is the error of a method of the other kind of queue.
+var ErrKind = errKind
