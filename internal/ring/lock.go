@@ -1,0 +1,219 @@
+package ring
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// LockSize is how many bytes a Lock takes: a cache line.
+const LockSize = line
+
+// The lock's word: the holder's pid, or 0, and two bits.
+const (
+	pidMask  = 1<<30 - 1
+	diedBit  = 1 << 30 // the last holder died, and nobody has been told
+	sleepBit = 1 << 31 // somebody sleeps, or is about to
+)
+
+// How a lock waits.
+const (
+	mostLooks = 64 // rounds of looking before sleeping, at most
+	manyTimes = 4  // rounds of sleeping after which a waiter is owed the lock
+	wayTime   = time.Millisecond
+)
+
+// Lock is a lock that processes share and that outlives its holder. Each process
+// makes its own over the same memory.
+//
+//	offset  word
+//	0       holder's pid | somebody sleeps | the last holder died
+//	4       hungry: pid of who has lost too often, the next holder
+//
+// At most one goroutine of a process is inside at a time, from before Acquire until
+// after Release: the caller's own mutex sees to it.
+//
+// No wake-up is lost: who sleeps sets the bit by compare-and-swap while the lock is
+// held, then sleeps while the word is unchanged; Release changes the word, in one swap
+// that also takes the bit, then wakes one. So a sleeper either sees the change, or its
+// bit is seen. As the bit stood for all who sleep and only one is woken, whoever has
+// slept takes the lock with the bit set, or wakes another before it goes without
+// it. A process that is killed between the release and the wake-up, or after the
+// wake-up, owes one: Sweep wakes everybody, and no sleep is longer than a second.
+//
+// No waiter starves: a lock that is released may be taken by who comes, which is fast,
+// but a waiter that has lost four times writes its pid into hungry: then
+// Release wakes everybody, and all others stand back until it has the lock (or
+// has not come for a millisecond: it may be dead). TryAcquire does not stand back.
+type Lock struct {
+	word, hungry *atomic.Uint32
+	waits        Waits
+
+	// Alive, which may be nil, says whether there is a process of that pid. A waiter
+	// that has waited for a second asks, and frees the lock of a holder that is no more.
+	// Set it before use.
+	Alive func(pid uint32) bool
+
+	patience time.Duration
+	looks    atomic.Int32      // how many rounds of looking have helped of late
+	settle   func(dead uint32) // called before the lock is taken from a dead process
+}
+
+// NewLock makes a lock of the first LockSize bytes of mem, which begin at a multiple
+// of 8. New memory is all zero: free.
+func NewLock(mem []byte, waits Waits) *Lock {
+	return &Lock{word: word32(mem[:LockSize], 0), hungry: word32(mem[:LockSize], 4), waits: waits, patience: bound}
+}
+
+// Acquire takes the lock for the process of pid me, which is not 0 and below 1<<30. It
+// blocks until it has it, or ctx ends, which gives ctx's cause; a free lock is taken
+// whether ctx has ended or not. died says that the last holder died holding it:
+// what it guards may be half-done. (Edge lock-passed: the Release or Sweep that frees it
+// happens before the Acquire that takes it.)
+func (l *Lock) Acquire(ctx context.Context, me uint32) (died bool, err error) {
+	if me == 0 || me > pidMask {
+		panic(fmt.Sprintf("ring: a lock for pid %d", me))
+	}
+	if l.hungry.Load() == 0 && l.word.CompareAndSwap(0, me) {
+		return false, nil
+	}
+	if ok, died := l.look(me); ok {
+		return died, nil
+	}
+	return l.sleep(ctx, me)
+}
+
+// TryAcquire takes the lock if it is free.
+func (l *Lock) TryAcquire(me uint32) (died, ok bool) {
+	for {
+		w := l.word.Load()
+		if w&pidMask != 0 {
+			return false, false
+		}
+		if l.word.CompareAndSwap(w, w&sleepBit|me) {
+			return w&diedBit != 0, true
+		}
+	}
+}
+
+// look tries for some microseconds, for less long if that did not help of late.
+func (l *Lock) look(me uint32) (ok, died bool) {
+	usual := l.looks.Load()
+	for i := range min(2*usual+4, mostLooks) {
+		for range 16 {
+			if l.word.Load()&pidMask == 0 && l.hungry.Load() == 0 {
+				if died, ok := l.TryAcquire(me); ok {
+					l.looks.Store(usual + (i+1-usual)/4)
+					return true, died
+				}
+			}
+		}
+		runtime.Gosched()
+	}
+	l.looks.Store(usual - (usual+3)/4)
+	return false, false
+}
+
+func (l *Lock) sleep(ctx context.Context, me uint32) (died bool, err error) {
+	stop := atEnd(ctx, func() { l.waits.Wake(l.word, everybody) })
+	defer stop()
+	defer l.hungry.CompareAndSwap(me, 0)
+	slept := uint32(0) // sleepBit once this one has slept: others may sleep still
+	since := time.Now()
+	for lost := 0; ; {
+		w := l.word.Load()
+		if w&pidMask == 0 {
+			if hungry := l.hungry.Load(); hungry != 0 && hungry != me && ctx.Err() == nil {
+				l.standBack(w, hungry)
+				slept = sleepBit
+			} else if l.word.CompareAndSwap(w, w&sleepBit|slept|me) {
+				return w&diedBit != 0, nil
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			if slept != 0 {
+				l.waits.Wake(l.word, 1) // it may have been woken in place of another
+			}
+			return false, context.Cause(ctx)
+		}
+		if w&sleepBit == 0 && !l.word.CompareAndSwap(w, w|sleepBit) {
+			continue
+		}
+		l.waits.Wait(l.word, w|sleepBit, bound)
+		slept = sleepBit
+		if l.Alive != nil && time.Since(since) >= l.patience {
+			if !l.Alive(w & pidMask) {
+				l.free(w & pidMask)
+			}
+			since = time.Now()
+		}
+		if lost++; lost >= manyTimes {
+			l.hungry.CompareAndSwap(0, me)
+		}
+	}
+}
+
+// standBack lets the hungry process take the lock, which was free when its word was w.
+func (l *Lock) standBack(w, hungry uint32) {
+	if w&sleepBit != 0 || l.word.CompareAndSwap(w, w|sleepBit) {
+		l.waits.Wait(l.word, w|sleepBit, wayTime)
+	}
+	if l.word.Load() == w|sleepBit {
+		l.hungry.CompareAndSwap(hungry, 0) // it did not come
+	}
+}
+
+// Release frees the lock, which me holds, and wakes a waiter if any sleeps. It does
+// nothing if me does not hold it (any longer, because it was thought to be dead).
+func (l *Lock) Release(me uint32) {
+	for {
+		w := l.word.Load()
+		if w&pidMask != me {
+			return
+		}
+		if l.word.CompareAndSwap(w, 0) {
+			if w&sleepBit == 0 {
+				return
+			}
+			n := 1
+			if l.hungry.Load() != 0 {
+				n = everybody
+			}
+			l.waits.Wake(l.word, n)
+			return
+		}
+	}
+}
+
+// Sweep says that the process of pid dead is no more. It reports whether that held the
+// lock: then the lock is free, and the next holder is told. Any process may call it, as
+// long as no other process can have got the pid.
+func (l *Lock) Sweep(dead uint32) bool {
+	freed := l.free(dead)
+	l.hungry.CompareAndSwap(dead, 0)
+	if !freed {
+		l.waits.Wake(l.word, everybody) // it may have died between a release and its wake-up
+	}
+	return freed
+}
+
+// free takes the lock from a dead holder: one compare-and-swap, so of several callers
+// one succeeds.
+func (l *Lock) free(dead uint32) bool {
+	for {
+		w := l.word.Load()
+		if dead == 0 || w&pidMask != dead {
+			return false
+		}
+		if l.settle != nil {
+			l.settle(dead)
+		}
+		if l.word.CompareAndSwap(w, diedBit) {
+			l.waits.Wake(l.word, everybody)
+			return true
+		}
+	}
+}
