@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/xenonmp/xme/internal/ring"
@@ -16,10 +15,6 @@ import (
 // ErrEnded is what putting into a queue, or sending into a pipe, returns that has been
 // ended.
 var ErrEnded = ring.ErrEnded
-
-// spinFor is how long one looks for an item, or for room, before sleeping: about as long as
-// it takes to be woken.
-const spinFor = 20 * time.Microsecond
 
 // items says how values of T lie in a queue: as they lie in memory, or encoded.
 type items[T any] struct {
@@ -72,7 +67,7 @@ func (it *items[T]) memory(s []T) []byte {
 
 // put puts values, waiting for room until ctx ends, and returns how many it has put.
 func (it *items[T]) put(ctx context.Context, c *core, s *side, vs []T) (n int, err error) {
-	if n, err = it.tryPut(s, vs); n == len(vs) || err != nil {
+	if n, err = it.tryPut(s, vs); n == len(vs) || !errors.Is(err, ring.ErrWouldWait) {
 		return n, err
 	}
 	ctx, stop := c.bound(ctx)
@@ -82,13 +77,13 @@ func (it *items[T]) put(ctx context.Context, c *core, s *side, vs []T) (n int, e
 	}
 	defer s.put.give()
 	if it.codec == nil {
-		m, err := s.Put(ctx, me, it.memory(vs[n:]))
+		m, err := s.PutFixed(ctx, me, it.memory(vs[n:]))
 		return n + m, err
 	}
-	for ; n < len(vs); n++ {
-		item, err := it.encode(&vs[n])
-		if err == nil {
-			err = s.PutItem(ctx, me, item)
+	for ; n < len(vs) && err == nil; n++ {
+		var item []byte
+		if item, err = it.encode(&vs[n]); err == nil {
+			err = s.PutVar(ctx, me, item)
 		}
 		if err != nil {
 			return n, err
@@ -97,22 +92,21 @@ func (it *items[T]) put(ctx context.Context, c *core, s *side, vs []T) (n int, e
 	return n, nil
 }
 
-// tryPut puts what there is room for at once.
+// tryPut puts what there is room for at once. ring.ErrWouldWait: not all.
 func (it *items[T]) tryPut(s *side, vs []T) (n int, err error) {
 	if !s.put.try() {
-		return 0, nil
+		return 0, ring.ErrWouldWait
 	}
 	defer s.put.give()
 	if it.codec == nil {
-		return s.TryPut(me, it.memory(vs))
+		return s.TryPutFixed(me, it.memory(vs))
 	}
 	for ; n < len(vs); n++ {
 		item, err := it.encode(&vs[n])
-		ok := false
 		if err == nil {
-			ok, err = s.TryPutItem(me, item)
+			err = s.TryPutVar(me, item)
 		}
-		if !ok || err != nil {
+		if err != nil {
 			return n, err
 		}
 	}
@@ -122,14 +116,17 @@ func (it *items[T]) tryPut(s *side, vs []T) (n int, err error) {
 func (it *items[T]) encode(v *T) ([]byte, error) {
 	b, err := it.codec.Append(nil, v, nil)
 	if err != nil {
-		return nil, fmt.Errorf("item: %w", err)
+		return nil, fmt.Errorf("shm: item: %w", err)
 	}
 	return b, nil
 }
 
 // get waits for a value until ctx ends, and takes as many as are there and fit.
 func (it *items[T]) get(ctx context.Context, c *core, s *side, dst []T) (n int, err error) {
-	if n, err = it.tryGet(s, dst); n > 0 || err != nil || len(dst) == 0 {
+	if len(dst) == 0 {
+		return 0, nil
+	}
+	if n, err = it.tryGet(s, dst); !errors.Is(err, ring.ErrWouldWait) {
 		return n, err
 	}
 	ctx, stop := c.bound(ctx)
@@ -139,39 +136,37 @@ func (it *items[T]) get(ctx context.Context, c *core, s *side, dst []T) (n int, 
 	}
 	defer s.get.give()
 	if it.codec == nil {
-		return it.from(dst, func(b []byte) (int, error) { return s.Get(ctx, me, b) })
+		return it.from(dst, func(b []byte) (int, error) { return s.GetFixed(ctx, me, b) })
 	}
-	err = s.GetItem(ctx, me, it.decode(&dst[0]))
-	if err != nil {
-		return 0, bad(err, s)
+	if err := s.GetVar(ctx, me, it.decode(&dst[0])); err != nil {
+		return 0, err
 	}
-	n, err = it.more(s, dst[1:])
-	return 1 + n, err
+	return it.more(s, dst, 1)
 }
 
-// tryGet takes what is there.
+// tryGet takes what is there. ring.ErrWouldWait: nothing.
 func (it *items[T]) tryGet(s *side, dst []T) (n int, err error) {
 	if !s.get.try() {
-		return 0, nil
+		return 0, ring.ErrWouldWait
 	}
 	defer s.get.give()
 	if it.codec == nil {
-		return it.from(dst, func(b []byte) (int, error) { return s.TryGet(me, b) })
+		return it.from(dst, func(b []byte) (int, error) { return s.TryGetFixed(me, b) })
 	}
-	return it.more(s, dst)
+	return it.more(s, dst, 0)
 }
 
-// more takes items that are there. This process's turn is taken.
-func (it *items[T]) more(s *side, dst []T) (n int, err error) {
+// more takes items that are there, to dst from the n-th on. This process's turn is taken.
+func (it *items[T]) more(s *side, dst []T, n int) (int, error) {
 	for ; n < len(dst); n++ {
-		ok, err := s.TryGetItem(me, it.decode(&dst[n]))
+		err := s.TryGetVar(me, it.decode(&dst[n]))
+		var bad *itemError
 		switch {
-		case err != nil && n > 0 && !errors.As(err, new(*itemError)):
-			return n, nil // the next time
-		case err != nil:
-			return n, bad(err, s)
-		case !ok:
-			return n, nil
+		case err == nil:
+		case n == 0 || errors.As(err, &bad):
+			return n, err // what is bad is gone: who asks again gets the next
+		default:
+			return n, nil // the next call says it again
 		}
 	}
 	return n, nil
@@ -197,16 +192,10 @@ func (it *items[T]) decode(v *T) func([]byte) error {
 	}
 }
 
-// itemError says that an item could not be decoded.
+// itemError says that an item could not be decoded. It has been taken all the same.
 type itemError struct{ err error }
 
-func (e *itemError) Error() string { return "shm: item dropped: " + e.err.Error() }
-func (e *itemError) Unwrap() error { return e.err }
-
-// bad drops an item that cannot be decoded, so that it is not met again.
-func bad(err error, s *side) error {
-	if errors.As(err, new(*itemError)) {
-		_, _ = s.TryGetItem(me, func([]byte) error { return nil })
-	}
-	return err
+func (e *itemError) Error() string {
+	return "shm: an item that cannot be decoded was dropped: " + e.err.Error()
 }
+func (e *itemError) Unwrap() error { return e.err }

@@ -27,17 +27,15 @@ const (
 	kindValue
 )
 
-// env is how this package waits for other processes.
-var env = &ring.Env{
-	Wait: waits{}.Wait, Wake: waits{}.Wake,
-	Alive: func(pid uint32) bool { return sys.Alive(int(pid)) },
-}
+// alive reports whether there is a process of that number.
+func alive(pid uint32) bool { return sys.Alive(int(pid)) }
 
 // local is what this process has of such a region.
 type local struct {
 	kind   kind
 	queues []*side // one, or a pipe's two
 	cell   *ring.Cell
+	size   int               // of the value
 	turn   turn              // of a value
 	users  [2]*atomic.Uint32 // of a pipe's ends
 	broken [2]*atomic.Uint32
@@ -50,7 +48,7 @@ type side struct {
 }
 
 func newSide(q *ring.Queue) *side {
-	q.Spin = spinFor
+	q.SetAlive(alive)
 	return &side{Queue: q, put: newTurn(), get: newTurn()}
 }
 
@@ -64,7 +62,7 @@ func localOf(mem []byte) (any, error) {
 	body := mem[headSize:]
 	switch l.kind {
 	case kindQueue:
-		q, err := ring.OpenQueue(body, env)
+		q, err := ring.OpenQueue(body, waits{})
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +72,7 @@ func localOf(mem []byte) (any, error) {
 			return nil, errMalformed
 		}
 		for i := range 2 {
-			q, err := ring.OpenQueue(body[i*int(size):(i+1)*int(size)], env)
+			q, err := ring.OpenQueue(body[i*int(size):(i+1)*int(size)], waits{})
 			if err != nil {
 				return nil, err
 			}
@@ -82,14 +80,12 @@ func localOf(mem []byte) (any, error) {
 			l.users[i], l.broken[i] = word32(mem, 16+4*i), word32(mem, 24+4*i)
 		}
 	case kindValue:
-		if size > uint64(len(body)) {
+		if size < 1 || size > uint64(len(body)) || ring.CellSize(int(size)) > len(body) {
 			return nil, errMalformed
 		}
-		c, err := ring.NewCell(body, int(size), env)
-		if err != nil {
-			return nil, err
-		}
-		l.cell, l.turn = c, newTurn()
+		l.cell, l.turn = ring.NewCell(body, int(size), waits{}), newTurn()
+		l.cell.SetAlive(alive)
+		l.size = int(size)
 	default:
 		return nil, errMalformed
 	}

@@ -49,7 +49,7 @@ func NewPipe[T any](n int) (a, b *Pipe[T], err error) {
 		word(mem, 8).Store(uint64(size))
 		for i := range 2 {
 			word32(mem, 16+4*i).Store(me)
-			if _, err := ring.NewQueue(mem[headSize+i*size:][:size], n, it.elem, bytes, env); err != nil {
+			if _, err := ring.NewQueue(mem[headSize+i*size:][:size], n, it.elem, bytes, waits{}); err != nil {
 				return err
 			}
 		}

@@ -2,6 +2,7 @@ package shm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"reflect"
@@ -47,7 +48,7 @@ func NewQueueSize[T any](n, bytes int) (*Queue[T], error) {
 	}
 	q := &Queue[T]{}
 	err = openLocked(&q.core, kindQueue, size, func(mem []byte) error {
-		_, err := ring.NewQueue(mem[headSize:], n, it.elem, bytes, env)
+		_, err := ring.NewQueue(mem[headSize:], n, it.elem, bytes, waits{})
 		return err
 	})
 	if err != nil {
@@ -94,7 +95,15 @@ func (q *Queue[T]) TryPut(v T) (bool, error) {
 	}
 	defer q.unuse()
 	n, err := mustItems[T]().tryPut(s, []T{v})
-	return n == 1, err
+	return n == 1, mayWait(err)
+}
+
+// mayWait drops the answer of who would have to wait.
+func mayWait(err error) error {
+	if errors.Is(err, ring.ErrWouldWait) {
+		return nil
+	}
+	return err
 }
 
 // Get takes the next item, waiting for one. It returns io.EOF once the queue has been ended
@@ -125,7 +134,7 @@ func (q *Queue[T]) TryGet() (v T, ok bool, err error) {
 	defer q.unuse()
 	var dst [1]T
 	n, err := mustItems[T]().tryGet(s, dst[:])
-	return dst[0], n == 1, err
+	return dst[0], n == 1, mayWait(err)
 }
 
 // All yields the items that Get returns until the queue has been ended and is empty, or
@@ -158,7 +167,7 @@ func (q *Queue[T]) Done(n int) error {
 }
 
 // Join waits until all items that have been put are done. If some were taken by processes
-// that died before they were done it returns a *LostError.
+// that died before they were done it returns a *LostError, which tells of each once.
 func (q *Queue[T]) Join(ctx context.Context) error {
 	s, err := q.side()
 	if err != nil {

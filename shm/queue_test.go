@@ -342,7 +342,7 @@ func TestQueueRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	if err := q.Put(t.Context(), strings.Repeat("x", 200)); err == nil || !strings.Contains(err.Error(), "202 bytes in a queue with room for 100") {
+	if err := q.Put(t.Context(), strings.Repeat("x", 200)); err == nil || !strings.Contains(err.Error(), "202 bytes in a queue that has 104 for all") {
 		t.Errorf("got %v", err)
 	}
 	if err := q.Done(1); err == nil {

@@ -29,15 +29,11 @@ func NewValue[T any](v T) (*Value[T], error) {
 	if _, err := sizeOf[T](0); err != nil {
 		return nil, err
 	}
-	size := int(unsafe.Sizeof(v))
+	size := cellSize[T]()
 	r := &Value[T]{}
 	err := openLocked(&r.core, kindValue, ring.CellSize(size), func(mem []byte) error {
 		word(mem, 8).Store(uint64(size))
-		c, err := ring.NewCell(mem[headSize:], size, env)
-		if err != nil {
-			return err
-		}
-		return c.Store(context.Background(), me, bytesAt(&v))
+		return ring.NewCell(mem[headSize:], size, waits{}).Store(context.Background(), me, cellBytes(&v))
 	})
 	if err != nil {
 		return nil, err
@@ -45,13 +41,30 @@ func NewValue[T any](v T) (*Value[T], error) {
 	return r, nil
 }
 
+// cellSize is what a T takes: a byte at least.
+func cellSize[T any]() int {
+	var none T
+	return max(int(unsafe.Sizeof(none)), 1)
+}
+
+// cellBytes is the memory of a value.
+func cellBytes[T any](v *T) []byte {
+	if b := bytesAt(v); len(b) > 0 {
+		return b
+	}
+	return make([]byte, 1)
+}
+
 // cell returns the value's memory, which stays until leave.
 func (v *Value[T]) cell() *local {
 	err := v.enter()
 	if err == nil {
 		var l *local
-		if l, err = attach(v.region, kindValue); err == nil {
+		if l, err = attach(v.region, kindValue); err == nil && l.size == cellSize[T]() {
 			return l
+		}
+		if err == nil {
+			err = errMalformed
 		}
 		v.unuse()
 	}
@@ -62,7 +75,7 @@ func (v *Value[T]) cell() *local {
 func (v *Value[T]) Load() (now T) {
 	l := v.cell()
 	defer v.unuse()
-	l.cell.Load(bytesAt(&now))
+	l.cell.Load(cellBytes(&now))
 	return now
 }
 
@@ -70,19 +83,18 @@ func (v *Value[T]) Load() (now T) {
 func (v *Value[T]) Store(next T) {
 	l := v.cell()
 	defer v.unuse()
-	if l.cell.Word() != nil {
-		_ = l.cell.Store(context.Background(), me, bytesAt(&next)) // cannot fail: nothing is waited for
-		return
-	}
-	v.update(l, func(b []byte) { copy(b, bytesAt(&next)) })
+	defer l.begin()()
+	_ = l.cell.Store(context.Background(), me, cellBytes(&next)) // see begin
 }
 
-// update has f change the value; it cannot fail, for its context does not end and a dead
-// process's lock is freed.
-func (v *Value[T]) update(l *local, f func([]byte)) {
+// begin takes this process's turn at a value that is more than a word. What follows cannot
+// fail: its context does not end, and a dead process's lock is freed.
+func (l *local) begin() (end func()) {
+	if l.size <= 8 {
+		return func() {}
+	}
 	_ = l.turn.take(context.Background())
-	defer l.turn.give()
-	_ = l.cell.Update(context.Background(), me, f)
+	return l.turn.give
 }
 
 // Swap replaces the value and returns what it was.
@@ -116,16 +128,12 @@ func (v *Value[T]) Update(f func(now T) T) (next T) {
 func (v *Value[T]) change(f func(T) T) (old T) {
 	l := v.cell()
 	defer v.unuse()
-	step := func(b []byte) {
+	defer l.begin()()
+	_ = l.cell.Update(context.Background(), me, func(b []byte) {
 		copy(bytesAt(&old), b)
 		next := f(old)
 		copy(b, bytesAt(&next))
-	}
-	if l.cell.Word() != nil {
-		_ = l.cell.Update(context.Background(), me, step)
-		return old
-	}
-	v.update(l, step)
+	})
 	return old
 }
 
