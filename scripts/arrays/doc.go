@@ -1,5 +1,5 @@
-// Arrays pushes large arrays and views through a pool whose workers are killed all the while, checks every element that
-// comes out, and looks at what is left: shared memory in use, as this process and as the kernel counts it, and
+// Arrays pushes large arrays and views, and items through queues, through a pool whose workers are killed all the while, checks every
+// element that comes out, and looks at what is left: shared memory in use, as this process and as the kernel counts it, and
 // descriptors.
 //
 //	go run ./scripts/arrays -bytes 8GiB -size 64MiB -seed 1

@@ -65,7 +65,7 @@ func size(to *int) func(string) error {
 }
 
 // counts are what a run did.
-type counts struct{ arrays, views, made, kills, lost int }
+type counts struct{ arrays, views, made, kills, lost, items, gone int }
 
 func run(ctx context.Context, c config, out io.Writer) error {
 	if c.seed == 0 {
@@ -83,6 +83,7 @@ func run(ctx context.Context, c config, out io.Writer) error {
 		return err
 	}
 	took := time.Since(begin)
+	fmt.Fprintf(out, "%d items through queues, %d lost with workers that had taken them\n", n.items, n.gone)
 	used, idle := shm.Usage()
 	fmt.Fprintf(out, "%d arrays filled and read, %d lent, %d made by tasks, in %v; %d kills, %d calls lost and made again\n",
 		n.arrays, n.views, n.made, took.Round(time.Millisecond), n.kills, n.lost)
@@ -121,7 +122,7 @@ func push(ctx context.Context, c config, n *counts, out io.Writer) error {
 		return bytes < c.bytes
 	}
 	for bytes := 0; more(bytes); bytes += c.size {
-		if err := one(ctx, pool, rng, c.size, n); err != nil {
+		if err := one(ctx, pool, rng, c, n); err != nil {
 			return fmt.Errorf("after %d MiB: %w", bytes>>20, err)
 		}
 		if time.Since(told) > 10*time.Second {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 
@@ -44,6 +45,14 @@ func fillFrom(s []uint64, first uint64) {
 	}
 }
 
+// atEnd is nil for the end of a queue.
+func atEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
 func compare(s []uint64, first uint64) error {
 	for i, v := range s {
 		if v != first+uint64(i) {
@@ -53,10 +62,13 @@ func compare(s []uint64, first uint64) error {
 	return nil
 }
 
-// one pushes one array through the pool, in one of three ways.
-func one(ctx context.Context, pool *xme.Pool, rng *rand.Rand, size int, n *counts) error {
-	elements := size / 8
-	switch rng.IntN(4) {
+// one pushes one array through the pool, in one of three ways, or as many items as have room
+// in 64 KiB through queues.
+func one(ctx context.Context, pool *xme.Pool, rng *rand.Rand, c config, n *counts) error {
+	elements := c.size / 8
+	switch rng.IntN(5) {
+	case 4:
+		return throughQueues(ctx, pool, 8192, c.workers, n)
 	default:
 		n.arrays++
 		return throughArray(ctx, pool, elements, n)

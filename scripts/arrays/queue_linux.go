@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/shm"
+)
+
+// joined are two queues and a task between them.
+type joined struct {
+	In, Out *shm.Queue[int]
+	Count   *shm.Value[counted]
+}
+
+// counted is more than a word, so that writers lock it.
+type counted struct{ Items, Twice, Thrice int64 }
+
+// pass hands items on, a few at a time, until there are no more.
+var pass = xme.Register("pass", func(ctx context.Context, j joined) (int, error) {
+	batch, total := make([]int, 7), 0
+	for {
+		n, err := j.In.GetSome(ctx, batch)
+		if err != nil {
+			return total, atEnd(err)
+		}
+		if _, err := j.Out.PutAll(ctx, batch[:n]); err != nil {
+			return total, err
+		}
+		if err := j.In.Done(n); err != nil {
+			return total, err
+		}
+		k := int64(n)
+		j.Count.Update(func(c counted) counted { return counted{c.Items + k, c.Twice + 2*k, c.Thrice + 3*k} })
+		total += n
+	}
+})
+
+// throughQueues has tasks that are killed hand items from one queue to another. Each comes at
+// most once, and those that do not come are known to be lost.
+func throughQueues(ctx context.Context, pool *xme.Pool, items, workers int, n *counts) error {
+	in, err := shm.NewQueue[int](64)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := shm.NewQueue[int](16)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	count, err := shm.NewValue(counted{})
+	if err != nil {
+		return err
+	}
+	defer count.Close()
+	j := joined{In: in, Out: out, Count: count}
+
+	var tasks sync.WaitGroup
+	lost, errs := make([]counts, workers), make([]error, workers)
+	for i := range workers {
+		tasks.Go(func() { _, errs[i] = insist(ctx, pool, pass, j, &lost[i]) })
+	}
+	fed := make(chan error, 1)
+	go func() {
+		for i := range items {
+			if err := in.Put(ctx, i); err != nil {
+				fed <- err
+				return
+			}
+		}
+		fed <- in.End()
+		tasks.Wait()
+		_ = out.End()
+	}()
+	seen, last := make([]bool, items), 0
+	for v, err := range out.All(ctx) {
+		switch {
+		case err != nil:
+			return err
+		case v < 0 || v >= items || seen[v]:
+			return fmt.Errorf("item %d came twice, or was never put", v)
+		}
+		seen[v] = true
+		last++
+	}
+	for i := range workers {
+		n.lost += lost[i].lost
+	}
+	if err := errors.Join(append(errs, <-fed)...); err != nil {
+		return err
+	}
+	gone := 0
+	var missing *shm.LostError
+	if err := in.Join(ctx); errors.As(err, &missing) {
+		gone = missing.Items
+	} else if err != nil {
+		return err
+	}
+	c := count.Load()
+	if items-last > gone || c.Twice != 2*c.Items || c.Thrice != 3*c.Items || c.Items > int64(items) {
+		return fmt.Errorf("%d items of %d came, %d are known to be lost, %v counted", last, items, gone, c)
+	}
+	n.items, n.gone = n.items+last, n.gone+gone
+	return nil
+}
