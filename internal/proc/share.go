@@ -21,7 +21,7 @@ var errNoShare = fmt.Errorf("shared memory crosses on links that carry descripto
 
 // showShared shows w the regions of a row. p.mu is held.
 func (p *Pool) showShared(b *batch, w *worker, regions *region.Set) error {
-	if regions.Len() == 0 || w.conn.Local() {
+	if regions.Len() == 0 || regions.Only(w.lastShown) || w.conn.Local() {
 		return nil
 	}
 	for r := range regions.All() {

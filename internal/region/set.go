@@ -26,6 +26,9 @@ func (s *Set) Len() int {
 	return 1 + len(s.more)
 }
 
+// Only reports whether r, which may be nil, is the only one.
+func (s *Set) Only(r *Region) bool { return s.one == r && len(s.more) == 0 && r != nil }
+
 // All yields the regions.
 func (s *Set) All() iter.Seq[*Region] {
 	return func(yield func(*Region) bool) {

@@ -62,9 +62,15 @@ func (p *Parcel) Free() {
 		return
 	}
 	p.Close()
-	clear(p.taken)
-	clear(p.held)
-	*p = Parcel{Items: p.Items[:0], taken: p.taken[:0], held: p.held[:0]}
+	if len(p.taken) > 0 {
+		clear(p.taken)
+		p.taken = p.taken[:0]
+	}
+	if len(p.held) > 0 {
+		clear(p.held)
+		p.held = p.held[:0]
+	}
+	p.Task, p.Result, p.Over, p.catches = false, false, nil, false
 	parcels.Put(p)
 }
 
@@ -78,6 +84,9 @@ func (p *Parcel) Close() {
 }
 
 func (p *Parcel) closeFrom(n int) {
+	if len(p.Items) == n {
+		return
+	}
 	for _, it := range p.Items[n:] {
 		if it.File != nil {
 			_ = sys.Release(it.File)
