@@ -2,6 +2,7 @@ package wire
 
 import (
 	"reflect"
+	"sync"
 )
 
 // A Codec turns values of the one type T into bytes and back. It is made once, when a function is registered, and is safe for
@@ -34,6 +35,8 @@ type Codec[T any] struct {
 	memory *memNode // the root, when values of T are copied as they lie
 
 	exact, foreign, handles bool // see the methods of these names
+
+	works sync.Pool // of *work[T]
 }
 
 // maxDepth bounds how deep pointers, slices, maps and handles may nest in one value, on both sides: far more than data needs,

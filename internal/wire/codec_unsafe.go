@@ -4,7 +4,30 @@ import "unsafe"
 
 // The nodes of a codec reach a value through unsafe.Pointer and interface methods, where the compiler cannot see that they keep no
 // pointer. (Some do: a marshaler may keep its receiver.) So a value that is not plain memory is worked on in a copy on the heap,
-// shallow, together with the walk's own state: one allocation, and no pointer into a stack, which may move.
+// shallow, together with the walk's own state: one allocation, and no pointer into a stack, which may move. It is used again,
+// unless a marshaler may have kept it.
+
+// work is the copy of a value and the state of a walk over it.
+type work[T any] struct {
+	v T
+	s sizer
+	e encoder
+	d decoder
+}
+
+func (c *Codec[T]) begin() *work[T] {
+	if w, _ := c.works.Get().(*work[T]); w != nil {
+		return w
+	}
+	return new(work[T])
+}
+
+func (c *Codec[T]) end(w *work[T]) {
+	if !c.foreign {
+		*w = work[T]{}
+		c.works.Put(w)
+	}
+}
 
 // Size returns how many bytes Append will add. It is exact, except for marshalers and values in an any, whose size is estimated
 // from the strings and slices that they hold themselves, and for handles (see Exact). A value that is nested too deep for Append
@@ -13,11 +36,11 @@ func (c *Codec[T]) Size(v *T) int {
 	if c.memory != nil {
 		return int(c.memory.bytes)
 	}
-	w := &struct {
-		v T
-		s sizer
-	}{v: *v}
-	return c.root.size(&w.s, unsafe.Pointer(&w.v))
+	w := c.begin()
+	w.v = *v
+	n := c.root.size(&w.s, unsafe.Pointer(&w.v))
+	c.end(w)
+	return n
 }
 
 // Append encodes *v at the end of dst and returns the longer slice. Open files in *v are duplicated into p, which may be nil if
@@ -26,13 +49,12 @@ func (c *Codec[T]) Append(dst []byte, v *T, p *Parcel) ([]byte, error) {
 	if c.memory != nil {
 		return append(dst, bytesAt(unsafe.Pointer(v), c.memory.bytes)...), nil
 	}
-	w := &struct {
-		v T
-		e encoder
-	}{*v, encoder{parcel: p}}
+	w := c.begin()
+	w.v, w.e.parcel = *v, p
 	p.beginAppend()
 	out, verr := c.root.append(&w.e, dst, unsafe.Pointer(&w.v))
 	p.endAppend(verr == nil)
+	c.end(w)
 	if verr != nil {
 		return dst, verr.finish(c.name)
 	}
@@ -54,10 +76,8 @@ func (c *Codec[T]) Decode(src []byte, v *T, p *Parcel) error {
 		c.memory.load(src, unsafe.Pointer(v))
 		return nil
 	}
-	w := &struct {
-		v T
-		d decoder
-	}{d: decoder{src: src, parcel: p}}
+	w := c.begin()
+	w.d = decoder{src: src, parcel: p}
 	p.beginDecode()
 	verr := c.root.decode(&w.d, unsafe.Pointer(&w.v))
 	if verr == nil {
@@ -65,6 +85,7 @@ func (c *Codec[T]) Decode(src []byte, v *T, p *Parcel) error {
 	}
 	p.endDecode(verr == nil)
 	*v = w.v
+	c.end(w)
 	if verr != nil {
 		return verr.finish(c.name)
 	}

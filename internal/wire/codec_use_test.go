@@ -132,8 +132,8 @@ func TestAllocations(t *testing.T) {
 		in, out := mixed{Name: "a name", B: 3}, mixed{}
 		dst, _ = m.Append(dst[:0], &in, nil)
 		_ = m.Decode(dst, &out, nil)
-	}); n != 3 {
-		t.Errorf("a struct with a string there and back: %v allocations, want the string's and one a walk", n)
+	}); n < 1 || n > 2 { // the race detector has pools forget things
+		t.Errorf("a struct with a string there and back: %v allocations, want the string's, and now and then one of a walk", n)
 	}
 }
 
