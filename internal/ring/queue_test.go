@@ -246,7 +246,9 @@ func TestQueueMemory(t *testing.T) {
 	if _, err := ring.NewQueue(mem, 4, 8, 0, polls{}); err != nil {
 		t.Fatal(err)
 	}
-	for name, bad := range map[string][]byte{"too short": mem[:size-1], "shorter": mem[:100], "none": nil, "out of place": mem[1:], "zero": make([]byte, size)} {
+	other := bytes.Clone(mem)
+	other[0]++
+	for name, bad := range map[string][]byte{"of another kind": other, "too short": mem[:size-1], "shorter": mem[:100], "none": nil, "out of place": mem[1:], "zero": make([]byte, size)} {
 		if _, err := ring.OpenQueue(bad, polls{}); !errors.Is(err, ring.ErrCorrupt) {
 			t.Errorf("opened in memory that is %s: %v", name, err)
 		}
