@@ -82,9 +82,9 @@ func TestCellShared(t *testing.T) {
 			done := make(chan struct{})
 			for me := range uint32(procs) {
 				writers.Go(func() {
-					c := ring.NewCell(mem, size, waits)
+					ctx, c := bounded(t), ring.NewCell(mem, size, waits)
 					for i := range each {
-						if err := c.Update(bounded(t), me+1, func(buf []byte) {
+						if err := c.Update(ctx, me+1, func(buf []byte) {
 							fillWords(buf, binary.LittleEndian.Uint64(buf)+1)
 						}); err != nil {
 							t.Error(err)

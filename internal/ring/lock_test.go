@@ -22,9 +22,9 @@ func TestLockExcludes(t *testing.T) {
 			var all sync.WaitGroup
 			for me := range uint32(procs) {
 				all.Go(func() {
-					l := ring.NewLock(mem, waits)
+					ctx, l := bounded(t), ring.NewLock(mem, waits)
 					for i := range each {
-						if died, err := l.Acquire(bounded(t), me+1); died || err != nil {
+						if died, err := l.Acquire(ctx, me+1); died || err != nil {
 							t.Errorf("died %v, %v", died, err)
 							return
 						}

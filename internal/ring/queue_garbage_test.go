@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/xenonmp/xme/internal/ring"
 )
@@ -38,7 +37,7 @@ func FuzzQueueGarbage(f *testing.F) {
 			item := make([]byte, 20)
 			fill(item, i)
 			_ = q.TryPutVar(7, item)
-			if i%2 == 0 {
+			if i == 0 || i == 2 { // two are left, in the last slot and the first
 				drain(t, q, 7, fixed)
 			}
 		}
@@ -83,16 +82,76 @@ func use(t *testing.T, q *ring.Queue, before bool) {
 	if n := q.Len(); n < 0 || n > q.Cap() {
 		t.Fatalf("len %d of %d", n, q.Cap())
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Microsecond)
-	defer cancel()
+	ctx := &soon{Context: t.Context(), looks: 5}
 	_, err := q.GetFixed(ctx, 8, buf)
-	check(err, io.EOF, context.DeadlineExceeded)
+	check(err, io.EOF, context.Canceled)
+	ctx.looks = 5
 	lost := (*ring.LostError)(nil)
 	if err := q.Join(ctx); !errors.As(err, &lost) {
-		check(err, context.DeadlineExceeded)
+		check(err, context.Canceled)
 	}
 	q.End()
 	_, _ = q.Sweep(8), q.Sweep(0)
 	_, err = q.TryGetFixed(9, buf)
 	check(err, io.EOF)
+}
+
+// soon is a context that ends after it was looked at so often.
+type soon struct {
+	context.Context
+	looks int
+}
+
+func (*soon) Done() <-chan struct{} { return nil }
+
+func (s *soon) Err() error {
+	if s.looks--; s.looks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Each kind of rubbish is found out.
+func TestQueueRubbish(t *testing.T) {
+	t.Parallel()
+	const size = ring.OffSlots + 8
+	for _, tc := range []struct {
+		name     string
+		arena    int
+		off      int
+		word     uint64
+		put, get error
+	}{
+		{"none", 0, ring.OffHead, 0, nil, nil},
+		{"none of items", 64, ring.OffHead, 0, nil, nil},
+		{"more put than there are slots", 0, ring.OffTail, 5, ring.ErrCorrupt, ring.ErrCorrupt},
+		{"and it has ended", 0, ring.OffTail, 5 | 1<<63, ring.ErrEnded, ring.ErrCorrupt},
+		{"more taken than put", 0, ring.OffHead, 9, nil, ring.ErrCorrupt}, // who puts looks at head when it must
+		{"more items put", 64, ring.OffTail, 5, ring.ErrCorrupt, ring.ErrCorrupt},
+		{"an item beyond the arena", 64, size, 72, ring.ErrCorrupt, ring.ErrCorrupt},
+		{"an item larger than anything", 64, size, 1<<64 - 1, nil, ring.ErrCorrupt},
+		{"an item where none can be", 64, ring.OffSlots, 60, ring.ErrCorrupt, ring.ErrCorrupt},
+		{"an item far away", 64, ring.OffSlots, 1 << 63, nil, nil}, // it may as well be
+		{"many takers", 0, ring.OffTable - 64, 1 << 63, nil, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			q, mem := queueOf(t, 4, tc.arena, polls{})
+			_, _ = q.TryPutFixed(7, elements(1))
+			_ = q.TryPutVar(7, elements(1))
+			ring.Word(mem, tc.off).Store(tc.word)
+			q = opened(t, mem, polls{})
+			_, put := q.TryPutFixed(7, elements(1))
+			_, get := q.TryGetFixed(7, make([]byte, 8))
+			if tc.arena > 0 {
+				put = q.TryPutVar(7, elements(1))
+				get = q.TryGetVar(7, func([]byte) error { return nil })
+			}
+			wantErr(t, put, tc.put)
+			wantErr(t, get, tc.get)
+			if _, ok := q.Done(9, 1), q.Join(&soon{Context: t.Context(), looks: 5}); ok == nil {
+				t.Error("joined, and an item is there")
+			}
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"testing"
 
 	"github.com/xenonmp/xme/internal/ring"
@@ -227,7 +228,7 @@ func TestQueueContextEnded(t *testing.T) {
 
 func TestQueueMemory(t *testing.T) {
 	t.Parallel()
-	for _, bad := range [][3]int{{0, 8, 0}, {-1, 8, 0}, {1, -8, 0}, {1, 0, 0}, {1, 8, 8}, {1, 0, -1}, {1 << 62, 8, 0}, {8, 1 << 62, 0}, {1 << 60, 0, 64}, {8, 0, 1<<63 - 1}} {
+	for _, bad := range [][3]int{{0, 8, 0}, {-1, 8, 0}, {1, -8, 0}, {1, 0, 0}, {1, 8, 8}, {1, 0, -1}, {math.MaxInt / 2, 8, 0}, {8, math.MaxInt / 2, 0}, {math.MaxInt / 8, 0, 64}, {8, 0, math.MaxInt}} {
 		if n := ring.QueueSize(bad[0], bad[1], bad[2]); n != 0 {
 			t.Errorf("%v take %d bytes", bad, n)
 		}
@@ -246,7 +247,9 @@ func TestQueueMemory(t *testing.T) {
 	if _, err := ring.NewQueue(mem, 4, 8, 0, polls{}); err != nil {
 		t.Fatal(err)
 	}
-	for name, bad := range map[string][]byte{"too short": mem[:size-1], "shorter": mem[:100], "none": nil, "out of place": mem[1:], "zero": make([]byte, size)} {
+	other := bytes.Clone(mem)
+	other[0]++
+	for name, bad := range map[string][]byte{"of another kind": other, "too short": mem[:size-1], "shorter": mem[:100], "none": nil, "out of place": mem[1:], "zero": make([]byte, size)} {
 		if _, err := ring.OpenQueue(bad, polls{}); !errors.Is(err, ring.ErrCorrupt) {
 			t.Errorf("opened in memory that is %s: %v", name, err)
 		}

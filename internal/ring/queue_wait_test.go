@@ -59,13 +59,13 @@ func TestQueueSides(t *testing.T) {
 }
 
 func produce(t *testing.T, q *ring.Queue, me uint32, each int, fixed bool) {
-	rnd := rand.New(rand.NewPCG(uint64(me), 1))
+	ctx, rnd := bounded(t), rand.New(rand.NewPCG(uint64(me), 1))
 	for i := 0; i < each; {
 		n := uint64(me)<<32 | uint64(i)
 		if !fixed {
 			item := make([]byte, 8+rnd.IntN(90))
 			fill(item, n)
-			if err := q.PutVar(bounded(t), me, item); err != nil {
+			if err := q.PutVar(ctx, me, item); err != nil {
 				t.Errorf("put: %v", err)
 				return
 			}
@@ -77,7 +77,7 @@ func produce(t *testing.T, q *ring.Queue, me uint32, each int, fixed bool) {
 			batch = append(batch, elements(n)...)
 			n, i = n+1, i+1
 		}
-		if k, err := q.PutFixed(bounded(t), me, batch); err != nil || k != len(batch)/8 {
+		if k, err := q.PutFixed(ctx, me, batch); err != nil || k != len(batch)/8 {
 			t.Errorf("put %d: %v", k, err)
 			return
 		}
@@ -85,17 +85,17 @@ func produce(t *testing.T, q *ring.Queue, me uint32, each int, fixed bool) {
 }
 
 func consume(t *testing.T, q *ring.Queue, me uint32, fixed bool) (got []uint64) {
-	rnd := rand.New(rand.NewPCG(uint64(me), 2))
+	ctx, rnd := bounded(t), rand.New(rand.NewPCG(uint64(me), 2))
 	buf := make([]byte, 8*8)
 	for {
 		k, err := 1, error(nil)
 		if fixed {
-			k, err = q.GetFixed(bounded(t), me, buf[:8*(1+rnd.IntN(8))])
+			k, err = q.GetFixed(ctx, me, buf[:8*(1+rnd.IntN(8))])
 			for i := range k {
 				got = append(got, binary.LittleEndian.Uint64(buf[8*i:]))
 			}
 		} else {
-			err = q.GetVar(bounded(t), me, func(item []byte) error {
+			err = q.GetVar(ctx, me, func(item []byte) error {
 				n := binary.LittleEndian.Uint64(item)
 				if got = append(got, n); !intact(item, n) {
 					return fmt.Errorf("item %x arrived torn", n)

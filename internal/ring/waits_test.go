@@ -18,6 +18,7 @@ type parks struct {
 	parked  map[*atomic.Uint32][]chan struct{}
 	patient bool // d is not looked at
 	wakes   atomic.Int64
+	most    atomic.Int64 // the n of the last Wake
 }
 
 func newParks() *parks { return &parks{parked: map[*atomic.Uint32][]chan struct{}{}, patient: true} }
@@ -43,6 +44,7 @@ func (p *parks) Wait(word *atomic.Uint32, old uint32, d time.Duration) {
 
 func (p *parks) Wake(word *atomic.Uint32, n int) {
 	p.wakes.Add(1)
+	p.most.Store(int64(n))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n = min(n, len(p.parked[word]))
@@ -77,10 +79,18 @@ func awaitThat(t testing.TB, so func() bool) {
 // patience is how long a test waits before it says that something hangs.
 const patience = time.Minute
 
-// bounded is a context that ends only if something hangs.
+// bounded is a context that ends only if something hangs, which is an error, though the
+// end may then help it on.
 func bounded(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
+	ctx, cancel := context.WithCancel(t.Context())
+	hangs := time.AfterFunc(patience, func() {
+		t.Error("it hangs")
+		cancel()
+	})
+	t.Cleanup(func() {
+		hangs.Stop()
+		cancel()
+	})
 	return ctx
 }
 

@@ -3,6 +3,7 @@ package ring_test
 import (
 	"context"
 	"errors"
+	"io"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -117,6 +118,40 @@ func TestQueueBitSetAgain(t *testing.T) {
 	n, err := opened(t, mem, waits).GetFixed(bounded(t), other, make([]byte, 8))
 	if n != 1 || err != nil {
 		t.Fatal(n, err)
+	}
+}
+
+// A queue that ends between a look and a sleep is not slept beside.
+func TestQueueEndsBeforeSleep(t *testing.T) {
+	t.Parallel()
+	waits := &before{parks: newParks()}
+	q, mem := queueOf(t, 1, 0, waits)
+	waits.do = q.End
+	_, err := opened(t, mem, waits).GetFixed(bounded(t), other, make([]byte, 8))
+	wantErr(t, err, io.EOF)
+
+	waits = &before{parks: newParks()}
+	q, mem = queueOf(t, 1, 0, waits)
+	waits.do = q.End
+	n, err := opened(t, mem, waits).PutFixed(bounded(t), other, elements(1, 2))
+	if wantErr(t, err, ring.ErrEnded); n != 1 {
+		t.Errorf("put %d", n)
+	}
+}
+
+// One wake-up is for as many as a batch has elements.
+func TestBatchWakesOnce(t *testing.T) {
+	t.Parallel()
+	waits := newParks()
+	q, mem := queueOf(t, 8, 0, waits)
+	for n := range int64(4) {
+		ring.Word32(mem, ring.OffItems).Or(1) // somebody sleeps
+		_, err := q.TryPutFixed(7, make([]byte, 8*(n+1)))
+		must(t, err)
+		if waits.most.Load() != n+1 || waits.wakes.Load() != n+1 {
+			t.Errorf("%d elements: %d wake-ups, the last for %d", n+1, waits.wakes.Load(), waits.most.Load())
+		}
+		drain(t, q, 8, true)
 	}
 }
 
