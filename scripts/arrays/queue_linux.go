@@ -90,7 +90,7 @@ func throughQueues(ctx context.Context, pool *xme.Pool, items, workers int, n *c
 	for i := range workers {
 		n.lost += lost[i].lost
 	}
-	if err := errors.Join(append(errs, <-fed)...); err != nil {
+	if err := errors.Join(errors.Join(errs...), <-fed); err != nil {
 		return err
 	}
 	gone := 0

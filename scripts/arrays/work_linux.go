@@ -67,11 +67,11 @@ func compare(s []uint64, first uint64) error {
 func one(ctx context.Context, pool *xme.Pool, rng *rand.Rand, c config, n *counts) error {
 	elements := c.size / 8
 	switch rng.IntN(5) {
-	case 4:
-		return throughQueues(ctx, pool, 8192, c.workers, n)
 	default:
 		n.arrays++
 		return throughArray(ctx, pool, elements, n)
+	case 4:
+		return throughQueues(ctx, pool, 8192, c.workers, n)
 	case 2:
 		n.views++
 		s := make([]uint64, elements)
