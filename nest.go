@@ -37,9 +37,10 @@ type nestedCall struct {
 // nestTask is the executor of one task's calls. While a goroutine of the task waits
 // for one of them the task lends its slot to other tasks of the pool.
 type nestTask struct {
-	n     *nester
-	state atomic.Uint32
-	spoke bool // it has ended, and sent frames before; its goroutine's
+	n      *nester
+	state  atomic.Uint32
+	blocks func() // nil, or to be called before the task waits for frames; its goroutine's
+	spoke  bool   // it has ended, and sent frames before; its goroutine's
 
 	// Guarded by n.mu.
 	waiting int  // goroutines that wait
@@ -106,6 +107,9 @@ func (n *nester) close() {
 // Submit implements Executor. There is always room: the bounds of Map and Table
 // bound what one task has under way.
 func (t *nestTask) Submit(_ context.Context, calls []*Call) (int, error) {
+	if t.blocks != nil {
+		t.blocks()
+	}
 	for _, c := range calls {
 		if err := t.send(c); err != nil {
 			c.Finish(nil, err)

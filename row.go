@@ -107,7 +107,7 @@ func (r *workerRow) Spoke() bool { return r.nest.spoke }
 
 // Run implements link.Task.
 func (r *workerRow) Run(f *link.Frame, dst []byte, done link.Done) {
-	r.done = done
+	r.done, r.nest.blocks = done, f.Blocks
 	if r.task.fn == nil {
 		f.Parcel.Close()
 		r.finished(nil, nil, &Error{Row: -1, Cause: CauseEncode, Message: fmt.Sprintf("no function %d", f.Func)})

@@ -19,6 +19,9 @@ type Frame struct {
 	// any will do.
 	Space func(n int) []byte
 
+	// Blocks, if not nil, is to be called before the row waits for other frames.
+	Blocks func()
+
 	// Over, if not nil, is closed once no more shared memory will be shown.
 	Over <-chan struct{}
 

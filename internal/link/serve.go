@@ -74,6 +74,7 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 	s.done = s.end
 	s.results = results{told: map[uint64]bool{}, away: map[uint64]*Segment{}}
 	s.results.Forget = s.unmapResult
+	s.shares.wait = s.handOver
 	s.shares.begin(c, side.Bounded)
 	s.runners.Add(1)
 	stop := context.AfterFunc(ctx, func() {
@@ -82,31 +83,14 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 		s.mu.Unlock()
 	})
 	defer stop()
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		err := s.receive()
-		if err != nil && side.Lost != nil {
-			side.Lost(err)
-		}
-		s.mu.Lock()
-		s.over, s.err = true, err
-		s.stop(fmt.Errorf("link ended: %w", context.Canceled))
-		s.drop()
-		s.shares.over()
-		s.wake.Broadcast()
-		lane := s.lane
-		s.mu.Unlock()
-		if lane != nil {
-			lane.close()
-		}
-	}()
+	s.readEnd = make(chan struct{})
+	go s.reader()
 	go s.work()
 	s.runners.Wait()
 	c.Flush()
 	c.Wait(0)
 	err := c.Close()
-	<-read
+	<-s.readEnd
 	s.unmapAll()
 	s.shares.end()
 	s.begun.Close()
@@ -116,9 +100,41 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 	return err
 }
 
+// reader reads until the link ends, unless it has handed that over.
+func (s *server) reader() {
+	alive := false
+	defer func() {
+		if !alive && s.endInline() { // a row has ended this goroutine
+			go s.reader()
+		}
+	}()
+	handed, err := s.receive()
+	alive = true
+	if handed {
+		return
+	}
+	defer close(s.readEnd)
+	if err != nil && s.side.Lost != nil {
+		s.side.Lost(err)
+	}
+	s.mu.Lock()
+	s.over, s.err = true, err
+	s.stop(fmt.Errorf("link ended: %w", context.Canceled))
+	s.drop()
+	s.shares.over()
+	s.wake.Broadcast()
+	lane := s.lane
+	s.mu.Unlock()
+	if lane != nil {
+		lane.close()
+	}
+}
+
 type server struct {
 	conn Conn
 	side Side
+
+	readEnd chan struct{} // closed once nobody reads any more
 
 	mu      sync.Mutex
 	wake    sync.Cond
@@ -133,6 +149,7 @@ type server struct {
 	lane    *workerLane // nil: none yet
 	quiet   bool        // the driver was not told that the row runs
 	begun   *Begun      // the reader sets it, before it queues rows that need it
+	inline  inline
 
 	segments map[uint64]*sys.Shared
 	results  results
@@ -140,6 +157,7 @@ type server struct {
 
 	// The rest belongs to the goroutine that runs rows, which is in at most one row.
 	dst   []byte // its buffer for small results
+	args  []byte // of a row that the reader runs
 	call  uint64
 	since time.Time
 	done  Done // end
@@ -155,68 +173,90 @@ type server struct {
 var errNoRow = errors.New("a frame that concerns no row")
 
 // receive reads frames until bye or an error. It answers recalls while a row runs.
-func (s *server) receive() error {
+func (s *server) receive() (handed bool, err error) {
 	for {
 		if !s.conn.Buffered() {
 			s.flushIdle()
 		}
 		f, owned, err := s.conn.Recv()
 		if err != nil {
-			return err
+			return false, err
 		}
-		switch f.Kind {
-		case wire.KindCall:
-			if !owned {
-				f.Body = append([]byte(nil), f.Body...)
+		if f.Kind == wire.KindCall && f.Time&wire.Quiet != 0 && !s.conn.Buffered() {
+			if task := s.takeInline(&f); task != nil {
+				if !owned {
+					s.args = append(s.args[:0], f.Body...) // should another read meanwhile
+					f.Body = s.args
+				}
+				s.one(f, task)
+				if !s.endInline() {
+					return true, nil
+				}
+				continue
 			}
-			s.mu.Lock()
-			s.queue = append(s.queue, f)
-			s.wake.Broadcast()
-			s.mu.Unlock()
-		case wire.KindRecall, wire.KindCancel:
-			s.giveBack(f)
-		case wire.KindSeat, wire.KindNested, wire.KindNestFail:
-			err := errNoRow
-			if s.side.Other != nil {
-				err = s.side.Other(f, owned)
-			}
-			if err != nil {
-				return fmt.Errorf("%v frame: %w", f.Kind, err)
-			}
-		case wire.KindLane:
-			if err := s.openLane(f); err != nil {
-				return fmt.Errorf("%v frame: %w", f.Kind, err)
-			}
-		case wire.KindBegun:
-			if s.begun != nil {
-				f.Parcel.Close()
-				return errors.New("a second begun frame")
-			}
-			var err error
-			if s.begun, err = mapBegun(f); err != nil {
-				return fmt.Errorf("%v frame: %w", f.Kind, err)
-			}
-		case wire.KindSegment:
-			if err := s.mapSegment(f); err != nil {
-				return fmt.Errorf("%v frame: %w", f.Kind, err)
-			}
-		case wire.KindRead:
-			s.read(f.Call)
-		case wire.KindShare, wire.KindUnshare, wire.KindReserved:
-			if err := s.shares.event(f); err != nil {
-				return fmt.Errorf("%v frame: %w", f.Kind, err)
-			}
-		case wire.KindUnmap:
-			s.unmapSegment(f.Call)
-		case wire.KindBye:
-			if s.side.Bye != nil {
-				s.side.Bye()
-			}
-			return nil
-		default:
-			return fmt.Errorf("unexpected %v frame from the driver", f.Kind)
+		}
+		done, err := s.frame(f, owned)
+		if done || err != nil {
+			return false, err
 		}
 	}
+}
+
+// frame applies a frame and reports whether it was the last.
+func (s *server) frame(f Frame, owned bool) (last bool, err error) {
+	switch f.Kind {
+	case wire.KindCall:
+		if !owned {
+			f.Body = append([]byte(nil), f.Body...)
+		}
+		s.mu.Lock()
+		s.queue = append(s.queue, f)
+		s.wake.Broadcast()
+		s.mu.Unlock()
+	case wire.KindRecall, wire.KindCancel:
+		s.giveBack(f)
+	case wire.KindSeat, wire.KindNested, wire.KindNestFail:
+		err := errNoRow
+		if s.side.Other != nil {
+			err = s.side.Other(f, owned)
+		}
+		if err != nil {
+			return false, fmt.Errorf("%v frame: %w", f.Kind, err)
+		}
+	case wire.KindLane:
+		if err := s.openLane(f); err != nil {
+			return false, fmt.Errorf("%v frame: %w", f.Kind, err)
+		}
+	case wire.KindBegun:
+		if s.begun != nil {
+			f.Parcel.Close()
+			return false, errors.New("a second begun frame")
+		}
+		var err error
+		if s.begun, err = mapBegun(f); err != nil {
+			return false, fmt.Errorf("%v frame: %w", f.Kind, err)
+		}
+	case wire.KindSegment:
+		if err := s.mapSegment(f); err != nil {
+			return false, fmt.Errorf("%v frame: %w", f.Kind, err)
+		}
+	case wire.KindRead:
+		s.read(f.Call)
+	case wire.KindShare, wire.KindUnshare, wire.KindReserved:
+		if err := s.shares.event(f); err != nil {
+			return false, fmt.Errorf("%v frame: %w", f.Kind, err)
+		}
+	case wire.KindUnmap:
+		s.unmapSegment(f.Call)
+	case wire.KindBye:
+		if s.side.Bye != nil {
+			s.side.Bye()
+		}
+		return true, nil
+	default:
+		return false, fmt.Errorf("unexpected %v frame from the driver", f.Kind)
+	}
+	return false, nil
 }
 
 // flushIdle writes the last row's result if take left it to the next row's start
@@ -314,7 +354,7 @@ func (s *server) take() (Frame, Task) {
 		s.mu.Lock()
 	}
 	s.waits = true
-	for len(s.queue) == 0 && !s.over {
+	for (len(s.queue) == 0 || s.inline.busy) && !s.over {
 		s.wake.Wait()
 	}
 	s.waits = false
