@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"testing"
 
 	"github.com/xenonmp/xme/internal/ring"
@@ -227,7 +228,7 @@ func TestQueueContextEnded(t *testing.T) {
 
 func TestQueueMemory(t *testing.T) {
 	t.Parallel()
-	for _, bad := range [][3]int{{0, 8, 0}, {-1, 8, 0}, {1, -8, 0}, {1, 0, 0}, {1, 8, 8}, {1, 0, -1}, {1 << 62, 8, 0}, {8, 1 << 62, 0}, {1 << 60, 0, 64}, {8, 0, 1<<63 - 1}} {
+	for _, bad := range [][3]int{{0, 8, 0}, {-1, 8, 0}, {1, -8, 0}, {1, 0, 0}, {1, 8, 8}, {1, 0, -1}, {math.MaxInt / 2, 8, 0}, {8, math.MaxInt / 2, 0}, {math.MaxInt / 8, 0, 64}, {8, 0, math.MaxInt}} {
 		if n := ring.QueueSize(bad[0], bad[1], bad[2]); n != 0 {
 			t.Errorf("%v take %d bytes", bad, n)
 		}
