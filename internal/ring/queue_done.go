@@ -139,8 +139,9 @@ func (q *Queue) settle(dead uint32) {
 
 // Sweep says that the process of pid dead is no more: a lock that it held is free, what it
 // had taken and was not done with is lost, and all who wait look again. It returns how
-// many items were lost. Call it once for each process that ends, before another can get
-// its pid, one at a time. It does not block. Killed half-way it can be called again.
+// many items were lost, which means nothing in a queue where nobody calls Done. Call it
+// once for each process that ends, before another can get its pid, one at a time. It
+// does not block. Killed half-way it can be called again.
 func (q *Queue) Sweep(dead uint32) (lost int) {
 	q.get.Sweep(dead)
 	q.put.Sweep(dead)
