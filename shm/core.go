@@ -183,18 +183,6 @@ func (c *core) end() bool {
 	return c.users == 0
 }
 
-// revive opens a handle again that a task had, for another task with the same part of the
-// same region, whose reference it takes over. It reports whether it did: nobody uses c.
-func (c *core) revive(d *core) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closed || c.users > 0 || c.life != nil || c.region != d.region || c.off != d.off || c.size != d.size || c.readOnly != d.readOnly {
-		return false
-	}
-	c.closed, c.lent = false, d.lent
-	return true
-}
-
 // close ends the handle and waits for its uses.
 func (c *core) close() error {
 	if c.parent != nil {
@@ -267,15 +255,6 @@ func appendPart(dst []byte, id region.ID, flags byte, off, size int) []byte {
 // decode makes c, which is zero, a handle that was encoded. elem is what the size must
 // be a multiple of, and the offset aligned to.
 func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
-	err := c.read(src, p, elem, align)
-	if err == nil {
-		p.Hold((*ender)(c))
-	}
-	return err
-}
-
-// read is decode, without seeing to the handle's end.
-func (c *core) read(src []byte, p *wire.Parcel, elem, align int) error {
 	id, flags, off, size, err := parsePart(src)
 	if err != nil {
 		return err
@@ -300,6 +279,7 @@ func (c *core) read(src []byte, p *wire.Parcel, elem, align int) error {
 	if c.lent = lent; lent {
 		r.Lend()
 	}
+	p.Hold((*ender)(c))
 	return nil
 }
 

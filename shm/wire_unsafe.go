@@ -3,7 +3,6 @@ package shm
 import (
 	"reflect"
 	"strings"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/xenonmp/xme/internal/region"
@@ -65,28 +64,16 @@ func arrayHandle(t reflect.Type) *wire.FamilyHandle {
 		return refusedElements(elem)
 	}
 	size, align := int(elem.Size()), elem.Align()
-	var last atomic.Pointer[core] // that a task was given
 	return &wire.FamilyHandle{
 		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
 			return (*(**core)(v)).append(dst, p)
 		},
 		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
-			var d core
-			if err := d.read(src, p, size, align); err != nil {
+			a := reflect.New(t).UnsafePointer()
+			if err := (*core)(a).decode(src, p, size, align); err != nil {
 				return err
 			}
-			// A task that is given what the one before had gets the same handle: whoever kept
-			// that has again what it stands for.
-			c := last.Load()
-			if !p.Task || c == nil || !c.revive(&d) {
-				c = (*core)(reflect.New(t).UnsafePointer())
-				c.region, c.off, c.size, c.readOnly, c.second, c.lent = d.region, d.off, d.size, d.readOnly, d.second, d.lent
-				if p.Task {
-					last.Store(c)
-				}
-			}
-			p.Hold((*ender)(c))
-			*(*unsafe.Pointer)(v) = unsafe.Pointer(c)
+			*(*unsafe.Pointer)(v) = a
 			return nil
 		},
 	}

@@ -104,8 +104,12 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 func (s *server) reader() {
 	alive := false
 	defer func() {
-		if !alive && s.endInline() { // a row has ended this goroutine
+		switch {
+		case alive:
+		case s.endInline(): // a row has ended this goroutine
 			go s.reader()
+		default:
+			s.conn.Flush()
 		}
 	}()
 	handed, err := s.receive()
@@ -190,6 +194,7 @@ func (s *server) receive() (handed bool, err error) {
 				}
 				s.one(f, task)
 				if !s.endInline() {
+					s.conn.Flush() // who reads now sleeps, it may be
 					return true, nil
 				}
 				continue
@@ -343,6 +348,7 @@ func (s *server) work() {
 func (s *server) take() (Frame, Task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.waits = true // before the look: if the reader brings no row, it flushes
 	if len(s.queue) == 0 && !s.over {
 		// The last row's result goes out before this goroutine sleeps, unless there
 		// is something to read: then the reader comes first and most likely brings
@@ -353,7 +359,6 @@ func (s *server) take() (Frame, Task) {
 		}
 		s.mu.Lock()
 	}
-	s.waits = true
 	for (len(s.queue) == 0 || s.inline.busy) && !s.over {
 		s.wake.Wait()
 	}
