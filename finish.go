@@ -44,7 +44,15 @@ func (c *Call) End(o link.Outcome, again bool) bool {
 		// Not on the goroutine that reads the worker's frames: it may take its time,
 		// or never return.
 		o.Body = slices.Clone(o.Body)
-		c.apart(func() { c.settle(o, nil) })
+		var held region.Set
+		if o.Regions != nil {
+			held = o.Regions.Clone()
+			o.Regions = nil
+		}
+		c.apart(func() {
+			c.settle(o, nil)
+			held.Release()
+		})
 		return false
 	}
 	c.settle(o, e)

@@ -286,6 +286,7 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 	out, kept := &wire.Parcel{Result: true}, false
 	defer func() {
 		if !kept {
+			out.EndHeld()
 			out.Close()
 		}
 	}()

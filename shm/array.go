@@ -47,6 +47,8 @@ func sizeOf[T any](n int) (int, error) {
 	}
 	elem := int(t.Size())
 	switch {
+	case elem == 0:
+		return 0, fmt.Errorf("shm: elements of type %v have no size", t)
 	case n < 0:
 		return 0, fmt.Errorf("shm: %d elements", n)
 	case elem > 0 && n > (1<<62)/elem:

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -60,7 +61,10 @@ func open(c *core, size int, k region.Kind) error {
 
 // memoryError makes what region.New returns a user's.
 func memoryError(err error) error {
-	return fmt.Errorf("shm: %w: %w", xme.ErrMemory, err)
+	if errors.Is(err, region.ErrFull) || errors.As(err, new(*link.SharedError)) {
+		return fmt.Errorf("shm: %w: %w", xme.ErrMemory, err)
+	}
+	return fmt.Errorf("shm: %w", err)
 }
 
 // root is the handle that holds the reference.
@@ -177,6 +181,9 @@ func (c *core) end() bool {
 		return false
 	}
 	c.closed = true
+	if c.users > 0 && c.lent {
+		c.region.HoldOn() // a use outlives the task
+	}
 	if c.life != nil {
 		c.life.cancel(ErrClosed)
 	}
@@ -236,7 +243,11 @@ func (c *core) append(dst []byte, p *wire.Parcel) ([]byte, error) {
 	if r.closed || c.region == nil {
 		return dst, ErrClosed
 	}
-	if err := p.Put(c.region); err != nil {
+	put := p.Put
+	if p != nil && p.Result && r.lent {
+		put = p.PutLent
+	}
+	if err := put(c.region); err != nil {
 		return dst, err
 	}
 	if p.Result && !r.kept {
@@ -278,6 +289,8 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 	}
 	if c.lent = lent; lent {
 		r.Lend()
+	} else {
+		r.HoldOn() // what a call of a task's own gives back outlives the task
 	}
 	p.Hold((*ender)(c))
 	return nil

@@ -139,7 +139,7 @@ func (it *items[T]) get(ctx context.Context, c *core, s *side, dst []T) (n int, 
 		return it.from(dst, func(b []byte) (int, error) { return s.GetFixed(ctx, me, b) })
 	}
 	if err := s.GetVar(ctx, me, it.decode(&dst[0])); err != nil {
-		return 0, err
+		return 0, dropped(err, s)
 	}
 	return it.more(s, dst, 1)
 }
@@ -164,7 +164,7 @@ func (it *items[T]) more(s *side, dst []T, n int) (int, error) {
 		switch {
 		case err == nil:
 		case n == 0 || errors.As(err, &bad):
-			return n, err // what is bad is gone: who asks again gets the next
+			return n, dropped(err, s) // what is bad is gone: who asks again gets the next
 		default:
 			return n, nil // the next call says it again
 		}
@@ -190,6 +190,16 @@ func (it *items[T]) decode(v *T) func([]byte) error {
 		}
 		return nil
 	}
+}
+
+// dropped says that an item which cannot be decoded is dealt with, so that nobody waits
+// for it.
+func dropped(err error, s *side) error {
+	var bad *itemError
+	if errors.As(err, &bad) {
+		_ = s.Done(me, 1)
+	}
+	return err
 }
 
 // itemError says that an item could not be decoded. It has been taken all the same.

@@ -35,7 +35,7 @@ type local struct {
 	kind   kind
 	queues []*side // one, or a pipe's two
 	cell   *ring.Cell
-	size   int               // of the value
+	size   int               // of the value, or of an item; 0: any
 	turn   turn              // of a value
 	users  [2]*atomic.Uint32 // of a pipe's ends
 	broken [2]*atomic.Uint32
@@ -66,7 +66,7 @@ func localOf(mem []byte) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.queues = []*side{newSide(q)}
+		l.queues, l.size = []*side{newSide(q)}, q.Elem()
 	case kindPipe:
 		if size > uint64(len(body))/2 || size%8 != 0 {
 			return nil, errMalformed
@@ -76,7 +76,10 @@ func localOf(mem []byte) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			l.queues = append(l.queues, newSide(q))
+			if i > 0 && q.Elem() != l.size {
+				return nil, errMalformed
+			}
+			l.queues, l.size = append(l.queues, newSide(q)), q.Elem()
 			l.users[i], l.broken[i] = word32(mem, 16+4*i), word32(mem, 24+4*i)
 		}
 	case kindValue:

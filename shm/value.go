@@ -26,8 +26,8 @@ type Value[T any] struct {
 
 // NewValue makes a value.
 func NewValue[T any](v T) (*Value[T], error) {
-	if _, err := sizeOf[T](0); err != nil {
-		return nil, err
+	if t := reflect.TypeFor[T](); refused(t) != "" {
+		return nil, fmt.Errorf("shm: %v %s: a value must hold no pointers", t, refused(t))
 	}
 	size := cellSize[T]()
 	r := &Value[T]{}

@@ -81,6 +81,10 @@ func arrayHandle(t reflect.Type) *wire.FamilyHandle {
 
 // lockedHandle is the handle of what has locks.
 func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
+	size := 0 // of items that are encoded
+	if of := t.Field(0).Type.Elem(); refused(of) == "" {
+		size = max(int(of.Size()), 1)
+	}
 	return &wire.FamilyHandle{
 		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
 			return (*(**core)(v)).append(dst, p)
@@ -95,8 +99,11 @@ func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 				return errMalformed
 			}
 			l, err := attach(c.region, k)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case l.size != size:
+				return errMalformed
 			}
 			if k == kindPipe {
 				l.takeEnd(c.which())

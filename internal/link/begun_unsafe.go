@@ -55,8 +55,9 @@ func mapBegun(f Frame) (*Begun, error) {
 	return newBegun(mem), nil
 }
 
-// Since reports whether the row of that number has begun.
-func (g *Begun) Since(call uint64) bool { return g.word.Load() >= call }
+// Last returns the number of the row that has begun last; it may be anything if the worker
+// writes rubbish.
+func (g *Begun) Last() uint64 { return g.word.Load() }
 
 // Close frees the word. It may be called on nil.
 func (g *Begun) Close() {

@@ -116,6 +116,8 @@ type Outcome struct {
 	PID    int
 	Shared bool // the worker may still write to Body
 
+	Regions *region.Set // what the row held; released once its owner's End has returned. nil: nothing
+
 	Cancelled error // why the row was told to end early; nil: it was not
 }
 
@@ -147,6 +149,20 @@ func (r *Row) Inline() int {
 		return 16
 	}
 	return len(r.Body)
+}
+
+// CalledBack reports whether r was recalled or cancelled on its link.
+func (r *Row) CalledBack() bool { return r.recalled }
+
+// Begun counts the rows without start frames that are known to have begun, by the number
+// of the last that did.
+func (f *Flight) Begun(last uint64) (n int) {
+	for _, r := range f.rows {
+		if r != nil && r.Quiet && r.call <= last {
+			n++
+		}
+	}
+	return n
 }
 
 // Call returns r's number on its link.
@@ -262,6 +278,9 @@ func (f *Flight) Event(fr Frame) (*Row, error) {
 		to = Ended
 	default:
 		return nil, fmt.Errorf("unexpected %v frame for call %d", fr.Kind, fr.Call)
+	}
+	if r.Quiet && r.state == Started && to == Started {
+		return r, nil // the word has said so before
 	}
 	if r.Quiet && r.state == Sent && to == Ended && r == f.Front() {
 		f.move(r, Started) // nobody had to know yet

@@ -45,10 +45,16 @@ func (s *shares) begin(c Conn, bounded bool) {
 		return // what the driver has is here
 	}
 	region.OnHold(s.hold)
+	region.KeepIdle(workerIdle)
 	if bounded {
+		region.KeepIdle(0)
 		region.SetBudget(s.reserve)
 	}
 }
+
+// workerIdle is how much unused shared memory a worker keeps, whose tasks make some: less
+// than a driver, for there are many workers.
+const workerIdle = 32 << 20
 
 // over says that nothing comes any more.
 func (s *shares) over() { close(s.ended) }

@@ -107,7 +107,10 @@ func (w *worker) detach() (wasReady bool) {
 func (p *Pool) begunInLane(b *batch, w *worker) int {
 	if !w.viaLane || w.lane == nil {
 		p.sync(b, w)
-		return 0
+		if w.begins == nil {
+			return 0
+		}
+		return w.flight.Begun(w.begins.Last()) // the link broke before their ends were read
 	}
 	unclaimed, err := w.lane.Rows.TakeBack()
 	p.sync(b, w)

@@ -190,6 +190,9 @@ func (p *Pool) sentTo(b *batch, w *worker) {
 // follow. p.mu is held.
 func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 	if err := p.showShared(b, w, &r.Regions); err != nil {
+		if sys.TooManyFiles(err) && p.filesUnderWay() {
+			return p.starve(b, w, r)
+		}
 		p.end(b, r, link.Outcome{Err: err, Rank: w.rank, PID: w.pid})
 		return refused
 	}
@@ -219,13 +222,7 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 	case err == nil && r.Memory > 0:
 		err = w.proc.Limit(r.Memory)
 	case err != nil && sys.TooManyFiles(err) && p.filesUnderWay():
-		p.starved = true
-		if r.Service { // it keeps its worker meanwhile
-			w.pending, r.Where = r, w
-		} else {
-			p.enqueue(b, r)
-		}
-		return waits
+		return p.starve(b, w, r)
 	}
 	if err != nil {
 		parcel.Close()
@@ -245,6 +242,17 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 	w.conn.Send(f)
 	b.flush(w.conn)
 	return sent
+}
+
+// starve has a row wait until rows under way give descriptors back. p.mu is held.
+func (p *Pool) starve(b *batch, w *worker, r *link.Row) sending {
+	p.starved = true
+	if r.Service { // it keeps its worker meanwhile
+		w.pending, r.Where = r, w
+	} else {
+		p.enqueue(b, r)
+	}
+	return waits
 }
 
 // openBegun gives w the word that spares it start frames, if its rows will go on

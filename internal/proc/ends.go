@@ -114,6 +114,16 @@ func (b *batch) tell() {
 			e.row.Parcel, e.row.Body, e.row.Segment = nil, nil, nil
 			e.row.Regions, e.row.Charged = region.Set{}, false
 		}
+		if regions.Len() > 0 {
+			held := regions
+			e.o.Regions = &held
+			if charged && !e.again { // before its owner hears of it and makes another call
+				b.p.mu.Lock()
+				b.p.uncharge(&regions)
+				b.p.mu.Unlock()
+				charged = false
+			}
+		}
 		if e.row.Owner.End(e.o, e.again) {
 			again = append(again, e.row)
 			continue
@@ -221,6 +231,9 @@ func (p *Pool) CancelUnbegun(err error, rows ...*link.Row) {
 			continue
 		}
 		r.Unbegun = err
+		if r.State() == link.Sent {
+			p.sync(&b, r.Flight().Tag.(*worker))
+		}
 		switch r.State() {
 		case link.Queued:
 			p.unqueue(r)

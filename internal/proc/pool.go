@@ -289,6 +289,7 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 		quiet = quiet && r.On == nil && !r.Service
 		if err := p.charge(r); err != nil {
 			p.end(b, r, link.Outcome{Err: err})
+			b.ends[len(b.ends)-1].again = false
 			continue
 		}
 		p.enqueue(b, r)

@@ -140,8 +140,11 @@ func (p *Pool) endElsewhere(b *batch, w *worker, f link.Frame) error {
 
 // sync reads what w has sent in its lane and notes which row it runs. p.mu is held.
 func (p *Pool) sync(b *batch, w *worker) {
-	if r := w.flight.Front(); r != nil && r.Quiet && r.State() == link.Sent && w.begins.Since(r.Call()) {
-		w.flight.Started()
+	if r := w.flight.Front(); r != nil && r.Quiet && r.State() == link.Sent {
+		// One that was called back may have been given back, and the next have begun.
+		if last := w.begins.Last(); last == r.Call() || last > r.Call() && !r.CalledBack() {
+			w.flight.Started()
+		}
 	}
 	if !w.viaLane || w.lane == nil || w.broken {
 		return

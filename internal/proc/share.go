@@ -26,7 +26,7 @@ func (p *Pool) showShared(b *batch, w *worker, regions *region.Set) error {
 	}
 	for r := range regions.All() {
 		id := r.ID()
-		if r == w.lastShown || w.shown[id] {
+		if r == w.lastShown || w.shown[id] == r {
 			continue
 		}
 		if !w.conn.CarriesFiles() {
@@ -37,9 +37,12 @@ func (p *Pool) showShared(b *batch, w *worker, regions *region.Set) error {
 			return err
 		}
 		if w.shown == nil {
-			w.shown = map[region.ID]bool{}
+			w.shown = map[region.ID]*region.Region{}
 		}
-		w.shown[id], w.lastShown = true, r
+		if w.shown[id] != nil { // it was gone, and has come again
+			w.conn.Send(link.UnshareFrame(id))
+		}
+		w.shown[id], w.lastShown = r, r
 		w.conn.Send(f)
 		b.flush(w.conn)
 	}
@@ -48,12 +51,12 @@ func (p *Pool) showShared(b *batch, w *worker, regions *region.Set) error {
 
 // unshare tells the workers that a region is no more. It is called without locks of this
 // package's, or with p.mu held by somebody else.
-func (p *Pool) unshare(id region.ID) {
+func (p *Pool) unshare(r *region.Region) {
 	p.group.Go(func(context.Context) {
-		b := batch{p: p}
+		b, id := batch{p: p}, r.ID()
 		p.mu.Lock()
 		for w := range p.all {
-			if w.shown[id] {
+			if w.shown[id] == r {
 				delete(w.shown, id)
 				w.lastShown = nil
 				w.conn.Send(link.UnshareFrame(id))

@@ -58,7 +58,7 @@ type worker struct {
 	startedCall uint64     // the last call in the lane that it said it had begun
 
 	segments  map[uint64]bool    // that it was told of
-	shown     map[region.ID]bool // shared memory that it was shown
+	shown     map[region.ID]*region.Region // shared memory that it was shown
 	lastShown *region.Region     // the latest of these; nil: none, or it is no more
 	reserved  int64              // shared memory that it has made, if that is bounded
 	results   map[uint64]*result // memory that its results lie in

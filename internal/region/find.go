@@ -3,6 +3,7 @@ package region
 import (
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/sys"
@@ -55,7 +56,7 @@ func Adopt(id ID, file *os.File) (*Region, error) {
 		_ = sys.Release(file)
 		return r, nil
 	}
-	if !Is(id) || id.Size() == 0 || table.regions[id] != nil { // that one lies unused here: who has it has no business to
+	if !Is(id) || id.Size() == 0 || slices.Contains(table.free, table.regions[id]) { // that one lies unused here: who has it has no business to
 		_ = sys.Release(file)
 		return nil, fmt.Errorf("%w (%x)", ErrGone, id[:4])
 	}
@@ -70,6 +71,8 @@ func Adopt(id ID, file *os.File) (*Region, error) {
 func Arrive(id ID, file *os.File) (*Region, error) {
 	r, err := Adopt(id, file)
 	if err == nil {
+		r.came.Store(true)
+		r.held.Store(false) // whoever shows it counts anew
 		table.mu.Lock()
 		close(table.arrived)
 		table.arrived = make(chan struct{})
@@ -95,10 +98,17 @@ func OnHold(f func(ID)) { onHold.Store(&f) }
 // one.
 func (r *Region) Hold() {
 	r.refs.Add(1)
-	if r.lent.Load() == 0 || r.away.Swap(true) {
+	r.HoldOn()
+}
+
+// HoldOn has who lends the region, or has shown it, know that this process goes on with it
+// after the row that runs: it is not used again for another.
+func (r *Region) HoldOn() {
+	if r.lent.Load() == 0 && !r.came.Load() || r.held.Swap(true) {
 		return
 	}
-	if f := onHold.Load(); f != nil {
+	r.away.Store(true)
+	if f := onHold.Load(); f != nil && r.came.Load() {
 		(*f)(r.id)
 	}
 }

@@ -19,6 +19,8 @@ type Region struct {
 
 	refs atomic.Int32 // once 0 only table's owner makes it 1 again
 	lent atomic.Int32 // of refs, those of running rows that another process sees to
+	came atomic.Bool  // a driver has shown it: it is that one's to use again
+	held atomic.Bool  // and was told that this process goes on with it
 	away atomic.Bool  // others may have it whom nobody counts: not used again
 
 	rw, ro atomic.Pointer[mapping] // made on first use
@@ -53,14 +55,21 @@ var table = struct {
 	free    []*Region     // made here and unused, the longest first
 	idle    int           // bytes in free
 	used    int           // bytes of regions made here, those in free not counted
-	forget  map[int]func(ID)
+	forget  map[int]func(*Region)
 	hooks   int
 	last    atomic.Pointer[Region] // that was asked for
-}{regions: map[ID]*Region{}, arrived: make(chan struct{}), forget: map[int]func(ID){}}
+}{regions: map[ID]*Region{}, arrived: make(chan struct{}), forget: map[int]func(*Region){}}
 
-// What is kept for the next regions.
+// idleBytes bounds what is kept for the next regions.
+var idleBytes atomic.Int64
+
+func init() { idleBytes.Store(256 << 20) }
+
+// KeepIdle sets how many bytes at most are kept for the next regions.
+func KeepIdle(bytes int) { idleBytes.Store(int64(bytes)) }
+
 const (
-	idleBytes   = 256 << 20
+	// idleRegions bounds how many.
 	idleRegions = 64
 	// slackBytes is how much larger than asked for, beside a quarter, one may be.
 	slackBytes = 64 << 10
@@ -226,7 +235,7 @@ func (r *Region) Release() {
 	if r.made != nil && !r.away.Load() && r.id.Kind() != Locks { // what others keep beside those must go first
 		table.free = append(table.free, r)
 		table.idle += r.Size()
-		for table.idle > idleBytes || len(table.free) > idleRegions {
+		for int64(table.idle) > idleBytes.Load() || len(table.free) > idleRegions {
 			drop = append(drop, popFree())
 		}
 	} else {
@@ -251,7 +260,9 @@ func popFree() *Region {
 
 // forgetLocked takes a region without references out of the table. table.mu is held.
 func forgetLocked(r *Region) {
-	delete(table.regions, r.id)
+	if table.regions[r.id] == r { // else it has come again meanwhile
+		delete(table.regions, r.id)
+	}
 	table.last.CompareAndSwap(r, nil)
 	dropSpans(r)
 }
@@ -271,13 +282,13 @@ func destroy(regions []*Region) {
 			continue
 		}
 		table.mu.Lock()
-		hooks := make([]func(ID), 0, len(table.forget))
+		hooks := make([]func(*Region), 0, len(table.forget))
 		for _, f := range table.forget {
 			hooks = append(hooks, f)
 		}
 		table.mu.Unlock()
 		for _, f := range hooks {
-			f(r.id)
+			f(r)
 		}
 	}
 }
@@ -334,10 +345,10 @@ func (r *Region) duplicate() (*os.File, error) {
 // another.
 func (r *Region) Keep() { r.away.Store(true) }
 
-// OnForget has f called with the ids of regions that were shown and are no more,
+// OnForget has f called with regions that were shown and are no more,
 // without locks, until remove is called. With the last that is removed what lies unused
 // is freed.
-func OnForget(f func(ID)) (remove func()) {
+func OnForget(f func(*Region)) (remove func()) {
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	table.hooks++

@@ -111,7 +111,7 @@ func TestIdleIsBounded(t *testing.T) {
 
 func TestForget(t *testing.T) {
 	var forgotten []region.ID
-	remove := region.OnForget(func(id region.ID) { forgotten = append(forgotten, id) })
+	remove := region.OnForget(func(r *region.Region) { forgotten = append(forgotten, r.ID()) })
 	shown, hidden := made(t, 100, region.Plain, false), made(t, 100, region.Plain, false)
 	f, err := shown.Show()
 	if err != nil {

@@ -167,6 +167,9 @@ func (q *Queue) SetAlive(alive func(pid uint32) bool) { q.put.Alive, q.get.Alive
 // Cap returns how many items there can be at a time.
 func (q *Queue) Cap() int { return int(q.slots) }
 
+// Elem returns the size of an element, 0 if items have any size.
+func (q *Queue) Elem() int { return int(q.elem) }
+
 // Len returns how many items there are now.
 func (q *Queue) Len() int {
 	head := q.head.Load()

@@ -28,6 +28,7 @@ type Parcel struct {
 	Over <-chan struct{}
 
 	catches bool
+	lent    []*region.Region // of Regions, those that go by their id alone
 
 	taken []Item   // what Decode has handed out
 	held  []Ender  // what ends with the task, or with the encoding of its result
@@ -70,7 +71,7 @@ func (p *Parcel) Free() {
 		clear(p.held)
 		p.held = p.held[:0]
 	}
-	p.Task, p.Result, p.Over, p.catches = false, false, nil, false
+	p.Task, p.Result, p.Over, p.catches, p.lent = false, false, nil, false, nil
 	parcels.Put(p)
 }
 
@@ -144,6 +145,15 @@ func (p *Parcel) Put(r *region.Region) error {
 	return nil
 }
 
+// PutLent is Put for what the task whose result it is was lent: the other process has it, and holds it until the result is decoded.
+func (p *Parcel) PutLent(r *region.Region) error {
+	err := p.Put(r)
+	if err == nil {
+		p.lent = append(p.lent, r)
+	}
+	return err
+}
+
 // errNoRegions is why shared memory cannot cross where there is nothing to carry it.
 var errNoRegions = fmt.Errorf("this executor does not carry shared memory: %w", errors.ErrUnsupported)
 
@@ -203,7 +213,7 @@ func (p *Parcel) Pack() error {
 		return nil
 	}
 	for r := range p.Regions.All() {
-		if p.Result && r.Lent() || slices.ContainsFunc(p.Items, func(it Item) bool { return it.ID == r.ID() }) {
+		if slices.Contains(p.lent, r) || slices.ContainsFunc(p.Items, func(it Item) bool { return it.ID == r.ID() }) {
 			continue
 		}
 		if len(p.Items) >= maxFiles {
@@ -252,8 +262,7 @@ func (p *Parcel) endAppend(ok bool) {
 	if p != nil && !ok {
 		p.closeFrom(p.mark.items)
 		p.Regions.Truncate(p.mark.regions)
-		clear(p.held[p.mark.held:])
-		p.held = p.held[:p.mark.held]
+		p.endFrom(p.mark.held) // nobody will get them
 	}
 }
 
