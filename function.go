@@ -96,6 +96,9 @@ func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out,
 	if fu.out, err = wire.CodecFor[Out](); err != nil {
 		fail("the result cannot cross: %v", err)
 	}
+	if why := fu.out.Borrowed(); why != "" {
+		fail("the result cannot cross: %s", why)
+	}
 	fu.fn = &function{
 		name: pkg + "." + name, bare: name, place: place, types: types, handle: fu, invoke: fu.invoke,
 		layout: fu.in.Layout() + " -> " + fu.out.Layout(), handles: fu.in.Handles(),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -32,6 +33,7 @@ type nestedCall struct {
 	task *nestTask
 	id   uint64
 	stop func() bool // no longer watch the call's context
+	held region.Set  // what the call was given, until its result has been decoded
 }
 
 // nestTask is the executor of one task's calls. While a goroutine of the task waits
@@ -90,7 +92,9 @@ func abandon(calls []*Call, why error) {
 		if c.nested.stop != nil {
 			c.nested.stop()
 		}
+		held := c.nested.held
 		c.finish(link.Outcome{Err: why})
+		held.Release()
 	}
 }
 
@@ -137,10 +141,13 @@ func (t *nestTask) send(c *Call) error {
 	if n := len(body) - len(head) - metaSize; err == nil && n > t.n.maxMessage {
 		err = tooLarge("value", n, t.n.maxMessage)
 	}
+	var held region.Set
 	if err == nil {
+		held = parcel.Regions.Clone()
 		err = pack(t.n.conn, &parcel)
 	}
 	if err != nil {
+		held.Release()
 		parcel.Close()
 		return c.encodeError(err)
 	}
@@ -152,6 +159,7 @@ func (t *nestTask) send(c *Call) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if live := t.live(); !live || n.over {
+		held.Release()
 		parcel.Close()
 		if !live {
 			return errTaskEnded
@@ -161,7 +169,7 @@ func (t *nestTask) send(c *Call) error {
 	n.last++
 	id := n.last
 	f.Call = id
-	c.nested = nestedCall{task: t, id: id}
+	c.nested = nestedCall{task: t, id: id, held: held}
 	if c.ctx.Done() != nil {
 		c.nested.stop = context.AfterFunc(c.ctx, func() { n.unnest(id) })
 	}
@@ -228,10 +236,16 @@ func (n *nester) deliver(f link.Frame, owned bool) {
 			o.Body = slices.Clone(o.Body)
 		}
 		t.tell() // until it is decoded, who waits for it waits
-		go c.finish(o)
+		go func() {
+			held := c.nested.held
+			c.finish(o)
+			held.Release()
+		}()
 		return
 	}
+	held := c.nested.held
 	c.finish(o)
+	held.Release()
 	t.tell()
 }
 

@@ -158,6 +158,8 @@ func causeOf(err error) Cause {
 		return CauseTimeout
 	case as(err, new(*proc.MemoryError)), as(err, new(*link.SharedError)):
 		return CauseMemory
+	case as(err, new(*proc.ShareError)):
+		return CauseEncode
 	case as(err, new(*proc.DepthError)):
 		return CauseDepth
 	}

@@ -15,7 +15,7 @@ import (
 
 // ErrClosed is what the methods of a closed array, value, queue or pipe return, and of
 // one that a task was given once the task has ended.
-var ErrClosed = errors.New("shm: closed, or its task has ended")
+var ErrClosed = xme.RegisterError("github.com/xenonmp/xme/shm.ErrClosed", errors.New("shm: closed, or its task has ended"))
 
 // core is what all handles are: a part of a region, and how long it may be used.
 type core struct {
@@ -156,6 +156,9 @@ func (c *core) unuse() {
 // release gives the reference back.
 func (c *core) release() {
 	if c.lent {
+		if c.region.ID().Kind() == region.Locks {
+			leaveEnd(c)
+		}
 		c.region.Unlend()
 	}
 	c.region.Release()

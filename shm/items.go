@@ -8,13 +8,14 @@ import (
 	"sync"
 	"unsafe"
 
+	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
 // ErrEnded is what putting into a queue, or sending into a pipe, returns that has been
 // ended.
-var ErrEnded = ring.ErrEnded
+var ErrEnded = xme.RegisterError("github.com/xenonmp/xme/shm.ErrEnded", ring.ErrEnded)
 
 // items says how values of T lie in a queue: as they lie in memory, or encoded.
 type items[T any] struct {

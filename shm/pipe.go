@@ -8,6 +8,7 @@ import (
 	"iter"
 	"reflect"
 
+	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/ring"
 )
 
@@ -27,7 +28,7 @@ type Pipe[T any] struct {
 
 // ErrPeerLost is wrapped by what an end of a pipe returns whose other end was last in a
 // process that died.
-var ErrPeerLost = errors.New("the process at the other end died")
+var ErrPeerLost = xme.RegisterError("github.com/xenonmp/xme/shm.ErrPeerLost", errors.New("the process at the other end died"))
 
 // NewPipe makes a pipe with room for n items each way and returns its two ends. Items that
 // hold pointers share room as a Queue's do.
@@ -42,7 +43,7 @@ func NewPipe[T any](n int) (a, b *Pipe[T], err error) {
 	}
 	size := ring.QueueSize(n, it.elem, bytes)
 	if size == 0 {
-		return nil, nil, fmt.Errorf("shm: no pipe of %d items and %d bytes", n, bytes)
+		return nil, nil, fmt.Errorf("shm: a pipe with room for %d items: make it 1 or more, and less than fills memory", n)
 	}
 	a, b = &Pipe[T]{}, &Pipe[T]{}
 	err = openLocked(&a.core, kindPipe, 2*size, func(mem []byte) error {
@@ -93,11 +94,22 @@ func (l *local) takeEnd(i int) {
 	}
 }
 
+// leaveEnd notes that a task has ended that had an end of a pipe: this process's death says
+// nothing of it any more.
+func leaveEnd(c *core) {
+	if l, err := attach(c.region, kindPipe); err == nil {
+		l.users[c.which()].CompareAndSwap(me, 0)
+	}
+}
+
 // explain says what the end of a pipe means.
 func (p *Pipe[T]) explain(l *local, err error) error {
 	if errors.Is(err, ErrEnded) || errors.Is(err, io.EOF) {
 		if pid := l.broken[1-p.which()].Load(); pid != 0 {
 			return fmt.Errorf("shm: %w (process %d)", ErrPeerLost, pid)
+		}
+		if pid := l.broken[p.which()].Load(); pid != 0 {
+			return fmt.Errorf("shm: process %d died with this end of the pipe: make another: %w", pid, ErrPeerLost)
 		}
 	}
 	return err

@@ -44,7 +44,10 @@ func NewQueueSize[T any](n, bytes int) (*Queue[T], error) {
 	}
 	size := ring.QueueSize(n, it.elem, bytes)
 	if size == 0 {
-		return nil, fmt.Errorf("shm: no queue of %d items and %d bytes: both must be positive, and fit in memory", n, bytes)
+		return nil, fmt.Errorf("shm: a queue with room for %d items and %d bytes: make both 1 or more, and less than fills memory", n, bytes)
+	}
+	if it.elem == 0 && bytes/8 < n {
+		return nil, fmt.Errorf("shm: a queue with room for %d items in %d bytes: each takes 8 at least", n, bytes)
 	}
 	q := &Queue[T]{}
 	err = openLocked(&q.core, kindQueue, size, func(mem []byte) error {

@@ -16,7 +16,8 @@ import (
 // A slice that lies in an Array is handed over as it is. Another is copied once, into
 // memory that is used again and again, when the call is made. The zero View is empty.
 type View[T any] struct {
-	s []T
+	s  []T
+	in region.Mark // that s lies in
 }
 
 // ViewOf makes a view of s, which must not be changed until the call that it is for has
@@ -26,7 +27,7 @@ func ViewOf[T any](s []T) (View[T], error) {
 	if _, err := sizeOf[T](0); err != nil {
 		return View[T]{}, err
 	}
-	return View[T]{s}, nil
+	return View[T]{s, markOf(bytesOf(s))}, nil
 }
 
 // Slice returns the elements, in a task valid until it returns. They must not be written:
@@ -43,8 +44,11 @@ func (v View[T]) String() string {
 
 var errViewResult = errors.New("a View is borrowed and cannot be a result: return a slice or an Array")
 
-// appendView encodes a view of n elements at mem.
-func appendView(dst []byte, mem []byte, p *wire.Parcel) ([]byte, error) {
+var errViewClosed = errors.New("the array that the view is of has been closed")
+
+// appendView encodes a view of the elements at mem, which lie in a region if there is a
+// mark.
+func appendView(dst []byte, mem []byte, in region.Mark, p *wire.Parcel) ([]byte, error) {
 	switch {
 	case len(mem) == 0:
 		return dst, nil
@@ -53,8 +57,13 @@ func appendView(dst []byte, mem []byte, p *wire.Parcel) ([]byte, error) {
 	case p.Result:
 		return dst, errViewResult
 	}
-	r, off := containing(mem)
-	if r == nil {
+	r, off := in.Retain(), 0
+	switch {
+	case r != nil:
+		off = offsetIn(r, mem)
+	case !in.Zero():
+		return dst, errViewClosed
+	default:
 		var err error
 		if r, err = region.New(len(mem), region.Sealed, false); err != nil {
 			return dst, memoryError(err)

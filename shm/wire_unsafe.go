@@ -47,7 +47,7 @@ func family(t reflect.Type) (*wire.FamilyHandle, bool) {
 	case name == "View":
 		return nil, false // what it points at is asked about next
 	}
-	return &wire.FamilyHandle{Reason: "a " + name + " is used by pointer", Remedy: "use *shm." + name}, true
+	return &wire.FamilyHandle{Reason: "shm." + name + " is used by pointer", Remedy: "use *shm." + name}, true
 }
 
 // refusedElements says that a type's elements cannot lie in shared memory.
@@ -84,6 +84,14 @@ func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 	size := 0 // of items that are encoded
 	if of := t.Field(0).Type.Elem(); refused(of) == "" {
 		size = max(int(of.Size()), 1)
+	} else if handles, err := wire.Check(of); err != nil || handles {
+		reason := "its items cannot cross"
+		if err != nil {
+			reason += ": " + err.Error()
+		} else {
+			reason += ": they hold shared memory or open files, which travel with calls only"
+		}
+		return &wire.FamilyHandle{Reason: reason, Remedy: "use items of plain data"}
 	}
 	return &wire.FamilyHandle{
 		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
@@ -121,9 +129,10 @@ func viewHandle(t reflect.Type) *wire.FamilyHandle {
 	}
 	size, align := int(elem.Size()), elem.Align()
 	return &wire.FamilyHandle{
+		Borrowed: "a View is borrowed, for arguments only: return a slice or an Array",
 		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
-			s := *(*[]byte)(v) // of elements
-			return appendView(dst, unsafe.Slice(unsafe.SliceData(s), len(s)*size), p)
+			w := (*View[byte])(v) // of other elements
+			return appendView(dst, unsafe.Slice(unsafe.SliceData(w.s), len(w.s)*size), w.in, p)
 		},
 		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
 			mem, err := decodeView(src, p, size, align)
@@ -138,8 +147,16 @@ func viewHandle(t reflect.Type) *wire.FamilyHandle {
 	}
 }
 
-// containing returns the region that mem lies in, with a reference, and where; nil if in
-// none.
-func containing(mem []byte) (*region.Region, int) {
-	return region.Containing(unsafe.Pointer(unsafe.SliceData(mem)), len(mem))
+// markOf remembers the region that mem lies in, if it does.
+func markOf(mem []byte) region.Mark {
+	return region.MarkOf(unsafe.Pointer(unsafe.SliceData(mem)), len(mem))
+}
+
+// offsetIn returns where in a region mem lies, which does.
+func offsetIn(r *region.Region, mem []byte) int {
+	same, off := region.Containing(unsafe.Pointer(unsafe.SliceData(mem)), len(mem))
+	if same != nil {
+		same.Release()
+	}
+	return off
 }

@@ -18,7 +18,7 @@ import (
 
 func main() {
 	xme.Init()
-	n := flag.Int("n", 1024, "`rows` and columns")
+	n := flag.Int("n", 2048, "`rows` and columns")
 	p := flag.Int("p", runtime.GOMAXPROCS(0), "`workers`, and goroutines")
 	rounds := flag.Int("rounds", 3, "how often each way, by turns")
 	flag.Parse()

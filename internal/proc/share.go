@@ -34,7 +34,7 @@ func (p *Pool) showShared(b *batch, w *worker, regions *region.Set) error {
 		}
 		f, err := link.ShareFrame(r)
 		if err != nil {
-			return err
+			return &ShareError{err}
 		}
 		if w.shown == nil {
 			w.shown = map[region.ID]*region.Region{}
@@ -48,6 +48,12 @@ func (p *Pool) showShared(b *batch, w *worker, regions *region.Set) error {
 	}
 	return nil
 }
+
+// ShareError says that a row's shared memory could not be handed over.
+type ShareError struct{ Err error }
+
+func (e *ShareError) Error() string { return "hand shared memory over: " + e.Err.Error() }
+func (e *ShareError) Unwrap() error { return e.Err }
 
 // unshare tells the workers that a region is no more. It is called without locks of this
 // package's, or with p.mu held by somebody else.

@@ -17,11 +17,13 @@ type Region struct {
 	id   ID
 	made *sys.Shared // mapped writable, with its descriptor; nil: it came from another process
 
-	refs atomic.Int32 // once 0 only table's owner makes it 1 again
-	lent atomic.Int32 // of refs, those of running rows that another process sees to
-	came atomic.Bool  // a driver has shown it: it is that one's to use again
-	held atomic.Bool  // and was told that this process goes on with it
-	away atomic.Bool  // others may have it whom nobody counts: not used again
+	refs  atomic.Int32  // once 0 only table's owner makes it 1 again
+	lent  atomic.Int32  // of refs, those of running rows that another process sees to
+	lives atomic.Uint32 // how often the last reference went
+
+	came atomic.Bool // a driver has shown it: it is that one's to use again
+	held atomic.Bool // and was told that this process goes on with it
+	away atomic.Bool // others may have it whom nobody counts: not used again
 
 	rw, ro atomic.Pointer[mapping] // made on first use
 
@@ -148,6 +150,9 @@ func allocate(size int) (*sys.Shared, error) {
 	if err != nil && Trim() > 0 {
 		mem, err = newShared(size)
 	}
+	if sys.TooManyFiles(err) {
+		return nil, fmt.Errorf("each region of shared memory takes a descriptor: raise the limit (ulimit -n), or make one large array and hand over parts of it: %w", err)
+	}
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		err = fmt.Errorf("%w: %d bytes: %w", ErrFull, size, err)
 	}
@@ -224,6 +229,7 @@ func (r *Region) Release() {
 	if r.refs.Add(-1) > 0 {
 		return
 	}
+	r.lives.Add(1)
 	table.mu.Lock()
 	var drop []*Region
 	charge := r.charge

@@ -62,6 +62,37 @@ func Containing(p unsafe.Pointer, n int) (r *Region, offset int) {
 	return s.r, int(addr - s.base)
 }
 
+// Mark remembers a region without holding it.
+type Mark struct {
+	r    *Region
+	life uint32
+}
+
+// MarkOf returns a mark of the region that the n bytes at p lie in; the zero one if in none.
+func MarkOf(p unsafe.Pointer, n int) (m Mark) {
+	r, _ := Containing(p, n)
+	if r != nil {
+		m = Mark{r, r.lives.Load()}
+		r.Release()
+	}
+	return m
+}
+
+// Zero reports whether m marks nothing.
+func (m Mark) Zero() bool { return m.r == nil }
+
+// Retain returns the region with one more reference, nil if it was given up meanwhile.
+func (m Mark) Retain() *Region {
+	if m.r == nil || !m.r.retainLive() {
+		return nil
+	}
+	if m.r.lives.Load() != m.life {
+		m.r.Release()
+		return nil
+	}
+	return m.r
+}
+
 // ReadOnly reports whether addr lies where a region is mapped that cannot be written
 // there: what a fault at that address means.
 func ReadOnly(addr uintptr) bool {

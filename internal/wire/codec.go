@@ -36,6 +36,8 @@ type Codec[T any] struct {
 
 	exact, foreign, handles bool // see the methods of these names
 
+	borrowed string
+
 	works sync.Pool // of *work[T]
 }
 
@@ -57,7 +59,7 @@ func CodecFor[T any]() (*Codec[T], error) {
 	memory, _ := root.(*memNode)
 	r := reach{seen: make(map[node]bool)}
 	r.visit(root)
-	return &Codec[T]{root: root, name: t.Name(), memory: memory, exact: !r.marshaler && !r.opaque, foreign: r.marshaler, handles: r.handle}, nil
+	return &Codec[T]{root: root, name: t.Name(), memory: memory, exact: !r.marshaler && !r.opaque, foreign: r.marshaler, handles: r.handle, borrowed: r.borrowed}, nil
 }
 
 // PointerFree reports whether values of T are copied as they lie in memory. If so, every encoded value has the size that T has

@@ -48,6 +48,8 @@ type Family func(t reflect.Type) (f *FamilyHandle, ours bool)
 type FamilyHandle struct {
 	Append func(dst []byte, v unsafe.Pointer, p *Parcel) ([]byte, error)
 	Decode func(src []byte, v unsafe.Pointer, p *Parcel) error
+	// Borrowed, if not empty, is why values of the type cannot be results.
+	Borrowed string
 	// Reason, if not empty, is why values of the type cannot cross, and Remedy what to write instead.
 	Reason, Remedy string
 }
@@ -61,17 +63,18 @@ func RegisterFamily(f Family) { families = append(families, f) }
 func familyOf(t reflect.Type) (n *handleNode, reason, remedy string) {
 	for _, f := range families {
 		if h, ours := f(t); ours {
-			return &handleNode{nilable: t.Kind() == reflect.Pointer, put: h.Append, get: h.Decode, trusted: true}, h.Reason, h.Remedy
+			return &handleNode{nilable: t.Kind() == reflect.Pointer, put: h.Append, get: h.Decode, trusted: true, borrowed: h.Borrowed}, h.Reason, h.Remedy
 		}
 	}
 	return nil, "", ""
 }
 
 type handleNode struct {
-	nilable bool
-	trusted bool // it does not panic
-	put     func(dst []byte, p unsafe.Pointer, parcel *Parcel) ([]byte, error)
-	get     func(src []byte, p unsafe.Pointer, parcel *Parcel) error
+	nilable  bool
+	trusted  bool   // it does not panic
+	borrowed string // why it cannot be in a result; empty: it can
+	put      func(dst []byte, p unsafe.Pointer, parcel *Parcel) ([]byte, error)
+	get      func(src []byte, p unsafe.Pointer, parcel *Parcel) error
 }
 
 func (h *handleNode) size(_ *sizer, p unsafe.Pointer) int {

@@ -1,5 +1,7 @@
 package wire
 
+import "reflect"
+
 // Exact reports whether Size is: T holds no marshaler, no any and no handle. (A value nested too deep has no size at all.)
 func (c *Codec[T]) Exact() bool { return c.exact }
 
@@ -10,11 +12,30 @@ func (c *Codec[T]) Foreign() bool { return c.foreign }
 // Handles reports whether T holds handles: what they stand for is looked for also if no parcel comes with a value.
 func (c *Codec[T]) Handles() bool { return c.handles }
 
+// Borrowed returns why T cannot be a result; empty: it can.
+func (c *Codec[T]) Borrowed() string { return c.borrowed }
+
+// Check returns why values of t cannot cross, or whether they hold handles.
+func Check(t reflect.Type) (handles bool, err error) {
+	c := compiler{nodes: make(map[reflect.Type]*ref), root: t.Name()}
+	root, terr := c.compile(t)
+	if terr != nil {
+		return false, terr
+	}
+	for _, f := range c.later {
+		f()
+	}
+	r := reach{seen: make(map[node]bool)}
+	r.visit(root)
+	return r.handle, nil
+}
+
 // A reach is what can be met on a walk from one node.
 type reach struct {
 	seen              map[node]bool // where types contain themselves
 	marshaler, opaque bool          // opaque: an any or a handle
 	handle            bool
+	borrowed          string
 }
 
 func (r *reach) visit(n node) {
@@ -29,6 +50,9 @@ func (r *reach) visit(n node) {
 		r.opaque = true
 	case *handleNode:
 		r.opaque, r.handle = true, true
+		if n.borrowed != "" {
+			r.borrowed = n.borrowed
+		}
 	case *sliceNode:
 		r.visit(n.elem)
 	case *arrayNode:
