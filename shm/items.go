@@ -196,8 +196,7 @@ func (it *items[T]) decode(v *T) func([]byte) error {
 // dropped says that an item which cannot be decoded is dealt with, so that nobody waits
 // for it.
 func dropped(err error, s *side) error {
-	var bad *itemError
-	if errors.As(err, &bad) {
+	if _, ok := errors.AsType[*itemError](err); ok {
 		_ = s.Done(me, 1)
 	}
 	return err

@@ -392,13 +392,22 @@ func TestRegisterRefuses(t *testing.T) {
 		"array of strings": func() {
 			xme.Register("r1", func(context.Context, *shm.Array[string]) (int, error) { return 0, nil })
 		},
+		"view as a result": func() {
+			xme.Register("r3", func(context.Context, int) ([]shm.View[int], error) { return nil, nil })
+		},
+		"queue of channels": func() {
+			xme.Register("r4", func(context.Context, *shm.Queue[chan int]) (int, error) { return 0, nil })
+		},
+		"pipe of arrays": func() {
+			xme.Register("r5", func(context.Context, *shm.Pipe[*shm.Array[int]]) (int, error) { return 0, nil })
+		},
 		"array by value": func() {
 			xme.Register("r2", func(context.Context, []shm.Array[int]) (int, error) { return 0, nil })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
-				if r := fmt.Sprint(recover()); !strings.Contains(r, "shm") {
+				if r := fmt.Sprint(recover()); !strings.Contains(r, "cross") {
 					t.Errorf("recovered %s", r)
 				}
 			}()

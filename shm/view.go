@@ -60,7 +60,7 @@ func appendView(dst []byte, mem []byte, in region.Mark, p *wire.Parcel) ([]byte,
 	r, off := in.Retain(), 0
 	switch {
 	case r != nil:
-		off = offsetIn(r, mem)
+		off = offsetOf(mem)
 	case !in.Zero():
 		return dst, errViewClosed
 	default:

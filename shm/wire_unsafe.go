@@ -152,8 +152,8 @@ func markOf(mem []byte) region.Mark {
 	return region.MarkOf(unsafe.Pointer(unsafe.SliceData(mem)), len(mem))
 }
 
-// offsetIn returns where in a region mem lies, which does.
-func offsetIn(r *region.Region, mem []byte) int {
+// offsetOf returns where in its region mem lies.
+func offsetOf(mem []byte) int {
 	same, off := region.Containing(unsafe.Pointer(unsafe.SliceData(mem)), len(mem))
 	if same != nil {
 		same.Release()

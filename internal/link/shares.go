@@ -28,7 +28,7 @@ func UnshareFrame(id region.ID) Frame { return Frame{Kind: wire.KindUnshare, Bod
 // shares is a worker's side of the shared memory that its driver shows it.
 type shares struct {
 	conn  Conn
-	wait  func() // called before frames are waited for
+	wait  func()        // called before frames are waited for
 	ended chan struct{} // closed once the driver shows no more
 	spoke atomic.Bool   // frames were sent that the end of the row must not overtake
 

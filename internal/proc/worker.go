@@ -57,11 +57,11 @@ type worker struct {
 	bound       int64      // of memory, as it was last told
 	startedCall uint64     // the last call in the lane that it said it had begun
 
-	segments  map[uint64]bool    // that it was told of
+	segments  map[uint64]bool              // that it was told of
 	shown     map[region.ID]*region.Region // shared memory that it was shown
-	lastShown *region.Region     // the latest of these; nil: none, or it is no more
-	reserved  int64              // shared memory that it has made, if that is bounded
-	results   map[uint64]*result // memory that its results lie in
+	lastShown *region.Region               // the latest of these; nil: none, or it is no more
+	reserved  int64                        // shared memory that it has made, if that is bounded
+	results   map[uint64]*result           // memory that its results lie in
 
 	children map[uint64]*link.Row // calls that its running row made and that have not ended
 	lent     bool                 // its running row waits for some of them
