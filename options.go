@@ -115,7 +115,8 @@ type Options struct {
 	Summary bool
 
 	// Shared bounds shared memory (package shm), in bytes: what calls that have not
-	// ended name, each array counted once, and what tasks have made in their workers. A
+	// ended name, each array counted once however many name it, and what tasks have made
+	// in their workers, which counts again while a call names it. A
 	// call beyond it ends with ErrMemory, and in a task making more is an error that
 	// wraps ErrMemory. 0: no bound. It comes on top of Memory, which does not see shared
 	// memory.

@@ -37,9 +37,11 @@
 // Who makes something closes it. A call that was handed it keeps it until it ends, and
 // with it the memory, whatever becomes of the maker's handle. In a task it is valid until
 // the task returns; Retain keeps it for later tasks of that worker, as a set-up function
-// does with what all tasks need. What a task made and returns is the caller's to close.
-// Nothing has a name in a file system, and nothing is left when processes are killed:
-// memory ends with the last process that maps it.
+// does with what all tasks need. What a task made and returns is the caller's to close,
+// and what it made and does not return its own: one that it forgets stays in its worker.
+// Results that nobody looks at, those of a Map that was left early, are nobody's to close
+// either, and stay until the driver ends. Nothing has a name in a file system, and nothing
+// is left when processes are killed: memory ends with the last process that maps it.
 //
 // A slice that is kept longer than that shows what comes to lie there next, or ends the
 // process that touches it; Array.Use cannot be outlived.
@@ -60,7 +62,8 @@
 // memory is taken from the system when it is made, so that a full memory is an error
 // there and then (it wraps xme.ErrMemory), and used again by the next of about its size;
 // Options.Shared bounds what a pool's calls and tasks use. Each array, value, queue and
-// pipe takes a descriptor in each process that has it. On Windows and macOS the memory
+// pipe takes a descriptor in each process that has it: rather than thousands, make one
+// and hand over parts. A result, and an argument of a task's own call, hands at most 250 over. On Windows and macOS the memory
 // is a mapping without a name, and an unlinked file; who waits there in a queue looks
 // every millisecond at least.
 //
