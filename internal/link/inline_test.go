@@ -30,6 +30,10 @@ func (l *lasting) Run(f *link.Frame, dst []byte, done link.Done) {
 		}
 		f.Blocks()
 		done(wire.KindFail, append(dst, (<-l.cancelled).Error()...), nil)
+	case "clean up": // when it is told to end
+		<-l.cancelled
+		<-time.After(20 * time.Millisecond)
+		done(wire.KindFail, append(dst, "cleaned up"...), nil)
 	case "last and go":
 		defer done(wire.KindFail, append(dst, "went"...), nil)
 		<-time.After(20 * time.Millisecond)
@@ -97,6 +101,28 @@ func TestReaderRunsRows(t *testing.T) {
 	}
 	if _, _, err := c.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("after bye: %v", err)
+	}
+}
+
+// TestByeWaitsForReadersRow lets a row end that its reader runs, and sends its end, though
+// another goroutine has read the bye.
+func TestByeWaitsForReadersRow(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		c, begun, ended := quietly(t)
+		for call := uint64(1); call < 4; call++ { // so that nobody is on his way to sleep
+			sendQuiet(c, call, "echo")
+			expect(t, c, wire.KindResult, call, "echo")
+		}
+		sendQuiet(c, 4, "clean up")
+		for begun.Last() != 4 {
+			runtime.Gosched()
+		}
+		send(c, wire.KindBye, 0, "")
+		expect(t, c, wire.KindFail, 4, "cleaned up")
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}
 }
 

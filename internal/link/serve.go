@@ -359,7 +359,7 @@ func (s *server) take() (Frame, Task) {
 		}
 		s.mu.Lock()
 	}
-	for (len(s.queue) == 0 || s.inline.busy) && !s.over {
+	for s.inline.busy || len(s.queue) == 0 && !s.over { // the end, too, waits for the reader's row
 		s.wake.Wait()
 	}
 	s.waits = false
