@@ -72,6 +72,15 @@ var (
 		}
 		return sum, nil
 	})
+	// passOn lends what it was lent to another task, without a copy of its own.
+	passOn = xme.Register("passOn", func(ctx context.Context, in shm.View[int32]) (int64, error) {
+		before, _ := shm.Usage()
+		f := sumView.Go(ctx, xme.Current(ctx), in)
+		if now, _ := shm.Usage(); now != before {
+			return 0, fmt.Errorf("%d bytes in use, %d before", now, before)
+		}
+		return f.Wait(ctx)
+	})
 	scribbleView = xme.Register("scribbleView", func(_ context.Context, in shm.View[int32]) (bool, error) {
 		in.Slice()[0] = 1
 		return true, nil
@@ -299,6 +308,9 @@ func TestViewOfArray(t *testing.T) {
 		}
 		if got, err := f.Wait(t.Context()); got != 7 || err != nil {
 			t.Errorf("%v, %v", got, err)
+		}
+		if got, err := passOn.Call(t.Context(), on, v); got != 7 || err != nil {
+			t.Errorf("passed on: %v, %v", got, err)
 		}
 	})
 }

@@ -75,7 +75,7 @@ func (c *core) root() *core {
 	return c
 }
 
-// bytes returns the memory, nil if c is closed. It is mapped when it is first asked for.
+// bytes returns the memory, or ErrClosed. It is mapped when it is first asked for.
 func (c *core) bytes() ([]byte, error) {
 	r := c.root()
 	r.mu.Lock()
@@ -94,7 +94,7 @@ func (c *core) bytesLocked(r *core) ([]byte, error) {
 	return all[c.off : c.off+c.size : c.off+c.size], nil
 }
 
-// enter keeps the handle open until leave.
+// enter keeps the handle open until unuse.
 func (c *core) enter() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

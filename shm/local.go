@@ -138,9 +138,6 @@ func init() {
 
 // openLocked makes a region for something of a kind, whose making is begin's.
 func openLocked(c *core, k kind, body int, begin func(mem []byte) error) error {
-	if body <= 0 {
-		return fmt.Errorf("shm: too large, or of no size")
-	}
 	if err := open(c, headSize+body, region.Locks); err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func NewPipe[T any](n int) (a, b *Pipe[T], err error) {
 }
 
 // ends returns the queue that this end sends into and that which it receives from, and
-// keeps the pipe open until leave.
+// keeps the pipe open until unuse.
 func (p *Pipe[T]) ends() (l *local, out, in *side, err error) {
 	if err := p.enter(); err != nil {
 		return nil, nil, nil, err

@@ -60,7 +60,7 @@ func NewQueueSize[T any](n, bytes int) (*Queue[T], error) {
 	return q, nil
 }
 
-// side returns this process's end, and keeps the queue open until leave.
+// side returns this process's end, and keeps the queue open until unuse.
 func (q *Queue[T]) side() (*side, error) {
 	if err := q.enter(); err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func cellBytes[T any](v *T) []byte {
 	return make([]byte, 1)
 }
 
-// cell returns the value's memory, which stays until leave.
+// cell returns the value's memory, which stays until unuse.
 func (v *Value[T]) cell() *local {
 	err := v.enter()
 	if err == nil {

@@ -57,10 +57,9 @@ func appendView(dst []byte, mem []byte, in region.Mark, p *wire.Parcel) ([]byte,
 	case p.Result:
 		return dst, errViewResult
 	}
-	r, off := in.Retain(), 0
+	r, off := in.Retain()
 	switch {
 	case r != nil:
-		off = offsetOf(mem)
 	case !in.Zero():
 		return dst, errViewClosed
 	default:
@@ -83,14 +82,15 @@ func appendView(dst []byte, mem []byte, in region.Mark, p *wire.Parcel) ([]byte,
 	return appendPart(dst, r.ID(), flagReadOnly, off, len(mem)), nil
 }
 
-// decodeView returns the memory of a view, and what ends with its task.
-func decodeView(src []byte, p *wire.Parcel, elem, align int) ([]byte, error) {
+// decodeView returns the memory of a view, which ends with its task, and where that lies.
+func decodeView(src []byte, p *wire.Parcel, elem, align int) (mem []byte, in region.Mark, err error) {
 	if len(src) == 0 {
-		return nil, nil
+		return nil, in, nil
 	}
 	c := &core{}
 	if err := c.decode(src, p, elem, align); err != nil {
-		return nil, err
+		return nil, in, err
 	}
-	return c.bytesLocked(c)
+	mem, err = c.bytesLocked(c)
+	return mem, c.region.Mark(c.off), err
 }

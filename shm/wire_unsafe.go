@@ -135,12 +135,12 @@ func viewHandle(t reflect.Type) *wire.FamilyHandle {
 			return appendView(dst, unsafe.Slice(unsafe.SliceData(w.s), len(w.s)*size), w.in, p)
 		},
 		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
-			mem, err := decodeView(src, p, size, align)
+			mem, in, err := decodeView(src, p, size, align)
 			if err != nil {
 				return err
 			}
 			if len(mem) > 0 {
-				*(*[]byte)(v) = unsafe.Slice(unsafe.SliceData(mem), len(mem)/size)
+				*(*View[byte])(v) = View[byte]{unsafe.Slice(unsafe.SliceData(mem), len(mem)/size), in}
 			}
 			return nil
 		},
@@ -150,13 +150,4 @@ func viewHandle(t reflect.Type) *wire.FamilyHandle {
 // markOf remembers the region that mem lies in, if it does.
 func markOf(mem []byte) region.Mark {
 	return region.MarkOf(unsafe.Pointer(unsafe.SliceData(mem)), len(mem))
-}
-
-// offsetOf returns where in its region mem lies.
-func offsetOf(mem []byte) int {
-	same, off := region.Containing(unsafe.Pointer(unsafe.SliceData(mem)), len(mem))
-	if same != nil {
-		same.Release()
-	}
-	return off
 }

@@ -1,8 +1,6 @@
 package link
 
 import (
-	"errors"
-	"os"
 	"sync/atomic"
 	"unsafe"
 
@@ -42,12 +40,10 @@ func newBegun(mem *sys.Shared) *Begun {
 
 // mapBegun maps the word that a frame brings.
 func mapBegun(f Frame) (*Begun, error) {
-	defer f.Parcel.Close()
-	if f.Parcel == nil || len(f.Parcel.Items) != 1 {
-		return nil, errors.New("malformed")
+	file, err := f.takeFile()
+	if err != nil {
+		return nil, err
 	}
-	var file *os.File
-	file, f.Parcel.Items[0].File = f.Parcel.Items[0].File, nil
 	mem, err := sys.OpenShared(file, begunBytes, true)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package link
 
 import (
 	"errors"
+	"os"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -26,6 +27,17 @@ type Frame struct {
 	Over <-chan struct{}
 
 	lane *workerLane // KindLane within one process: the worker's end
+}
+
+// takeFile takes over the file of a frame that brings one, and closes what else it brings.
+func (f Frame) takeFile() (*os.File, error) {
+	defer f.Parcel.Close()
+	if f.Parcel == nil || len(f.Parcel.Items) != 1 {
+		return nil, errors.New("malformed")
+	}
+	file := f.Parcel.Items[0].File
+	f.Parcel.Items[0].File = nil
+	return file, nil
 }
 
 // Conn carries frames both ways, in order. Any goroutine may send; one receives.

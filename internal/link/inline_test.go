@@ -31,7 +31,7 @@ func (l *lasting) Run(f *link.Frame, dst []byte, done link.Done) {
 		f.Blocks()
 		done(wire.KindFail, append(dst, (<-l.cancelled).Error()...), nil)
 	case "clean up": // when it is told to end
-		<-l.cancelled
+		_ = <-l.cancelled
 		<-time.After(20 * time.Millisecond)
 		done(wire.KindFail, append(dst, "cleaned up"...), nil)
 	case "last and go":

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"sync"
 
@@ -168,16 +167,19 @@ func ParseIn(body []byte) (id, n uint64, err error) {
 // file over.
 // most bounds it, beside what sizes are rounded up by.
 func MapSegment(f Frame, size []byte, most int) (*sys.Shared, error) {
-	defer f.Parcel.Close()
-	if len(size) != 8 || f.Parcel == nil || len(f.Parcel.Items) != 1 {
+	if len(size) != 8 {
+		f.Parcel.Close()
 		return nil, errors.New("malformed")
 	}
 	n := binary.LittleEndian.Uint64(size)
 	if n > uint64(most)+segmentUnit {
+		f.Parcel.Close()
 		return nil, fmt.Errorf("%d bytes", n)
 	}
-	var file *os.File
-	file, f.Parcel.Items[0].File = f.Parcel.Items[0].File, nil
+	file, err := f.takeFile()
+	if err != nil {
+		return nil, err
+	}
 	return sys.OpenShared(file, int(n), false)
 }
 

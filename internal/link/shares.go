@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -80,8 +80,8 @@ func (s *shares) event(f Frame) error {
 			return errors.New("unasked")
 		}
 	}
-	defer f.Parcel.Close()
-	if len(f.Body) != len(region.ID{}) || f.Kind == wire.KindShare && (f.Parcel == nil || len(f.Parcel.Items) != 1) {
+	if len(f.Body) != len(region.ID{}) {
+		f.Parcel.Close()
 		return errors.New("malformed")
 	}
 	id := region.ID(f.Body)
@@ -89,18 +89,22 @@ func (s *shares) event(f Frame) error {
 	defer s.mu.Unlock()
 	r := s.shown[id]
 	if f.Kind == wire.KindUnshare {
+		f.Parcel.Close()
 		delete(s.shown, id)
 		if r != nil {
 			r.Release()
 		}
 		return nil
 	}
+	file, err := f.takeFile()
+	if err != nil {
+		return err
+	}
 	if r != nil {
+		_ = sys.Release(file)
 		return fmt.Errorf("%x is there", id[:4])
 	}
-	var file *os.File
-	file, f.Parcel.Items[0].File = f.Parcel.Items[0].File, nil
-	r, err := region.Arrive(id, file)
+	r, err = region.Arrive(id, file)
 	if err == nil {
 		s.shown[id] = r
 	}

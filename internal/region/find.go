@@ -112,6 +112,3 @@ func (r *Region) HoldOn() {
 		(*f)(r.id)
 	}
 }
-
-// Lent reports whether another process has the region and sees to it.
-func (r *Region) Lent() bool { return r.lent.Load() > 0 }

@@ -62,35 +62,40 @@ func Containing(p unsafe.Pointer, n int) (r *Region, offset int) {
 	return s.r, int(addr - s.base)
 }
 
-// Mark remembers a region without holding it.
+// Mark remembers a region, and a place in it, without holding it.
 type Mark struct {
 	r    *Region
 	life uint32
+	off  int
 }
 
 // MarkOf returns a mark of the region that the n bytes at p lie in; the zero one if in none.
 func MarkOf(p unsafe.Pointer, n int) (m Mark) {
-	r, _ := Containing(p, n)
+	r, off := Containing(p, n)
 	if r != nil {
-		m = Mark{r, r.lives.Load()}
+		m = r.Mark(off)
 		r.Release()
 	}
 	return m
 }
 
+// Mark returns a mark of the region, of which the caller has a reference.
+func (r *Region) Mark(off int) Mark { return Mark{r, r.lives.Load(), off} }
+
 // Zero reports whether m marks nothing.
 func (m Mark) Zero() bool { return m.r == nil }
 
-// Retain returns the region with one more reference, nil if it was given up meanwhile.
-func (m Mark) Retain() *Region {
+// Retain returns the region with one more reference, and the place; nil if it was given up
+// meanwhile.
+func (m Mark) Retain() (r *Region, off int) {
 	if m.r == nil || !m.r.retainLive() {
-		return nil
+		return nil, 0
 	}
 	if m.r.lives.Load() != m.life {
 		m.r.Release()
-		return nil
+		return nil, 0
 	}
-	return m.r
+	return m.r, m.off
 }
 
 // ReadOnly reports whether addr lies where a region is mapped that cannot be written

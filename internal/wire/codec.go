@@ -48,17 +48,11 @@ const maxDepth = 10_000
 // CodecFor compiles the codec of T. The error is a *TypeError that names the first part of T that cannot cross.
 func CodecFor[T any]() (*Codec[T], error) {
 	t := reflect.TypeFor[T]()
-	c := compiler{nodes: make(map[reflect.Type]*ref), root: t.Name()}
-	root, terr := c.compile(t)
+	root, r, terr := compile(t)
 	if terr != nil {
 		return nil, terr
 	}
-	for _, f := range c.later {
-		f()
-	}
 	memory, _ := root.(*memNode)
-	r := reach{seen: make(map[node]bool)}
-	r.visit(root)
 	return &Codec[T]{root: root, name: t.Name(), memory: memory, exact: !r.marshaler && !r.opaque, foreign: r.marshaler, handles: r.handle, borrowed: r.borrowed}, nil
 }
 

@@ -13,6 +13,20 @@ type compiler struct {
 	later []func() // to be run once every ref is filled in
 }
 
+// compile returns the node of t, and what can be met on a walk from there.
+func compile(t reflect.Type) (root node, r reach, terr *TypeError) {
+	c := compiler{nodes: make(map[reflect.Type]*ref), root: t.Name()}
+	if root, terr = c.compile(t); terr != nil {
+		return nil, r, terr
+	}
+	for _, f := range c.later {
+		f()
+	}
+	r.seen = make(map[node]bool)
+	r.visit(root)
+	return root, r, nil
+}
+
 // compile returns the node of t. What is registered for t comes first, then what is refused, what t says of itself,
 // and only then its kind. Children are compiled even if the parent will not need their nodes, so that nothing unsound hides in them.
 func (c *compiler) compile(t reflect.Type) (node, *TypeError) {

@@ -17,16 +17,10 @@ func (c *Codec[T]) Borrowed() string { return c.borrowed }
 
 // Check returns why values of t cannot cross, or whether they hold handles.
 func Check(t reflect.Type) (handles bool, err error) {
-	c := compiler{nodes: make(map[reflect.Type]*ref), root: t.Name()}
-	root, terr := c.compile(t)
+	_, r, terr := compile(t)
 	if terr != nil {
 		return false, terr
 	}
-	for _, f := range c.later {
-		f()
-	}
-	r := reach{seen: make(map[node]bool)}
-	r.visit(root)
 	return r.handle, nil
 }
 
