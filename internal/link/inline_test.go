@@ -31,9 +31,9 @@ func (l *lasting) Run(f *link.Frame, dst []byte, done link.Done) {
 		f.Blocks()
 		done(wire.KindFail, append(dst, (<-l.cancelled).Error()...), nil)
 	case "clean up": // when it is told to end
-		_ = <-l.cancelled
+		why := <-l.cancelled
 		<-time.After(20 * time.Millisecond)
-		done(wire.KindFail, append(dst, "cleaned up"...), nil)
+		done(wire.KindFail, append(dst, "cleaned up, "+why.Error()...), nil)
 	case "last and go":
 		defer done(wire.KindFail, append(dst, "went"...), nil)
 		<-time.After(20 * time.Millisecond)
@@ -119,7 +119,7 @@ func TestByeWaitsForReadersRow(t *testing.T) {
 			runtime.Gosched()
 		}
 		send(c, wire.KindBye, 0, "")
-		expect(t, c, wire.KindFail, 4, "cleaned up")
+		expect(t, c, wire.KindFail, 4, "cleaned up, link ended: context canceled")
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
