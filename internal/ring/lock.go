@@ -11,7 +11,7 @@ import (
 // LockSize is how many bytes a Lock takes: a cache line.
 const LockSize = line
 
-// The lock's word: the holder's pid, or 0, and two bits.
+// The lock's word: the holder's number, or 0, and two bits.
 const (
 	pidMask  = 1<<30 - 1
 	diedBit  = 1 << 30 // the last holder died, and nobody has been told
@@ -26,14 +26,16 @@ const (
 )
 
 // Lock is a lock that processes share and that outlives its holder. Each process
-// makes its own over the same memory.
+// makes its own over the same memory. Who holds it, or wants to, goes by a number, such as
+// the pid of its process, that is not another's until it has been swept.
 //
 //	offset  word
-//	0       holder's pid | somebody sleeps | the last holder died
-//	4       hungry: pid of who has lost too often, the next holder
+//	0       holder's number | somebody sleeps | the last holder died
+//	4       hungry: number of who has lost too often, the next holder
+//	8       since: when who waited saw that it was held << 24 | whose tenure that was
 //
-// At most one goroutine of a process is inside at a time, from before Acquire until
-// after Release: the caller's own mutex sees to it.
+// Goroutines of the same number exclude each other as others do; only, each that waits
+// holds a thread: the caller's own lock sees to it that of many one waits here.
 //
 // No wake-up is lost: who sleeps sets the bit by compare-and-swap while the lock is
 // held, then sleeps while the word is unchanged; Release changes the word, in one swap
@@ -49,12 +51,13 @@ const (
 // has not come for a millisecond: it may be dead). TryAcquire does not stand back.
 type Lock struct {
 	word, hungry *atomic.Uint32
+	since        *atomic.Uint64
 	waits        Waits
 
-	// Alive, which may be nil, says whether there is a process of that pid. A waiter
+	// Alive, which may be nil, says whether there is a holder of that number. A waiter
 	// that has waited for a second asks, and frees the lock of a holder that is no more.
 	// Set it before use.
-	Alive func(pid uint32) bool
+	Alive func(holder uint32) bool
 
 	patience time.Duration
 	looks    atomic.Int32      // how many rounds of looking have helped of late
@@ -64,17 +67,20 @@ type Lock struct {
 // NewLock makes a lock of the first LockSize bytes of mem, which begin at a multiple
 // of 8. New memory is all zero: free.
 func NewLock(mem []byte, waits Waits) *Lock {
-	return &Lock{word: word32(mem[:LockSize], 0), hungry: word32(mem[:LockSize], 4), waits: waits, patience: bound}
+	return &Lock{
+		word: word32(mem[:LockSize], 0), hungry: word32(mem[:LockSize], 4), since: word64(mem[:LockSize], 8),
+		waits: waits, patience: bound,
+	}
 }
 
-// Acquire takes the lock for the process of pid me, which is not 0 and below 1<<30. It
+// Acquire takes the lock for number me, which is not 0 and below 1<<30. It
 // blocks until it has it, or ctx ends, which gives ctx's cause; a free lock is taken
 // whether ctx has ended or not. died says that the last holder died holding it:
 // what it guards may be half-done. (Edge lock-passed: the Release or Sweep that frees it
 // happens before the Acquire that takes it.)
 func (l *Lock) Acquire(ctx context.Context, me uint32) (died bool, err error) {
 	if me == 0 || me > pidMask {
-		panic(fmt.Sprintf("ring: a lock for pid %d", me))
+		panic(fmt.Sprintf("ring: a lock for number %d", me))
 	}
 	if l.hungry.Load() == 0 && l.word.CompareAndSwap(0, me) {
 		return false, nil
@@ -142,6 +148,7 @@ func (l *Lock) sleep(ctx context.Context, me uint32) (died bool, err error) {
 		if w&sleepBit == 0 && !l.word.CompareAndSwap(w, w|sleepBit) {
 			continue
 		}
+		l.stamp(w & pidMask)
 		l.waits.Wait(l.word, w|sleepBit, bound)
 		slept = sleepBit
 		if l.Alive != nil && time.Since(since) >= l.patience {
@@ -166,25 +173,57 @@ func (l *Lock) standBack(w, hungry uint32) {
 	}
 }
 
+// tenureBits is how many bits of the holder's number since has.
+const tenureBits = 24
+
+// stamp notes when it was first seen that holder has the lock. The holder takes no clock.
+func (l *Lock) stamp(holder uint32) {
+	tenure := uint64(holder) & (1<<tenureBits - 1)
+	old := l.since.Load()
+	if old != 0 && old&(1<<tenureBits-1) == tenure {
+		return
+	}
+	now := uint64(time.Now().UnixMilli())<<tenureBits | tenure
+	if l.since.CompareAndSwap(old, now) && l.word.Load()&pidMask != holder {
+		l.since.CompareAndSwap(now, 0) // it had gone before: the next tenure may be its own
+	}
+}
+
+// Holder returns the number of who holds the lock, 0 if nobody does, and since when it
+// was held at least, the zero time if nobody has waited for it.
+func (l *Lock) Holder() (holder uint32, since time.Time) {
+	at := l.since.Load()
+	holder = l.word.Load() & pidMask
+	if holder != 0 && at != 0 && at&(1<<tenureBits-1) == uint64(holder)&(1<<tenureBits-1) {
+		since = time.UnixMilli(int64(at >> tenureBits))
+	}
+	return holder, since
+}
+
 // Release frees the lock, which me holds, and wakes a waiter if any sleeps. It does
-// nothing if me does not hold it (any longer, because it was thought to be dead).
-func (l *Lock) Release(me uint32) {
+// nothing, and returns false, if me does not hold it (any longer, because it was thought to
+// be dead).
+func (l *Lock) Release(me uint32) bool {
+	if l.word.CompareAndSwap(me, 0) {
+		return true
+	}
 	for {
 		w := l.word.Load()
 		if w&pidMask != me {
-			return
+			return false
 		}
-		if l.word.CompareAndSwap(w, 0) {
-			if w&sleepBit == 0 {
-				return
-			}
+		if !l.word.CompareAndSwap(w, 0) {
+			continue
+		}
+		if w&sleepBit != 0 {
+			l.since.Store(0)
 			n := 1
 			if l.hungry.Load() != 0 {
 				n = everybody
 			}
 			l.waits.Wake(l.word, n)
-			return
 		}
+		return true
 	}
 }
 
@@ -193,6 +232,7 @@ func (l *Lock) Release(me uint32) {
 // long as no other process can have got the pid.
 func (l *Lock) Sweep(dead uint32) bool {
 	freed := l.free(dead)
+	l.since.Store(0) // it may have stamped a tenure that was over; who waits stamps again
 	l.hungry.CompareAndSwap(dead, 0)
 	if !freed {
 		l.waits.Wake(l.word, everybody) // it may have died between a release and its wake-up
