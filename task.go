@@ -156,6 +156,9 @@ func (v *invocation) invoke(ctx context.Context, args, dst []byte) ([]byte, *wir
 		return nil, nil, v.failed(CauseEncode, "malformed arguments", nil)
 	}
 	v.task.row, v.task.seed = int(int64(binary.LittleEndian.Uint64(args))), binary.LittleEndian.Uint64(args[8:])
+	if v.parcel != nil {
+		v.parcel.Of = wire.TaskName{Rank: v.task.rank, Func: v.task.fn.bare, Row: v.task.row}
+	}
 	limit := v.task.limit
 	if limit == 0 {
 		limit = math.MaxInt

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/link"
@@ -28,14 +29,21 @@ type core struct {
 	lent      bool // another process sees to the memory while the task runs
 	second    bool // of a pipe: the other end
 
-	parent *core // whose life it shares; nil: it has a reference of its own
+	parent *core  // whose life it shares; nil: it has a reference of its own
+	leaves func() // called before the reference goes; nil: nothing is to be done
 
-	mu     sync.Mutex
-	users  int
-	idle   *sync.Cond // no users; made when somebody waits
-	closed bool
-	life   *life // ends when it is closed; made when somebody waits
+	state    atomic.Int64 // users, and closedBit, which is set under mu
+	released atomic.Bool
+
+	mu   sync.Mutex
+	idle *sync.Cond // no users; made when somebody waits
+	life *life      // ends when it is closed; made when somebody waits
 }
+
+// closedBit says in a handle's state that it is closed.
+const closedBit = 1 << 62
+
+func (c *core) closed() bool { return c.state.Load()&closedBit != 0 }
 
 // life is a context that ends with a handle.
 type life struct {
@@ -84,7 +92,7 @@ func (c *core) bytes() ([]byte, error) {
 }
 
 func (c *core) bytesLocked(r *core) ([]byte, error) {
-	if r.closed || c.region == nil {
+	if r.closed() || c.region == nil {
 		return nil, ErrClosed
 	}
 	all, err := c.region.Bytes(!c.readOnly)
@@ -96,12 +104,14 @@ func (c *core) bytesLocked(r *core) ([]byte, error) {
 
 // enter keeps the handle open until unuse.
 func (c *core) enter() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || c.region == nil {
+	if c.state.Add(1)&closedBit != 0 {
+		c.unuse()
 		return ErrClosed
 	}
-	c.users++
+	if c.region == nil {
+		c.state.Add(-1)
+		return ErrClosed
+	}
 	return nil
 }
 
@@ -111,7 +121,7 @@ func (c *core) bound(ctx context.Context) (bound context.Context, stop func()) {
 	if c.life == nil {
 		c.life = &life{}
 		c.life.ctx, c.life.cancel = context.WithCancelCause(context.Background())
-		if c.closed {
+		if c.closed() {
 			c.life.cancel(ErrClosed)
 		}
 	}
@@ -134,31 +144,33 @@ func (c *core) use(f func([]byte) error) error {
 		r.mu.Unlock()
 		return err
 	}
-	r.users++
+	r.state.Add(1)
 	r.mu.Unlock()
 	defer r.unuse()
 	return f(mem)
 }
 
 func (c *core) unuse() {
-	c.mu.Lock()
-	c.users--
-	last := c.users == 0 && c.closed
-	if c.users == 0 && c.idle != nil {
-		c.idle.Broadcast()
-	}
-	c.mu.Unlock()
-	if last {
+	if c.state.Add(-1) == closedBit {
 		c.release()
 	}
 }
 
-// release gives the reference back.
+// release gives the reference back, once: the handle is closed and without users, but that
+// one may have looked in for a moment to find it closed.
 func (c *core) release() {
+	c.mu.Lock()
+	if c.idle != nil {
+		c.idle.Broadcast()
+	}
+	c.mu.Unlock()
+	if c.released.Swap(true) {
+		return
+	}
+	if c.leaves != nil {
+		c.leaves()
+	}
 	if c.lent {
-		if c.region.ID().Kind() == region.Locks {
-			leaveEnd(c)
-		}
 		c.region.Unlend()
 	}
 	c.region.Release()
@@ -180,17 +192,17 @@ func (e *ender) End() {
 func (c *core) end() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.parent != nil || c.region == nil {
+	if c.closed() || c.parent != nil || c.region == nil {
 		return false
 	}
-	c.closed = true
-	if c.users > 0 && c.lent {
+	users := c.state.Add(closedBit) - closedBit
+	if users > 0 && c.lent {
 		c.region.HoldOn() // a use outlives the task
 	}
 	if c.life != nil {
 		c.life.cancel(ErrClosed)
 	}
-	return c.users == 0
+	return users == 0
 }
 
 // close ends the handle and waits for its uses.
@@ -201,10 +213,10 @@ func (c *core) close() error {
 	(*ender)(c).End()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.users > 0 && c.idle == nil {
+	if c.idle == nil {
 		c.idle = sync.NewCond(&c.mu)
 	}
-	for c.users > 0 {
+	for c.state.Load()&^closedBit > 0 {
 		c.idle.Wait()
 	}
 	return nil
@@ -215,7 +227,7 @@ func (c *core) retain(d *core) error {
 	r := c.root()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || c.region == nil {
+	if r.closed() || c.region == nil {
 		return ErrClosed
 	}
 	c.region.Hold()
@@ -243,7 +255,7 @@ func (c *core) append(dst []byte, p *wire.Parcel) ([]byte, error) {
 	r := c.root()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || c.region == nil {
+	if r.closed() || c.region == nil {
 		return dst, ErrClosed
 	}
 	put := p.Put

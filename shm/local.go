@@ -25,6 +25,8 @@ const (
 	kindQueue kind = 1 + iota
 	kindPipe
 	kindValue
+	kindOwners // the table of owners of locks
+	kindMutex
 )
 
 // alive reports whether there is a process of that number.
@@ -53,7 +55,30 @@ func newSide(q *ring.Queue) *side {
 }
 
 // localOf finds what is in a region's memory, which may be anything.
-func localOf(mem []byte) (any, error) {
+func localOf(r *region.Region, mem []byte) (any, error) {
+	if len(mem) < headSize {
+		return nil, errMalformed
+	}
+	k := kind(uint32(word(mem, 0).Load()))
+	if k == kindOwners {
+		return ownersOf(mem, r)
+	}
+	if _, ok := guards[k]; !ok {
+		return queueOrCell(mem)
+	}
+	table := region.Find(idAt(mem, 16))
+	if table == nil {
+		return nil, errMalformed
+	}
+	defer table.Release()
+	t, err := attachOwners(table)
+	if err != nil {
+		return nil, err
+	}
+	return syncsOf(r, mem, k, t)
+}
+
+func queueOrCell(mem []byte) (*local, error) {
 	if len(mem) < headSize {
 		return nil, errMalformed
 	}
@@ -97,18 +122,18 @@ func localOf(mem []byte) (any, error) {
 
 // attach returns what this process has of a region that is to be of a kind.
 func attach(r *region.Region, k kind) (*local, error) {
-	v, err := r.Attach(localOf)
+	v, err := r.Attach(func(mem []byte) (any, error) { return queueOrCell(mem) })
 	if err != nil {
 		return nil, err
 	}
-	if l := v.(*local); l.kind == k {
+	if l, ok := v.(*local); ok && l.kind == k {
 		return l, nil
 	}
 	return nil, errMalformed
 }
 
-// sweep frees what a dead process holds in a region.
-func (l *local) sweep(dead uint32) {
+// sweepPID frees what a dead process holds in a region.
+func (l *local) sweepPID(dead uint32) {
 	for i, u := range l.users {
 		if u != nil && u.Load() == dead {
 			l.broken[i].Store(dead)
@@ -125,15 +150,32 @@ func (l *local) sweep(dead uint32) {
 	}
 }
 
-func init() {
-	proc.OnDeath(func(pid int) {
-		for _, r := range region.Locked() {
-			if v, err := r.Attach(localOf); err == nil {
-				v.(*local).sweep(uint32(pid))
+// sweepPID of a table frees a dead process's slots.
+func (t *owners) sweepPID(dead uint32) {
+	for _, o := range t.ofPID(dead) {
+		t.free(o)
+	}
+}
+
+func init() { proc.OnDeath(func(pid int) { sweepAll(uint32(pid)) }) }
+
+// sweepAll frees what a dead process holds: first in what has locks, then who it was.
+func sweepAll(dead uint32) {
+	all := region.Locked()
+	for _, tables := range []bool{false, true} {
+		for _, r := range all {
+			v, err := r.Attach(func(mem []byte) (any, error) { return localOf(r, mem) })
+			if err != nil {
+				continue
 			}
-			r.Release()
+			if _, ok := v.(*owners); ok == tables {
+				v.(sweeper).sweepPID(dead)
+			}
 		}
-	})
+	}
+	for _, r := range all {
+		r.Release()
+	}
 }
 
 // openLocked makes a region for something of a kind, whose making is begin's.

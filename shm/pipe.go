@@ -96,11 +96,7 @@ func (l *local) takeEnd(i int) {
 
 // leaveEnd notes that a task has ended that had an end of a pipe: this process's death says
 // nothing of it any more.
-func leaveEnd(c *core) {
-	if l, err := attach(c.region, kindPipe); err == nil {
-		l.users[c.which()].CompareAndSwap(me, 0)
-	}
-}
+func (l *local) leaveEnd(i int) { l.users[i].CompareAndSwap(me, 0) }
 
 // explain says what the end of a pipe means.
 func (p *Pipe[T]) explain(l *local, err error) error {

@@ -26,10 +26,13 @@ func family(t reflect.Type) (*wire.FamilyHandle, bool) {
 		return nil, false
 	}
 	name, _, generic := strings.Cut(elem.Name(), "[")
-	if !generic {
+	pointer := t.Kind() == reflect.Pointer
+	if k, ok := primKinds[name]; ok && !generic && pointer {
+		return primHandle(elem, k), true
+	}
+	if _, ok := primKinds[name]; !generic && !ok {
 		return nil, false
 	}
-	pointer := t.Kind() == reflect.Pointer
 	switch {
 	case name == "View" && !pointer:
 		return viewHandle(elem), true
@@ -115,6 +118,28 @@ func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 			}
 			if k == kindPipe {
 				l.takeEnd(c.which())
+				if c.lent {
+					c.leaves = func() { l.leaveEnd(c.which()) }
+				}
+			}
+			*(*unsafe.Pointer)(v) = a
+			return nil
+		},
+	}
+}
+
+// primKinds are the types that begin with a prim.
+var primKinds = map[string]kind{"Mutex": kindMutex}
+
+func primHandle(t reflect.Type, k kind) *wire.FamilyHandle {
+	return &wire.FamilyHandle{
+		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
+			return (*(**prim)(v)).append(dst, p)
+		},
+		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
+			a := reflect.New(t).UnsafePointer()
+			if err := (*prim)(a).decode(src, k, p); err != nil {
+				return err
 			}
 			*(*unsafe.Pointer)(v) = a
 			return nil

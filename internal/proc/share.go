@@ -86,21 +86,19 @@ func (p *Pool) charge(r *link.Row) error {
 	if p.cfg.Shared <= 0 || r.Regions.Len() == 0 {
 		return nil
 	}
-	var more int64
-	for g := range r.Regions.All() {
-		if p.shared.rows[g.ID()] == 0 {
-			more += int64(g.Size())
-		}
-	}
-	if p.shared.used+more > p.cfg.Shared {
-		return &link.SharedError{Limit: p.cfg.Shared, Wanted: more}
-	}
 	if p.shared.rows == nil {
 		p.shared.rows = map[region.ID]int{}
 	}
+	var more int64
+	for g := range r.Regions.All() { // a row may name one more than once
+		if p.shared.rows[g.ID()]++; p.shared.rows[g.ID()] == 1 {
+			more += int64(g.Size())
+		}
+	}
 	p.shared.used += more
-	for g := range r.Regions.All() {
-		p.shared.rows[g.ID()]++
+	if p.shared.used > p.cfg.Shared {
+		p.uncharge(&r.Regions)
+		return &link.SharedError{Limit: p.cfg.Shared, Wanted: more}
 	}
 	r.Charged = true
 	return nil

@@ -5,7 +5,8 @@ import "slices"
 // Attach returns what this process keeps for the region beside its memory, made by f when
 // it is first asked for: a queue's, whose goroutines take turns before they wait for other
 // processes. It goes with the last reference; the caller has one. f may be called by
-// several at a time, of whose results one is kept.
+// several at a time, of whose results one is kept. What is given up is told, if it is a
+// Detacher.
 func (r *Region) Attach(f func(mem []byte) (any, error)) (any, error) {
 	table.mu.Lock()
 	v := r.local
@@ -21,11 +22,24 @@ func (r *Region) Attach(f func(mem []byte) (any, error)) (any, error) {
 		return nil, err
 	}
 	table.mu.Lock()
-	defer table.mu.Unlock()
 	if r.local == nil {
 		r.local = v
+		v = nil
 	}
-	return r.local, nil
+	kept := r.local
+	table.mu.Unlock()
+	detach(v)
+	return kept, nil
+}
+
+// Detacher is what a process keeps for a region that wants to know when it is given up.
+// The region's memory may be no more by then.
+type Detacher interface{ Detach() }
+
+func detach(local any) {
+	if d, ok := local.(Detacher); ok {
+		d.Detach()
+	}
 }
 
 // Locked returns the regions with locks that this process has, with a reference each: what

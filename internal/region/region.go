@@ -233,6 +233,7 @@ func (r *Region) Release() {
 	table.mu.Lock()
 	var drop []*Region
 	charge := r.charge
+	local := r.local
 	r.local = nil
 	if r.made != nil {
 		table.used -= r.Size()
@@ -253,6 +254,7 @@ func (r *Region) Release() {
 		_ = spend(-charge)
 	}
 	destroy(drop)
+	detach(local)
 }
 
 // popFree takes the longest unused out of the table. table.mu is held.

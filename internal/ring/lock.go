@@ -82,13 +82,19 @@ func (l *Lock) Acquire(ctx context.Context, me uint32) (died bool, err error) {
 	if me == 0 || me > pidMask {
 		panic(fmt.Sprintf("ring: a lock for number %d", me))
 	}
-	if l.hungry.Load() == 0 && l.word.CompareAndSwap(0, me) {
+	if l.TakeFree(me) {
 		return false, nil
 	}
-	if ok, died := l.look(me); ok {
+	if died, ok := l.Look(me); ok {
 		return died, nil
 	}
 	return l.sleep(ctx, me)
+}
+
+// TakeFree is the short path: it takes the lock if nobody has it, sleeps for it, is owed it,
+// or died with it.
+func (l *Lock) TakeFree(me uint32) bool {
+	return l.hungry.Load() == 0 && l.word.CompareAndSwap(0, me)
 }
 
 // TryAcquire takes the lock if it is free.
@@ -104,15 +110,15 @@ func (l *Lock) TryAcquire(me uint32) (died, ok bool) {
 	}
 }
 
-// look tries for some microseconds, for less long if that did not help of late.
-func (l *Lock) look(me uint32) (ok, died bool) {
+// Look tries for some microseconds, for less long if that did not help of late.
+func (l *Lock) Look(me uint32) (died, ok bool) {
 	usual := l.looks.Load()
 	for i := range min(2*usual+4, mostLooks) {
 		for range 16 {
 			if l.word.Load()&pidMask == 0 && l.hungry.Load() == 0 {
 				if died, ok := l.TryAcquire(me); ok {
 					l.looks.Store(usual + (i+1-usual)/4)
-					return true, died
+					return died, true
 				}
 			}
 		}

@@ -22,6 +22,9 @@ type Parcel struct {
 
 	// Task says that what is decoded belongs to a task, and ends with it.
 	Task bool
+	// Of is that task; Locals are what the packages of handles keep for it, until it has ended.
+	Of     TaskName
+	Locals any
 	// Result says that what is encoded is a task's result: what it made goes along with it.
 	Result bool
 	// Over, if not nil, is closed when memory that has not been shown yet will not be any more.
@@ -35,6 +38,13 @@ type Parcel struct {
 	mark  struct { // how many there were before an Append, or a Decode
 		items, regions, taken, held int
 	}
+}
+
+// TaskName says which task a parcel is of.
+type TaskName struct {
+	Rank int // of its worker; 0: it runs in the driver
+	Func string
+	Row  int // -1: it is none of a stream's
 }
 
 // An Item is one thing in a parcel.
@@ -72,6 +82,7 @@ func (p *Parcel) Free() {
 		p.held = p.held[:0]
 	}
 	p.Task, p.Result, p.Over, p.catches, p.lent = false, false, nil, false, nil
+	p.Of, p.Locals = TaskName{}, nil
 	parcels.Put(p)
 }
 

@@ -1,0 +1,143 @@
+package shm
+
+import (
+	"context"
+	"time"
+
+	"github.com/xenonmp/xme/internal/ring"
+)
+
+// Mutex is a lock that tasks and processes share. A free one is taken by a single compare-and-swap. It outlives its holder: when
+// a process dies that holds it, or a task returns without giving it back, the next gets it and is told.
+//
+// It crosses as a field of an argument or a result; lifetime is as an Array's. All methods may be called concurrently. Its holder
+// is a task, or what a process does outside of its tasks, as one: any goroutine of a task may give back what another took, and
+// they exclude each other. It is not re-entrant. However many goroutines of a process wait, one thread does; those of one process
+// get it in the order in which they came, and no process waits for ever while others take it.
+type Mutex struct{ prim }
+
+// NewMutex makes a mutex that nobody holds.
+func NewMutex() (*Mutex, error) {
+	m := &Mutex{}
+	if err := m.open(kindMutex, nil); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// mutexGuard is a mutex as others of this package see it.
+type mutexGuard struct{ *ring.Lock }
+
+func init() {
+	guards[kindMutex] = guardKind{"mutex", ring.LockSize, func(mem []byte) guard {
+		return mutexGuard{ring.NewLock(mem, waits{})}
+	}}
+}
+
+func (g mutexGuard) SetAlive(alive func(uint32) bool) { g.Alive = alive }
+func (g mutexGuard) Sweep(dead, _ uint32)             { g.Lock.Sweep(dead) }
+func (g mutexGuard) Has(owner uint32) bool            { return g.Holders() != nil && g.Holders()[0] == owner }
+
+func (g mutexGuard) Holders() []uint32 {
+	if h, _ := g.Holder(); h != 0 {
+		return []uint32{h}
+	}
+	return nil
+}
+
+func (g mutexGuard) Since() time.Time {
+	_, since := g.Holder()
+	return since
+}
+
+// Lock takes the mutex. It waits until it is free, ctx ends, or this process closes it. The caller holds it if the error is nil or
+// wraps ErrOwnerDied (an *OwnerDiedError says who left it): then what it guards may be half-done, and whoever holds it next is not
+// told again. An error after a wait is a *WaitError, which says who holds it, and names the cycle if that is a deadlock.
+// A mutex that is free is taken whether ctx has ended or not.
+func (m *Mutex) Lock(ctx context.Context) error {
+	if err := m.enter(); err != nil {
+		return err
+	}
+	defer m.unuse()
+	lock := m.l.guard.(mutexGuard).Lock
+	if lock.TakeFree(m.own.number) {
+		m.l.acquired()
+		return nil
+	}
+	died, ok := lock.Look(m.own.number)
+	if !ok {
+		err := m.wait(ctx, m.l.turn, func(ctx context.Context) (err error) {
+			died, err = lock.Acquire(ctx, m.own.number)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	m.l.acquired()
+	if died {
+		return m.l.ownerDied(0)
+	}
+	return nil
+}
+
+// TryLock takes the mutex if nobody holds it, and reports whether the caller holds it now. The error is as Lock's.
+func (m *Mutex) TryLock() (bool, error) {
+	if err := m.enter(); err != nil {
+		return false, err
+	}
+	defer m.unuse()
+	died, ok := m.l.guard.(mutexGuard).TryAcquire(m.own.number)
+	if !ok {
+		return false, nil
+	}
+	m.l.acquired()
+	if died {
+		return true, m.l.ownerDied(0)
+	}
+	return true, nil
+}
+
+// Unlock gives the mutex back. It returns an error that wraps ErrNotHeld if this task, or this process outside of its tasks, does not
+// hold it.
+func (m *Mutex) Unlock() error {
+	if err := m.enter(); err != nil {
+		return err
+	}
+	defer m.unuse()
+	m.l.releases()
+	if !m.l.guard.(mutexGuard).Release(m.own.number) {
+		return m.l.notHeld()
+	}
+	return nil
+}
+
+// Do calls f while it holds the mutex, and gives it back also if f panics. died is nil, or says who left the mutex behind. It
+// returns f's error, or Lock's if it was not got.
+func (m *Mutex) Do(ctx context.Context, f func(died *OwnerDiedError) error) error {
+	died, err := asDied(m.Lock(ctx))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Unlock() }() // f may have given it back
+	return f(died)
+}
+
+// Holder returns who holds the mutex, if anybody does.
+func (m *Mutex) Holder() (Holder, bool) {
+	all := m.holders()
+	if len(all) == 0 {
+		return Holder{}, false
+	}
+	return all[0], true
+}
+
+// Retain returns the same mutex as the caller's own, to be closed by it: what a task shall keep for later tasks of its worker. The
+// holder of what is locked through it is the process, not the task.
+func (m *Mutex) Retain() (*Mutex, error) {
+	r := &Mutex{}
+	if err := m.retainPrim(&r.prim); err != nil {
+		return nil, err
+	}
+	return r, nil
+}

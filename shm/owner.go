@@ -1,0 +1,129 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/xenonmp/xme"
+)
+
+// ErrOwnerDied is wrapped by what a lock returns to the next who gets it after its holder died: it is held all the same, and
+// what it guards may be half-done.
+var ErrOwnerDied = xme.RegisterError("github.com/xenonmp/xme/shm.ErrOwnerDied", errors.New("the last holder died"))
+
+// ErrNotHeld is what giving back a lock or permits returns that the task, or the process outside of its tasks, does not hold.
+var ErrNotHeld = xme.RegisterError("github.com/xenonmp/xme/shm.ErrNotHeld", errors.New("not held by who gives it back"))
+
+// ErrDeadlock is wrapped by the error of a wait that ended while it was part of a cycle of waits.
+var ErrDeadlock = xme.RegisterError("github.com/xenonmp/xme/shm.ErrDeadlock", errors.New("deadlock"))
+
+// Owner is who holds a lock or waits for one: a task, or what a process does outside of its tasks. All goroutines of a task are
+// one owner, and so are all of a driver.
+type Owner struct {
+	PID    int
+	Driver bool   // the process that made the first lock
+	Rank   int    // of a task's worker; 0 if it runs in the driver
+	Func   string // of a task; empty: not in a task
+	Row    int    // of a task; -1: it is none of a stream's
+}
+
+// String names the owner, as: worker 2 (pid 4711) in transfer, row 17.
+func (o Owner) String() string {
+	var b strings.Builder
+	switch {
+	case o.PID == 0 && o.Func == "":
+		return "a process that is no more"
+	case o.Rank > 0:
+		fmt.Fprintf(&b, "worker %d (pid %d)", o.Rank, o.PID)
+	case o.Driver:
+		fmt.Fprintf(&b, "the driver (pid %d)", o.PID)
+	default:
+		fmt.Fprintf(&b, "process %d", o.PID)
+	}
+	if o.Func != "" {
+		b.WriteString(" in " + o.Func)
+		if o.Row >= 0 {
+			fmt.Fprintf(&b, ", row %d", o.Row)
+		}
+	}
+	return b.String()
+}
+
+// Holder is who holds a lock.
+type Holder struct {
+	Owner
+	// Since is when somebody who waited first saw that it is held: it is held since then at least. Zero: nobody has waited.
+	Since time.Time
+}
+
+// String adds for how long.
+func (h Holder) String() string {
+	if h.Since.IsZero() {
+		return h.Owner.String()
+	}
+	return fmt.Sprintf("%v, for at least %v", h.Owner, time.Since(h.Since).Round(time.Millisecond))
+}
+
+// OwnerDiedError says whose death left a lock behind. It wraps ErrOwnerDied. Who gets it has the lock.
+type OwnerDiedError struct {
+	What  string // the lock, as: mutex "accounts"
+	Owner Owner
+	Ended bool // its process lives: the task returned, or the handle was closed, without giving the lock back
+}
+
+func (e *OwnerDiedError) Error() string {
+	how := "died while it held it"
+	if e.Ended {
+		how = "ended without giving it back"
+	}
+	return fmt.Sprintf("shm: %s is yours now, and %v %s: what it guards may be half-done", e.What, e.Owner, how)
+}
+
+func (e *OwnerDiedError) Unwrap() error { return ErrOwnerDied }
+
+// WaitError says why a lock was not got, or what was waited for did not come. It wraps the end of the context, and
+// ErrDeadlock if there is a cycle.
+type WaitError struct {
+	What    string // what was waited for, as: mutex "accounts"
+	Err     error  // the context's cause
+	Waited  time.Duration
+	Holders []Holder // who has it, as far as that is known
+	Cycle   []Wait   // the waits that lead from who waited back to it; nil: there is no cycle
+}
+
+// Wait is one wait of a cycle.
+type Wait struct {
+	Who  Owner
+	For  string // as: mutex "accounts"
+	Held Owner  // by whom
+}
+
+func (e *WaitError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "shm: %s not got in %v: %v", e.What, e.Waited.Round(time.Millisecond), e.Err)
+	for i, h := range e.Holders {
+		sep := "; held by "
+		if i > 0 {
+			sep = ", and "
+		}
+		b.WriteString(sep + h.String())
+	}
+	for i, w := range e.Cycle {
+		if i == 0 {
+			fmt.Fprintf(&b, "; deadlock: %v waits for %s, held by %v", w.Who, w.For, w.Held)
+		} else {
+			fmt.Fprintf(&b, ", which waits for %s, held by %v", w.For, w.Held)
+		}
+	}
+	return b.String()
+}
+
+// Unwrap returns the context's cause, and ErrDeadlock.
+func (e *WaitError) Unwrap() []error {
+	if len(e.Cycle) > 0 {
+		return []error{e.Err, ErrDeadlock}
+	}
+	return []error{e.Err}
+}

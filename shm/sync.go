@@ -1,0 +1,362 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// A region with a mutex, or another of the types that processes agree by, begins with:
+//
+//	0    kind
+//	8    of a barrier: how many it waits for
+//	16   the id of the table of owners, 16 bytes
+//	64   length and name, 64 bytes
+//	128  the last holder that is no more: its number | whether its process lives << 32; 0: there was none
+//	136  who that was, 56 bytes as in the table
+//	256  what package ring lays out
+const (
+	syncHead = 256
+	syncName = 64
+	syncDead = 128
+
+	endedBit = 1 << 32
+)
+
+// A prim is what those types are: a handle on such a region, and who uses it.
+type prim struct {
+	core
+	l   *syncs
+	own *owner
+}
+
+// guard is what package ring lays out, and what is common to all of it.
+type guard interface {
+	SetAlive(alive func(owner uint32) bool)
+	// Sweep takes from an owner that is no more what it has.
+	Sweep(dead, me uint32)
+	// Has reports whether an owner has anything that Sweep would take and others are told of.
+	Has(owner uint32) bool
+	// Holders returns who keeps others out.
+	Holders() []uint32
+}
+
+// syncs is what this process has of such a region.
+type syncs struct {
+	kind  kind
+	id    region.ID
+	mem   []byte
+	guard guard
+	turn  turn // of the goroutines that wait
+	turn2 turn // of those that wait for something else
+
+	table *owners // its region has a reference of this one's
+
+	mu    sync.Mutex
+	users int // handles of this process's own, not of tasks'
+
+	edge atomic.Uint32 // for the race detector, which does not see shared memory
+}
+
+// guardKind is a kind of guard.
+type guardKind struct {
+	name string
+	size int // bytes
+	open func(mem []byte) guard
+}
+
+var guards = map[kind]guardKind{}
+
+func syncsOf(r *region.Region, mem []byte, k kind, table *owners) (*syncs, error) {
+	g, ok := guards[k]
+	if !ok || kind(word(mem, 0).Load()) != k || len(mem) < syncHead+g.size {
+		return nil, errMalformed
+	}
+	l := &syncs{kind: k, id: r.ID(), mem: mem, guard: g.open(mem[syncHead:]), turn: newTurn(), turn2: newTurn(), table: table}
+	l.guard.SetAlive(table.alive)
+	table.region.Retain()
+	return l, nil
+}
+
+// attachSync returns what this process has of a region. The caller has a reference to the table's region.
+func attachSync(r *region.Region, k kind, table *owners) (*syncs, error) {
+	v, err := r.Attach(func(mem []byte) (any, error) { return syncsOf(r, mem, k, table) })
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := v.(*syncs); ok && l.kind == k {
+		return l, nil
+	}
+	return nil, errMalformed
+}
+
+// Detach implements region.Detacher.
+func (l *syncs) Detach() { l.table.region.Release() }
+
+// what names it in texts.
+func (l *syncs) what() string {
+	name := guards[l.kind].name
+	if s := loadText(l.mem[syncName:][:nameSize]); s != "" {
+		return fmt.Sprintf("%s %q", name, s)
+	}
+	return fmt.Sprintf("%s %x", name, l.id[7:11])
+}
+
+// open makes p a new one of a kind.
+func (p *prim) open(k kind, begin func(mem []byte, g guard)) error {
+	table, err := homeOwners()
+	if err != nil {
+		return err
+	}
+	defer table.region.Release() // the syncs has one
+	if err := open(&p.core, syncHead+guards[k].size, region.Locks); err != nil {
+		return err
+	}
+	mem, err := p.region.Bytes(true)
+	if err == nil {
+		word(mem, 0).Store(uint64(k))
+		for i, w := range idWords(table.region.ID()) {
+			word(mem, 16+8*i).Store(w)
+		}
+		if p.l, err = attachSync(p.region, k, table); err == nil {
+			if begin != nil {
+				begin(mem, p.l.guard)
+			}
+			p.own, err = table.ofProcess()
+		}
+	}
+	if err != nil {
+		p.region.Release()
+		p.region = nil
+		return err
+	}
+	p.join()
+	return nil
+}
+
+// join counts a handle that is this process's own.
+func (p *prim) join() {
+	p.core.leaves = p.leave
+	if !p.lent {
+		p.l.mu.Lock()
+		p.l.users++
+		p.l.mu.Unlock()
+	}
+	if m, ok := p.l.guard.(interface{ Join(owner uint32) }); ok {
+		m.Join(p.own.number)
+	}
+}
+
+// leave takes from a task that has ended, or from this process when its last handle is closed, what it did not give back.
+func (p *prim) leave() {
+	last := p.lent
+	if !p.lent {
+		p.l.mu.Lock()
+		p.l.users--
+		last = p.l.users == 0
+		p.l.mu.Unlock()
+	}
+	if last {
+		if m, ok := p.l.guard.(interface{ Leave(owner uint32) }); ok {
+			m.Leave(p.own.number)
+		}
+		p.l.sweep(p.own.number, true)
+	}
+	p.own.release()
+}
+
+// sweep takes from an owner that is no more what it has, and keeps who that was.
+func (l *syncs) sweep(dead uint32, ended bool) {
+	if l.guard.Has(dead) {
+		l.mu.Lock()
+		at := uint64(dead)
+		if ended {
+			at |= endedBit
+		}
+		word(l.mem, syncDead).Store(0)
+		who := l.table.slot(dead)[slotWho:slotSeq]
+		for i := 0; i < len(who); i += 8 {
+			word(l.mem, syncDead+8+i).Store(word(who, i).Load())
+		}
+		word(l.mem, syncDead).Store(at)
+		l.mu.Unlock()
+	} else if ended {
+		return
+	}
+	me := dead // who has ended does it himself
+	if !ended {
+		o, err := l.table.ofProcess()
+		if err != nil {
+			return // no slot is free: who waits finds out by itself
+		}
+		defer o.release()
+		me = o.number
+	}
+	l.guard.Sweep(dead, me)
+}
+
+// sweeper is what this process has of a region and is told of deaths.
+type sweeper interface{ sweepPID(pid uint32) }
+
+func (l *syncs) sweepPID(pid uint32) {
+	for _, dead := range l.table.ofPID(pid) {
+		l.sweep(dead, false)
+	}
+}
+
+// died says who an owner was that is no more.
+func (l *syncs) died(number uint32) (who Owner, ended bool) {
+	at := word(l.mem, syncDead).Load()
+	if number == 0 || uint32(at) == number {
+		who = l.table.read(l.mem[syncDead+8:][:slotSeq-slotWho])
+		if word(l.mem, syncDead).Load() == at {
+			return who, at&endedBit != 0
+		}
+	}
+	if who, ok := l.table.describe(number); ok {
+		return who, false
+	}
+	return Owner{}, false
+}
+
+// ownerDied is what the next holder is told.
+func (l *syncs) ownerDied(number uint32) error {
+	who, ended := l.died(number)
+	return &OwnerDiedError{What: l.what(), Owner: who, Ended: ended}
+}
+
+// acquired and releases tell the race detector, which does not see shared memory, of the edge from one holder to the next.
+func (l *syncs) acquired() {
+	if raceBuild {
+		l.edge.Add(1)
+	}
+}
+
+func (l *syncs) releases() { l.acquired() }
+
+// notHeld is what giving back returns to who does not hold it.
+func (l *syncs) notHeld() error {
+	var who []string
+	for _, h := range l.guard.Holders() {
+		who = append(who, l.table.who(h).String())
+	}
+	if len(who) == 0 {
+		return fmt.Errorf("shm: %s: %w: nobody holds it", l.what(), ErrNotHeld)
+	}
+	return fmt.Errorf("shm: %s: %w: held by %s", l.what(), ErrNotHeld, strings.Join(who, ", "))
+}
+
+// holders says who keeps others out.
+func (p *prim) holders() (all []Holder) {
+	if p.enter() != nil {
+		return nil
+	}
+	defer p.unuse()
+	since := p.l.since()
+	for _, h := range p.l.guard.Holders() {
+		if who, ok := p.l.table.describe(h); ok {
+			all = append(all, Holder{who, since})
+		}
+	}
+	return all
+}
+
+// asDied tells the news of a death, with which a lock is held, from errors.
+func asDied(err error) (*OwnerDiedError, error) {
+	if died, ok := errors.AsType[*OwnerDiedError](err); ok {
+		return died, nil
+	}
+	return nil, err
+}
+
+// append encodes a handle; the table goes along.
+func (p *prim) append(dst []byte, parcel *wire.Parcel) ([]byte, error) {
+	dst, err := p.core.append(dst, parcel)
+	if err != nil {
+		return dst, err
+	}
+	if parcel.Result && p.lent {
+		return dst, parcel.PutLent(p.l.table.region)
+	}
+	return dst, parcel.Put(p.l.table.region)
+}
+
+// decode makes p, which is zero, a handle that was encoded.
+func (p *prim) decode(src []byte, k kind, parcel *wire.Parcel) error {
+	if err := p.core.decode(src, parcel, 1, 1); err != nil {
+		return err // from here on the core is the parcel's to end
+	}
+	if p.readOnly || p.off != 0 || p.size < syncHead {
+		return errMalformed
+	}
+	mem, err := p.region.Bytes(true)
+	if err != nil {
+		return err
+	}
+	r, _, err := parcel.Region(idAt(mem, 16))
+	if err != nil {
+		return err
+	}
+	defer r.Release() // the syncs has one
+	table, err := attachOwners(r)
+	if err == nil {
+		p.l, err = attachSync(p.region, k, table)
+	}
+	if err != nil {
+		return err
+	}
+	if p.lent {
+		p.own, err = p.l.table.ofTask(parcel)
+	} else {
+		r.HoldOn()
+		p.own, err = p.l.table.ofProcess()
+	}
+	if err != nil {
+		return err
+	}
+	p.l.table.moveIn()
+	p.join()
+	return nil
+}
+
+// retainPrim makes d a handle of its own on what p is one on.
+func (p *prim) retainPrim(d *prim) error {
+	own, err := p.l.table.ofProcess()
+	if err != nil {
+		return err
+	}
+	if err := p.retain(&d.core); err != nil {
+		own.release()
+		return err
+	}
+	p.l.table.region.HoldOn()
+	d.l, d.own = p.l, own
+	d.join()
+	return nil
+}
+
+// SetName gives it a name, of 63 bytes at most, which errors and String show in all processes.
+func (p *prim) SetName(name string) {
+	if p.enter() == nil {
+		storeText(p.l.mem[syncName:][:nameSize], name)
+		p.unuse()
+	}
+}
+
+// String says what it is, by its name if it has one.
+func (p *prim) String() string {
+	if err := p.enter(); err != nil {
+		return "shm: closed"
+	}
+	defer p.unuse()
+	return p.l.what()
+}
+
+// Close ends the use of it in this process: who waits in it gets ErrClosed. Others go on with it. What this process holds of it
+// outside of tasks is given up with its last handle. Closing twice does nothing.
+func (p *prim) Close() error { return p.close() }
