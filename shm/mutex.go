@@ -36,7 +36,11 @@ func init() {
 
 func (g mutexGuard) SetAlive(alive func(uint32) bool) { g.Alive = alive }
 func (g mutexGuard) Sweep(dead, _ uint32)             { g.Lock.Sweep(dead) }
-func (g mutexGuard) Has(owner uint32) bool            { return g.Holders() != nil && g.Holders()[0] == owner }
+
+func (g mutexGuard) Has(owner uint32) bool {
+	h, _ := g.Holder()
+	return h == owner
+}
 
 func (g mutexGuard) Holders() []uint32 {
 	if h, _ := g.Holder(); h != 0 {

@@ -24,7 +24,7 @@ func slots(memory []byte) []slot {
 	return unsafe.Slice((*slot)(unsafe.Pointer(unsafe.SliceData(memory))), len(memory)/line)
 }
 
-// asBytes returns the memory of floats.
-func asBytes(f []float64) []byte {
+// asBytes returns the memory of numbers.
+func asBytes[T float64 | uint64](f []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(f))), 8*len(f))
 }
