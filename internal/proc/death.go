@@ -129,6 +129,8 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 	exit.Memory = max(exit.Memory, w.most)
 	w.begins.Close()
 	w.begins, w.noBegun = nil, true
+	b.regions = append(b.regions, w.keeps...)
+	w.keeps = nil
 	p.shared.used -= w.reserved // the kernel has freed it
 	w.reserved = 0
 	w.disarm()

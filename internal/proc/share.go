@@ -123,7 +123,11 @@ func (p *Pool) shareEvent(b *batch, w *worker, f link.Frame) error {
 		}
 		if r := region.Find(region.ID(f.Body)); r != nil {
 			r.Keep()
-			b.regions = append(b.regions, r)
+			if r.ID().Kind() == region.Locks {
+				w.keeps = append(w.keeps, r) // what it holds there is swept when it dies
+			} else {
+				b.regions = append(b.regions, r)
+			}
 		}
 		return nil
 	}
