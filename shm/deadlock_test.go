@@ -150,6 +150,7 @@ func TestAWaitThatIsNoDeadlock(t *testing.T) {
 		for have.Load() == 0 && t.Context().Err() == nil {
 			<-time.After(time.Millisecond)
 		}
+		start := time.Now().Truncate(time.Millisecond)
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
@@ -163,8 +164,8 @@ func TestAWaitThatIsNoDeadlock(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if h, ok := m.Holder(); !ok || h.Func != "lockLong" || h.Since.IsZero() {
-			t.Errorf("held by %v, %v", h, ok)
+		if h, ok := m.Holder(); !ok || h.Func != "lockLong" || h.Since.Before(start) || h.Since.After(time.Now()) {
+			t.Errorf("held by %v since %v, %v", h, h.Since, ok)
 		}
 		cancel()
 		_, _ = f.Wait(t.Context())

@@ -19,6 +19,7 @@ import (
 var sweeps struct {
 	sync.Mutex
 	list []func(pid int)
+	off  bool
 }
 
 // OnDeath has f called for every worker process that has ended, before its number
@@ -29,9 +30,19 @@ func OnDeath(f func(pid int)) {
 	sweeps.list = append(sweeps.list, f)
 }
 
+// NoSweeps has nothing freed any more when a worker dies, so that a soak can show that it sees that.
+func NoSweeps() {
+	sweeps.Lock()
+	defer sweeps.Unlock()
+	sweeps.off = true
+}
+
 func runSweeps(pid int) {
 	sweeps.Lock()
 	list := sweeps.list
+	if sweeps.off {
+		list = nil
+	}
 	sweeps.Unlock()
 	for _, f := range list {
 		f(pid)

@@ -32,7 +32,7 @@ const (
 //	offset  word
 //	0       holder's number | somebody sleeps | the last holder died
 //	4       hungry: number of who has lost too often, the next holder
-//	8       since: when who waited saw that it was held << 24 | whose tenure that was
+//	8       since: when who waited saw that it was held, ms << 22 | whose tenure that was
 //
 // Goroutines of the same number exclude each other as others do; only, each that waits
 // holds a thread: the caller's own lock sees to it that of many one waits here.
@@ -179,8 +179,9 @@ func (l *Lock) standBack(w, hungry uint32) {
 	}
 }
 
-// tenureBits is how many bits of the holder's number since has.
-const tenureBits = 24
+// tenureBits is how many bits of the holder's number since has. The milliseconds since 1970 take
+// 41 of the others.
+const tenureBits = 22
 
 // stamp notes when it was first seen that holder has the lock. The holder takes no clock.
 func (l *Lock) stamp(holder uint32) {
