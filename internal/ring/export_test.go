@@ -41,3 +41,49 @@ func (q *Queue) Locks() (put, get *Lock) { return q.put, q.get }
 
 // ErrKind is the error of a method of the other kind of queue.
 var ErrKind = errKind
+
+// Impatient has Alive asked after each sleep.
+func (l *RWLock) Impatient() { l.lock.patience = 0 }
+
+// Impatient has Alive asked after each sleep.
+func (s *Semaphore) Impatient() { s.entry.patience, s.inner.patience = 0, 0 }
+
+// Words on which an RWLock and a Semaphore have others sleep.
+const (
+	OffReaderLeft = LockSize + line
+	OffCome       = 2*LockSize + 32
+)
+
+// Beginnings are what an owner has done of an operation when it dies, by name.
+func (l *RWLock) Beginnings(me uint32) map[string]func() {
+	lock := func() { _, _ = l.lock.TryAcquire(me) }
+	return map[string]func(){
+		"write: lock":        lock,
+		"write: seen":        func() { lock(); l.enter(me) },
+		"write: in":          func() { lock(); l.enter(me); l.in(me) },
+		"write: left":        func() { lock(); l.enter(me); l.in(me); l.leave(me) },
+		"read: counted":      func() { l.readers.add(me, 1) },
+		"read: counted, two": func() { l.readers.add(me, 2) },
+		"read: lock":         lock,
+		"read: lock counted": func() { lock(); l.readers.add(me, 1) },
+	}
+}
+
+// Beginnings are as those of an RWLock, for two permits of an owner that has one.
+func (s *Semaphore) Beginnings(me uint32) map[string]func() {
+	s.TryAcquire(me, 1)
+	inner := func() { _, _ = s.inner.TryAcquire(me) }
+	entry := func() { _, _ = s.entry.TryAcquire(me) }
+	add := func(n int) func() { return func() { inner(); s.held.add(me, n) } }
+	return map[string]func(){
+		"inner":                inner,
+		"entry":                entry,
+		"entry, inner":         func() { entry(); inner() },
+		"acquire: counted":     add(2),
+		"acquire: put":         func() { inner(); s.take(me, 2) },
+		"release: counted":     add(-1),
+		"count: stale cleared": func() { inner(); s.stale.Store(0); s.free.Store(77) },
+		"take: put":            func() { inner(); s.put(s.count() - 2) },
+		"post: total":          func() { inner(); s.total.Add(2); s.total.Add(^uint64(1)) },
+	}
+}
