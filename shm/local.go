@@ -27,6 +27,11 @@ const (
 	kindValue
 	kindOwners // the table of owners of locks
 	kindMutex
+	kindRWMutex
+	kindSemaphore
+	kindCond
+	kindEvent
+	kindBarrier
 )
 
 // alive reports whether there is a process of that number.

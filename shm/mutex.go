@@ -2,6 +2,7 @@ package shm
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/xenonmp/xme/internal/ring"
@@ -49,8 +50,11 @@ func (g mutexGuard) Holders() []uint32 {
 	return nil
 }
 
-func (g mutexGuard) Since() time.Time {
-	_, since := g.Holder()
+func (g mutexGuard) Since(holder uint32) time.Time {
+	h, since := g.Holder()
+	if h != holder {
+		return time.Time{}
+	}
 	return since
 }
 
@@ -119,11 +123,16 @@ func (m *Mutex) Unlock() error {
 // Do calls f while it holds the mutex, and gives it back also if f panics. died is nil, or says who left the mutex behind. It
 // returns f's error, or Lock's if it was not got.
 func (m *Mutex) Do(ctx context.Context, f func(died *OwnerDiedError) error) error {
-	died, err := asDied(m.Lock(ctx))
-	if err != nil {
+	return do(m.Lock(ctx), m.Unlock, f)
+}
+
+// do calls f with a lock that was got if err says so, and gives it back.
+func do(err error, unlock func() error, f func(died *OwnerDiedError) error) error {
+	died, ok := errors.AsType[*OwnerDiedError](err)
+	if err != nil && !ok {
 		return err
 	}
-	defer func() { _ = m.Unlock() }() // f may have given it back
+	defer func() { _ = unlock() }() // f may have given it back
 	return f(died)
 }
 

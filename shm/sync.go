@@ -1,11 +1,11 @@
 package shm
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/wire"
@@ -44,6 +44,8 @@ type guard interface {
 	Has(owner uint32) bool
 	// Holders returns who keeps others out.
 	Holders() []uint32
+	// Since returns since when at least a holder does, the zero time if that is not known.
+	Since(holder uint32) time.Time
 }
 
 // syncs is what this process has of such a region.
@@ -252,26 +254,21 @@ func (l *syncs) notHeld() error {
 }
 
 // holders says who keeps others out.
-func (p *prim) holders() (all []Holder) {
+func (p *prim) holders() []Holder {
 	if p.enter() != nil {
 		return nil
 	}
 	defer p.unuse()
-	since := p.l.since()
-	for _, h := range p.l.guard.Holders() {
-		if who, ok := p.l.table.describe(h); ok {
-			all = append(all, Holder{who, since})
+	return p.l.holders()
+}
+
+func (l *syncs) holders() (all []Holder) {
+	for _, h := range l.guard.Holders() {
+		if who, ok := l.table.describe(h); ok {
+			all = append(all, Holder{who, l.guard.Since(h)})
 		}
 	}
 	return all
-}
-
-// asDied tells the news of a death, with which a lock is held, from errors.
-func asDied(err error) (*OwnerDiedError, error) {
-	if died, ok := errors.AsType[*OwnerDiedError](err); ok {
-		return died, nil
-	}
-	return nil, err
 }
 
 // append encodes a handle; the table goes along.

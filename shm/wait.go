@@ -171,21 +171,9 @@ func (t *owners) who(number uint32) Owner {
 // failed makes what a wait returns whose context has ended.
 func (l *syncs) failed(own *owner, w *wait, err error) error {
 	e := &WaitError{What: l.what(), Err: err, Waited: time.Since(w.since)}
-	for _, h := range l.guard.Holders() {
-		if who, ok := l.table.describe(h); ok {
-			e.Holders = append(e.Holders, Holder{Owner: who, Since: l.since()})
-		}
-	}
+	e.Holders = l.holders()
 	e.Cycle = l.cycle(own)
 	return e
-}
-
-// since is when it was first seen that it is held, the zero time if that is not known.
-func (l *syncs) since() time.Time {
-	if g, ok := l.guard.(interface{ Since() time.Time }); ok {
-		return g.Since()
-	}
-	return time.Time{}
 }
 
 // wait has f wait for what own wants, one goroutine of the process at a time. What f returns if its context ends is explained.

@@ -129,7 +129,9 @@ func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 }
 
 // primKinds are the types that begin with a prim.
-var primKinds = map[string]kind{"Mutex": kindMutex}
+var primKinds = map[string]kind{
+	"Mutex": kindMutex, "RWMutex": kindRWMutex, "Semaphore": kindSemaphore, "Event": kindEvent, "Barrier": kindBarrier,
+}
 
 func primHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 	return &wire.FamilyHandle{

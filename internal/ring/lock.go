@@ -51,7 +51,7 @@ const (
 // has not come for a millisecond: it may be dead). TryAcquire does not stand back.
 type Lock struct {
 	word, hungry *atomic.Uint32
-	since        *atomic.Uint64
+	since        since
 	waits        Waits
 
 	// Alive, which may be nil, says whether there is a holder of that number. A waiter
@@ -68,7 +68,7 @@ type Lock struct {
 // of 8. New memory is all zero: free.
 func NewLock(mem []byte, waits Waits) *Lock {
 	return &Lock{
-		word: word32(mem[:LockSize], 0), hungry: word32(mem[:LockSize], 4), since: word64(mem[:LockSize], 8),
+		word: word32(mem[:LockSize], 0), hungry: word32(mem[:LockSize], 4), since: since{word64(mem[:LockSize], 8)},
 		waits: waits, patience: bound,
 	}
 }
@@ -154,7 +154,7 @@ func (l *Lock) sleep(ctx context.Context, me uint32) (died bool, err error) {
 		if w&sleepBit == 0 && !l.word.CompareAndSwap(w, w|sleepBit) {
 			continue
 		}
-		l.stamp(w & pidMask)
+		l.since.mark(w&pidMask, func() bool { return l.word.Load()&pidMask == w&pidMask })
 		l.waits.Wait(l.word, w|sleepBit, bound)
 		slept = sleepBit
 		if l.Alive != nil && time.Since(since) >= l.patience {
@@ -179,32 +179,12 @@ func (l *Lock) standBack(w, hungry uint32) {
 	}
 }
 
-// tenureBits is how many bits of the holder's number since has. The milliseconds since 1970 take
-// 41 of the others.
-const tenureBits = 22
-
-// stamp notes when it was first seen that holder has the lock. The holder takes no clock.
-func (l *Lock) stamp(holder uint32) {
-	tenure := uint64(holder) & (1<<tenureBits - 1)
-	old := l.since.Load()
-	if old != 0 && old&(1<<tenureBits-1) == tenure {
-		return
-	}
-	now := uint64(time.Now().UnixMilli())<<tenureBits | tenure
-	if l.since.CompareAndSwap(old, now) && l.word.Load()&pidMask != holder {
-		l.since.CompareAndSwap(now, 0) // it had gone before: the next tenure may be its own
-	}
-}
-
 // Holder returns the number of who holds the lock, 0 if nobody does, and since when it
 // was held at least, the zero time if nobody has waited for it.
 func (l *Lock) Holder() (holder uint32, since time.Time) {
-	at := l.since.Load()
+	at := l.since.word.Load()
 	holder = l.word.Load() & pidMask
-	if holder != 0 && at != 0 && at&(1<<tenureBits-1) == uint64(holder)&(1<<tenureBits-1) {
-		since = time.UnixMilli(int64(at >> tenureBits))
-	}
-	return holder, since
+	return holder, sinceOf(at, holder)
 }
 
 // Release frees the lock, which me holds, and wakes a waiter if any sleeps. It does
@@ -223,7 +203,7 @@ func (l *Lock) Release(me uint32) bool {
 			continue
 		}
 		if w&sleepBit != 0 {
-			l.since.Store(0)
+			l.since.word.Store(0)
 			n := 1
 			if l.hungry.Load() != 0 {
 				n = everybody
@@ -239,7 +219,7 @@ func (l *Lock) Release(me uint32) bool {
 // long as no other process can have got the pid.
 func (l *Lock) Sweep(dead uint32) bool {
 	freed := l.free(dead)
-	l.since.Store(0) // it may have stamped a tenure that was over; who waits stamps again
+	l.since.word.Store(0) // it may have stamped a tenure that was over; who waits stamps again
 	l.hungry.CompareAndSwap(dead, 0)
 	if !freed {
 		l.waits.Wake(l.word, everybody) // it may have died between a release and its wake-up

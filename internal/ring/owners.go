@@ -3,6 +3,7 @@ package ring
 import (
 	"iter"
 	"sync/atomic"
+	"time"
 )
 
 // An owner is a task, or a process, that holds locks. It goes by a number below 1<<30
@@ -119,5 +120,43 @@ func (t tally) clear(owner uint32) int {
 		if w.CompareAndSwap(old, uint64(owner)<<32) {
 			return int(uint32(old))
 		}
+	}
+}
+
+// since is a word that says when it was first seen that somebody has something, in ms since 1970,
+// which take 41 bits, and, in the lowest bits, who. It is written by who waits for it: who has it takes no clock.
+type since struct{ word *atomic.Uint64 }
+
+const tenureBits = 22
+
+func tenure(owner uint32) uint64 { return uint64(owner) & (1<<tenureBits - 1) }
+
+// sinceOf reads such a word for an owner: the zero time if it says nothing of that one.
+func sinceOf(word uint64, owner uint32) time.Time {
+	if owner == 0 || word == 0 || word&(1<<tenureBits-1) != tenure(owner) {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(word >> tenureBits))
+}
+
+// of returns since when an owner has it at least, the zero time if that is not known.
+func (s since) of(owner uint32) time.Time { return sinceOf(s.word.Load(), owner) }
+
+// mark notes that an owner has it.
+func (s since) mark(owner uint32, has func() bool) {
+	old := s.word.Load()
+	if !sinceOf(old, owner).IsZero() {
+		return
+	}
+	now := uint64(time.Now().UnixMilli())<<tenureBits | tenure(owner)
+	if s.word.CompareAndSwap(old, now) && !has() {
+		s.word.CompareAndSwap(now, 0) // it had gone before: the next tenure may be its own
+	}
+}
+
+// forget says that an owner has it no more.
+func (s since) forget(owner uint32) {
+	if w := s.word.Load(); w != 0 && w&(1<<tenureBits-1) == tenure(owner) {
+		s.word.CompareAndSwap(w, 0)
 	}
 }

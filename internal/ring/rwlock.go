@@ -16,7 +16,7 @@ const RWLockSize = LockSize + 2*line + tallySize
 //	0       a Lock: writers have it from when they want to write until they have written,
 //	        readers for a moment if there is a writer
 //	64      state: the writer's number, inBit if it writes | the writer that died writing << 32
-//	72      since: when the writer found readers, ms; 0: it did not
+//	72      since: when a writer found the first of the readers
 //	128     a gate: readers leave
 //	192     readers, a tally
 //
@@ -36,7 +36,7 @@ const RWLockSize = LockSize + 2*line + tallySize
 type RWLock struct {
 	lock       *Lock
 	state      *atomic.Uint64
-	since      *atomic.Uint64
+	since      since
 	readers    tally
 	readerLeft gate
 }
@@ -50,7 +50,7 @@ func NewRWLock(mem []byte, waits Waits) *RWLock {
 	l := &RWLock{
 		lock:       NewLock(mem, waits),
 		state:      word64(mem, LockSize),
-		since:      word64(mem, LockSize+8),
+		since:      since{word64(mem, LockSize+8)},
 		readerLeft: gate{word32(mem, LockSize+line), waits},
 		readers:    newTally(mem[LockSize+2*line : RWLockSize]),
 	}
@@ -72,7 +72,10 @@ func (l *RWLock) Lock(ctx context.Context, me uint32) (died uint32, err error) {
 	if !l.readers.any() {
 		return l.in(me), nil
 	}
-	l.since.Store(uint64(time.Now().UnixMilli()))
+	for reader := range l.readers.all() {
+		l.since.mark(reader, func() bool { return l.readers.of(reader) > 0 })
+		break
+	}
 	seen := time.Now()
 	_, err = l.readerLeft.wait(ctx, func() bool {
 		if l.lock.Alive != nil && time.Since(seen) >= l.lock.patience {
@@ -85,7 +88,6 @@ func (l *RWLock) Lock(ctx context.Context, me uint32) (died uint32, err error) {
 		}
 		return !l.readers.any()
 	})
-	l.since.Store(0)
 	if err != nil {
 		l.leave(me)
 		l.lock.Release(me)
@@ -171,36 +173,43 @@ func (l *RWLock) TryRLock(me uint32) (died uint32, ok bool) {
 
 // RUnlock gives back what me has taken for reading, once, and reports whether it had.
 func (l *RWLock) RUnlock(me uint32) bool {
-	if _, ok := l.readers.add(me, -1); !ok {
+	left, ok := l.readers.add(me, -1)
+	if !ok {
 		return false
+	}
+	if left == 0 {
+		l.since.forget(me)
 	}
 	l.readerLeft.open(1)
 	return true
 }
 
-// Writer returns who writes, 0 if nobody does, and since when at least, as Lock.Holder does.
-func (l *RWLock) Writer() (writer uint32, since time.Time) {
+// Writer returns who writes, 0 if nobody does.
+func (l *RWLock) Writer() uint32 {
 	if w := uint32(l.state.Load()); w&inBit != 0 {
-		if h, at := l.lock.Holder(); h == w&^inBit {
-			since = at
-		}
-		return w &^ inBit, since
+		return w &^ inBit
 	}
-	return 0, time.Time{}
+	return 0
 }
 
-// Holders returns who keeps a writer out, and since when at least: the zero time if no writer has waited.
-func (l *RWLock) Holders() (all []uint32, since time.Time) {
-	if w, since := l.Writer(); w != 0 {
-		return []uint32{w}, since
+// Holders returns who keeps a writer out: who writes, or all who read.
+func (l *RWLock) Holders() (all []uint32) {
+	if w := l.Writer(); w != 0 {
+		return []uint32{w}
 	}
 	for reader := range l.readers.all() {
 		all = append(all, reader)
 	}
-	if at := l.since.Load(); at != 0 {
-		since = time.UnixMilli(int64(at))
+	return all
+}
+
+// Since returns since when at least a holder has had the lock, the zero time if that is not known: nobody has
+// waited, or only for other readers.
+func (l *RWLock) Since(holder uint32) time.Time {
+	if l.Writer() == holder {
+		return l.lock.since.of(holder)
 	}
-	return all, since
+	return l.since.of(holder)
 }
 
 // settle ends the writing of who died with the Lock.
@@ -215,7 +224,6 @@ func (l *RWLock) settle(dead uint32) {
 			after = uint64(dead) << 32
 		}
 		if l.state.CompareAndSwap(s, after) {
-			l.since.Store(0)
 			return
 		}
 	}
@@ -224,6 +232,7 @@ func (l *RWLock) settle(dead uint32) {
 // Sweep takes from an owner that is no more what it has. Any process may call it.
 func (l *RWLock) Sweep(dead uint32) {
 	l.readers.clear(dead)
+	l.since.forget(dead)
 	l.lock.Sweep(dead)
 	l.readerLeft.poke()
 }

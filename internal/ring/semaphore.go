@@ -18,7 +18,7 @@ const SemaphoreSize = 2*LockSize + line + tallySize
 //	128     total: how many permits there are
 //	136     free: how many nobody has, unless stale
 //	144     stale: free is to be counted again
-//	152     since: when the one with the entry found too few, ms; 0: it did not
+//	152     since: when the one with the entry found that the first of the owners has some
 //	160     a gate: permits come
 //	192     what each owner has, a tally
 //
@@ -30,7 +30,7 @@ const SemaphoreSize = 2*LockSize + line + tallySize
 type Semaphore struct {
 	entry, inner       *Lock
 	total, free, stale *atomic.Uint64
-	since              *atomic.Uint64
+	since              since
 	come               gate
 	held               tally
 }
@@ -44,7 +44,7 @@ func NewSemaphore(mem []byte, waits Waits) *Semaphore {
 	s := &Semaphore{
 		entry: NewLock(mem, waits), inner: NewLock(mem[LockSize:], waits),
 		total: word64(mem, 2*LockSize), free: word64(mem, 2*LockSize+8), stale: word64(mem, 2*LockSize+16),
-		since: word64(mem, 2*LockSize+24),
+		since: since{word64(mem, 2*LockSize+24)},
 		come:  gate{word32(mem, 2*LockSize+32), waits},
 		held:  newTally(mem[2*LockSize+line : SemaphoreSize]),
 	}
@@ -124,8 +124,10 @@ func (s *Semaphore) get(ctx context.Context, me uint32, take func() bool) error 
 	if s.within(ctx, me, take) {
 		return nil
 	}
-	s.since.Store(uint64(time.Now().UnixMilli()))
-	defer s.since.Store(0)
+	for owner := range s.held.all() {
+		s.since.mark(owner, func() bool { return s.held.of(owner) > 0 })
+		break
+	}
 	seen := time.Now()
 	_, err := s.come.wait(ctx, func() bool {
 		if s.entry.Alive != nil && time.Since(seen) >= s.entry.patience {
@@ -188,8 +190,12 @@ func (s *Semaphore) shrink(n int) bool {
 func (s *Semaphore) Release(me uint32, n int) bool {
 	return s.more(me, func() bool {
 		free := s.count()
-		if _, ok := s.held.add(me, -n); !ok {
+		left, ok := s.held.add(me, -n)
+		if !ok {
 			return false
+		}
+		if left == 0 {
+			s.since.forget(me)
 		}
 		s.put(free + n)
 		return true
@@ -217,21 +223,21 @@ func (s *Semaphore) more(me uint32, give func() bool) bool {
 	return ok
 }
 
-// Holders returns who has permits, and since when at least some of them have been had: the zero time
-// if nobody has waited.
-func (s *Semaphore) Holders() (all []uint32, since time.Time) {
+// Holders returns who has permits.
+func (s *Semaphore) Holders() (all []uint32) {
 	for owner := range s.held.all() {
 		all = append(all, owner)
 	}
-	if at := s.since.Load(); at != 0 {
-		since = time.UnixMilli(int64(at))
-	}
-	return all, since
+	return all
 }
+
+// Since returns since when at least an owner has had some, the zero time if that is not known.
+func (s *Semaphore) Since(holder uint32) time.Time { return s.since.of(holder) }
 
 // forget takes an owner's permits. Free is counted again by whoever has inner next.
 func (s *Semaphore) forget(owner uint32) {
 	s.held.clear(owner)
+	s.since.forget(owner)
 	s.stale.Store(1)
 }
 

@@ -87,8 +87,8 @@ func TestSemaphoreWakes(t *testing.T) {
 			if s.TryAcquire(later, 1) {
 				t.Error("it passed one that waits")
 			}
-			if all, since := s.Holders(); len(all) != 1 || all[0] != holder || since.IsZero() {
-				t.Errorf("held by %v since %v", all, since)
+			if all := s.Holders(); len(all) != 1 || all[0] != holder || s.Since(holder).IsZero() {
+				t.Errorf("held by %v since %v", all, s.Since(holder))
 			}
 			tc.wake(s, cancel)
 			if err := <-got; !errors.Is(err, tc.err) {

@@ -1,0 +1,137 @@
+package shm
+
+import (
+	"context"
+
+	"github.com/xenonmp/xme/internal/ring"
+)
+
+// RWMutex is a lock that tasks and processes share, under which many read at a time or one writes. It is free to read for who does
+// one compare-and-swap. It outlives its holders: readers that die are forgotten; who dies writing is told to those that read
+// next, until somebody has written, and to the next writer.
+//
+// A writer that waits keeps later readers out, so none waits for ever; who reads already must not ask again, for a writer may
+// have come in between. Everything else is as with a [Mutex]: the holder is a task, or what a process does outside of its tasks,
+// as one.
+type RWMutex struct{ prim }
+
+// NewRWMutex makes a lock that nobody holds.
+func NewRWMutex() (*RWMutex, error) {
+	m := &RWMutex{}
+	if err := m.open(kindRWMutex, nil); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// rwGuard is an RWMutex as others of this package see it.
+type rwGuard struct{ *ring.RWLock }
+
+func init() {
+	guards[kindRWMutex] = guardKind{"lock", ring.RWLockSize, func(mem []byte) guard {
+		return rwGuard{ring.NewRWLock(mem, waits{})}
+	}}
+}
+
+func (g rwGuard) Sweep(dead, _ uint32) { g.RWLock.Sweep(dead) }
+
+func (g rwGuard) Has(owner uint32) bool { return g.Writer() == owner }
+
+// Lock takes the lock to write. It is otherwise as [Mutex.Lock].
+func (m *RWMutex) Lock(ctx context.Context) error {
+	return m.get(ctx, (*ring.RWLock).TryLock, (*ring.RWLock).Lock)
+}
+
+// TryLock takes the lock to write if nobody has it, or tries to have it at this moment.
+func (m *RWMutex) TryLock() (bool, error) { return m.try((*ring.RWLock).TryLock) }
+
+// Unlock gives back what Lock took. It returns an error that wraps ErrNotHeld if this task, or this process outside of its tasks,
+// does not hold it to write.
+func (m *RWMutex) Unlock() error { return m.giveBack((*ring.RWLock).Unlock) }
+
+// RLock takes the lock to read. It is otherwise as [Mutex.Lock]. If somebody died writing, and nobody has written since,
+// the error wraps ErrOwnerDied, and the caller reads what may be half-done.
+func (m *RWMutex) RLock(ctx context.Context) error {
+	return m.get(ctx, (*ring.RWLock).TryRLock, (*ring.RWLock).RLock)
+}
+
+// TryRLock takes the lock to read if nobody writes or waits to.
+func (m *RWMutex) TryRLock() (bool, error) { return m.try((*ring.RWLock).TryRLock) }
+
+// RUnlock gives back what RLock took, once. The error is as Unlock's.
+func (m *RWMutex) RUnlock() error { return m.giveBack((*ring.RWLock).RUnlock) }
+
+func (m *RWMutex) lock() *ring.RWLock { return m.l.guard.(rwGuard).RWLock }
+
+func (m *RWMutex) get(ctx context.Context, try func(*ring.RWLock, uint32) (uint32, bool), wait func(*ring.RWLock, context.Context, uint32) (uint32, error)) error {
+	if err := m.enter(); err != nil {
+		return err
+	}
+	defer m.unuse()
+	died, ok := try(m.lock(), m.own.number)
+	if !ok {
+		err := m.wait(ctx, m.l.turn, func(ctx context.Context) (err error) {
+			died, err = wait(m.lock(), ctx, m.own.number)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return m.got(died)
+}
+
+func (m *RWMutex) try(try func(*ring.RWLock, uint32) (uint32, bool)) (bool, error) {
+	if err := m.enter(); err != nil {
+		return false, err
+	}
+	defer m.unuse()
+	died, ok := try(m.lock(), m.own.number)
+	if !ok {
+		return false, nil
+	}
+	return true, m.got(died)
+}
+
+// got is what who has the lock now returns.
+func (m *RWMutex) got(died uint32) error {
+	m.l.acquired()
+	if died != 0 {
+		return m.l.ownerDied(died)
+	}
+	return nil
+}
+
+func (m *RWMutex) giveBack(give func(*ring.RWLock, uint32) bool) error {
+	if err := m.enter(); err != nil {
+		return err
+	}
+	defer m.unuse()
+	m.l.releases()
+	if !give(m.lock(), m.own.number) {
+		return m.l.notHeld()
+	}
+	return nil
+}
+
+// Do calls f while it holds the lock to write, as [Mutex.Do] does.
+func (m *RWMutex) Do(ctx context.Context, f func(died *OwnerDiedError) error) error {
+	return do(m.Lock(ctx), m.Unlock, f)
+}
+
+// RDo calls f while it holds the lock to read, as [Mutex.Do] does.
+func (m *RWMutex) RDo(ctx context.Context, f func(died *OwnerDiedError) error) error {
+	return do(m.RLock(ctx), m.RUnlock, f)
+}
+
+// Holders returns who writes, or else all who read.
+func (m *RWMutex) Holders() []Holder { return m.holders() }
+
+// Retain returns the same lock as the caller's own, as [Mutex.Retain] does.
+func (m *RWMutex) Retain() (*RWMutex, error) {
+	r := &RWMutex{}
+	if err := m.retainPrim(&r.prim); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
