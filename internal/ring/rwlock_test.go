@@ -92,6 +92,9 @@ func TestRWLockWriterWaits(t *testing.T) {
 			if _, ok := l.TryRLock(later); ok {
 				t.Error("a reader passed a writer that waits")
 			}
+			if l.Unlock(writer) {
+				t.Error("given back before it was got")
+			}
 			if all := l.Holders(); len(all) != 1 || all[0] != reader || l.Since(reader).IsZero() {
 				t.Errorf("held by %v since %v", all, l.Since(reader))
 			}
@@ -111,6 +114,9 @@ func TestRWLockWriterWaits(t *testing.T) {
 			}
 			if err := <-read; err != nil || !l.RUnlock(later) || l.RUnlock(later) {
 				t.Errorf("the later reader: %v", err)
+			}
+			if _, ok := l.TryRLock(later); !ok {
+				t.Error("the writer stands in the way still")
 			}
 		})
 	}

@@ -111,6 +111,10 @@ func TestSemaphoreWakes(t *testing.T) {
 		if err := s.Acquire(bounded(t), waiter, 1); err != nil {
 			t.Error(err)
 		}
+		s.Beginnings(holder)["count: stale cleared"]()
+		if s.TryAcquire(later, 1) || !s.Release(waiter, 1) {
+			t.Error("free was not counted again")
+		}
 	})
 }
 

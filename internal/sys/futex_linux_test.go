@@ -95,3 +95,45 @@ func TestFutexEnds(t *testing.T) {
 		t.Errorf("not aligned: %v", err)
 	}
 }
+
+// One thread waits for many words, any of which ends the wait.
+func TestFutexWaitAny(t *testing.T) {
+	t.Parallel()
+	if !sys.HasFutexWaitAny() {
+		t.Skip("the kernel has it since 5.16")
+	}
+	mem := shared(t, 4096).Bytes()
+	all := make([]sys.Futex, sys.MostFutexes)
+	for i := range all {
+		all[i].Word = (*atomic.Uint32)(unsafe.Pointer(&mem[8*i]))
+	}
+	for i := range all {
+		over := make(chan int)
+		go func() {
+			woken, err := sys.FutexWaitAny(all, patience)
+			if err != nil {
+				t.Error(err)
+			}
+			over <- woken
+		}()
+		for {
+			if n, err := sys.FutexWake(all[i].Word, 1); n == 1 || err != nil {
+				break
+			}
+		}
+		if woken := <-over; woken != i {
+			t.Errorf("%d was woken, want %d", woken, i)
+		}
+	}
+	all[5].Old = 1
+	if woken, err := sys.FutexWaitAny(all, patience); woken != -1 || err != nil {
+		t.Errorf("another value: %d, %v", woken, err)
+	}
+	all[5].Old = 0
+	if woken, err := sys.FutexWaitAny(all, time.Millisecond); woken != -1 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d, %v", woken, err)
+	}
+	if _, err := sys.FutexWaitAny(nil, time.Millisecond); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("none: %v", err)
+	}
+}

@@ -2,6 +2,7 @@ package sys
 
 import (
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -39,3 +40,53 @@ func FutexWake(word *atomic.Uint32, n int) (int, error) {
 	}
 	return int(woken), nil
 }
+
+// MostFutexes is how many words FutexWaitAny waits for at most.
+const MostFutexes = 128
+
+// Futex is a word to wait for, and what it must be to do so.
+type Futex struct {
+	Word *atomic.Uint32
+	Old  uint32
+}
+
+// futexWaitv is struct futex_waitv of linux/futex.h.
+type futexWaitv struct {
+	val, addr       uint64
+	flags, reserved uint32
+}
+
+const futex32 = 2 // FUTEX_32: shared words of 32 bits
+
+// FutexWaitAny blocks as FutexWait does while all of 1 to MostFutexes words are what they were: it holds one thread for
+// all of them. It returns which was woken, one of them if several were, or -1. The kernel has it since 5.16; without it the
+// error is of ENOSYS, or what a filter says.
+func FutexWaitAny(words []Futex, timeout time.Duration) (woken int, err error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return -1, os.NewSyscallError("clock_gettime", err)
+	}
+	end := unix.NsecToTimespec(now.Nano() + int64(max(timeout, 0)))
+	var buf [MostFutexes]futexWaitv
+	for i, w := range words {
+		buf[i] = futexWaitv{val: uint64(w.Old), addr: uint64(uintptr(unsafe.Pointer(w.Word))), flags: futex32}
+	}
+	at, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAITV, uintptr(unsafe.Pointer(&buf)), uintptr(len(words)), 0,
+		uintptr(unsafe.Pointer(&end)), unix.CLOCK_MONOTONIC, 0)
+	switch errno {
+	case 0:
+		return int(at), nil
+	case unix.EAGAIN, unix.EINTR:
+		return -1, nil
+	case unix.ETIMEDOUT:
+		return -1, os.ErrDeadlineExceeded
+	}
+	return -1, os.NewSyscallError("futex_waitv", errno)
+}
+
+// HasFutexWaitAny reports whether FutexWaitAny is offered here.
+var HasFutexWaitAny = sync.OnceValue(func() bool {
+	word := new(atomic.Uint32)
+	_, err := FutexWaitAny([]Futex{{word, 1}}, time.Millisecond)
+	return err == nil // the word is another: it returns at once
+})

@@ -1,0 +1,138 @@
+package shm
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xenonmp/xme/internal/sys"
+)
+
+// waits is how one waits for a word in shared memory to change. A few goroutines of a process do so each in a thread of its own, which
+// is fastest; all others share a thread for every hundred, which waits for all their words at once; where
+// the system has no such wait, they look again after a while.
+type waits struct{}
+
+// own is how many wait in a thread of their own.
+const own = 4
+
+var alone = make(chan struct{}, own)
+
+// Wait implements ring.Waits.
+func (waits) Wait(word *atomic.Uint32, old uint32, d time.Duration) {
+	select {
+	case alone <- struct{}{}:
+		err := sys.FutexWait(word, old, d)
+		<-alone
+		if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+	default:
+		if sys.HasFutexWaitAny() {
+			park(word, old, d)
+			return
+		}
+	}
+	poll(word, old, d)
+}
+
+// Wake implements ring.Waits.
+func (waits) Wake(word *atomic.Uint32, n int) { _, _ = sys.FutexWake(word, n) }
+
+// How those wait who look again: longer each time, and the more there are.
+const (
+	pollFirst = 20 * time.Microsecond
+	pollLast  = time.Millisecond
+	pollMany  = 8
+)
+
+var polling atomic.Int32
+
+func poll(word *atomic.Uint32, old uint32, d time.Duration) {
+	many := time.Duration(polling.Add(1)/pollMany + 1)
+	defer polling.Add(-1)
+	for pause, end := pollFirst, time.Now().Add(d); word.Load() == old && time.Now().Before(end); pause = min(2*pause, many*pollLast) {
+		<-time.After(pause)
+	}
+}
+
+// parked is one who waits in another's thread.
+type parked struct {
+	sys.Futex
+	until time.Time
+	over  chan struct{}
+}
+
+// lot is a thread in which others wait.
+type lot struct {
+	all  []*parked     // guarded by lots
+	bell atomic.Uint32 // rung when there is another
+}
+
+var lots struct {
+	sync.Mutex
+	all []*lot
+}
+
+// park waits in a lot. The word is not touched any more when it has returned.
+//
+// No wake-up is lost though the kernel tells a lot of one word only: whoever's word has changed is let go as well. One whose word
+// was woken besides and has come to be what it was is not, but in what package ring lays out such a word says that somebody
+// sleeps, so it will be woken again; and who wakes without a change does so until he is heard.
+func park(word *atomic.Uint32, old uint32, d time.Duration) {
+	p := &parked{sys.Futex{Word: word, Old: old}, time.Now().Add(d), make(chan struct{})}
+	lots.Lock()
+	i := slices.IndexFunc(lots.all, func(l *lot) bool { return len(l.all) < sys.MostFutexes-1 })
+	if i >= 0 {
+		l := lots.all[i]
+		l.all = append(l.all, p)
+		l.bell.Add(1)
+		_, _ = sys.FutexWake(&l.bell, 1)
+	} else {
+		l := &lot{all: []*parked{p}}
+		lots.all = append(lots.all, l)
+		go l.run()
+	}
+	lots.Unlock()
+	<-p.over
+}
+
+// run waits for all in a lot until none is left.
+func (l *lot) run() {
+	var words []sys.Futex
+	var awake *atomic.Uint32
+	for {
+		lots.Lock()
+		words = append(words[:0], sys.Futex{Word: &l.bell, Old: l.bell.Load()})
+		now := time.Now()
+		first := now.Add(time.Hour)
+		l.all = slices.DeleteFunc(l.all, func(p *parked) bool {
+			if p.Word == awake || p.Word.Load() != p.Old || !now.Before(p.until) {
+				close(p.over)
+				return true
+			}
+			words = append(words, p.Futex)
+			if p.until.Before(first) {
+				first = p.until
+			}
+			return false
+		})
+		awake = nil
+		if len(l.all) == 0 {
+			lots.all = slices.DeleteFunc(lots.all, func(o *lot) bool { return o == l })
+			lots.Unlock()
+			return
+		}
+		lots.Unlock()
+		woken, err := sys.FutexWaitAny(words, time.Until(first))
+		if woken > 0 {
+			awake = words[woken].Word
+		}
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			<-time.After(pollLast) // it does not come to this: HasFutexWaitAny has tried
+		}
+	}
+}
