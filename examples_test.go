@@ -39,6 +39,11 @@ func TestPiProgram(t *testing.T) { runScript(t, "pi", "./examples/pi") }
 // feature: M1
 func TestMatrixProgram(t *testing.T) { runScript(t, "matrix", "./examples/matrix") }
 
+// Money is moved by processes that are killed, and all of it is there.
+//
+// feature: M1, K6
+func TestBankProgram(t *testing.T) { runScript(t, "bank", "./examples/bank") }
+
 // Stages in processes of their own, joined by queues.
 //
 // feature: M1, M4
