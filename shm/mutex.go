@@ -36,7 +36,7 @@ func init() {
 }
 
 func (g mutexGuard) SetAlive(alive func(uint32) bool) { g.Alive = alive }
-func (g mutexGuard) Sweep(dead, _ uint32)             { g.Lock.Sweep(dead) }
+func (g mutexGuard) Sweep(dead uint32)                { g.Lock.Sweep(dead) }
 
 func (g mutexGuard) Has(owner uint32) bool {
 	h, _ := g.Holder()
@@ -74,7 +74,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	}
 	died, ok := lock.Look(m.own.number)
 	if !ok {
-		err := m.wait(ctx, m.l.turn, func(ctx context.Context) (err error) {
+		err := m.waitInTurn(ctx, func(ctx context.Context) (err error) {
 			died, err = lock.Acquire(ctx, m.own.number)
 			return err
 		})

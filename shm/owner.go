@@ -102,7 +102,7 @@ type Wait struct {
 
 func (e *WaitError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "shm: %s not got in %v: %v", e.What, e.Waited.Round(time.Millisecond), e.Err)
+	fmt.Fprintf(&b, "shm: waited for %s for %v: %v", e.What, e.Waited.Round(time.Millisecond), e.Err)
 	for i, h := range e.Holders {
 		sep := "; held by "
 		if i > 0 {

@@ -33,8 +33,6 @@ func init() {
 	}}
 }
 
-func (g rwGuard) Sweep(dead, _ uint32) { g.RWLock.Sweep(dead) }
-
 func (g rwGuard) Has(owner uint32) bool { return g.Writer() == owner }
 
 // Lock takes the lock to write. It is otherwise as [Mutex.Lock].
@@ -70,7 +68,7 @@ func (m *RWMutex) get(ctx context.Context, try func(*ring.RWLock, uint32) (uint3
 	defer m.unuse()
 	died, ok := try(m.lock(), m.own.number)
 	if !ok {
-		err := m.wait(ctx, m.l.turn, func(ctx context.Context) (err error) {
+		err := m.waitInTurn(ctx, func(ctx context.Context) (err error) {
 			died, err = wait(m.lock(), ctx, m.own.number)
 			return err
 		})

@@ -48,7 +48,6 @@ func init() {
 	}}
 }
 
-func (g semGuard) Sweep(dead, _ uint32)  { g.Semaphore.Sweep(dead) }
 func (g semGuard) Has(owner uint32) bool { return g.Held(owner) > 0 }
 
 func (s *Semaphore) sem() *ring.Semaphore { return s.l.guard.(semGuard).Semaphore }
@@ -118,7 +117,7 @@ func (s *Semaphore) TryTake(n int) (ok bool, err error) {
 
 func (s *Semaphore) get(ctx context.Context, wait func(ctx context.Context, me uint32) error, try func(me uint32) bool) error {
 	if !try(s.own.number) {
-		err := s.wait(ctx, s.l.turn, func(ctx context.Context) error { return wait(ctx, s.own.number) })
+		err := s.waitInTurn(ctx, func(ctx context.Context) error { return wait(ctx, s.own.number) })
 		if err != nil {
 			return err
 		}

@@ -39,7 +39,7 @@ type prim struct {
 type guard interface {
 	SetAlive(alive func(owner uint32) bool)
 	// Sweep takes from an owner that is no more what it has.
-	Sweep(dead, me uint32)
+	Sweep(dead uint32)
 	// Has reports whether an owner has anything that Sweep would take and others are told of.
 	Has(owner uint32) bool
 	// Holders returns who keeps others out.
@@ -55,7 +55,6 @@ type syncs struct {
 	mem   []byte
 	guard guard
 	turn  turn // of the goroutines that wait
-	turn2 turn // of those that wait for something else
 
 	table *owners // its region has a reference of this one's
 
@@ -79,7 +78,7 @@ func syncsOf(r *region.Region, mem []byte, k kind, table *owners) (*syncs, error
 	if !ok || kind(word(mem, 0).Load()) != k || len(mem) < syncHead+g.size {
 		return nil, errMalformed
 	}
-	l := &syncs{kind: k, id: r.ID(), mem: mem, guard: g.open(mem[syncHead:]), turn: newTurn(), turn2: newTurn(), table: table}
+	l := &syncs{kind: k, id: r.ID(), mem: mem, guard: g.open(mem[syncHead:]), turn: newTurn(), table: table}
 	l.guard.SetAlive(table.alive)
 	table.region.Retain()
 	return l, nil
@@ -149,8 +148,8 @@ func (p *prim) join() {
 		p.l.users++
 		p.l.mu.Unlock()
 	}
-	if m, ok := p.l.guard.(interface{ Join(owner uint32) }); ok {
-		m.Join(p.own.number)
+	if b, ok := p.l.guard.(barrierGuard); ok {
+		b.Join(p.own.number)
 	}
 }
 
@@ -164,8 +163,8 @@ func (p *prim) leave() {
 		p.l.mu.Unlock()
 	}
 	if last {
-		if m, ok := p.l.guard.(interface{ Leave(owner uint32) }); ok {
-			m.Leave(p.own.number)
+		if b, ok := p.l.guard.(barrierGuard); ok {
+			b.Leave(p.own.number)
 		}
 		p.l.sweep(p.own.number, true)
 	}
@@ -190,16 +189,7 @@ func (l *syncs) sweep(dead uint32, ended bool) {
 	} else if ended {
 		return
 	}
-	me := dead // who has ended does it himself
-	if !ended {
-		o, err := l.table.ofProcess()
-		if err != nil {
-			return // no slot is free: who waits finds out by itself
-		}
-		defer o.release()
-		me = o.number
-	}
-	l.guard.Sweep(dead, me)
+	l.guard.Sweep(dead)
 }
 
 // sweeper is what this process has of a region and is told of deaths.

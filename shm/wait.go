@@ -176,19 +176,26 @@ func (l *syncs) failed(own *owner, w *wait, err error) error {
 	return e
 }
 
-// wait has f wait for what own wants, one goroutine of the process at a time. What f returns if its context ends is explained.
-func (p *prim) wait(ctx context.Context, t turn, f func(ctx context.Context) error) error {
+// wait has f wait for what own wants. What f returns if its context ends is explained.
+func (p *prim) wait(ctx context.Context, f func(ctx context.Context) error) error {
 	ctx, stop := p.bound(ctx)
 	defer stop()
 	w := p.l.begin(p.own)
-	err := t.take(ctx)
-	if err == nil {
-		err = f(ctx)
-		t.give()
-	}
+	err := f(ctx)
 	if err != nil && ctx.Err() != nil && !p.closed() {
 		err = p.l.failed(p.own, w, err) // it still stands as waiting
 	}
 	w.end()
 	return err
+}
+
+// waitInTurn is wait for what one goroutine of the process at a time waits for, all for the same.
+func (p *prim) waitInTurn(ctx context.Context, f func(ctx context.Context) error) error {
+	return p.wait(ctx, func(ctx context.Context) error {
+		if err := p.l.turn.take(ctx); err != nil {
+			return err
+		}
+		defer p.l.turn.give()
+		return f(ctx)
+	})
 }

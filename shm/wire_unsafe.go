@@ -30,10 +30,12 @@ func family(t reflect.Type) (*wire.FamilyHandle, bool) {
 	if k, ok := primKinds[name]; ok && !generic && pointer {
 		return primHandle(elem, k), true
 	}
-	if _, ok := primKinds[name]; !generic && !ok {
+	if _, ok := primKinds[name]; !generic && !ok && name != "Cond" {
 		return nil, false
 	}
 	switch {
+	case name == "Cond" && pointer:
+		return condHandle(), true
 	case name == "View" && !pointer:
 		return viewHandle(elem), true
 	case name == "Array" && pointer:
@@ -144,6 +146,23 @@ func primHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 				return err
 			}
 			*(*unsafe.Pointer)(v) = a
+			return nil
+		},
+	}
+}
+
+// condHandle is the handle of a condition: its own and its mutex's.
+func condHandle() *wire.FamilyHandle {
+	return &wire.FamilyHandle{
+		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
+			return (*(**Cond)(v)).append(dst, p)
+		},
+		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
+			c := new(Cond)
+			if err := c.decode(src, p); err != nil {
+				return err
+			}
+			*(**Cond)(v) = c
 			return nil
 		},
 	}

@@ -147,3 +147,29 @@ func TestCondOwnerDies(t *testing.T) {
 		}
 	}
 }
+
+// All that sleep are woken, by as many signals or one broadcast.
+func TestCondWakes(t *testing.T) {
+	t.Parallel()
+	const n = 3
+	for _, broadcast := range []bool{false, true} {
+		mem, waits := make([]byte, ring.CondSize), newParks()
+		c, got := ring.NewCond(mem, waits), make(chan error, n)
+		for i := range n {
+			ticket := c.Prepare(owner(i))
+			go func() { got <- condWait(bounded(t), ring.NewCond(mem, waits), owner(i), ticket) }()
+		}
+		waits.await(t, ring.Word32(mem, 24), n)
+		if broadcast {
+			c.Broadcast()
+		}
+		for range n {
+			if !broadcast {
+				c.Signal()
+			}
+			if err := <-got; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}

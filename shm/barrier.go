@@ -1,0 +1,181 @@
+package shm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/ring"
+)
+
+// ErrBroken is wrapped by a [BarrierError].
+var ErrBroken = xme.RegisterError("github.com/xenonmp/xme/shm.ErrBroken", errors.New("the barrier is broken"))
+
+// Break is why a barrier broke.
+type Break string
+
+// Why a barrier is broken.
+const (
+	BreakGaveUp  Break = "gave up waiting" // as its ctx ended
+	BreakDied    Break = "died"
+	BreakAborted Break = "aborted it"
+	BreakReset   Break = "reset it" // while somebody waited, who is told this
+)
+
+// BarrierError says why a barrier holds nobody up any more. It wraps ErrBroken, and ErrOwnerDied if somebody died.
+type BarrierError struct {
+	What  string // the barrier, as: barrier "start"
+	Owner Owner  // who broke it; zero after a reset
+	Why   Break
+}
+
+func (e *BarrierError) Error() string {
+	who := "somebody"
+	if e.Owner != (Owner{}) {
+		who = e.Owner.String()
+	}
+	return fmt.Sprintf("shm: %s is broken: %s %s", e.What, who, e.Why)
+}
+
+// Unwrap returns ErrBroken, and ErrOwnerDied.
+func (e *BarrierError) Unwrap() []error {
+	if e.Why == BreakDied {
+		return []error{ErrBroken, ErrOwnerDied}
+	}
+	return []error{ErrBroken}
+}
+
+// Barrier holds goroutines of any tasks and processes up until so many have come, again and again. It crosses as a [Mutex] does; all
+// methods may be called concurrently.
+//
+// Who has a handle takes part. If a process dies that takes part, whether it waits or not, or who waits gives up, the barrier breaks: all who wait,
+// and all who come until Reset, get a [BarrierError] that names it. To close a handle, or to return from a task, without having come
+// breaks nothing: the others wait on.
+type Barrier struct{ prim }
+
+// MaxParties is how many a barrier can wait for.
+const MaxParties = ring.MostParties
+
+// NewBarrier makes a barrier that waits for so many, 1 to MaxParties.
+func NewBarrier(parties int) (*Barrier, error) {
+	if parties < 1 || parties > MaxParties {
+		return nil, fmt.Errorf("shm: a barrier for %d parties: make it 1 to %d", parties, MaxParties)
+	}
+	b := &Barrier{}
+	if err := b.open(kindBarrier, func(_ []byte, g guard) { g.(barrierGuard).Init(parties) }); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// barrierGuard is a barrier as others of this package see it.
+type barrierGuard struct {
+	nobody
+	*ring.Barrier
+}
+
+func init() {
+	guards[kindBarrier] = guardKind{"barrier", ring.BarrierSize, func(mem []byte) guard {
+		return barrierGuard{nobody{}, ring.NewBarrier(mem, waits{})}
+	}}
+}
+
+func (g barrierGuard) Has(owner uint32) bool { return g.Member(owner) }
+
+func (b *Barrier) barrier() *ring.Barrier { return b.l.guard.(barrierGuard).Barrier }
+
+// Wait waits until as many have called it as the barrier is for; then all return nil, each with another number from 0, in the order in which
+// they came. If ctx ends, or this process closes the barrier, that breaks it, and Wait returns a *WaitError or ErrClosed; the others, and
+// who comes to a broken barrier, get a *BarrierError.
+func (b *Barrier) Wait(ctx context.Context) (number int, err error) {
+	if err := b.enter(); err != nil {
+		return 0, err
+	}
+	defer b.unuse()
+	b.l.releases()
+	gen, number, r := b.barrier().Arrive()
+	if !r.Over {
+		err = b.wait(ctx, func(ctx context.Context) (err error) {
+			r, err = b.barrier().Await(ctx, gen)
+			return err
+		})
+		if err != nil {
+			if r = b.barrier().GiveUp(b.own.number, gen); !r.Over {
+				return 0, err
+			}
+		}
+	}
+	b.l.acquired()
+	if err := b.broken(r); err != nil {
+		return 0, err
+	}
+	return number, nil
+}
+
+func (b *Barrier) broken(r ring.Outcome) error {
+	if r.Why == 0 {
+		return nil
+	}
+	e := &BarrierError{What: b.l.what()}
+	switch r.Why {
+	case ring.BrokenGaveUp:
+		e.Why = BreakGaveUp
+	case ring.BrokenDied:
+		e.Why = BreakDied
+	case ring.BrokenAborted:
+		e.Why = BreakAborted
+	default:
+		e.Why = BreakReset
+	}
+	if r.By != 0 {
+		e.Owner, _ = b.l.died(r.By)
+	}
+	return e
+}
+
+// Abort breaks the barrier, if it is not broken.
+func (b *Barrier) Abort() error {
+	return b.with(func() { b.barrier().Break(b.own.number, ring.BrokenAborted) })
+}
+
+// Reset has the barrier wait for as many as it is for again. Who waits for others gets a *BarrierError.
+func (b *Barrier) Reset() error { return b.with(func() { b.barrier().Reset() }) }
+
+func (b *Barrier) with(f func()) error {
+	if err := b.enter(); err != nil {
+		return err
+	}
+	defer b.unuse()
+	f()
+	return nil
+}
+
+// Broken returns a *BarrierError if the barrier is broken, and nil otherwise.
+func (b *Barrier) Broken() error {
+	if err := b.enter(); err != nil {
+		return err
+	}
+	defer b.unuse()
+	_, r := b.barrier().Now()
+	return b.broken(r)
+}
+
+// Parties returns how many the barrier is for, and how many of them wait; 0 of a closed one.
+func (b *Barrier) Parties() (parties, waiting int) {
+	if b.enter() != nil {
+		return 0, 0
+	}
+	defer b.unuse()
+	waiting, _ = b.barrier().Now()
+	return b.barrier().Parties(), waiting
+}
+
+// Retain returns the same barrier as the caller's own, as [Mutex.Retain] does. From then on the process takes part, not the task alone.
+func (b *Barrier) Retain() (*Barrier, error) {
+	r := &Barrier{}
+	if err := b.retainPrim(&r.prim); err != nil {
+		return nil, err
+	}
+	return r, nil
+}

@@ -1,0 +1,146 @@
+package shm
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// Cond lets tasks and processes wait until another has changed what a [Mutex] guards. It crosses as a Mutex does, and takes its mutex
+// along; all methods may be called concurrently.
+//
+// A process that dies may have been woken and not have acted on it: so a death lets all go who wait. Therefore, and because others may come
+// first, a wait stands in a loop:
+//
+//	for !condition() {
+//		if err := c.Wait(ctx); err != nil { … }
+//	}
+type Cond struct {
+	prim
+
+	// L is the mutex. Do not change it.
+	L *Mutex
+
+	mine bool // L is closed with it
+}
+
+// NewCond makes a condition of what a mutex guards. It does not close the mutex.
+func NewCond(l *Mutex) (*Cond, error) {
+	if l == nil {
+		return nil, errors.New("shm: a Cond of no mutex: make it by NewMutex")
+	}
+	if err := l.enter(); err != nil {
+		return nil, err
+	}
+	defer l.unuse()
+	c := &Cond{L: l}
+	if err := c.open(kindCond, nil); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// condGuard is a condition as others of this package see it.
+type condGuard struct {
+	nobody
+	*ring.Cond
+}
+
+func init() {
+	guards[kindCond] = guardKind{"condition", ring.CondSize, func(mem []byte) guard {
+		return condGuard{nobody{}, ring.NewCond(mem, waits{})}
+	}}
+}
+
+func (c *Cond) cond() *ring.Cond { return c.l.guard.(condGuard).Cond }
+
+// Wait gives the mutex back, waits for Signal or Broadcast, a death, or the end of ctx, and takes the mutex again, however
+// long that takes and whether ctx has ended or not. The caller holds it before and after; after an error as well, unless that wraps ErrNotHeld
+// or ErrClosed. The error is nil, a *WaitError, or wraps ErrOwnerDied, as that of [Mutex.Lock], or is both. Who is let go as ctx ends
+// returns nil.
+func (c *Cond) Wait(ctx context.Context) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.unuse()
+	ticket := c.cond().Prepare(c.own.number)
+	if err := c.L.Unlock(); err != nil {
+		c.cond().Leave(c.own.number, ticket, true)
+		return err
+	}
+	var err error
+	for !c.cond().Leave(c.own.number, ticket, err != nil) {
+		if err != nil {
+			return errors.Join(err, c.L.Lock(context.WithoutCancel(ctx)))
+		}
+		err = c.wait(ctx, func(ctx context.Context) error { return c.cond().Wait(ctx, ticket) })
+	}
+	c.l.acquired()
+	return c.L.Lock(context.WithoutCancel(ctx))
+}
+
+// Signal lets one go that waits, if any does. The caller may have the mutex or not.
+func (c *Cond) Signal() error { return c.let((*ring.Cond).Signal) }
+
+// Broadcast lets all go that wait. The caller may have the mutex or not.
+func (c *Cond) Broadcast() error { return c.let((*ring.Cond).Broadcast) }
+
+func (c *Cond) let(f func(*ring.Cond)) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.unuse()
+	c.l.releases()
+	f(c.cond())
+	return nil
+}
+
+// Retain returns the same condition as the caller's own, with the mutex, as [Mutex.Retain] does.
+func (c *Cond) Retain() (*Cond, error) {
+	l, err := c.L.Retain()
+	if err != nil {
+		return nil, err
+	}
+	r := &Cond{L: l, mine: true}
+	if err := c.retainPrim(&r.prim); err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close ends the use of it in this process, as [Mutex.Close] does, and of the mutex if that came with it.
+func (c *Cond) Close() error {
+	err := c.prim.Close()
+	if c.mine {
+		err = errors.Join(err, c.L.Close())
+	}
+	return err
+}
+
+// append encodes the handles of both.
+func (c *Cond) append(dst []byte, parcel *wire.Parcel) ([]byte, error) {
+	own, err := c.prim.append(nil, parcel)
+	if err != nil {
+		return dst, err
+	}
+	dst = append(binary.AppendUvarint(dst, uint64(len(own))), own...)
+	return c.L.append(dst, parcel)
+}
+
+// decode makes c, which is zero, what was encoded.
+func (c *Cond) decode(src []byte, parcel *wire.Parcel) error {
+	size, n := binary.Uvarint(src)
+	if n <= 0 || size > uint64(len(src)-n) {
+		return errMalformed
+	}
+	own, rest := src[n:n+int(size)], src[n+int(size):]
+	c.L, c.mine = &Mutex{}, true
+	if err := c.prim.decode(own, kindCond, parcel); err != nil {
+		return err
+	}
+	return c.L.decode(rest, kindMutex, parcel)
+}
