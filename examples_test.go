@@ -44,6 +44,11 @@ func TestMatrixProgram(t *testing.T) { runScript(t, "matrix", "./examples/matrix
 // feature: M1, K6
 func TestBankProgram(t *testing.T) { runScript(t, "bank", "./examples/bank") }
 
+// A deadlock is explained, and resolved.
+//
+// feature: M1, K3
+func TestPhilosophersProgram(t *testing.T) { runScript(t, "philosophers", "./examples/philosophers") }
+
 // Stages in processes of their own, joined by queues.
 //
 // feature: M1, M4
