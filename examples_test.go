@@ -46,7 +46,7 @@ func TestBankProgram(t *testing.T) { runScript(t, "bank", "./examples/bank") }
 
 // A deadlock is explained, and resolved.
 //
-// feature: M1, K3
+// feature: M1
 func TestPhilosophersProgram(t *testing.T) { runScript(t, "philosophers", "./examples/philosophers") }
 
 // Stages in processes of their own, joined by queues.

@@ -58,7 +58,7 @@ var dine = xme.Register("dine", func(ctx context.Context, in inOrder) (string, e
 
 // Each of n has one mutex and waits for the next one's: who loses patience first is told of all.
 //
-// feature: M1, K3
+// feature: M1
 func TestDeadlockIsExplained(t *testing.T) {
 	const n = 4
 	onAllOf(t, n, func(t *testing.T, on xme.Executor) {

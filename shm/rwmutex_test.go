@@ -145,7 +145,7 @@ func TestRWMutexOutlivesItsHolders(t *testing.T) {
 
 // What is wrong is said; a wait names those in the way, and who reads already and waits behind a writer that a writer waits.
 //
-// feature: M1, K3
+// feature: M1
 func TestRWMutexExplains(t *testing.T) {
 	m := newRWMutex(t)
 	for _, err := range []error{m.Unlock(), m.RUnlock()} {

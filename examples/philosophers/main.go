@@ -5,7 +5,7 @@
 //	go run ./examples/philosophers -n 5 -patience 200ms
 //	go run ./examples/philosophers -ordered    the last one takes its right fork first: there is no deadlock
 //
-// feature: M1, K3
+// feature: M1
 package main
 
 import (

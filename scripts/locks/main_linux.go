@@ -114,19 +114,24 @@ func soak(ctx context.Context, c config, out io.Writer) (*counts, error) {
 		return nil, err
 	}
 	defer pool.Close()
-	y, err := openYard()
-	if err != nil {
+	y := &yard{}
+	if err := y.open(); err != nil {
 		return nil, err
 	}
 	defer y.close()
 	n := &counts{}
+	pumping, stop := context.WithCancel(ctx)
+	var pump sync.WaitGroup
+	pump.Go(func() { y.pulse(pumping) })
+	var pumpErr error
+	pump.Go(func() { pumpErr = y.pump(pumping, c.late) })
 	rng := rand.New(rand.NewPCG(c.seed, 1))
 	over := make(chan struct{})
 	var monkey sync.WaitGroup
 	monkey.Go(func() { n.kills = kill(pool, rand.New(rand.NewPCG(c.seed, 2)), c.every, over) })
 	end := time.Now().Add(c.time)
 	jobs := func(yield func(job) bool) {
-		for time.Now().Before(end) && yield(job{Yard: *y, Seed: rng.Uint64(), Late: c.late}) {
+		for time.Now().Before(end) && yield(job{Yard: *y, Seed: rng.Uint64(), Late: c.late, End: end.UnixNano()}) {
 		}
 	}
 	for _, err := range work.Map(ctx, pool, jobs) {
@@ -143,6 +148,12 @@ func soak(ctx context.Context, c config, out io.Writer) (*counts, error) {
 	}
 	close(over)
 	monkey.Wait()
+	stop()
+	pump.Wait()
+	if pumpErr != nil {
+		n.violations++
+		fmt.Fprintln(out, "violation: the driver:", pumpErr)
+	}
 	return n, y.look(n, out)
 }
 

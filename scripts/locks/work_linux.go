@@ -19,15 +19,32 @@ import (
 // What is done, each with locks of its own.
 const (
 	partMutex = iota
+	partRWMutex
+	partSemaphore
+	partCond
+	partEvent
+	partBarrier
 	parts
 )
 
-var partNames = [parts]string{"mutex"}
+var partNames = [parts]string{"mutex", "rwmutex", "semaphore", "cond", "event", "barrier"}
+
+// doing is which part comes how often, of all.
+var doing = [...]int{partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex,
+	partRWMutex, partRWMutex, partRWMutex, partRWMutex, partSemaphore, partSemaphore, partSemaphore, partCond, partEvent, partBarrier}
 
 // yard is all that is shared.
 type yard struct {
 	Mutexes [4]*shm.Mutex
+	RW      [2]*shm.RWMutex
 	Cells   *shm.Array[uint64] // guarded: a line for each lock
+	Sem     *shm.Semaphore
+	Slots   *shm.Array[uint64] // a line for each permit: which process uses it
+	Full    *shm.Cond
+	Empty   *shm.Cond
+	Level   *shm.Array[int64] // guarded by theirs
+	Pulse   *shm.Event
+	Barrier *shm.Barrier
 	Done    *shm.Array[uint64] // atomic: a line for each part
 	Told    *shm.Value[uint64]
 	Grants  *shm.Queue[int64]
@@ -48,40 +65,61 @@ type job struct {
 	Yard yard
 	Seed uint64
 	Late time.Duration
+	End  int64 // when it is over, ns: rows are sent ahead
 }
 
-func openYard() (y *yard, err error) {
-	y = &yard{}
+// open makes all of it. What was made before an error is left to the end of the program.
+func (y *yard) open() (err error) {
+	array := func(n int) *shm.Array[uint64] {
+		a, e := shm.NewArray[uint64](n)
+		err = errors.Join(err, e)
+		return a
+	}
 	for i := range y.Mutexes {
-		if y.Mutexes[i], err = shm.NewMutex(); err != nil {
-			return nil, err
+		m, e := shm.NewMutex()
+		if err = errors.Join(err, e); err == nil {
+			m.SetName(fmt.Sprint("number ", i))
 		}
-		y.Mutexes[i].SetName(fmt.Sprint("number ", i))
+		y.Mutexes[i] = m
 	}
-	if y.Cells, err = shm.NewArray[uint64](perLine * len(y.Mutexes)); err != nil {
-		return nil, err
+	for i := range y.RW {
+		m, e := shm.NewRWMutex()
+		if err = errors.Join(err, e); err == nil {
+			m.SetName(fmt.Sprint("number ", i))
+		}
+		y.RW[i] = m
 	}
-	if y.Done, err = shm.NewArray[uint64](perLine * parts); err != nil {
-		return nil, err
+	y.Cells, y.Done, y.Slots = array(perLine*(len(y.Mutexes)+len(y.RW))), array(perLine*parts), array(perLine*permits)
+	var errs [8]error
+	y.Told, errs[0] = shm.NewValue[uint64](0)
+	y.Grants, errs[1] = shm.NewQueue[int64](1 << 16)
+	y.Sem, errs[2] = shm.NewSemaphore(permits)
+	y.Level, errs[3] = shm.NewArray[int64](1)
+	y.Pulse, errs[4] = shm.NewEvent()
+	y.Barrier, errs[5] = shm.NewBarrier(2)
+	m, e := shm.NewMutex()
+	if err = errors.Join(err, e); err == nil {
+		y.Full, errs[6] = shm.NewCond(m)
+		y.Empty, errs[7] = shm.NewCond(m)
 	}
-	if y.Told, err = shm.NewValue[uint64](0); err != nil {
-		return nil, err
+	if err = errors.Join(append(errs[:], err)...); err == nil {
+		for i := 0; i < y.Cells.Len(); i += perLine {
+			y.Cells.Slice()[i+cellA] = whole
+		}
 	}
-	y.Grants, err = shm.NewQueue[int64](1 << 16)
-	for i := range y.Mutexes {
-		y.Cells.Slice()[perLine*i+cellA] = whole
-	}
-	return y, err
+	return err
 }
 
 func (y *yard) close() {
 	for _, m := range y.Mutexes {
 		_ = m.Close()
 	}
-	_ = y.Cells.Close()
-	_ = y.Done.Close()
-	_ = y.Told.Close()
-	_ = y.Grants.Close()
+	for _, m := range y.RW {
+		_ = m.Close()
+	}
+	for _, c := range []io.Closer{y.Cells, y.Done, y.Told, y.Grants, y.Sem, y.Slots, y.Full.L, y.Full, y.Empty, y.Level, y.Pulse, y.Barrier} {
+		_ = c.Close()
+	}
 }
 
 // work does what is to be done with several goroutines, and now and then kills its process while it holds a lock.
@@ -93,6 +131,9 @@ var work = xme.Register("work", func(ctx context.Context, j job) (int, error) {
 		rng := rand.New(rand.NewPCG(j.Seed, uint64(g)))
 		all.Go(func() {
 			for range rounds {
+				if time.Now().UnixNano() > j.End {
+					return
+				}
 				if errs[g] = j.step(ctx, rng); errs[g] != nil {
 					return
 				}
@@ -107,21 +148,51 @@ var work = xme.Register("work", func(ctx context.Context, j job) (int, error) {
 func (j *job) step(ctx context.Context, rng *rand.Rand) error {
 	ctx, cancel := context.WithTimeout(ctx, j.Late)
 	defer cancel()
-	i := rng.IntN(len(j.Yard.Mutexes))
-	if err := j.move(ctx, i, rng); err != nil {
-		return err
+	part := doing[rng.IntN(len(doing))]
+	var err error
+	switch part {
+	case partMutex:
+		i := rng.IntN(len(j.Yard.Mutexes))
+		err = j.move(ctx, j.Yard.Mutexes[i], i, rng)
+	case partRWMutex:
+		i := rng.IntN(len(j.Yard.RW))
+		if rng.IntN(4) == 0 {
+			err = j.move(ctx, j.Yard.RW[i], len(j.Yard.Mutexes)+i, rng)
+		} else {
+			err = j.read(ctx, j.Yard.RW[i], len(j.Yard.Mutexes)+i, rng)
+		}
+	case partSemaphore:
+		err = j.use(ctx, rng)
+	case partCond:
+		err = j.take(ctx)
+	case partEvent:
+		err = j.Yard.Pulse.Wait(ctx)
+	case partBarrier:
+		err = j.meet(ctx)
 	}
-	atomic.AddUint64(&j.Yard.Done.Slice()[perLine*partMutex], 1)
+	if err != nil {
+		return fmt.Errorf("%s, within %v: %w", partNames[part], j.Late, err)
+	}
+	atomic.AddUint64(&j.Yard.Done.Slice()[perLine*part], 1)
 	return nil
 }
 
-// move moves something from A to B of a line, or back, under its mutex.
-func (j *job) move(ctx context.Context, i int, rng *rand.Rand) error {
-	m, cell := j.Yard.Mutexes[i], j.Yard.Cells.Slice()[perLine*i:][:perLine:perLine]
+// locker is a mutex, or the write side of a lock.
+type locker interface {
+	Lock(ctx context.Context) error
+	Unlock() error
+	String() string
+}
+
+func (y *yard) line(i int) []uint64 { return y.Cells.Slice()[perLine*i:][:perLine:perLine] }
+
+// move moves something from A to B of a line, or back, under its lock.
+func (j *job) move(ctx context.Context, m locker, i int, rng *rand.Rand) error {
+	cell := j.Yard.line(i)
 	err := m.Lock(ctx)
 	told := errors.Is(err, shm.ErrOwnerDied)
 	if err != nil && !told {
-		return fmt.Errorf("%v waited: %w", j.Late, err)
+		return err
 	}
 	if told {
 		shm.Add(j.Yard.Told, 1)
@@ -150,10 +221,7 @@ func (j *job) move(ctx context.Context, i int, rng *rand.Rand) error {
 		return fmt.Errorf("%v: %d came in", m, cell[cellInside])
 	}
 	cell[cellInside] = 0
-	if err := m.Unlock(); err != nil {
-		return err
-	}
-	return nil
+	return m.Unlock()
 }
 
 // look reads what was counted, and looks at what must be so in the end.
@@ -162,17 +230,32 @@ func (y *yard) look(n *counts, out io.Writer) error {
 		n.violations++
 		fmt.Fprintf(out, "violation: "+format+"\n", args...)
 	}
-	for i, m := range y.Mutexes {
+	var all []locker
+	for _, m := range y.Mutexes {
 		if h, ok := m.Holder(); ok {
 			wrong("%v is held by %v", m, h)
 		}
-		err := m.Lock(context.Background())
-		if cell := y.Cells.Slice()[perLine*i:]; err == nil && cell[cellA]+cell[cellB] != whole {
+		all = append(all, m)
+	}
+	for _, m := range y.RW {
+		if h := m.Holders(); h != nil {
+			wrong("%v is held by %v", m, h)
+		}
+		all = append(all, m)
+	}
+	for i, m := range all {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		err := m.Lock(ctx)
+		cancel()
+		if cell := y.line(i); err == nil && cell[cellA]+cell[cellB] != whole {
 			wrong("%v: %d + %d are not %d", m, cell[cellA], cell[cellB], whole)
 		}
 		if err != nil && !errors.Is(err, shm.ErrOwnerDied) {
-			return err
+			wrong("in the end: %v", err)
 		}
+	}
+	if total, free := y.Sem.Permits(); total != permits || free != permits {
+		wrong("%v: %d of %d permits are free", y.Sem, free, total)
 	}
 	for i := range n.done {
 		n.done[i] = y.Done.Slice()[perLine*i]
