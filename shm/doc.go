@@ -8,6 +8,9 @@
 //	[Queue]  items from many to many, bounded
 //	[Pipe]   a connection of two ends
 //
+//	[Mutex], [RWMutex], [Semaphore], [Cond], [Event], [Barrier]
+//	         by which tasks agree who does what when, also when some of them die
+//
 // All of them are fields of ordinary arguments and results; a program:
 //
 //	type part struct {
@@ -49,9 +52,9 @@
 // # What is safe
 //
 // Elements hold no pointers. A call's writes to an array are there once its result is;
-// tasks that run at the same time write parts of their own, or agree by a Value or a
-// Queue. A worker that is killed leaves values and queues whole; the array that it was
-// writing to is as far as it came. An array handed over by ReadOnly, and a View, cannot
+// tasks that run at the same time write parts of their own, or agree by a Value, a
+// Queue, or a Mutex. A worker that is killed leaves values and queues whole; the array that it was
+// writing to is as far as it came, and who gets the mutex next that it had is told so. An array handed over by ReadOnly, and a View, cannot
 // be written to there: the kernel sees to that, and the task fails with an error that
 // says so. All processes of a pool run the same program as the same user: this keeps
 // mistakes apart, not enemies.
@@ -64,8 +67,11 @@
 // Options.Shared bounds what a pool's calls and tasks use. Each array, value, queue and
 // pipe takes a descriptor in each process that has it: rather than thousands, make one
 // and hand over parts. A result, and an argument of a task's own call, hands at most 250 over. On Windows and macOS the memory
-// is a mapping without a name, and an unlinked file; who waits there in a queue looks
-// every millisecond at least.
+// is a mapping without a name, and an unlinked file; who waits there, in a queue or for a lock, looks
+// again after a millisecond, and after longer if many do.
+//
+// A free mutex costs 21 ns to take and give back, as much as two compare-and-swaps. Who waits looks for some microseconds and
+// then sleeps; a few goroutines of a process sleep in a thread each, all others in one for every hundred.
 //
 // The links that carry descriptors carry shared memory: all but the pipes of Unix systems
 // (xme.LinkPipe), and executors of others. There a call ends with an error that wraps

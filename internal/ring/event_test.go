@@ -56,6 +56,7 @@ func TestEventOwnerDies(t *testing.T) {
 	mem, waits := make([]byte, ring.EventSize), newParks()
 	e := ring.NewEvent(mem, waits)
 	ctx, cancel := context.WithCancel(bounded(t))
+	defer cancel()
 	for _, want := range []error{nil, context.Canceled} {
 		e.Clear()
 		got := make(chan error, 1)

@@ -30,8 +30,10 @@ const (
 var partNames = [parts]string{"mutex", "rwmutex", "semaphore", "cond", "event", "barrier"}
 
 // doing is which part comes how often, of all.
-var doing = [...]int{partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex,
-	partRWMutex, partRWMutex, partRWMutex, partRWMutex, partSemaphore, partSemaphore, partSemaphore, partCond, partEvent, partBarrier}
+var doing = [...]int{
+	partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex, partMutex,
+	partRWMutex, partRWMutex, partRWMutex, partRWMutex, partSemaphore, partSemaphore, partSemaphore, partCond, partEvent, partBarrier,
+}
 
 // yard is all that is shared.
 type yard struct {
