@@ -26,7 +26,7 @@ const (
 // BarrierError says why a barrier holds nobody up any more. It wraps ErrBroken, and ErrOwnerDied if somebody died.
 type BarrierError struct {
 	What  string // the barrier, as: barrier "start"
-	Owner Owner  // who broke it; zero after a reset
+	Owner Owner  // who broke it
 	Why   Break
 }
 
@@ -140,7 +140,7 @@ func (b *Barrier) Abort() error {
 }
 
 // Reset has the barrier wait for as many as it is for again. Who waits for others gets a *BarrierError.
-func (b *Barrier) Reset() error { return b.with(func() { b.barrier().Reset() }) }
+func (b *Barrier) Reset() error { return b.with(func() { b.barrier().Reset(b.own.number) }) }
 
 func (b *Barrier) with(f func()) error {
 	if err := b.enter(); err != nil {

@@ -55,6 +55,8 @@ func init() {
 	}}
 }
 
+func (g condGuard) Sweep(uint32) { g.Cond.Sweep() }
+
 func (c *Cond) cond() *ring.Cond { return c.l.guard.(condGuard).Cond }
 
 // Wait gives the mutex back, waits for Signal or Broadcast, a death, or the end of ctx, and takes the mutex again, however
@@ -66,20 +68,19 @@ func (c *Cond) Wait(ctx context.Context) error {
 		return err
 	}
 	defer c.unuse()
-	ticket := c.cond().Prepare(c.own.number)
+	ticket := c.cond().Prepare()
 	if err := c.L.Unlock(); err != nil {
-		c.cond().Leave(c.own.number, ticket, true)
+		if c.cond().Cancel(ticket) {
+			c.cond().Signal() // it was another's
+		}
 		return err
 	}
-	var err error
-	for !c.cond().Leave(c.own.number, ticket, err != nil) {
-		if err != nil {
-			return errors.Join(err, c.L.Lock(context.WithoutCancel(ctx)))
-		}
-		err = c.wait(ctx, func(ctx context.Context) error { return c.cond().Wait(ctx, ticket) })
-	}
+	err := c.wait(ctx, func(ctx context.Context) error { return c.cond().Wait(ctx, ticket) })
 	c.l.acquired()
-	return c.L.Lock(context.WithoutCancel(ctx))
+	if again := c.L.Lock(context.WithoutCancel(ctx)); again != nil {
+		return errors.Join(err, again)
+	}
+	return err
 }
 
 // Signal lets one go that waits, if any does. The caller may have the mutex or not.

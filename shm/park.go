@@ -52,9 +52,9 @@ const (
 var polling atomic.Int32
 
 func poll(word *atomic.Uint32, old uint32, d time.Duration) {
-	many := time.Duration(polling.Add(1)/pollMany + 1)
+	longest := pollLast + pollLast*time.Duration(polling.Add(1))/pollMany
 	defer polling.Add(-1)
-	for pause, end := pollFirst, time.Now().Add(d); word.Load() == old && time.Now().Before(end); pause = min(2*pause, many*pollLast) {
+	for pause, end := pollFirst, time.Now().Add(d); word.Load() == old && time.Now().Before(end); pause = min(2*pause, longest) {
 		<-time.After(pause)
 	}
 }

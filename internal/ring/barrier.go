@@ -6,7 +6,7 @@ import (
 )
 
 // BarrierSize is how many bytes a Barrier takes.
-const BarrierSize = line + tallySize
+const BarrierSize = line + 8*barrierPast + tallySize
 
 // Barrier holds owners up until so many have arrived; then it opens for these, and the next generation
 // begins. It breaks if one of them gives up or dies, and stays broken until it is reset.
@@ -15,17 +15,19 @@ const BarrierSize = line + tallySize
 //	0       state: one word, so that each step is one compare-and-swap
 //	          bits 0-29   how many have arrived; if it is broken, by whom
 //	          bits 30-32  why it is broken, 0: it is not
-//	          bits 33-47  the generation
-//	          bits 48-63  of the last 16 generations, the latest lowest: whether it broke
+//	          bits 33-63  the generation
 //	8       parties: how many it waits for
 //	16      a gate: state is another
-//	64      members: who has handles on it, a tally
+//	64      past, 64 words: how the last generation that broke was broken, at its number modulo 64, as in state
+//	576     members: who has handles on it, a tally
 //
-// A generation that opened or was reset is over: who waited in it and looks only now finds how it went in the 16 bits.
-// (One that looks after more than 16 generations takes it that its own opened.)
+// Who waited in a generation and looks only when that is over finds it in past if it broke; otherwise it
+// opened. Reset writes it there before it changes state: what is broken can end by a reset only. (One
+// that looks when a generation 64 later, or a multiple of that, has broken as well takes it that its own opened.)
 type Barrier struct {
 	state, parties *atomic.Uint64
 	changed        gate
+	past           []atomic.Uint64
 	members        tally
 }
 
@@ -34,14 +36,13 @@ const (
 	BrokenGaveUp  = 1 + iota // one gave up waiting
 	BrokenDied               // a member is no more
 	BrokenAborted            // by Break
-	BrokenReset              // who waited was held up when it was reset; for them alone
+	BrokenReset              // it was reset while somebody waited, who is told that
 )
 
 const (
 	barrierWhy  = 30
 	barrierGen  = 33
-	barrierPast = 48
-	genMask     = 1<<(barrierPast-barrierGen) - 1
+	barrierPast = 64
 )
 
 // MostParties is how many a barrier can wait for.
@@ -53,7 +54,8 @@ func NewBarrier(mem []byte, waits Waits) *Barrier {
 	return &Barrier{
 		state: word64(mem, 0), parties: word64(mem, 8),
 		changed: gate{word32(mem, 16), waits},
-		members: newTally(mem[line:BarrierSize]),
+		past:    words(mem[line : line+8*barrierPast]),
+		members: newTally(mem[line+8*barrierPast : BarrierSize]),
 	}
 }
 
@@ -79,57 +81,49 @@ type Outcome struct {
 	By   uint32 // by whom, 0: that is not known
 }
 
-func (r Outcome) broken() bool { return r.Why != 0 }
-
 // Arrive counts one arrival, and returns the generation and the number of the arrival in it, from 0. The one whose
 // number is Parties-1 opens the barrier; the others go on to Await. If the barrier is broken nothing is counted. (Edge barrier-opened: all
 // Arrives of a generation happen before the returns of their Awaits, and of the Arrive that opens it.)
 func (b *Barrier) Arrive() (gen uint64, number int, r Outcome) {
 	for {
 		s := b.state.Load()
-		if r := outcomeOf(s, s>>barrierGen&genMask); r.broken() {
+		if r := broken(s); r.Over {
 			return 0, 0, r
 		}
-		gen, number = s>>barrierGen&genMask, int(s&MostParties)
+		gen, number = s>>barrierGen, int(s&MostParties)
 		if number+1 < b.Parties() {
 			if b.state.CompareAndSwap(s, s+1) {
 				return gen, number, Outcome{}
 			}
 			continue
 		}
-		if b.state.CompareAndSwap(s, next(s, false)) {
+		if b.state.CompareAndSwap(s, (gen+1)<<barrierGen) {
 			b.changed.open(everybody)
 			return gen, number, Outcome{Over: true}
 		}
 	}
 }
 
-// next is the state with which the next generation begins.
-func next(s uint64, broke bool) uint64 {
-	past := s >> barrierPast << 1
-	if broke {
-		past |= 1
-	}
-	return past<<barrierPast | (s>>barrierGen+1)&genMask<<barrierGen
-}
-
-// outcomeOf is how it is with who arrived in a generation.
-func outcomeOf(s, gen uint64) Outcome {
-	switch ago := (s>>barrierGen - gen) & genMask; {
-	case ago == 0:
-		why := int(s >> barrierWhy & (1<<(barrierGen-barrierWhy) - 1))
-		if why == 0 {
-			return Outcome{}
-		}
+// broken is how the barrier is broken, or that it is not, by its state.
+func broken(s uint64) Outcome {
+	if why := int(s >> barrierWhy & (1<<(barrierGen-barrierWhy) - 1)); why != 0 {
 		return Outcome{Over: true, Why: why, By: uint32(s & MostParties)}
-	case ago <= 64-barrierPast && s>>barrierPast>>(ago-1)&1 != 0:
-		return Outcome{Over: true, Why: BrokenReset}
 	}
-	return Outcome{Over: true}
+	return Outcome{}
 }
 
 // Outcome returns how it is with who arrived in a generation.
-func (b *Barrier) Outcome(gen uint64) Outcome { return outcomeOf(b.state.Load(), gen) }
+func (b *Barrier) Outcome(gen uint64) Outcome { return b.outcome(b.state.Load(), gen) }
+
+func (b *Barrier) outcome(s, gen uint64) Outcome {
+	if s>>barrierGen == gen {
+		return broken(s)
+	}
+	if was := b.past[gen%barrierPast].Load(); was>>barrierGen == gen && broken(was).Over {
+		return broken(was)
+	}
+	return Outcome{Over: true}
+}
 
 // Await waits until a generation is over, or ctx ends, which gives its cause; then the caller calls GiveUp.
 func (b *Barrier) Await(ctx context.Context, gen uint64) (r Outcome, err error) {
@@ -144,7 +138,7 @@ func (b *Barrier) Await(ctx context.Context, gen uint64) (r Outcome, err error) 
 func (b *Barrier) GiveUp(me uint32, gen uint64) Outcome {
 	for {
 		s := b.state.Load()
-		if r := outcomeOf(s, gen); r.Over {
+		if r := b.outcome(s, gen); r.Over {
 			return r
 		}
 		if b.breaks(s, me, BrokenGaveUp) {
@@ -157,30 +151,45 @@ func (b *Barrier) GiveUp(me uint32, gen uint64) Outcome {
 func (b *Barrier) Break(by uint32, why int) {
 	for {
 		s := b.state.Load()
-		if outcomeOf(s, s>>barrierGen&genMask).broken() || b.breaks(s, by, why) {
+		if broken(s).Over || b.breaks(s, by, why) {
 			return
 		}
 	}
 }
 
+// breaks has the barrier be broken if state is s.
 func (b *Barrier) breaks(s uint64, by uint32, why int) bool {
-	const kept = ^uint64(1<<barrierGen - 1)
-	if !b.state.CompareAndSwap(s, s&kept|uint64(why)<<barrierWhy|uint64(by&pidMask)) {
+	if !b.state.CompareAndSwap(s, s>>barrierGen<<barrierGen|uint64(why)<<barrierWhy|uint64(by&pidMask)) {
 		return false
 	}
 	b.changed.open(everybody)
 	return true
 }
 
-// Reset begins a new generation, if the barrier is broken or anybody waits, who is let go as by a break.
-func (b *Barrier) Reset() {
+// Reset begins a new generation, if the barrier is broken or anybody waits, who is let go as by a break of me's.
+func (b *Barrier) Reset(me uint32) {
 	for {
 		s := b.state.Load()
-		if s&(1<<barrierGen-1) == 0 {
+		switch {
+		case broken(s).Over:
+			b.record(s)
+			if b.state.CompareAndSwap(s, (s>>barrierGen+1)<<barrierGen) {
+				b.changed.open(everybody)
+				return
+			}
+		case s&MostParties == 0:
 			return
+		default:
+			b.breaks(s, me, BrokenReset)
 		}
-		if b.state.CompareAndSwap(s, next(s, true)) {
-			b.changed.open(everybody)
+	}
+}
+
+// record writes how a generation was broken into past, unless a later one stands there.
+func (b *Barrier) record(s uint64) {
+	at := &b.past[s>>barrierGen%barrierPast]
+	for was := at.Load(); int64(s-was) > 0 || was>>barrierGen == s>>barrierGen && was != s; was = at.Load() {
+		if at.CompareAndSwap(was, s) {
 			return
 		}
 	}
@@ -189,17 +198,21 @@ func (b *Barrier) Reset() {
 // Now returns how many wait, and whether and why the barrier is broken.
 func (b *Barrier) Now() (waiting int, r Outcome) {
 	s := b.state.Load()
-	if r := outcomeOf(s, s>>barrierGen&genMask); r.broken() {
+	if r := broken(s); r.Over {
 		return 0, r
 	}
 	return int(s & MostParties), Outcome{}
 }
 
-// Sweep breaks the barrier if an owner that is no more was a member.
+// Sweep breaks the barrier if an owner that is no more was a member, and says so in place of
+// another reason, as it holds good after a reset too. Any process may call it.
 func (b *Barrier) Sweep(dead uint32) {
-	if b.Member(dead) {
-		b.Break(dead, BrokenDied)
-		b.members.clear(dead) // now: who dies in between is swept again
+	for {
+		s := b.state.Load()
+		if !b.Member(dead) || broken(s).Why == BrokenDied || b.breaks(s, dead, BrokenDied) { // in this order: it may be swept and reset meanwhile
+			break
+		}
 	}
+	b.members.clear(dead) // now: who dies in between is swept again
 	b.changed.poke()
 }

@@ -85,7 +85,7 @@ func TestBarrierBreaks(t *testing.T) {
 		{"gives up", func(_ *ring.Barrier, cancel func()) { cancel() }, ring.BrokenGaveUp, other},
 		{"dies", func(b *ring.Barrier, _ func()) { b.Sweep(dead) }, ring.BrokenDied, dead},
 		{"aborted", func(b *ring.Barrier, _ func()) { b.Break(other, ring.BrokenAborted) }, ring.BrokenAborted, other},
-		{"reset", func(b *ring.Barrier, _ func()) { b.Reset() }, ring.BrokenReset, 0},
+		{"reset", func(b *ring.Barrier, _ func()) { b.Reset(owner(5)) }, ring.BrokenReset, owner(5)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -132,9 +132,12 @@ func TestBarrierBreaks(t *testing.T) {
 			if _, r := b.Now(); tc.why != ring.BrokenReset && r.Why != tc.why {
 				t.Errorf("%+v", r)
 			}
-			b.Reset()
 			b.Leave(dead)
 			b.Sweep(dead) // it had left
+			b.Reset(owner(5))
+			if waiting, r := b.Now(); waiting != 0 || r.Over {
+				t.Errorf("after the reset %d wait, %+v", waiting, r)
+			}
 			for i := range 3 {
 				if _, n, r := b.Arrive(); n != i || r.Why != 0 || r.Over != (i == 2) {
 					t.Errorf("after the reset: %d, %+v", n, r)
@@ -152,23 +155,45 @@ func TestBarrierRemembers(t *testing.T) {
 		gen, _, _ := b.Arrive()
 		return gen
 	}
-	for round := range 100_000 {
+	for round := range 20_000 {
 		broke := arrive()
-		b.Reset()
+		b.Reset(owner(5))
 		passed := arrive()
 		arrive()
 		if r := b.GiveUp(owner(1), passed); !r.Over || r.Why != 0 {
 			t.Fatalf("round %d: it passed, and got %+v", round, r)
 		}
-		for range round % 15 {
+		for range round % 63 {
 			b.Break(owner(1), ring.BrokenAborted)
-			b.Reset()
+			b.Reset(owner(5))
 		}
 		if r := b.Outcome(passed); !r.Over || r.Why != 0 {
 			t.Fatalf("round %d: it passed, and finds %+v", round, r)
 		}
-		if r := b.Outcome(broke); round%15 < 15-1 && (!r.Over || r.Why != ring.BrokenReset) {
+		if r := b.Outcome(broke); round%63 < 62 && (!r.Over || r.Why != ring.BrokenReset || r.By != owner(5)) {
 			t.Fatalf("round %d: it was reset, and finds %+v", round, r)
 		}
+	}
+}
+
+// A death is told of though the barrier was broken before, and once: also if it is swept by two, and a reset comes between.
+func TestBarrierTellsOfADeath(t *testing.T) {
+	t.Parallel()
+	me, dead := owner(4), owner(8)
+	b, _ := barrierOf(3, newParks())
+	b.Join(dead)
+	gen, _, _ := b.Arrive()
+	b.Break(me, ring.BrokenAborted)
+	b.Sweep(dead)
+	if r := b.Outcome(gen); r.Why != ring.BrokenDied || r.By != dead {
+		t.Errorf("who waits finds %+v", r)
+	}
+	b.Reset(me)
+	if r := b.Outcome(gen); r.Why != ring.BrokenDied || r.By != dead {
+		t.Errorf("who waited finds %+v", r)
+	}
+	b.Sweep(dead)
+	if _, r := b.Now(); r.Over || b.Member(dead) {
+		t.Errorf("broken once more: %+v", r)
 	}
 }

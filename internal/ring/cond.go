@@ -5,114 +5,181 @@ import (
 	"sync/atomic"
 )
 
-// CondSize is how many bytes a Cond takes.
-const CondSize = line + tallySize
+// CondSize is how many bytes a Cond takes: a cache line.
+const CondSize = line
 
-// Cond lets owners wait until another has changed what a lock guards. The lock is the caller's.
+// Cond is a condition variable that processes share. Its users have a lock, as those of
+// sync.Cond do: Prepare is called with the lock held, Wait once it has been given up.
 //
 //	offset  word
-//	0       signals: how many were given
-//	8       used: how many of them have let somebody go
-//	16      broadcasts
-//	24      a gate: there is another of either
-//	64      who waits: how many of each owner, a tally
+//	0       state: group | left << 13 | signals << 26 | next << 39, the group above them
+//	8       a gate: somebody is to go on
 //
-// Who will wait takes a ticket while it has the lock: how many signals and broadcasts there were. A later
-// broadcast lets it go, and so does a signal if there is a later one and one that is not used,
-// which it then uses, by compare-and-swap. So each signal lets one go that had its ticket before, and none goes to
-// who came later. A signal that nobody used, as who was to do so gave up, is used by the next, or void when nobody waits.
+// Who waits is of a group. Signals are for one group at a time: left is how many of it have
+// no signal yet, signals how many of its signals nobody has taken. Who prepares is of the
+// next group, of which there are next. A signal that finds nobody left makes the next
+// group the one that signals are for: those that are of the group before then all have been
+// signalled, and go on without taking anything. A broadcast skips both groups. So
+// who goes on for a signal was prepared before it, and nobody takes it in his place.
 //
-// Who dies may have used a signal and not acted on it: Sweep lets all go, who look at what they wait for and
-// wait again.
+// Each step is one compare-and-swap of state. A process that dies may be counted in it still, or
+// have a signal that another could have used. Sweep wakes everybody, and counts anew.
+//
+// Somebody who is stopped while others go through 1<<25 groups, and wakes up just when his number has come again, takes
+// himself for one of these; the next group ends it.
 type Cond struct {
-	signals, used, broadcasts *atomic.Uint64
-	gate                      gate
-	waiters                   tally
+	state *atomic.Uint64
+	gate  gate
 }
 
-// CondTicket is what was there when somebody began to wait.
-type CondTicket struct{ signals, broadcasts uint64 }
+// Ticket says which group of a Cond somebody is of, or that he need not wait.
+type Ticket uint32
 
-// NewCond makes a condition of the first CondSize bytes of mem, which begin at a multiple of 8. New
-// memory is all zero: nobody waits.
+const (
+	condBits  = 13
+	condMost  = 1<<condBits - 1 // how many there can be in a group
+	condGroup = 1<<(64-3*condBits) - 1
+	goOn      = Ticket(1 << 31)
+)
+
+// condState is state in parts.
+type condState struct{ left, signals, next, group uint64 }
+
+func splitCond(w uint64) condState {
+	return condState{w & condMost, w >> condBits & condMost, w >> (2 * condBits) & condMost, w >> (3 * condBits)}
+}
+
+func (s condState) join() uint64 {
+	return s.left | s.signals<<condBits | s.next<<(2*condBits) | s.group<<(3*condBits)
+}
+
+// of says whether somebody is of this group, of the next, or of none that waits still.
+func (s condState) of(t Ticket) (this, next bool) {
+	return uint64(t) == s.group, uint64(t) == (s.group+1)&condGroup
+}
+
+// skip makes it the state after all have been woken.
+func (s condState) skip() condState { return condState{group: s.group + 2} }
+
+// NewCond makes a Cond of the first CondSize bytes of mem, which begin at a multiple of 8. New memory
+// is all zero: nobody waits.
 func NewCond(mem []byte, waits Waits) *Cond {
-	return &Cond{
-		signals: word64(mem, 0), used: word64(mem, 8), broadcasts: word64(mem, 16),
-		gate:    gate{word32(mem, 24), waits},
-		waiters: newTally(mem[line:CondSize]),
+	return &Cond{state: word64(mem[:CondSize], 0), gate: gate{word32(mem[:CondSize], 8), waits}}
+}
+
+// change replaces state by what step makes of it, and reports whether step changed anything.
+func (c *Cond) change(step func(s *condState)) bool {
+	for {
+		w := c.state.Load()
+		s := splitCond(w)
+		step(&s)
+		if s.join() == w {
+			return false
+		}
+		if c.state.CompareAndSwap(w, s.join()) {
+			return true
+		}
 	}
 }
 
-// Prepare says that me will wait. The caller has the lock, gives it back, and calls Wait until that lets it go, or Leave.
-func (c *Cond) Prepare(me uint32) CondTicket {
-	if !c.waiters.any() {
-		c.used.Store(c.signals.Load())
+// Prepare says that the caller is about to wait: signals that come from now on may be for
+// him. Each ticket is for one call of Wait or Cancel. If 8191 are prepared already
+// the Wait returns at once.
+func (c *Cond) Prepare() Ticket {
+	var t Ticket
+	if !c.change(func(s *condState) {
+		t = Ticket((s.group + 1) & condGroup)
+		s.next = min(s.next+1, condMost)
+	}) {
+		return goOn
 	}
-	c.waiters.add(me, 1)
-	return CondTicket{c.signals.Load(), c.broadcasts.Load()}
+	return t
 }
 
-// Wait waits until the ticket is let go, or ctx ends, which gives its cause; then the caller calls
-// Leave. (Edge cond-signalled: the Signal or Broadcast happens before the return of who it lets go.)
-func (c *Cond) Wait(ctx context.Context, ticket CondTicket) error {
-	_, err := c.gate.wait(ctx, func() bool { return c.ready(ticket) })
+// Wait waits until a Signal or Broadcast since Prepare says so, or ctx ends, which
+// gives its cause. Whoever gets an error has taken no signal. It may return for no reason only after a death, see Sweep.
+// (Edge cond-signalled: the Signal or Broadcast happens before the Wait that it ends.)
+func (c *Cond) Wait(ctx context.Context, t Ticket) error {
+	_, err := c.gate.wait(ctx, func() bool { return c.take(t) })
+	if err != nil && c.Cancel(t) {
+		return nil
+	}
 	return err
 }
 
-// ready reports whether there is something that lets the ticket go.
-func (c *Cond) ready(t CondTicket) bool {
-	signals := c.signals.Load()
-	return c.broadcasts.Load() != t.broadcasts || signals > t.signals && c.used.Load() < signals
+// take takes a signal, or sees that none is needed.
+func (c *Cond) take(t Ticket) (ok bool) {
+	c.change(func(s *condState) {
+		this, next := s.of(t)
+		ok = !this && !next
+		if this && s.signals > 0 {
+			s.signals--
+			ok = true
+		}
+	})
+	return ok
 }
 
-// Leave ends a wait, and reports whether it was let go. If it was not, it waits again or gives up.
-func (c *Cond) Leave(me uint32, t CondTicket, giveUp bool) bool {
-	for {
-		if c.broadcasts.Load() != t.broadcasts {
-			break
+// Cancel gives a ticket back, and reports whether it has been signalled: who does not act on
+// that calls Signal.
+func (c *Cond) Cancel(t Ticket) (signalled bool) {
+	c.change(func(s *condState) {
+		this, next := s.of(t)
+		signalled = false
+		switch {
+		case next:
+			s.next = max(s.next, 1) - 1
+		case this && s.left > 0: // the signals are for the others
+			s.left--
+		case this && s.signals > 0:
+			s.signals--
+			signalled = true
+		case !this:
+			signalled = true
 		}
-		signals, used := c.signals.Load(), c.used.Load()
-		if signals <= t.signals || used >= signals {
-			if giveUp {
-				c.waiters.add(me, -1)
-			}
-			return false
-		}
-		if c.used.CompareAndSwap(used, used+1) {
-			break
-		}
-	}
-	c.waiters.add(me, -1)
-	return true
+	})
+	return signalled
 }
 
-// Signal lets one go, if any waits.
+// Signal has one go on of those that are prepared and not signalled, if there is one.
 func (c *Cond) Signal() {
-	if c.waiters.any() {
-		c.signals.Add(1)
-		c.gate.open(everybody) // who is woken alone might have given up, or have come too late for it
+	if c.change(func(s *condState) {
+		switch {
+		case s.left > 0:
+			s.left--
+			s.signals = min(s.signals+1, condMost)
+		case s.next > 0:
+			*s = condState{left: s.next - 1, signals: 1, group: s.group + 1}
+		}
+	}) {
+		c.gate.open(everybody) // it is for one of a group, and all sleep at one gate
 	}
 }
 
-// Broadcast lets all go.
+// Broadcast has all go on that are prepared.
 func (c *Cond) Broadcast() {
-	if c.waiters.any() {
-		c.broadcasts.Add(1)
+	if c.change(func(s *condState) {
+		if s.left > 0 || s.next > 0 {
+			*s = s.skip()
+		}
+	}) {
 		c.gate.open(everybody)
 	}
 }
 
-// Waiting returns who waits.
-func (c *Cond) Waiting() (all []uint32) {
-	for owner := range c.waiters.all() {
-		all = append(all, owner)
-	}
-	return all
+// Waiting returns how many are prepared and not signalled.
+func (c *Cond) Waiting() int {
+	s := splitCond(c.state.Load())
+	return int(s.left + s.next)
 }
 
-// Sweep lets all go because an owner is no more.
-func (c *Cond) Sweep(dead uint32) {
-	c.waiters.clear(dead)
-	c.broadcasts.Add(1)
+// Sweep says that somebody is no more. It has everybody go on who is prepared: the dead one may
+// have been signalled, or be counted, or not have woken whom it signalled. Any process may call it.
+func (c *Cond) Sweep() {
+	c.change(func(s *condState) {
+		if s.left > 0 || s.signals > 0 || s.next > 0 {
+			*s = s.skip()
+		}
+	})
 	c.gate.poke()
 }

@@ -3,51 +3,281 @@ package ring_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"testing"
 
 	"github.com/xenonmp/xme/internal/ring"
 )
 
-// condWait waits once, as its users do.
-func condWait(ctx context.Context, c *ring.Cond, me uint32, ticket ring.CondTicket) error {
-	for {
-		err := c.Wait(ctx, ticket)
-		if c.Leave(me, ticket, err != nil) {
-			return nil
+func condOf(waits ring.Waits) (*ring.Cond, []byte) {
+	mem := make([]byte, ring.CondSize)
+	return ring.NewCond(mem, waits), mem
+}
+
+// goesOn reports whether who has the ticket goes on; if not he has given up.
+func goesOn(t testing.TB, c *ring.Cond, ticket ring.Ticket) bool {
+	t.Helper()
+	err := c.Wait(ended(t), ticket)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// One signal, one of those who sleep; a broadcast, all.
+func TestCondWakes(t *testing.T) {
+	t.Parallel()
+	const waiters = 4
+	waits := newParks()
+	c, mem := condOf(waits)
+	word := ring.Word32(mem, ring.OffGoOn)
+	ctx, cancel := context.WithCancel(bounded(t))
+	defer cancel()
+	got := make(chan error, waiters)
+	for range waiters {
+		ticket := c.Prepare()
+		go func() { got <- ring.NewCond(mem, waits).Wait(ctx, ticket) }()
+	}
+	waits.await(t, word, waiters)
+	for n := range 2 {
+		c.Signal()
+		must(t, <-got)
+		waits.await(t, word, waiters-n-1)
+		if len(got) != 0 || c.Waiting() != waiters-n-1 {
+			t.Fatalf("%d wait, %d more went on", c.Waiting(), len(got))
 		}
-		if err != nil {
-			return err
-		}
+	}
+	c.Broadcast()
+	must(t, <-got)
+	must(t, <-got)
+	ticket := c.Prepare()
+	go func() { got <- ring.NewCond(mem, waits).Wait(ctx, ticket) }()
+	waits.await(t, word, 1)
+	cancel()
+	if err := <-got; !errors.Is(err, context.Canceled) || c.Waiting() != 0 {
+		t.Errorf("%v, %d wait", err, c.Waiting())
 	}
 }
 
-// What processes hand on through a bounded store, with a lock and two conditions, comes through, though many give up.
+// A signal between the last look and the sleep, or before Wait at all.
+func TestCondSignalBeforeSleep(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []func(c *ring.Cond){(*ring.Cond).Signal, (*ring.Cond).Broadcast} {
+		waits := &before{parks: newParks()}
+		c, _ := condOf(waits)
+		waits.do = func() { signal(c) }
+		must(t, c.Wait(bounded(t), c.Prepare()))
+		ticket := c.Prepare()
+		signal(c)
+		must(t, c.Wait(bounded(t), ticket))
+	}
+}
+
+// Who prepares after a signal does not take it.
+func TestCondNotStolen(t *testing.T) {
+	t.Parallel()
+	c, _ := condOf(newParks())
+	first, second := c.Prepare(), c.Prepare()
+	c.Signal()
+	late := c.Prepare()
+	if goesOn(t, c, late) {
+		t.Error("stolen")
+	}
+	if !goesOn(t, c, first) || goesOn(t, c, second) {
+		t.Error("not one of two")
+	}
+	for _, signal := range []func(){c.Signal, c.Broadcast} {
+		signal() // for nobody
+		if goesOn(t, c, c.Prepare()) {
+			t.Error("kept")
+		}
+	}
+	// More signals than there are waiters let none go who comes later.
+	a := c.Prepare()
+	c.Signal()
+	c.Signal()
+	b, d := c.Prepare(), c.Prepare()
+	c.Signal()
+	if !goesOn(t, c, a) || goesOn(t, c, b) == goesOn(t, c, d) {
+		t.Error("not one for one")
+	}
+}
+
+// Who gives up leaves the signal to another, or has it.
+func TestCondGivesUp(t *testing.T) {
+	t.Parallel()
+	c, _ := condOf(newParks())
+	a, b := c.Prepare(), c.Prepare()
+	c.Signal()
+	if c.Cancel(a) || !goesOn(t, c, b) {
+		t.Error("a signal went along")
+	}
+	a = c.Prepare()
+	c.Signal()
+	if !c.Cancel(a) || c.Waiting() != 0 {
+		t.Error("a signal was lost")
+	}
+	a, b = c.Prepare(), c.Prepare()
+	if c.Cancel(a) {
+		t.Error("not signalled")
+	}
+	c.Signal()
+	if !goesOn(t, c, b) {
+		t.Error("signalled was who had given up")
+	}
+	waits := newParks()
+	c, mem := condOf(waits) // in its sleep
+	ctx := &flag{Context: t.Context()}
+	a, b = c.Prepare(), c.Prepare()
+	got := make(chan error, 2)
+	go func() { got <- ring.NewCond(mem, waits).Wait(ctx, a) }()
+	go func() { got <- ring.NewCond(mem, waits).Wait(bounded(t), b) }()
+	waits.await(t, ring.Word32(mem, ring.OffGoOn), 2)
+	ctx.ended.Store(true)
+	c.Signal()
+	if errors.Join(<-got) == nil { // it may be either: then the other waits for another
+		c.Signal()
+	}
+	<-got
+	if c.Waiting() != 0 {
+		t.Errorf("%d wait", c.Waiting())
+	}
+}
+
+// If too many are prepared the last need not wait.
+func TestCondFull(t *testing.T) {
+	t.Parallel()
+	c, _ := condOf(newParks())
+	first := c.Prepare()
+	for range ring.CondMost - 1 {
+		c.Prepare()
+	}
+	must(t, c.Wait(bounded(t), c.Prepare()))
+	if c.Waiting() != ring.CondMost || c.Cancel(first) || c.Waiting() != ring.CondMost-1 {
+		t.Errorf("%d wait", c.Waiting())
+	}
+	for range ring.CondMost - 1 {
+		c.Signal()
+	}
+	c.Signal()
+	if c.Waiting() != 0 || goesOn(t, c, c.Prepare()) {
+		t.Errorf("%d wait", c.Waiting())
+	}
+}
+
+// FuzzCondSchedule has waiters come, give up and look, and signals, in an order that the fuzzer
+// chooses: as many go on as were signalled, and none for what came before it.
+func FuzzCondSchedule(f *testing.F) {
+	f.Add([]byte{0, 1, 0, 2, 0, 0, 1, 3, 2, 2})
+	f.Fuzz(condSchedule)
+}
+
+func TestCondSchedules(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(2000) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		ops := make([]byte, 60)
+		for i := range ops {
+			ops[i] = byte(rnd.Uint32())
+		}
+		condSchedule(t, ops)
+	}
+}
+
+func condSchedule(t *testing.T, ops []byte) {
+	type waiter struct {
+		ticket  ring.Ticket
+		signals int  // since he prepared
+		owed    bool // by a broadcast
+	}
+	c, _ := condOf(newParks())
+	var all []*waiter
+	given := 0 // signals that nobody has taken
+	look := func(i int) {
+		w := all[i]
+		all = append(all[:i], all[i+1:]...)
+		switch went := goesOn(t, c, w.ticket); {
+		case w.owed != went && w.owed:
+			t.Fatalf("%v: a broadcast passed one over", ops)
+		case w.owed:
+		case went && (given == 0 || w.signals == 0):
+			t.Fatalf("%v: it goes on for no signal", ops)
+		case went:
+			given--
+		case given > len(waitersOf(all, func(w *waiter) bool { return !w.owed })):
+			t.Fatalf("%v: a signal is lost", ops)
+		}
+	}
+	for _, op := range ops {
+		switch op % 8 {
+		case 0, 1, 2:
+			all = append(all, &waiter{ticket: c.Prepare()})
+		case 3, 4:
+			for _, w := range all {
+				w.signals++
+			}
+			if given < len(waitersOf(all, func(w *waiter) bool { return !w.owed })) {
+				given++
+			}
+			c.Signal()
+		case 5:
+			if op < 128 {
+				continue
+			}
+			c.Broadcast()
+			if given < len(waitersOf(all, func(w *waiter) bool { return !w.owed })) {
+				given = 0
+				for _, w := range all {
+					w.owed = true
+				}
+			}
+		default:
+			if len(all) > 0 {
+				look(int(op/8) % len(all))
+			}
+		}
+	}
+	for len(all) > 0 {
+		look(0)
+	}
+	if given != 0 || c.Waiting() != 0 {
+		t.Fatalf("%v: %d signals are left, %d wait", ops, given, c.Waiting())
+	}
+}
+
+func waitersOf[W any](all []W, is func(W) bool) (some []W) {
+	for _, w := range all {
+		if is(w) {
+			some = append(some, w)
+		}
+	}
+	return some
+}
+
+// What processes hand on through a bounded store comes through, though many give up, and no
+// wake-up is lost.
 func TestCondHandsOn(t *testing.T) {
 	t.Parallel()
 	for name, waits := range map[string]ring.Waits{"woken": newParks(), "polling": polls{}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const procs, each, room = 3, 2000, 2
+			const procs, each, room = 3, 1500, 2
 			mem, store := make([]byte, 2*ring.CondSize), 0
 			var mu sync.Mutex
 			var all sync.WaitGroup
-			step := func(me uint32, by, until int) {
-				full, empty := ring.NewCond(mem, waits), ring.NewCond(mem[ring.CondSize:], waits)
-				mine, theirs := full, empty
-				if by < 0 {
-					mine, theirs = empty, full
-				}
+			step := func(by, until int, mine, theirs *ring.Cond) {
+				hangs := bounded(t)
 				for i := range each {
-					ctx, cancel := context.WithCancel(bounded(t))
+					ctx, cancel := context.WithCancel(hangs)
 					mu.Lock()
 					for store == until {
-						ticket := mine.Prepare(me)
+						ticket := mine.Prepare()
 						mu.Unlock()
 						if i%3 == 0 {
 							go cancel()
 						}
-						if err := condWait(ctx, mine, me, ticket); err != nil && i%3 != 0 {
+						if err := mine.Wait(ctx, ticket); err != nil && i%3 != 0 {
 							t.Error(err)
 						}
 						mu.Lock()
@@ -58,118 +288,97 @@ func TestCondHandsOn(t *testing.T) {
 					cancel()
 				}
 			}
-			for p := range procs {
-				all.Go(func() { step(owner(p), 1, room) })
-				all.Go(func() { step(owner(procs+p), -1, 0) })
+			for range procs {
+				conds := func() (a, b *ring.Cond) {
+					return ring.NewCond(mem, waits), ring.NewCond(mem[ring.CondSize:], waits)
+				}
+				all.Go(func() { a, b := conds(); step(1, room, a, b) })
+				all.Go(func() { a, b := conds(); step(-1, 0, b, a) })
 			}
 			all.Wait()
 			if store != 0 {
 				t.Errorf("%d are left", store)
 			}
 			for i := range 2 {
-				if who := ring.NewCond(mem[i*ring.CondSize:], waits).Waiting(); who != nil {
-					t.Errorf("%v wait still", who)
+				if n := ring.NewCond(mem[i*ring.CondSize:], waits).Waiting(); n != 0 {
+					t.Errorf("%d wait still", n)
 				}
 			}
 		})
 	}
 }
 
-// A signal lets one go that waited before it, a broadcast all of them; nothing is kept for who comes later.
-func TestCondLetsGo(t *testing.T) {
-	t.Parallel()
-	c := ring.NewCond(make([]byte, ring.CondSize), newParks())
-	me := owner(1)
-	let := func(tickets ...ring.CondTicket) (n int) {
-		for _, ticket := range tickets {
-			if c.Leave(me, ticket, false) {
-				n++
-			}
-		}
-		return n
-	}
-	for _, give := range []func(){c.Signal, c.Broadcast} {
-		give()
-		if a := c.Prepare(me); let(a) != 0 || c.Leave(me, a, true) {
-			t.Error("let go by what came before")
-		}
-	}
-	a, b := c.Prepare(me), c.Prepare(me)
-	c.Signal()
-	if later := c.Prepare(me); let(later) != 0 || let(a, b) != 1 || let(later) != 0 {
-		t.Error("not one of two")
-	} else if c.Broadcast(); let(later) != 1 {
-		t.Error("not by the broadcast")
-	}
-	// One of a, b waits still. It gives up after a signal came: it takes that along or leaves it to another.
-	c.Sweep(me)
-	a, b = c.Prepare(me), c.Prepare(owner(2))
-	c.Signal()
-	if !c.Leave(me, a, true) || c.Leave(owner(2), b, false) {
-		t.Error("who gives up has it, or the other, not both")
-	}
-	if !c.Leave(owner(2), b, true) && c.Waiting() != nil {
-		t.Error("it waits still")
-	}
-	// A signal that nobody used is void once nobody waits.
-	a = c.Prepare(me)
-	c.Signal()
-	c.Sweep(me) // died
-	a, b = c.Prepare(me), c.Prepare(me)
-	c.Signal()
-	if let(a, b) != 1 {
-		t.Error("a signal to the dead let another go")
-	}
-}
-
-// Whatever was done of a signal or a wait by who died: all who wait are let go.
+// Whatever one has done of a wait or a signal when it dies, all who wait go on once it is swept,
+// and then each signal is for one again.
 func TestCondOwnerDies(t *testing.T) {
 	t.Parallel()
-	me, dead := owner(1), owner(2)
-	for name, die := range map[string]func(mem []byte, c *ring.Cond, ticket ring.CondTicket){
-		"waiting":                   func([]byte, *ring.Cond, ring.CondTicket) {},
-		"let go":                    func(_ []byte, c *ring.Cond, ticket ring.CondTicket) { c.Signal(); c.Leave(dead, ticket, false) },
-		"used, not left":            func(mem []byte, c *ring.Cond, _ ring.CondTicket) { c.Signal(); ring.Word(mem, 8).Add(1) },
-		"signalled, nobody woken":   func(mem []byte, _ *ring.Cond, _ ring.CondTicket) { ring.Word(mem, 0).Add(1) },
-		"broadcasted, nobody woken": func(mem []byte, _ *ring.Cond, _ ring.CondTicket) { ring.Word(mem, 16).Add(1) },
-	} {
-		mem, waits := make([]byte, ring.CondSize), newParks()
-		c := ring.NewCond(mem, waits)
-		ticket := c.Prepare(dead)
-		got := make(chan error, 1)
-		mine := c.Prepare(me)
-		go func() { got <- condWait(bounded(t), ring.NewCond(mem, waits), me, mine) }()
-		waits.await(t, ring.Word32(mem, 24), 1)
-		die(mem, c, ticket)
-		c.Sweep(dead)
-		if err := <-got; !errors.Is(err, nil) || c.Waiting() != nil {
-			t.Errorf("%s: %v; %v wait", name, err, c.Waiting())
+	some, _ := condOf(newParks())
+	for at := range some.Beginnings(0) {
+		for _, before := range []bool{false, true} {
+			waits := newParks()
+			c, mem := condOf(waits)
+			var mine ring.Ticket
+			if before {
+				mine = c.Prepare()
+			}
+			deads := c.Prepare()
+			if !before {
+				mine = c.Prepare()
+			}
+			got := make(chan error, 1)
+			go func() { got <- ring.NewCond(mem, waits).Wait(bounded(t), mine) }()
+			waits.await(t, ring.Word32(mem, ring.OffGoOn), 1)
+			c.Beginnings(deads)[at]()
+			for range 2 {
+				c.Sweep()
+			}
+			if err := <-got; err != nil || c.Waiting() != 0 {
+				t.Errorf("%s: %v, %d wait", at, err, c.Waiting())
+			}
+			a, b := c.Prepare(), c.Prepare()
+			c.Signal()
+			if goesOn(t, c, a) == goesOn(t, c, b) {
+				t.Errorf("%s: then a signal is not for one", at)
+			}
 		}
 	}
 }
 
-// All that sleep are woken, by as many signals or one broadcast.
-func TestCondWakes(t *testing.T) {
+// Several sweep at a time while others wait and signal: none hangs.
+func TestCondSwept(t *testing.T) {
 	t.Parallel()
-	const n = 3
-	for _, broadcast := range []bool{false, true} {
-		mem, waits := make([]byte, ring.CondSize), newParks()
-		c, got := ring.NewCond(mem, waits), make(chan error, n)
-		for i := range n {
-			ticket := c.Prepare(owner(i))
-			go func() { got <- condWait(bounded(t), ring.NewCond(mem, waits), owner(i), ticket) }()
-		}
-		waits.await(t, ring.Word32(mem, 24), n)
-		if broadcast {
-			c.Broadcast()
-		}
-		for range n {
-			if !broadcast {
-				c.Signal()
+	waits := newParks()
+	_, mem := condOf(waits)
+	var waiters, others sync.WaitGroup
+	stop := make(chan struct{})
+	for range 3 {
+		waiters.Go(func() {
+			c, ctx := ring.NewCond(mem, waits), bounded(t)
+			for range 50 {
+				if err := c.Wait(ctx, c.Prepare()); err != nil {
+					t.Error(err)
+					return
+				}
 			}
-			if err := <-got; err != nil {
-				t.Error(err)
-			}
-		}
+		})
 	}
+	for i := range 2 {
+		others.Go(func() {
+			for c := ring.NewCond(mem, waits); ; {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				c.Signal()
+				if i == 1 {
+					c.Prepare() // and dies
+				}
+				c.Sweep()
+			}
+		})
+	}
+	waiters.Wait()
+	close(stop)
+	others.Wait()
 }

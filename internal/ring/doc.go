@@ -23,6 +23,6 @@
 // order them. The driver trusts nothing that it reads: a count or length that cannot
 // be is [ErrCorrupt], and nothing is read twice.
 //
-// [Lock], [Cell] and [Queue] are for any number of processes, each of which may be killed
-// at any time. What they sleep with is a [Waits].
+// [Lock], [RWLock], [Semaphore], [Cond], [Event], [Barrier], [Cell] and [Queue] are for any number of
+// processes, each of which may be killed at any time. What they sleep with is a [Waits].
 package ring

@@ -30,11 +30,11 @@ func NewEvent(mem []byte, waits Waits) *Event {
 func (e *Event) Set() {
 	for {
 		w := e.word.Load()
-		if w&1 != 0 || e.word.CompareAndSwap(w, w+2|1) {
+		if e.word.CompareAndSwap(w, w+2|1) { // also if it is set: for the edge, and who set it may not have woken anybody
 			break
 		}
 	}
-	e.set.open(everybody) // also if it was set: who did may not have come to that
+	e.set.open(everybody)
 }
 
 // Clear takes Set back.

@@ -87,3 +87,24 @@ func (s *Semaphore) Beginnings(me uint32) map[string]func() {
 		"post: total":          func() { inner(); s.total.Add(2); s.total.Add(^uint64(1)) },
 	}
 }
+
+// What tests of a Cond need.
+const (
+	OffGoOn  = 8
+	CondMost = condMost
+)
+
+// Beginnings are what an owner has done of an operation when it dies. The ticket is its own.
+func (c *Cond) Beginnings(t Ticket) map[string]func() {
+	state := func(step func(s *condState)) func() { return func() { c.change(step) } }
+	signal := state(func(s *condState) { *s = condState{left: s.next - 1, signals: 1, group: s.group + 1} })
+	return map[string]func(){
+		"prepared":             func() {},
+		"signalled by another": c.Signal,
+		"took a signal":        func() { c.Signal(); c.take(t) },
+		"gave up":              func() { c.Cancel(t) },
+		"gave up a signal":     func() { c.Signal(); c.Signal(); c.Cancel(t) },
+		"signals":              signal,
+		"broadcasts":           state(func(s *condState) { *s = s.skip() }),
+	}
+}

@@ -109,16 +109,12 @@ func (t tally) any() bool {
 	return false
 }
 
-// clear takes away what an owner counted and returns it.
-func (t tally) clear(owner uint32) int {
+// clear takes away what an owner counted.
+func (t tally) clear(owner uint32) {
 	w := t.at(OwnerSlot(owner))
-	for {
-		old := w.Load()
-		if uint32(old>>32) != owner || uint32(old) == 0 {
-			return 0
-		}
+	for old := w.Load(); uint32(old>>32) == owner && uint32(old) != 0; old = w.Load() {
 		if w.CompareAndSwap(old, uint64(owner)<<32) {
-			return int(uint32(old))
+			return
 		}
 	}
 }

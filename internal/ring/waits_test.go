@@ -109,3 +109,10 @@ func (polls) Wait(word *atomic.Uint32, old uint32, _ time.Duration) {
 func (polls) Wake(*atomic.Uint32, int) {}
 
 var _ ring.Waits = polls{}
+
+// ended is a context that has ended.
+func ended(t testing.TB) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}

@@ -52,8 +52,9 @@ type Futex struct {
 
 // futexWaitv is struct futex_waitv of linux/futex.h.
 type futexWaitv struct {
-	val, addr       uint64
-	flags, reserved uint32
+	val, addr uint64
+	flags     uint32
+	_         uint32
 }
 
 const futex32 = 2 // FUTEX_32: shared words of 32 bits
