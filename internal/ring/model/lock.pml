@@ -10,12 +10,12 @@
  * A run is a name and what it is compiled with; ltl: a formula is checked, with weak fairness. A mutation is to be found wrong by its run.
  *
  * run take: ROUNDS=1
- * run giveup: GIVE_UP
+ * run giveup: GIVE_UP MORE=1
  * run deaths: DEATHS=1
  * run twodeaths: PROCS=2 DEATHS=2 ROUNDS=2
  * run progress: PROCS=2 FOREVER WAY_TIME_LAST ltl
- * mutations take: SWAP_CHECK_AND_SLEEP FORGET_SLEPT_BIT LOOK_DROPS_BIT WAKE_BEFORE_RELEASE NO_WAY_TIME
- * mutations giveup: NO_WAKE_AT_GIVE_UP NO_WAKE_AT_END
+ * mutations take: SWAP_CHECK_AND_SLEEP FORGET_SLEPT_BIT WAKE_BEFORE_RELEASE NO_WAY_TIME
+ * mutations giveup: NO_WAKE_AT_GIVE_UP
  * mutations deaths: NO_SWEEP NO_WAKE_IN_SWEEP WAKE_ONLY_IF_FREED
  * mutations twodeaths: SWAP_SWEEP_AND_REAP NO_DIED_BIT TAKE_FREE_DEAD
  * mutations progress: NO_STAND_BACK
@@ -139,11 +139,7 @@ next:
 				if
 				:: (word & pidMask) == 0 -> /* lock.go: if w&pidMask != 0 { */
 					died = (word & diedBit) != 0; /* lock.go: return w&diedBit != 0, true */
-#ifdef LOOK_DROPS_BIT
-					word = me;
-#else
 					word = (word & sleepBit) | me; /* lock.go: if l.word.CompareAndSwap(w, w&sleepBit|me) { */
-#endif
 					goto got
 				:: else
 				fi
@@ -363,13 +359,11 @@ active proctype Context() {
 	:: ended = true
 	:: goto out
 	fi;
-#ifndef NO_WAKE_AT_END
 end:
 	do /* lock.go: stop := atEnd(ctx, func() { l.waits.Wake(l.word, everybody) }) */
 	:: asleep[1] -> wakeAll() /* again and again: what wakes nobody is left out */
 	:: over[1] -> break
 	od;
-#endif
 out:
 	skip
 }
