@@ -12,11 +12,11 @@
  * run items: PUTTERS=2
  * run several: BATCH=2
  * run room: SLOTS=1 ROUNDS=2 TAKES=2
- * run giveup: GIVE_UP ROUNDS=2
- * run end: QUEUE_END SLOTS=1 BATCH=2 GETTERS=1
+ * run giveup: GIVE_UP
+ * run end: QUEUE_END
  * run deaths: DEATHS=1 BATCH=2
  * mutations items: SWAP_CHECK_AND_SLEEP SLEEP_WITHOUT_CHECK OPEN_BEFORE_PUBLISH NO_PASS
- * mutations several: NO_COUNT FORGET_BIT
+ * mutations several: NO_COUNT
  * mutations room: NO_ROOM_OPEN ROOM_OPEN_BEFORE_TAKE
  * mutations giveup: NO_POKE_AT_END
  * mutations end: NO_POKE
@@ -110,11 +110,7 @@ inline poke(g) {
 }
 
 inline setBit(g) {
-#ifdef FORGET_BIT
-	atomic { if :: !slept -> word[g] = word[g] | 1 :: else fi; w = word[g] }
-#else
 	atomic { word[g] = word[g] | 1; w = word[g] } /* gate.go: w := g.word.Or(1) | 1 */
-#endif
 }
 
 inline futex(g) {
