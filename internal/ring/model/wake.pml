@@ -12,9 +12,9 @@
  * run one: DEPTH=1
  * run several: DEPTH=3
  * run half: DEPTH=3 HALF
- * mutations one: SLEEP_BEFORE_SET ARM_AFTER_LOOK TAKE_BEFORE_PUBLISH DUE_BEFORE_PUT BELL_FORGETS NO_SET NO_DUE
- * mutations several: WANT_AFTER_LOOK TAKE_BEFORE_RELEASE NO_RING_FOR_ROOM
- * mutations half: NO_IDLE
+ * mutations one: SLEEP_BEFORE_SET ARM_AFTER_LOOK TAKE_BEFORE_PUBLISH BELL_FORGETS NO_SET NO_DUE
+ * mutations several: WANT_AFTER_LOOK TAKE_BEFORE_RELEASE
+ * mutations half: NO_IDLE NO_RING_FOR_ROOM
  */
 #ifndef ROWS
 #define ROWS 4
@@ -166,9 +166,6 @@ end:
 	sleeper = false; /* internal/link/lane_serve.go: l.sleeper.Clear() */
 	goto next;
 runs:
-#ifdef DUE_BEFORE_PUT
-	count++; due(limit == claimed); count--;
-#endif
 	/* put */
 	do
 	:: tail - room < RESULTS -> break
@@ -196,8 +193,6 @@ runs:
 	od;
 	count++;
 	tail++; /* results.go: w.tail.Store(w.pos) */
-#ifndef DUE_BEFORE_PUT
 	due(limit == claimed); /* internal/link/lane_serve.go: l.ring(!l.claims.Waiting()) */
-#endif
 	goto next
 }
