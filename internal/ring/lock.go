@@ -146,6 +146,7 @@ func (l *Lock) sleep(ctx context.Context, me uint32) (died bool, err error) {
 			continue
 		}
 		if ctx.Err() != nil {
+			l.sated(me)
 			if slept != 0 {
 				l.waits.Wake(l.word, 1) // it may have been woken in place of another
 			}
@@ -171,11 +172,30 @@ func (l *Lock) sleep(ctx context.Context, me uint32) (died bool, err error) {
 
 // standBack lets the hungry process take the lock, which was free when its word was w.
 func (l *Lock) standBack(w, hungry uint32) {
-	if w&sleepBit != 0 || l.word.CompareAndSwap(w, w|sleepBit) {
-		l.waits.Wait(l.word, w|sleepBit, wayTime)
+	if w&sleepBit == 0 && !l.word.CompareAndSwap(w, w|sleepBit) {
+		return
 	}
-	if l.word.Load() == w|sleepBit {
+	if l.hungry.Load() != hungry { // after the bit: it may have come and gone
+		return
+	}
+	since := time.Now()
+	l.waits.Wait(l.word, w|sleepBit, wayTime)
+	if l.word.Load() == w|sleepBit && time.Since(since) >= wayTime {
 		l.hungry.CompareAndSwap(hungry, 0) // it did not come
+	}
+}
+
+// sated says that somebody is hungry no more, though it has not had the lock: those who stand back for it
+// shall look again. As one of them may be about to sleep, the word is changed.
+func (l *Lock) sated(who uint32) {
+	if !l.hungry.CompareAndSwap(who, 0) {
+		return
+	}
+	for w := l.word.Load(); w&pidMask == 0 && w&sleepBit != 0; w = l.word.Load() {
+		if l.word.CompareAndSwap(w, w&^sleepBit) {
+			l.waits.Wake(l.word, everybody)
+			return
+		}
 	}
 }
 
@@ -218,9 +238,9 @@ func (l *Lock) Release(me uint32) bool {
 // lock: then the lock is free, and the next holder is told. Any process may call it, as
 // long as no other process can have got the pid.
 func (l *Lock) Sweep(dead uint32) bool {
+	l.sated(dead)
 	freed := l.free(dead)
 	l.since.word.Store(0) // it may have stamped a tenure that was over; who waits stamps again
-	l.hungry.CompareAndSwap(dead, 0)
 	if !freed {
 		l.waits.Wake(l.word, everybody) // it may have died between a release and its wake-up
 	}

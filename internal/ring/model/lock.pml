@@ -5,17 +5,18 @@
  * when nothing can go on any more, all have had the lock, or given up: nobody sleeps. By progress: who is hungry gets the lock.
  *
  * An access to a word is one step. A load and a compare-and-swap from what it gave, with nothing read between, are one step too:
- * if the swap fails the code begins again. No sleep ends by itself, but that in standBack: see WAY_TIME_LAST.
+ * if the swap fails the code begins again. No sleep ends by itself; by WAY_TIME that of standBack may, at any time.
  *
  * A run is a name and what it is compiled with; ltl: a formula is checked, with weak fairness. A mutation is to be found wrong by its run.
  *
  * run take: ROUNDS=1
+ * run waytime: ROUNDS=1 WAY_TIME
  * run giveup: GIVE_UP MORE=1
  * run deaths: DEATHS=1
  * run twodeaths: PROCS=2 DEATHS=2 ROUNDS=2
- * run progress: PROCS=2 FOREVER WAY_TIME_LAST ltl
- * mutations take: SWAP_CHECK_AND_SLEEP FORGET_SLEPT_BIT WAKE_BEFORE_RELEASE NO_WAY_TIME
- * mutations giveup: NO_WAKE_AT_GIVE_UP
+ * run progress: PROCS=2 FOREVER ltl
+ * mutations take: SWAP_CHECK_AND_SLEEP FORGET_SLEPT_BIT WAKE_BEFORE_RELEASE STAND_BACK_UNSEEN
+ * mutations giveup: NO_WAKE_AT_GIVE_UP SATED_AS_IT_WAS
  * mutations deaths: NO_SWEEP NO_WAKE_IN_SWEEP WAKE_ONLY_IF_FREED
  * mutations twodeaths: SWAP_SWEEP_AND_REAP NO_DIED_BIT TAKE_FREE_DEAD
  * mutations progress: NO_STAND_BACK
@@ -99,6 +100,20 @@ inline wakeAfter() {
 	fi
 }
 
+inline sated(who) {
+	if
+	:: atomic { hungry == who -> hungry = 0 }; /* lock.go: if !l.hungry.CompareAndSwap(who, 0) { */
+#ifndef SATED_AS_IT_WAS
+		if
+		:: atomic { (word & pidMask) == 0 && (word & sleepBit) != 0 -> word = word & ~sleepBit }; /* lock.go: if l.word.CompareAndSwap(w, w&^sleepBit) { */
+			wakeAll()
+		:: else
+		fi
+#endif
+	:: else
+	fi
+}
+
 proctype Process(byte me) {
 	byte w, h, slept, lost, rounds;
 	bool died;
@@ -158,28 +173,32 @@ again:
 		if
 		:: h != 0 && h != me && !ENDED -> /* lock.go: if hungry := l.hungry.Load(); hungry != 0 && hungry != me && ctx.Err() == nil { */
 			/* standBack */
-			atomic { /* lock.go: if w&sleepBit != 0 || l.word.CompareAndSwap(w, w|sleepBit) { */
+			atomic { /* lock.go: if w&sleepBit == 0 && !l.word.CompareAndSwap(w, w|sleepBit) { */
 				if
 				:: (w & sleepBit) != 0
 				:: (w & sleepBit) == 0 && word == w -> word = w | sleepBit
 				:: else -> goto looked
 				fi
 			};
+#ifndef STAND_BACK_UNSEEN
+			if
+			:: HUNGRY != h -> goto looked /* lock.go: if l.hungry.Load() != hungry { // after the bit: it may have come and gone */
+			:: else
+			fi;
+#endif
 			futex(); /* lock.go: l.waits.Wait(l.word, w|sleepBit, wayTime) */
 			if
 			:: !asleep[me]
-#ifdef WAY_TIME_LAST
-			:: timeout -> asleep[me] = false /* the millisecond is over when nothing else can go on */
-#elif !defined(NO_WAY_TIME)
-			:: atomic { asleep[me] -> asleep[me] = false } /* it may be over at any time */
+#ifdef WAY_TIME
+			:: atomic { asleep[me] -> asleep[me] = false };
+				if
+				:: word == (w | sleepBit) -> /* lock.go: if l.word.Load() == w|sleepBit && time.Since(since) >= wayTime { */
+					atomic { if :: hungry == h -> hungry = 0 :: else fi } /* lock.go: l.hungry.CompareAndSwap(hungry, 0) // it did not come */
+				:: else
+				fi
 #endif
 			fi;
 looked:
-			if
-			:: word == (w | sleepBit) -> /* lock.go: if l.word.Load() == w|sleepBit { */
-				atomic { if :: hungry == h -> hungry = 0 :: else fi } /* lock.go: l.hungry.CompareAndSwap(hungry, 0) // it did not come */
-			:: else
-			fi;
 			atomic { slept = sleepBit; w = 0; h = 0 }; /* lock.go: slept = sleepBit */
 			goto again
 		:: else ->
@@ -201,17 +220,14 @@ looked:
 	fi;
 	if
 	:: ENDED -> /* lock.go: if ctx.Err() != nil { */
+		sated(me); /* lock.go: l.sated(me) */
 		if
 #ifndef NO_WAKE_AT_GIVE_UP
 		:: slept != 0 -> wakeOne() /* lock.go: l.waits.Wake(l.word, 1) // it may have been woken in place of another */
 #endif
 		:: else
 		fi;
-		atomic { /* lock.go: defer l.hungry.CompareAndSwap(me, 0) */
-			w = 0; slept = 0; lost = 0;
-			if :: hungry == me -> hungry = 0 :: else fi;
-			over[me] = true; goto stop
-		}
+		atomic { w = 0; slept = 0; lost = 0; over[me] = true; goto stop }
 	:: else
 	fi;
 	atomic { /* lock.go: if w&sleepBit == 0 && !l.word.CompareAndSwap(w, w|sleepBit) { */
@@ -275,6 +291,7 @@ stop:
 /* sweep is Sweep and free. */
 inline sweep() {
 #ifndef NO_SWEEP
+	sated(dead); /* lock.go: l.sated(dead) */
 	atomic {
 		freed = (word & pidMask) == dead; /* lock.go: if dead == 0 || w&pidMask != dead { */
 		if
@@ -294,7 +311,6 @@ inline sweep() {
 	:: else
 	fi;
 #endif
-	atomic { if :: hungry == dead -> hungry = 0 :: else fi }; /* lock.go: l.hungry.CompareAndSwap(dead, 0) */
 #if !defined(NO_WAKE_IN_SWEEP) && !defined(WAKE_ONLY_IF_FREED)
 	if
 	:: !freed -> wakeAll() /* lock.go: l.waits.Wake(l.word, everybody) // it may have died between a release and its wake-up */
