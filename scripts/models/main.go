@@ -186,7 +186,7 @@ func (c *check) do(ctx context.Context, dir string, verbose bool) error {
 	if out, err := tool("spin", append(append([]string{"-a"}, c.defines...), model)...); err != nil {
 		return fmt.Errorf("spin: %w: %s", err, strings.Join(strings.Fields(out), " "))
 	}
-	build, search := []string{"-O1", "-w", "-DMEMLIM=1024"}, []string{"-m100000"}
+	build, search := []string{"-O1", "-w", "-DMEMLIM=1024"}, []string{"-m3000000"}
 	if c.ltl {
 		search = append(search, "-a", "-f")
 	} else {

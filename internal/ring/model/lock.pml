@@ -15,6 +15,7 @@
  * run deaths: DEATHS=1
  * run twodeaths: PROCS=2 DEATHS=2 ROUNDS=2
  * run progress: PROCS=2 FOREVER ltl
+ * run three: PROCS=3 FOREVER ltl
  * mutations take: SWAP_CHECK_AND_SLEEP FORGET_SLEPT_BIT WAKE_BEFORE_RELEASE STAND_BACK_UNSEEN
  * mutations giveup: NO_WAKE_AT_GIVE_UP SATED_AS_IT_WAS
  * mutations deaths: NO_SWEEP NO_WAKE_IN_SWEEP WAKE_ONLY_IF_FREED
