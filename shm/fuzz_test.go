@@ -14,6 +14,10 @@ type everything struct {
 	Queue *shm.Queue[string]
 	Pipe  *shm.Pipe[int]
 	Value *shm.Value[[3]int]
+	Mutex *shm.Mutex
+	Cond  *shm.Cond
+	Sem   *shm.Semaphore
+	Other *shm.Barrier
 }
 
 // FuzzHandles has a peer send anything in place of handles: an error, no panic, and nothing
@@ -38,7 +42,14 @@ func FuzzHandles(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = v.Close() })
-	for _, in := range []everything{{}, {Array: a, Queue: q, Value: v}, {Array: a.Part(3, 5).ReadOnly()}} {
+	m := newMutex(f)
+	c, err := shm.NewCond(m)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = c.Close() })
+	sem, barrier := newSemaphore(f, 3), newBarrier(f, 2)
+	for _, in := range []everything{{}, {Mutex: m, Cond: c}, {Sem: sem, Other: barrier}, {Array: a, Queue: q, Value: v}, {Array: a.Part(3, 5).ReadOnly()}} {
 		p := wire.NewParcel()
 		b, err := codec.Append(nil, &in, p)
 		if err != nil {
@@ -68,6 +79,19 @@ func FuzzHandles(f *testing.F) {
 				_ = got.Value.Load()
 			}
 			_ = got.View.Slice()
+			if got.Mutex != nil {
+				_, _ = got.Mutex.TryLock()
+			}
+			if got.Cond != nil {
+				_ = got.Cond.Signal()
+				_ = got.Cond.L.Unlock()
+			}
+			if got.Sem != nil {
+				_, _ = got.Sem.TryAcquire(1)
+			}
+			if got.Other != nil {
+				_ = got.Other.Broken()
+			}
 		}
 		p.EndHeld()
 		p.CatchFaults(false)
