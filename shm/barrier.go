@@ -23,10 +23,10 @@ const (
 	BreakReset   Break = "reset it" // while somebody waited, who is told this
 )
 
-// BarrierError says why a barrier holds nobody up any more. It wraps ErrBroken, and ErrOwnerDied if somebody died.
+// BarrierError says why a barrier holds nobody up any more. It wraps ErrBroken.
 type BarrierError struct {
 	What  string // the barrier, as: barrier "start"
-	Owner Owner  // who broke it
+	Owner Owner  // who broke it; zero if that is not known any more
 	Why   Break
 }
 
@@ -38,20 +38,16 @@ func (e *BarrierError) Error() string {
 	return fmt.Sprintf("shm: %s is broken: %s %s", e.What, who, e.Why)
 }
 
-// Unwrap returns ErrBroken, and ErrOwnerDied.
-func (e *BarrierError) Unwrap() []error {
-	if e.Why == BreakDied {
-		return []error{ErrBroken, ErrOwnerDied}
-	}
-	return []error{ErrBroken}
-}
+// Unwrap returns ErrBroken.
+func (e *BarrierError) Unwrap() error { return ErrBroken }
 
 // Barrier holds goroutines of any tasks and processes up until so many have come, again and again. It crosses as a [Mutex] does; all
 // methods may be called concurrently.
 //
 // Who has a handle takes part. If a process dies that takes part, whether it waits or not, or who waits gives up, the barrier breaks: all who wait,
 // and all who come until Reset, get a [BarrierError] that names it. To close a handle, or to return from a task, without having come
-// breaks nothing: the others wait on.
+// breaks nothing: the others wait on. A worker that retains a handle takes part, also when its pool closes: as if it died. Who starts a group of
+// tasks over after a break calls Reset first; a retry of one of them alone finds the barrier broken.
 type Barrier struct{ prim }
 
 // MaxParties is how many a barrier can wait for.
@@ -81,7 +77,17 @@ func init() {
 	}}
 }
 
-func (g barrierGuard) Has(owner uint32) bool { return g.Member(owner) }
+func (g barrierGuard) SetAlive(alive func(uint32) bool) { g.Alive = alive }
+
+// Has implements guard: it is in sweep that one is told of, if that breaks it.
+func (g barrierGuard) Has(uint32) (has, told bool) { return false, false }
+
+func (g barrierGuard) Sweep(dead uint32) { g.Barrier.Sweep(dead) }
+
+func (g barrierGuard) State() string {
+	waiting, _ := g.Now()
+	return fmt.Sprintf("%d of %d have come", waiting, g.Parties())
+}
 
 func (b *Barrier) barrier() *ring.Barrier { return b.l.guard.(barrierGuard).Barrier }
 
@@ -102,6 +108,7 @@ func (b *Barrier) Wait(ctx context.Context) (number int, err error) {
 		})
 		if err != nil {
 			if r = b.barrier().GiveUp(b.own.number, gen); !r.Over {
+				b.wrote()
 				return 0, err
 			}
 		}
@@ -129,14 +136,25 @@ func (b *Barrier) broken(r ring.Outcome) error {
 		e.Why = BreakReset
 	}
 	if r.By != 0 {
-		e.Owner, _ = b.l.died(r.By)
+		e.Owner, _ = b.l.recorded(syncBy, r.By)
 	}
 	return e
 }
 
+// wrote keeps who broke it, which was this handle's owner.
+func (b *Barrier) wrote() {
+	b.l.mu.Lock()
+	defer b.l.mu.Unlock()
+	b.l.record(syncBy, b.own.number, false)
+}
+
 // Abort breaks the barrier, if it is not broken.
 func (b *Barrier) Abort() error {
-	return b.with(func() { b.barrier().Break(b.own.number, ring.BrokenAborted) })
+	return b.with(func() {
+		if b.barrier().Break(b.own.number, ring.BrokenAborted) {
+			b.wrote()
+		}
+	})
 }
 
 // Reset has the barrier wait for as many as it is for again. Who waits for others gets a *BarrierError.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
@@ -59,28 +60,46 @@ func (g condGuard) Sweep(uint32) { g.Cond.Sweep() }
 
 func (c *Cond) cond() *ring.Cond { return c.l.guard.(condGuard).Cond }
 
-// Wait gives the mutex back, waits for Signal or Broadcast, a death, or the end of ctx, and takes the mutex again, however
-// long that takes and whether ctx has ended or not. The caller holds it before and after; after an error as well, unless that wraps ErrNotHeld
-// or ErrClosed. The error is nil, a *WaitError, or wraps ErrOwnerDied, as that of [Mutex.Lock], or is both. Who is let go as ctx ends
-// returns nil.
+// Wait gives the mutex back, waits for Signal or Broadcast, a death, the end of ctx, or Close, and takes the mutex again, however
+// long that takes and whether ctx has ended or not. It returns nil, a *WaitError, ErrClosed, or what [Mutex.Lock] returns that
+// wraps ErrOwnerDied, or two of them. The caller holds the mutex before and after, unless the error wraps ErrNotHeld: it did not hold it, or the
+// mutex is closed. Who is let go as ctx ends returns nil.
 func (c *Cond) Wait(ctx context.Context) error {
 	if err := c.enter(); err != nil {
 		return err
 	}
-	defer c.unuse()
 	ticket := c.cond().Prepare()
 	if err := c.L.Unlock(); err != nil {
 		if c.cond().Cancel(ticket) {
 			c.cond().Signal() // it was another's
 		}
-		return err
+		c.unuse()
+		return lost(err)
 	}
 	err := c.wait(ctx, func(ctx context.Context) error { return c.cond().Wait(ctx, ticket) })
 	c.l.acquired()
-	if again := c.L.Lock(context.WithoutCancel(ctx)); again != nil {
-		return errors.Join(err, again)
+	c.region.Retain() // for the signal below
+	defer c.region.Release()
+	c.unuse() // now: who closes the condition may hold the mutex
+	again := c.L.Lock(context.WithoutCancel(ctx))
+	switch {
+	case again == nil:
+		return err
+	case !errors.Is(again, ErrOwnerDied):
+		if err == nil {
+			c.cond().Signal() // another can act on it
+		}
+		again = lost(again)
 	}
-	return err
+	return errors.Join(err, again)
+}
+
+// lost is the error of who does not hold the mutex.
+func lost(err error) error {
+	if errors.Is(err, ErrNotHeld) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrNotHeld, err)
 }
 
 // Signal lets one go that waits, if any does. The caller may have the mutex or not.
@@ -101,6 +120,9 @@ func (c *Cond) let(f func(*ring.Cond)) error {
 
 // Retain returns the same condition as the caller's own, with the mutex, as [Mutex.Retain] does.
 func (c *Cond) Retain() (*Cond, error) {
+	if c.L == nil {
+		return nil, zeroError{}
+	}
 	l, err := c.L.Retain()
 	if err != nil {
 		return nil, err
@@ -115,6 +137,9 @@ func (c *Cond) Retain() (*Cond, error) {
 
 // Close ends the use of it in this process, as [Mutex.Close] does, and of the mutex if that came with it.
 func (c *Cond) Close() error {
+	if c.mine {
+		(*ender)(&c.L.core).End() // before it is waited for: who waits may be about to take the mutex
+	}
 	err := c.prim.Close()
 	if c.mine {
 		err = errors.Join(err, c.L.Close())
@@ -124,6 +149,9 @@ func (c *Cond) Close() error {
 
 // append encodes the handles of both.
 func (c *Cond) append(dst []byte, parcel *wire.Parcel) ([]byte, error) {
+	if c.L == nil {
+		return dst, zeroError{}
+	}
 	own, err := c.prim.append(nil, parcel)
 	if err != nil {
 		return dst, err

@@ -14,7 +14,7 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// ErrClosed is what the methods of a closed array, value, queue or pipe return, and of
+// ErrClosed is what the methods of a closed handle of this package return, and of
 // one that a task was given once the task has ended.
 var ErrClosed = xme.RegisterError("github.com/xenonmp/xme/shm.ErrClosed", errors.New("shm: closed, or its task has ended"))
 
@@ -31,9 +31,11 @@ type core struct {
 
 	parent *core  // whose life it shares; nil: it has a reference of its own
 	leaves func() // called before the reference goes; nil: nothing is to be done
+	stays  func() // called when a use outlives the task; nil: nothing is to be done
 
 	state    atomic.Int64 // users, and closedBit, which is set under mu
 	released atomic.Bool
+	gone     bool // release has done all; guarded by mu
 
 	mu   sync.Mutex
 	idle *sync.Cond // no users; made when somebody waits
@@ -110,14 +112,34 @@ func (c *core) enter() error {
 	}
 	if c.region == nil {
 		c.state.Add(-1)
-		return ErrClosed
+		return zeroError{}
 	}
 	return nil
 }
 
+// zeroError is the error of a handle that nobody made.
+type zeroError struct{}
+
+func (zeroError) Error() string {
+	return "shm: a zero value: values of this type are made by New functions, as NewMutex"
+}
+
+func (zeroError) Is(target error) bool { return target == ErrClosed } //nolint:errorlint // it is that very value
+
 // bound returns a context that ends with ctx, and when the handle is closed.
 func (c *core) bound(ctx context.Context) (bound context.Context, stop func()) {
+	bound, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(c.lifetime(), func() { cancel(ErrClosed) })
+	return bound, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
+// lifetime returns a context that ends when the handle is closed.
+func (c *core) lifetime() context.Context {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.life == nil {
 		c.life = &life{}
 		c.life.ctx, c.life.cancel = context.WithCancelCause(context.Background())
@@ -125,14 +147,7 @@ func (c *core) bound(ctx context.Context) (bound context.Context, stop func()) {
 			c.life.cancel(ErrClosed)
 		}
 	}
-	l := c.life
-	c.mu.Unlock()
-	bound, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(l.ctx, func() { cancel(ErrClosed) })
-	return bound, func() {
-		unhook()
-		cancel(nil)
-	}
+	return c.life.ctx
 }
 
 // use has f called with the memory, which stays until f has returned.
@@ -159,11 +174,6 @@ func (c *core) unuse() {
 // release gives the reference back, once: the handle is closed and without users, but that
 // one may have looked in for a moment to find it closed.
 func (c *core) release() {
-	c.mu.Lock()
-	if c.idle != nil {
-		c.idle.Broadcast()
-	}
-	c.mu.Unlock()
 	if c.released.Swap(true) {
 		return
 	}
@@ -174,6 +184,12 @@ func (c *core) release() {
 		c.region.Unlend()
 	}
 	c.region.Release()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+	if c.idle != nil {
+		c.idle.Broadcast()
+	}
 }
 
 // ender ends a handle with its task, or because it went along with a result.
@@ -198,6 +214,9 @@ func (c *core) end() bool {
 	users := c.state.Add(closedBit) - closedBit
 	if users > 0 && c.lent {
 		c.region.HoldOn() // a use outlives the task
+		if c.stays != nil {
+			c.stays()
+		}
 	}
 	if c.life != nil {
 		c.life.cancel(ErrClosed)
@@ -216,7 +235,7 @@ func (c *core) close() error {
 	if c.idle == nil {
 		c.idle = sync.NewCond(&c.mu)
 	}
-	for c.state.Load()&^closedBit > 0 {
+	for c.closed() && !c.gone {
 		c.idle.Wait()
 	}
 	return nil

@@ -30,7 +30,7 @@ type eventGuard struct {
 type nobody struct{}
 
 func (nobody) SetAlive(func(uint32) bool) {}
-func (nobody) Has(uint32) bool            { return false }
+func (nobody) Has(uint32) (bool, bool)    { return false, false }
 func (nobody) Holders() []uint32          { return nil }
 func (nobody) Since(uint32) time.Time     { return time.Time{} }
 

@@ -11,10 +11,14 @@ import (
 // Mutex is a lock that tasks and processes share. A free one is taken by a single compare-and-swap. It outlives its holder: when
 // a process dies that holds it, or a task returns without giving it back, the next gets it and is told.
 //
-// It crosses as a field of an argument or a result; lifetime is as an Array's. All methods may be called concurrently. Its holder
-// is a task, or what a process does outside of its tasks, as one: any goroutine of a task may give back what another took, and
-// they exclude each other. It is not re-entrant. However many goroutines of a process wait, one thread does; those of one process
-// get it in the order in which they came, and no process waits for ever while others take it.
+// It crosses as a field of an argument or a result, by pointer; lifetime is as an Array's. All methods may be called concurrently. Its holder
+// is the task, for the handles that a task was given, and otherwise the process, for those that it made or retained: any goroutine of a
+// task may give back what another took, and they exclude each other. It is not re-entrant.
+//
+// A free mutex may be taken by who comes before those who wait; but one that has lost four times gets it next. Of the goroutines of a process
+// that wait, one sleeps at a time, and they go on in the order in which they began to wait.
+//
+// A zero Mutex cannot be used. One made in a package's variable is another in each process: hand it over.
 type Mutex struct{ prim }
 
 // NewMutex makes a mutex that nobody holds.
@@ -38,9 +42,9 @@ func init() {
 func (g mutexGuard) SetAlive(alive func(uint32) bool) { g.Alive = alive }
 func (g mutexGuard) Sweep(dead uint32)                { g.Lock.Sweep(dead) }
 
-func (g mutexGuard) Has(owner uint32) bool {
+func (g mutexGuard) Has(owner uint32) (has, told bool) {
 	h, _ := g.Holder()
-	return h == owner
+	return h == owner, h == owner
 }
 
 func (g mutexGuard) Holders() []uint32 {
@@ -69,8 +73,7 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	defer m.unuse()
 	lock := m.l.guard.(mutexGuard).Lock
 	if lock.TakeFree(m.own.number) {
-		m.l.acquired()
-		return nil
+		return m.got(false)
 	}
 	died, ok := lock.Look(m.own.number)
 	if !ok {
@@ -82,9 +85,19 @@ func (m *Mutex) Lock(ctx context.Context) error {
 			return err
 		}
 	}
+	return m.got(died)
+}
+
+// got is what who has the mutex now returns. A handle that is closed would give it up behind its back.
+func (m *Mutex) got(died bool) error {
 	m.l.acquired()
+	lock := m.l.guard.(mutexGuard).Lock
+	if m.closed() {
+		lock.Release(m.own.number)
+		return ErrClosed
+	}
 	if died {
-		return m.l.ownerDied(0)
+		return m.l.ownerDied(lock.Died())
 	}
 	return nil
 }
@@ -99,11 +112,8 @@ func (m *Mutex) TryLock() (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	m.l.acquired()
-	if died {
-		return true, m.l.ownerDied(0)
-	}
-	return true, nil
+	err := m.got(died)
+	return !errors.Is(err, ErrClosed), err
 }
 
 // Unlock gives the mutex back. It returns an error that wraps ErrNotHeld if this task, or this process outside of its tasks, does not
@@ -115,7 +125,7 @@ func (m *Mutex) Unlock() error {
 	defer m.unuse()
 	m.l.releases()
 	if !m.l.guard.(mutexGuard).Release(m.own.number) {
-		return m.l.notHeld()
+		return m.l.notHeld(m.own.number)
 	}
 	return nil
 }
@@ -146,7 +156,8 @@ func (m *Mutex) Holder() (Holder, bool) {
 }
 
 // Retain returns the same mutex as the caller's own, to be closed by it: what a task shall keep for later tasks of its worker. The
-// holder of what is locked through it is the process, not the task.
+// holder of what is locked through it is the process, not the task; what it holds still when its pool closes counts as left by a
+// death. The error is ErrClosed, or that no memory or descriptor is left.
 func (m *Mutex) Retain() (*Mutex, error) {
 	r := &Mutex{}
 	if err := m.retainPrim(&r.prim); err != nil {

@@ -19,13 +19,13 @@ var ErrNotHeld = xme.RegisterError("github.com/xenonmp/xme/shm.ErrNotHeld", erro
 // ErrDeadlock is wrapped by the error of a wait that ended while it was part of a cycle of waits.
 var ErrDeadlock = xme.RegisterError("github.com/xenonmp/xme/shm.ErrDeadlock", errors.New("deadlock"))
 
-// Owner is who holds a lock or waits for one: a task, or what a process does outside of its tasks. All goroutines of a task are
-// one owner, and so are all of a driver.
+// Owner is who holds a lock or waits for one: a task, by the handles that it was given, or a process, by those that it made or retained, in a task or
+// not. All goroutines of a task are one owner, and so are all of a driver.
 type Owner struct {
 	PID    int
-	Driver bool   // the process that made the first lock
-	Rank   int    // of a task's worker; 0 if it runs in the driver
-	Func   string // of a task; empty: not in a task
+	Driver bool   // the process that opened the pool
+	Rank   int    // of its worker; 0 if that is the driver, or not known
+	Func   string // of a task, up to 39 bytes; empty: not in a task
 	Row    int    // of a task; -1: it is none of a stream's
 }
 
@@ -34,7 +34,7 @@ func (o Owner) String() string {
 	var b strings.Builder
 	switch {
 	case o.PID == 0 && o.Func == "":
-		return "a process that is no more"
+		return "an unknown process"
 	case o.Rank > 0:
 		fmt.Fprintf(&b, "worker %d (pid %d)", o.Rank, o.PID)
 	case o.Driver:
@@ -47,6 +47,8 @@ func (o Owner) String() string {
 		if o.Row >= 0 {
 			fmt.Fprintf(&b, ", row %d", o.Row)
 		}
+	} else if o.Rank > 0 {
+		b.WriteString(", outside of tasks")
 	}
 	return b.String()
 }
@@ -90,6 +92,7 @@ type WaitError struct {
 	Err     error  // the context's cause
 	Waited  time.Duration
 	Holders []Holder // who has it, as far as that is known
+	State   string   // of a semaphore or barrier, as: 1 of 3 have come
 	Cycle   []Wait   // the waits that lead from who waited back to it; nil: there is no cycle
 }
 
@@ -103,6 +106,9 @@ type Wait struct {
 func (e *WaitError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "shm: waited for %s for %v: %v", e.What, e.Waited.Round(time.Millisecond), e.Err)
+	if e.State != "" {
+		b.WriteString("; " + e.State)
+	}
 	for i, h := range e.Holders {
 		sep := "; held by "
 		if i > 0 {

@@ -3,9 +3,10 @@ package shm
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"sync"
 
-	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/sys"
@@ -16,7 +17,7 @@ import (
 // word names its holder by slot; the slot tells the rest. Whoever makes the first lock makes the table; its handle goes along
 // with the locks'.
 //
-//	0    kind, and the maker's pid above it
+//	0    kind, a bit that says that its maker is a driver, and the maker's pid above them
 //	8    most: one more than the highest slot that was ever taken
 //	64   slots, of 192 bytes each
 //
@@ -45,6 +46,8 @@ const (
 	funcSize = 40
 
 	mostHolders = 6
+
+	driverBit = 1 << 31
 )
 
 // owners is this process's view of a table.
@@ -67,7 +70,7 @@ type owner struct {
 }
 
 func ownersOf(mem []byte, r *region.Region) (*owners, error) {
-	if len(mem) < slotAt+slotSize*ring.Owners || uint32(word(mem, 0).Load()) != uint32(kindOwners) {
+	if len(mem) < slotAt+slotSize*ring.Owners || kind(uint32(word(mem, 0).Load())&^driverBit) != kindOwners {
 		return nil, errMalformed
 	}
 	return &owners{region: r, mem: mem}, nil
@@ -89,7 +92,7 @@ func attachOwners(r *region.Region) (*owners, error) {
 var home struct {
 	sync.Mutex
 	id   region.ID
-	mine bool
+	rank int // of this process, a worker
 }
 
 // homeOwners returns that table, with a reference to its region.
@@ -107,8 +110,12 @@ func homeOwners() (*owners, error) {
 			r.Release()
 			return nil, fmt.Errorf("shm: %w", err)
 		}
-		word(mem, 0).Store(uint64(me)<<32 | uint64(kindOwners))
-		home.id, home.mine = r.ID(), true
+		head := uint64(me)<<32 | uint64(kindOwners)
+		if !proc.IsWorker() {
+			head |= driverBit
+		}
+		word(mem, 0).Store(head)
+		home.id = r.ID()
 	}
 	t, err := attachOwners(r)
 	if err != nil {
@@ -117,17 +124,20 @@ func homeOwners() (*owners, error) {
 	return t, err
 }
 
-// moveIn has the next lock use a table that came from elsewhere.
-func (t *owners) moveIn() {
-	if t.maker() == me {
+// moveIn has a worker's next lock use a table that came with a task's argument: its driver's rather than its own.
+func (t *owners) moveIn(rank int) {
+	if !proc.IsWorker() {
 		return
 	}
 	home.Lock()
 	defer home.Unlock()
-	if home.mine || home.id == (region.ID{}) || !alive(t.maker()) {
-		home.id, home.mine = t.region.ID(), false
+	home.rank = rank
+	if t.drivers() || home.id == (region.ID{}) {
+		home.id = t.region.ID()
 	}
 }
+
+func (t *owners) drivers() bool { return word(t.mem, 0).Load()&driverBit != 0 }
 
 func (t *owners) maker() uint32 { return uint32(word(t.mem, 0).Load() >> 32) }
 
@@ -139,7 +149,7 @@ func (t *owners) slot(number uint32) []byte {
 // numberOf is the owner that a slot's first word means.
 func numberOf(slot int, state uint64) uint32 { return ring.OwnerNumber(slot, uint32(state)) }
 
-var errManyOwners = fmt.Errorf("shm: %w: more than %d tasks and processes use the locks of one driver at a time", xme.ErrMemory, ring.Owners)
+var errManyOwners = fmt.Errorf("shm: more than %d tasks and processes use the locks of one driver at a time: have fewer rows under way", ring.Owners)
 
 // claim makes an owner.
 func (t *owners) claim(of wire.TaskName) (*owner, error) {
@@ -147,18 +157,24 @@ func (t *owners) claim(of wire.TaskName) (*owner, error) {
 		slot := t.mem[slotAt+i*slotSize:][:slotSize:slotSize]
 		state := word(slot, 0)
 		old := state.Load()
-		if old>>32 != 0 || !state.CompareAndSwap(old, uint64(me)<<32|uint64(uint32(old+1))) {
+		if old>>32 != 0 {
 			continue
 		}
-		for most := word(t.mem, 8); ; {
+		for most := word(t.mem, 8); ; { // first: who dies then is found
 			if n := most.Load(); n > uint64(i) || most.CompareAndSwap(n, uint64(i+1)) {
 				break
 			}
 		}
+		if !state.CompareAndSwap(old, uint64(me)<<32|uint64(uint32(old+1))) {
+			continue
+		}
 		word(slot, slotWho).Store(uint64(of.Rank)<<32 | uint64(me))
 		word(slot, slotWho+8).Store(uint64(of.Row))
 		storeText(slot[slotFunc:slotFunc+funcSize], of.Func)
+		seq := word(slot, slotSeq)
+		seq.Store((seq.Load() | 1) + 1) // its last owner may have died while it wrote
 		word(slot, slotWait).Store(0)
+		word(slot, slotWait+8).Store(0)
 		return &owner{t: t, number: numberOf(i, old+1), refs: 1}, nil
 	}
 	return nil, errManyOwners
@@ -180,7 +196,10 @@ func (t *owners) ofProcess() (*owner, error) {
 		t.process.refs++
 		return t.process, nil
 	}
-	o, err := t.claim(wire.TaskName{Row: -1})
+	home.Lock()
+	rank := home.rank
+	home.Unlock()
+	o, err := t.claim(wire.TaskName{Row: -1, Rank: rank})
 	t.process = o
 	return o, err
 }
@@ -245,7 +264,7 @@ func (t *owners) describe(number uint32) (Owner, bool) {
 func (t *owners) read(who []byte) Owner {
 	at := word(who, 0).Load()
 	o := Owner{PID: int(uint32(at)), Rank: int(at >> 32), Row: int(word(who, 8).Load()), Func: loadText(who[16 : 16+funcSize])}
-	o.Driver = uint32(at) == t.maker()
+	o.Driver = uint32(at) == t.maker() && t.drivers()
 	return o
 }
 
@@ -273,7 +292,7 @@ func loadText(from []byte) string {
 	for i := 0; i < len(from); i += 8 {
 		binary.NativeEndian.PutUint64(buf[i:], word(from, i).Load())
 	}
-	return string(buf[1:][:min(int(buf[0]), len(buf)-1)])
+	return strings.ToValidUTF8(string(buf[1:][:min(int(buf[0]), len(buf)-1)]), "…") // it may have been cut
 }
 
 // idAt is an id in a region's memory.

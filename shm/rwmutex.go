@@ -2,6 +2,7 @@ package shm
 
 import (
 	"context"
+	"errors"
 
 	"github.com/xenonmp/xme/internal/ring"
 )
@@ -28,20 +29,25 @@ func NewRWMutex() (*RWMutex, error) {
 type rwGuard struct{ *ring.RWLock }
 
 func init() {
-	guards[kindRWMutex] = guardKind{"lock", ring.RWLockSize, func(mem []byte) guard {
+	guards[kindRWMutex] = guardKind{"read-write mutex", ring.RWLockSize, func(mem []byte) guard {
 		return rwGuard{ring.NewRWLock(mem, waits{})}
 	}}
 }
 
-func (g rwGuard) Has(owner uint32) bool { return g.Writer() == owner }
+func (g rwGuard) Has(owner uint32) (has, told bool) {
+	writes := g.Writer() == owner
+	return writes || g.Reads(owner), writes
+}
 
 // Lock takes the lock to write. It is otherwise as [Mutex.Lock].
 func (m *RWMutex) Lock(ctx context.Context) error {
-	return m.get(ctx, (*ring.RWLock).TryLock, (*ring.RWLock).Lock)
+	return m.get(ctx, (*ring.RWLock).TryLock, (*ring.RWLock).Lock, (*ring.RWLock).Unlock)
 }
 
 // TryLock takes the lock to write if nobody has it, or tries to have it at this moment.
-func (m *RWMutex) TryLock() (bool, error) { return m.try((*ring.RWLock).TryLock) }
+func (m *RWMutex) TryLock() (bool, error) {
+	return m.try((*ring.RWLock).TryLock, (*ring.RWLock).Unlock)
+}
 
 // Unlock gives back what Lock took. It returns an error that wraps ErrNotHeld if this task, or this process outside of its tasks,
 // does not hold it to write.
@@ -50,18 +56,28 @@ func (m *RWMutex) Unlock() error { return m.giveBack((*ring.RWLock).Unlock) }
 // RLock takes the lock to read. It is otherwise as [Mutex.Lock]. If somebody died writing, and nobody has written since,
 // the error wraps ErrOwnerDied, and the caller reads what may be half-done.
 func (m *RWMutex) RLock(ctx context.Context) error {
-	return m.get(ctx, (*ring.RWLock).TryRLock, (*ring.RWLock).RLock)
+	return m.get(ctx, (*ring.RWLock).TryRLock, (*ring.RWLock).RLock, (*ring.RWLock).RUnlock)
 }
 
 // TryRLock takes the lock to read if nobody writes or waits to.
-func (m *RWMutex) TryRLock() (bool, error) { return m.try((*ring.RWLock).TryRLock) }
+func (m *RWMutex) TryRLock() (bool, error) {
+	return m.try((*ring.RWLock).TryRLock, (*ring.RWLock).RUnlock)
+}
 
-// RUnlock gives back what RLock took, once. The error is as Unlock's.
+// RUnlock gives back what RLock took, once. It returns an error that wraps ErrNotHeld if this task, or this process outside of its
+// tasks, does not hold it to read.
 func (m *RWMutex) RUnlock() error { return m.giveBack((*ring.RWLock).RUnlock) }
 
 func (m *RWMutex) lock() *ring.RWLock { return m.l.guard.(rwGuard).RWLock }
 
-func (m *RWMutex) get(ctx context.Context, try func(*ring.RWLock, uint32) (uint32, bool), wait func(*ring.RWLock, context.Context, uint32) (uint32, error)) error {
+// The ways to take it and to give it back.
+type (
+	rwTry  = func(*ring.RWLock, uint32) (died uint32, ok bool)
+	rwWait = func(*ring.RWLock, context.Context, uint32) (died uint32, err error)
+	rwGive = func(*ring.RWLock, uint32) bool
+)
+
+func (m *RWMutex) get(ctx context.Context, try rwTry, wait rwWait, give rwGive) error {
 	if err := m.enter(); err != nil {
 		return err
 	}
@@ -76,10 +92,10 @@ func (m *RWMutex) get(ctx context.Context, try func(*ring.RWLock, uint32) (uint3
 			return err
 		}
 	}
-	return m.got(died)
+	return m.got(died, give)
 }
 
-func (m *RWMutex) try(try func(*ring.RWLock, uint32) (uint32, bool)) (bool, error) {
+func (m *RWMutex) try(try rwTry, give rwGive) (bool, error) {
 	if err := m.enter(); err != nil {
 		return false, err
 	}
@@ -88,26 +104,31 @@ func (m *RWMutex) try(try func(*ring.RWLock, uint32) (uint32, bool)) (bool, erro
 	if !ok {
 		return false, nil
 	}
-	return true, m.got(died)
+	err := m.got(died, give)
+	return !errors.Is(err, ErrClosed), err
 }
 
-// got is what who has the lock now returns.
-func (m *RWMutex) got(died uint32) error {
+// got is what who has the lock now returns, as that of a Mutex.
+func (m *RWMutex) got(died uint32, give rwGive) error {
 	m.l.acquired()
+	if m.closed() {
+		give(m.lock(), m.own.number)
+		return ErrClosed
+	}
 	if died != 0 {
 		return m.l.ownerDied(died)
 	}
 	return nil
 }
 
-func (m *RWMutex) giveBack(give func(*ring.RWLock, uint32) bool) error {
+func (m *RWMutex) giveBack(give rwGive) error {
 	if err := m.enter(); err != nil {
 		return err
 	}
 	defer m.unuse()
 	m.l.releases()
 	if !give(m.lock(), m.own.number) {
-		return m.l.notHeld()
+		return m.l.notHeld(m.own.number)
 	}
 	return nil
 }

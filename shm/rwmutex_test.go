@@ -121,7 +121,7 @@ func TestRWMutexOutlivesItsHolders(t *testing.T) {
 				if !want && err == nil {
 					return
 				}
-				if !want || !errors.As(err, &died) || died.Owner.Func != "dieUnder" || died.What != `lock "ledger"` ||
+				if !want || !errors.As(err, &died) || died.Owner.Func != "dieUnder" || died.What != `read-write mutex "ledger"` ||
 					died.Ended != strings.Contains(how, "returns") {
 					t.Errorf("%s: %s got %v", how, who, err)
 				}
@@ -159,7 +159,7 @@ func TestRWMutexExplains(t *testing.T) {
 	if ok, err := m.TryLock(); ok || err != nil {
 		t.Fatal("written while it is read", err)
 	}
-	if err := m.Unlock(); !errors.Is(err, shm.ErrNotHeld) || !strings.Contains(err.Error(), "held by the driver") {
+	if err := m.Unlock(); !errors.Is(err, shm.ErrNotHeld) || !strings.Contains(err.Error(), "RUnlock gives back what RLock took") {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

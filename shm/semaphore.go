@@ -9,8 +9,8 @@ import (
 	"github.com/xenonmp/xme/internal/ring"
 )
 
-// ErrTooMany is wrapped by the error of who asks a semaphore for more permits than there are, so that it could wait for ever, or
-// adds more than there can be.
+// ErrTooMany is wrapped by the error of who asks a semaphore for more permits than there are at that moment, so that it could wait for ever, or
+// adds more than there can be. Who waits already when Take has made them too few waits on.
 var ErrTooMany = xme.RegisterError("github.com/xenonmp/xme/shm.ErrTooMany", errors.New("too many permits"))
 
 // Semaphore counts permits that tasks and processes share. What an owner has acquired and not released comes back when it is no more,
@@ -48,7 +48,11 @@ func init() {
 	}}
 }
 
-func (g semGuard) Has(owner uint32) bool { return g.Held(owner) > 0 }
+func (g semGuard) Has(owner uint32) (has, told bool) { return g.Held(owner) > 0, false }
+
+func (g semGuard) State() string {
+	return fmt.Sprintf("%d of %d permits are free", g.Free(), g.Total())
+}
 
 func (s *Semaphore) sem() *ring.Semaphore { return s.l.guard.(semGuard).Semaphore }
 
@@ -80,18 +84,25 @@ func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 		if total := s.sem().Total(); n > total {
 			return fmt.Errorf("shm: %s: %w: %d of %d", s.l.what(), ErrTooMany, n, total)
 		}
-		return s.get(ctx, func(ctx context.Context, me uint32) error { return s.sem().Acquire(ctx, me, n) },
-			func(me uint32) bool { return s.sem().TryAcquire(me, n) })
+		if !s.sem().TryAcquire(s.own.number, n) {
+			err := s.waitInTurn(ctx, func(ctx context.Context) error { return s.sem().Acquire(ctx, s.own.number, n) })
+			if err != nil {
+				return err
+			}
+		}
+		return s.got(n)
 	})
 }
 
 // TryAcquire gets n permits if they are free and nobody waits, and reports whether it did.
 func (s *Semaphore) TryAcquire(n int) (ok bool, err error) {
 	err = s.withPermits(n, func() error {
-		if ok = s.sem().TryAcquire(s.own.number, n); ok {
-			s.l.acquired()
+		if ok = s.sem().TryAcquire(s.own.number, n); !ok {
+			return nil
 		}
-		return nil
+		err := s.got(n)
+		ok = err == nil
+		return err
 	})
 	return ok, err
 }
@@ -99,8 +110,14 @@ func (s *Semaphore) TryAcquire(n int) (ok bool, err error) {
 // Take uses n permits up: then there are fewer in all. It waits for them as Acquire does, however many there are.
 func (s *Semaphore) Take(ctx context.Context, n int) error {
 	return s.withPermits(n, func() error {
-		return s.get(ctx, func(ctx context.Context, me uint32) error { return s.sem().Take(ctx, me, n) },
-			func(me uint32) bool { return s.sem().TryTake(me, n) })
+		if !s.sem().TryTake(s.own.number, n) {
+			err := s.waitInTurn(ctx, func(ctx context.Context) error { return s.sem().Take(ctx, s.own.number, n) })
+			if err != nil {
+				return err
+			}
+		}
+		s.l.acquired()
+		return nil
 	})
 }
 
@@ -115,14 +132,13 @@ func (s *Semaphore) TryTake(n int) (ok bool, err error) {
 	return ok, err
 }
 
-func (s *Semaphore) get(ctx context.Context, wait func(ctx context.Context, me uint32) error, try func(me uint32) bool) error {
-	if !try(s.own.number) {
-		err := s.waitInTurn(ctx, func(ctx context.Context) error { return wait(ctx, s.own.number) })
-		if err != nil {
-			return err
-		}
-	}
+// got is what who has n permits now returns, as that of a Mutex.
+func (s *Semaphore) got(n int) error {
 	s.l.acquired()
+	if s.closed() {
+		_, _ = s.sem().Release(context.Background(), s.own.number, n)
+		return ErrClosed
+	}
 	return nil
 }
 
@@ -131,10 +147,11 @@ func (s *Semaphore) get(ctx context.Context, wait func(ctx context.Context, me u
 func (s *Semaphore) Release(n int) error {
 	return s.withPermits(n, func() error {
 		s.l.releases()
-		if !s.sem().Release(s.own.number, n) {
+		ok, err := s.sem().Release(s.lifetime(), s.own.number, n)
+		if err == nil && !ok {
 			return fmt.Errorf("shm: %s: %w: %d permits, of which the caller has %d", s.l.what(), ErrNotHeld, n, s.sem().Held(s.own.number))
 		}
-		return nil
+		return err
 	})
 }
 
@@ -143,10 +160,11 @@ func (s *Semaphore) Release(n int) error {
 func (s *Semaphore) Post(n int) error {
 	return s.withPermits(n, func() error {
 		s.l.releases()
-		if !s.sem().Post(s.own.number, n) {
+		ok, err := s.sem().Post(s.lifetime(), s.own.number, n)
+		if err == nil && !ok {
 			return fmt.Errorf("shm: %s: %w: %d besides %d, of at most %d", s.l.what(), ErrTooMany, n, s.sem().Total(), MaxPermits)
 		}
-		return nil
+		return err
 	})
 }
 

@@ -19,11 +19,13 @@ import (
 //	64   length and name, 64 bytes
 //	128  the last holder that is no more: its number | whether its process lives << 32; 0: there was none
 //	136  who that was, 56 bytes as in the table
+//	192  of a barrier: who broke it, as above
 //	256  what package ring lays out
 const (
 	syncHead = 256
 	syncName = 64
 	syncDead = 128
+	syncBy   = 192
 
 	endedBit = 1 << 32
 )
@@ -40,8 +42,8 @@ type guard interface {
 	SetAlive(alive func(owner uint32) bool)
 	// Sweep takes from an owner that is no more what it has.
 	Sweep(dead uint32)
-	// Has reports whether an owner has anything that Sweep would take and others are told of.
-	Has(owner uint32) bool
+	// Has reports whether an owner has anything that Sweep would take, and whether others are told of that.
+	Has(owner uint32) (has, told bool)
 	// Holders returns who keeps others out.
 	Holders() []uint32
 	// Since returns since when at least a holder does, the zero time if that is not known.
@@ -59,7 +61,7 @@ type syncs struct {
 	table *owners // its region has a reference of this one's
 
 	mu    sync.Mutex
-	users int // handles of this process's own, not of tasks'
+	users map[*owner]int // handles of this process's
 
 	edge atomic.Uint32 // for the race detector, which does not see shared memory
 }
@@ -78,7 +80,7 @@ func syncsOf(r *region.Region, mem []byte, k kind, table *owners) (*syncs, error
 	if !ok || kind(word(mem, 0).Load()) != k || len(mem) < syncHead+g.size {
 		return nil, errMalformed
 	}
-	l := &syncs{kind: k, id: r.ID(), mem: mem, guard: g.open(mem[syncHead:]), turn: newTurn(), table: table}
+	l := &syncs{kind: k, id: r.ID(), mem: mem, guard: g.open(mem[syncHead:]), turn: newTurn(), table: table, users: map[*owner]int{}}
 	l.guard.SetAlive(table.alive)
 	table.region.Retain()
 	return l, nil
@@ -140,74 +142,72 @@ func (p *prim) open(k kind, begin func(mem []byte, g guard)) error {
 	return nil
 }
 
-// join counts a handle that is this process's own.
+// join counts a handle of its owner's.
 func (p *prim) join() {
-	p.core.leaves = p.leave
-	if !p.lent {
-		p.l.mu.Lock()
-		p.l.users++
-		p.l.mu.Unlock()
-	}
+	p.core.leaves, p.core.stays = p.leave, p.l.table.region.HoldOn
+	p.l.mu.Lock()
+	defer p.l.mu.Unlock()
+	p.l.users[p.own]++
 	if b, ok := p.l.guard.(barrierGuard); ok {
 		b.Join(p.own.number)
 	}
 }
 
-// leave takes from a task that has ended, or from this process when its last handle is closed, what it did not give back.
+// leave takes from a task that has ended, or from this process when its last handle is closed, what it did not give back. Nobody joins meanwhile.
 func (p *prim) leave() {
-	last := p.lent
-	if !p.lent {
-		p.l.mu.Lock()
-		p.l.users--
-		last = p.l.users == 0
-		p.l.mu.Unlock()
-	}
-	if last {
-		if b, ok := p.l.guard.(barrierGuard); ok {
-			b.Leave(p.own.number)
-		}
-		p.l.sweep(p.own.number, true)
-	}
-	p.own.release()
-}
-
-// sweep takes from an owner that is no more what it has, and keeps who that was.
-func (l *syncs) sweep(dead uint32, ended bool) {
-	if l.guard.Has(dead) {
-		l.mu.Lock()
-		at := uint64(dead)
-		if ended {
-			at |= endedBit
-		}
-		word(l.mem, syncDead).Store(0)
-		who := l.table.slot(dead)[slotWho:slotSeq]
-		for i := 0; i < len(who); i += 8 {
-			word(l.mem, syncDead+8+i).Store(word(who, i).Load())
-		}
-		word(l.mem, syncDead).Store(at)
-		l.mu.Unlock()
-	} else if ended {
+	defer p.own.release()
+	p.l.mu.Lock()
+	defer p.l.mu.Unlock()
+	if p.l.users[p.own]--; p.l.users[p.own] > 0 {
 		return
 	}
-	l.guard.Sweep(dead)
-}
-
-// sweeper is what this process has of a region and is told of deaths.
-type sweeper interface{ sweepPID(pid uint32) }
-
-func (l *syncs) sweepPID(pid uint32) {
-	for _, dead := range l.table.ofPID(pid) {
-		l.sweep(dead, false)
+	delete(p.l.users, p.own)
+	if b, ok := p.l.guard.(barrierGuard); ok {
+		b.Leave(p.own.number)
+	}
+	if has, told := p.l.guard.Has(p.own.number); has {
+		if told {
+			p.l.record(syncDead, p.own.number, true)
+		}
+		p.l.guard.Sweep(p.own.number)
 	}
 }
 
-// died says who an owner was that is no more.
-func (l *syncs) died(number uint32) (who Owner, ended bool) {
-	at := word(l.mem, syncDead).Load()
-	if number == 0 || uint32(at) == number {
-		who = l.table.read(l.mem[syncDead+8:][:slotSeq-slotWho])
-		if word(l.mem, syncDead).Load() == at {
-			return who, at&endedBit != 0
+// sweep takes from an owner whose process is no more what it has.
+func (l *syncs) sweep(dead uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, told := l.guard.Has(dead); told {
+		l.record(syncDead, dead, false)
+	}
+	b, ok := l.guard.(barrierGuard)
+	if !ok {
+		l.guard.Sweep(dead)
+	} else if b.Barrier.Sweep(dead) {
+		l.record(syncBy, dead, false)
+	}
+}
+
+// record keeps who an owner was, whose slot may be another's soon. l.mu is held.
+func (l *syncs) record(at int, number uint32, ended bool) {
+	mark := uint64(number)
+	if ended {
+		mark |= endedBit
+	}
+	word(l.mem, at).Store(0)
+	who := l.table.slot(number)[slotWho:slotSeq]
+	for i := 0; i < len(who); i += 8 {
+		word(l.mem, at+8+i).Store(word(who, i).Load())
+	}
+	word(l.mem, at).Store(mark)
+}
+
+// recorded says who an owner was: as it was recorded, or as its slot says, unless that is another's.
+func (l *syncs) recorded(at int, number uint32) (who Owner, ended bool) {
+	if mark := word(l.mem, at).Load(); uint32(mark) == number {
+		who = l.table.read(l.mem[at+8:][:slotSeq-slotWho])
+		if word(l.mem, at).Load() == mark {
+			return who, mark&endedBit != 0
 		}
 	}
 	if who, ok := l.table.describe(number); ok {
@@ -216,9 +216,18 @@ func (l *syncs) died(number uint32) (who Owner, ended bool) {
 	return Owner{}, false
 }
 
+// sweeper is what this process has of a region and is told of deaths.
+type sweeper interface{ sweepPID(pid uint32) }
+
+func (l *syncs) sweepPID(pid uint32) {
+	for _, dead := range l.table.ofPID(pid) {
+		l.sweep(dead)
+	}
+}
+
 // ownerDied is what the next holder is told.
 func (l *syncs) ownerDied(number uint32) error {
-	who, ended := l.died(number)
+	who, ended := l.recorded(syncDead, number)
 	return &OwnerDiedError{What: l.what(), Owner: who, Ended: ended}
 }
 
@@ -232,9 +241,12 @@ func (l *syncs) acquired() {
 func (l *syncs) releases() { l.acquired() }
 
 // notHeld is what giving back returns to who does not hold it.
-func (l *syncs) notHeld() error {
+func (l *syncs) notHeld(own uint32) error {
 	var who []string
 	for _, h := range l.guard.Holders() {
+		if h == own {
+			return fmt.Errorf("shm: %s: %w in this way: RUnlock gives back what RLock took, Unlock what Lock took", l.what(), ErrNotHeld)
+		}
 		who = append(who, l.table.who(h).String())
 	}
 	if len(who) == 0 {
@@ -261,21 +273,32 @@ func (l *syncs) holders() (all []Holder) {
 	return all
 }
 
-// append encodes a handle; the table goes along.
+// append encodes a handle: the table's id goes before it, and the table along.
 func (p *prim) append(dst []byte, parcel *wire.Parcel) ([]byte, error) {
-	dst, err := p.core.append(dst, parcel)
+	if err := p.enter(); err != nil {
+		return dst, err
+	}
+	defer p.unuse()
+	table := p.l.table.region
+	id := table.ID()
+	dst, err := p.core.append(append(dst, id[:]...), parcel)
 	if err != nil {
 		return dst, err
 	}
 	if parcel.Result && p.lent {
-		return dst, parcel.PutLent(p.l.table.region)
+		return dst, parcel.PutLent(table)
 	}
-	return dst, parcel.Put(p.l.table.region)
+	return dst, parcel.Put(table)
 }
 
 // decode makes p, which is zero, a handle that was encoded.
 func (p *prim) decode(src []byte, k kind, parcel *wire.Parcel) error {
-	if err := p.core.decode(src, parcel, 1, 1); err != nil {
+	var id region.ID
+	if len(src) < len(id) {
+		return errMalformed
+	}
+	copy(id[:], src)
+	if err := p.core.decode(src[len(id):], parcel, 1, 1); err != nil {
 		return err // from here on the core is the parcel's to end
 	}
 	if p.readOnly || p.off != 0 || p.size < syncHead {
@@ -285,7 +308,10 @@ func (p *prim) decode(src []byte, k kind, parcel *wire.Parcel) error {
 	if err != nil {
 		return err
 	}
-	r, _, err := parcel.Region(idAt(mem, 16))
+	if idAt(mem, 16) != id {
+		return errMalformed
+	}
+	r, _, err := parcel.Region(id)
 	if err != nil {
 		return err
 	}
@@ -306,13 +332,19 @@ func (p *prim) decode(src []byte, k kind, parcel *wire.Parcel) error {
 	if err != nil {
 		return err
 	}
-	p.l.table.moveIn()
+	if p.lent {
+		p.l.table.moveIn(parcel.Of.Rank)
+	}
 	p.join()
 	return nil
 }
 
 // retainPrim makes d a handle of its own on what p is one on.
 func (p *prim) retainPrim(d *prim) error {
+	if err := p.enter(); err != nil {
+		return err
+	}
+	defer p.unuse()
 	own, err := p.l.table.ofProcess()
 	if err != nil {
 		return err
@@ -344,6 +376,6 @@ func (p *prim) String() string {
 	return p.l.what()
 }
 
-// Close ends the use of it in this process: who waits in it gets ErrClosed. Others go on with it. What this process holds of it
-// outside of tasks is given up with its last handle. Closing twice does nothing.
+// Close ends the use of this handle: who waits by it gets ErrClosed. Others go on. With the last handle of a task, and with the last
+// of those that this process has outside of tasks, what that holds of it is given up, as if it had died. Closing twice does nothing.
 func (p *prim) Close() error { return p.close() }

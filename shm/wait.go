@@ -62,6 +62,7 @@ func (o *owner) tell() {
 	defer seq.Add(1)
 	if len(o.waits) == 0 {
 		word(slot, slotWait).Store(0)
+		word(slot, slotWait+8).Store(0)
 		return
 	}
 	w := o.waits[0]
@@ -110,7 +111,10 @@ func (t *owners) waitOf(owner uint32) (w told, ok bool) {
 
 // now returns who has what is waited for: from the lock itself, if this process has it, else as it was told last.
 func (w told) now(t *owners) []uint32 {
-	r := region.Find(w.id)
+	var r *region.Region
+	if w.id.Kind() == region.Locks {
+		r = region.Find(w.id)
+	}
 	if r == nil {
 		return w.holders
 	}
@@ -172,6 +176,9 @@ func (t *owners) who(number uint32) Owner {
 func (l *syncs) failed(own *owner, w *wait, err error) error {
 	e := &WaitError{What: l.what(), Err: err, Waited: time.Since(w.since)}
 	e.Holders = l.holders()
+	if g, ok := l.guard.(interface{ State() string }); ok {
+		e.State = g.State()
+	}
 	e.Cycle = l.cycle(own)
 	return e
 }

@@ -28,6 +28,11 @@ type Role struct {
 	err    error
 }
 
+var isWorker atomic.Bool
+
+// IsWorker reports whether this process is one that a pool started.
+func IsWorker() bool { return isWorker.Load() }
+
 // TakeRole reads and removes WorkerEnv and opens the inherited link, so that no
 // grandchild is a worker or holds a link. It reports false in a process that is
 // none.
@@ -37,6 +42,7 @@ func TakeRole() (*Role, bool) {
 		return nil, false
 	}
 	_ = os.Unsetenv(WorkerEnv)
+	isWorker.Store(true)
 	kind, rest, _ := strings.Cut(v, ":")
 	rest, more, _ := strings.Cut(rest, ":")
 	var fds []uintptr

@@ -3,6 +3,7 @@ package ring
 import (
 	"context"
 	"sync/atomic"
+	"time"
 )
 
 // BarrierSize is how many bytes a Barrier takes.
@@ -29,6 +30,11 @@ type Barrier struct {
 	changed        gate
 	past           []atomic.Uint64
 	members        tally
+	patience       time.Duration
+
+	// Alive, which may be nil, says whether there is an owner of that number. Who waits asks for
+	// all members once a second, and sweeps those that are no more. Set it before use.
+	Alive func(owner uint32) bool
 }
 
 // Why a barrier is broken.
@@ -52,7 +58,8 @@ const MostParties = 1<<barrierWhy - 1
 // memory is all zero; Init says how many it waits for.
 func NewBarrier(mem []byte, waits Waits) *Barrier {
 	return &Barrier{
-		state: word64(mem, 0), parties: word64(mem, 8),
+		patience: bound,
+		state:    word64(mem, 0), parties: word64(mem, 8),
 		changed: gate{word32(mem, 16), waits},
 		past:    words(mem[line : line+8*barrierPast]),
 		members: newTally(mem[line+8*barrierPast : BarrierSize]),
@@ -127,7 +134,16 @@ func (b *Barrier) outcome(s, gen uint64) Outcome {
 
 // Await waits until a generation is over, or ctx ends, which gives its cause; then the caller calls GiveUp.
 func (b *Barrier) Await(ctx context.Context, gen uint64) (r Outcome, err error) {
+	seen := time.Now()
 	_, err = b.changed.wait(ctx, func() bool {
+		if b.Alive != nil && time.Since(seen) >= b.patience {
+			for member := range b.members.all() {
+				if !b.Alive(member) {
+					b.Sweep(member)
+				}
+			}
+			seen = time.Now()
+		}
 		r = b.Outcome(gen)
 		return r.Over
 	})
@@ -148,11 +164,15 @@ func (b *Barrier) GiveUp(me uint32, gen uint64) Outcome {
 }
 
 // Break breaks the barrier, if it is not broken: all who wait are let go, and who comes is not held up.
-func (b *Barrier) Break(by uint32, why int) {
+// It reports whether it did.
+func (b *Barrier) Break(by uint32, why int) bool {
 	for {
 		s := b.state.Load()
-		if broken(s).Over || b.breaks(s, by, why) {
-			return
+		if broken(s).Over {
+			return false
+		}
+		if b.breaks(s, by, why) {
+			return true
 		}
 	}
 }
@@ -205,14 +225,16 @@ func (b *Barrier) Now() (waiting int, r Outcome) {
 }
 
 // Sweep breaks the barrier if an owner that is no more was a member, and says so in place of
-// another reason, as it holds good after a reset too. Any process may call it.
-func (b *Barrier) Sweep(dead uint32) {
-	for {
+// another reason, as it holds good after a reset too. It reports whether it did. Any process may call it.
+func (b *Barrier) Sweep(dead uint32) (broke bool) {
+	for !broke {
 		s := b.state.Load()
-		if !b.Member(dead) || broken(s).Why == BrokenDied || b.breaks(s, dead, BrokenDied) { // in this order: it may be swept and reset meanwhile
+		if !b.Member(dead) || broken(s).Why == BrokenDied { // in this order: it may be swept and reset meanwhile
 			break
 		}
+		broke = b.breaks(s, dead, BrokenDied)
 	}
 	b.members.clear(dead) // now: who dies in between is swept again
 	b.changed.poke()
+	return broke
 }

@@ -61,7 +61,7 @@ func (l *RWLock) Beginnings(me uint32) map[string]func() {
 		"write: lock":        lock,
 		"write: seen":        func() { lock(); l.enter(me) },
 		"write: in":          func() { lock(); l.enter(me); l.in(me) },
-		"write: left":        func() { lock(); l.enter(me); l.in(me); l.leave(me) },
+		"write: left":        func() { lock(); l.enter(me); l.in(me); l.leave(me | inBit) },
 		"read: counted":      func() { l.readers.add(me, 1) },
 		"read: counted, two": func() { l.readers.add(me, 2) },
 		"read: lock":         lock,

@@ -33,6 +33,7 @@ const (
 //	0       holder's number | somebody sleeps | the last holder died
 //	4       hungry: number of who has lost too often, the next holder
 //	8       since: when who waited saw that it was held, ms << 22 | whose tenure that was
+//	16      dead: the number of the holder that died last
 //
 // Goroutines of the same number exclude each other as others do; only, each that waits
 // holds a thread: the caller's own lock sees to it that of many one waits here.
@@ -52,6 +53,7 @@ const (
 type Lock struct {
 	word, hungry *atomic.Uint32
 	since        since
+	dead         *atomic.Uint32
 	waits        Waits
 
 	// Alive, which may be nil, says whether there is a holder of that number. A waiter
@@ -68,7 +70,7 @@ type Lock struct {
 // of 8. New memory is all zero: free.
 func NewLock(mem []byte, waits Waits) *Lock {
 	return &Lock{
-		word: word32(mem[:LockSize], 0), hungry: word32(mem[:LockSize], 4), since: since{word64(mem[:LockSize], 8)},
+		word: word32(mem[:LockSize], 0), hungry: word32(mem[:LockSize], 4), since: since{word64(mem[:LockSize], 8)}, dead: word32(mem[:LockSize], 16),
 		waits: waits, patience: bound,
 	}
 }
@@ -199,6 +201,9 @@ func (l *Lock) sated(who uint32) {
 	}
 }
 
+// Died returns the number of the holder that died last, for who has been told that one did.
+func (l *Lock) Died() uint32 { return l.dead.Load() }
+
 // Holder returns the number of who holds the lock, 0 if nobody does, and since when it
 // was held at least, the zero time if nobody has waited for it.
 func (l *Lock) Holder() (holder uint32, since time.Time) {
@@ -258,6 +263,7 @@ func (l *Lock) free(dead uint32) bool {
 		if l.settle != nil {
 			l.settle(dead)
 		}
+		l.dead.Store(dead) // before: who is told asks for it
 		if l.word.CompareAndSwap(w, diedBit) {
 			l.waits.Wake(l.word, everybody)
 			return true

@@ -126,11 +126,11 @@ func (l *RWLock) in(me uint32) (died uint32) {
 	}
 }
 
-// leave takes enter or in back, and reports whether me had been there.
-func (l *RWLock) leave(me uint32) bool {
+// leave takes enter or in back, whose mark is me or me|inBit, and reports whether it was there.
+func (l *RWLock) leave(mark uint32) bool {
 	for {
 		s := l.state.Load()
-		if uint32(s)&^inBit != me {
+		if uint32(s) != mark {
 			return false
 		}
 		if l.state.CompareAndSwap(s, s>>32<<32) {
@@ -141,7 +141,7 @@ func (l *RWLock) leave(me uint32) bool {
 
 // Unlock gives back what me has taken for writing, and reports whether it had.
 func (l *RWLock) Unlock(me uint32) bool {
-	return uint32(l.state.Load()) == me|inBit && l.leave(me) && l.lock.Release(me)
+	return l.leave(me|inBit) && l.lock.Release(me)
 }
 
 // RLock takes the lock for reading; it is otherwise as Lock.Acquire. An owner may have it several
@@ -162,7 +162,9 @@ func (l *RWLock) RLock(ctx context.Context, me uint32) (died uint32, err error) 
 
 // TryRLock takes the lock for reading if nobody writes or wants to.
 func (l *RWLock) TryRLock(me uint32) (died uint32, ok bool) {
-	l.readers.add(me, 1)
+	if _, ok := l.readers.add(me, 1); !ok {
+		return 0, false // there is rubbish in its count
+	}
 	s := l.state.Load()
 	if uint32(s) != 0 {
 		l.RUnlock(me)
@@ -191,6 +193,9 @@ func (l *RWLock) Writer() uint32 {
 	}
 	return 0
 }
+
+// Reads reports whether an owner has the lock for reading.
+func (l *RWLock) Reads(owner uint32) bool { return l.readers.of(owner) > 0 }
 
 // Holders returns who keeps a writer out: who writes, or all who read.
 func (l *RWLock) Holders() (all []uint32) {

@@ -101,16 +101,18 @@ func (s *Semaphore) TryTake(me uint32, n int) bool {
 	return s.try(me, func() bool { return s.shrink(n) })
 }
 
+// try calls take if nobody waits, and inner is free within some microseconds.
 func (s *Semaphore) try(me uint32, take func() bool) bool {
 	if holder, _ := s.entry.Holder(); holder != 0 {
-		return false // somebody waits
-	}
-	if _, err := s.inner.Acquire(context.Background(), me); err != nil {
 		return false
 	}
-	ok := take()
-	s.inner.Release(me)
-	return ok
+	if !s.inner.TakeFree(me) {
+		if _, ok := s.inner.Look(me); !ok {
+			return false
+		}
+	}
+	defer s.inner.Release(me)
+	return take()
 }
 
 func (s *Semaphore) get(ctx context.Context, me uint32, take func() bool) error {
@@ -143,7 +145,7 @@ func (s *Semaphore) get(ctx context.Context, me uint32, take func() bool) error 
 	return err
 }
 
-// within calls take while me has inner.
+// within calls take while me has inner, and returns what that does; false if ctx ends before.
 func (s *Semaphore) within(ctx context.Context, me uint32, take func() bool) bool {
 	if _, err := s.inner.Acquire(ctx, me); err != nil {
 		return false
@@ -186,9 +188,10 @@ func (s *Semaphore) shrink(n int) bool {
 	return true
 }
 
-// Release gives n permits back and reports whether me had them; if not, nothing changes.
-func (s *Semaphore) Release(me uint32, n int) bool {
-	return s.more(me, func() bool {
+// Release gives n permits back and reports whether me had them; if not, nothing changes. It waits for nobody but who has
+// inner, for a few steps, or until ctx ends, which gives its cause.
+func (s *Semaphore) Release(ctx context.Context, me uint32, n int) (ok bool, err error) {
+	return s.more(ctx, me, func() bool {
 		free := s.count()
 		left, ok := s.held.add(me, -n)
 		if !ok {
@@ -202,9 +205,9 @@ func (s *Semaphore) Release(me uint32, n int) bool {
 	})
 }
 
-// Post adds n permits to those there are; false: there would be more than MostPermits.
-func (s *Semaphore) Post(me uint32, n int) bool {
-	return s.more(me, func() bool {
+// Post adds n permits to those there are; false: there would be more than MostPermits. It waits as Release does.
+func (s *Semaphore) Post(ctx context.Context, me uint32, n int) (ok bool, err error) {
+	return s.more(ctx, me, func() bool {
 		free, total := s.count(), s.Total()
 		if n > MostPermits-total {
 			return false
@@ -215,12 +218,16 @@ func (s *Semaphore) Post(me uint32, n int) bool {
 	})
 }
 
-func (s *Semaphore) more(me uint32, give func() bool) bool {
-	ok := s.within(context.Background(), me, give)
+func (s *Semaphore) more(ctx context.Context, me uint32, give func() bool) (ok bool, err error) {
+	if _, err := s.inner.Acquire(ctx, me); err != nil {
+		return false, err
+	}
+	ok = give()
+	s.inner.Release(me)
 	if ok {
 		s.come.open(1)
 	}
-	return ok
+	return ok, nil
 }
 
 // Holders returns who has permits.

@@ -44,14 +44,14 @@ func TestSemaphoreBounds(t *testing.T) {
 							runtime.Gosched()
 						}
 						used.Add(int32(-n))
-						if !s.Release(me, n) {
+						if !gives(t, s.Release, me, n) {
 							t.Error("not had")
 						}
 					}
 				})
 			}
 			all.Wait()
-			if s.Free() != total || !s.TryAcquire(owner(1), total) || s.TryAcquire(owner(2), 1) || s.Release(owner(2), 1) {
+			if s.Free() != total || !s.TryAcquire(owner(1), total) || s.TryAcquire(owner(2), 1) || gives(t, s.Release, owner(2), 1) {
 				t.Errorf("%d free", s.Free())
 			}
 		})
@@ -67,8 +67,8 @@ func TestSemaphoreWakes(t *testing.T) {
 		wake func(s *ring.Semaphore, cancel func())
 		err  error
 	}{
-		{"released", func(s *ring.Semaphore, _ func()) { s.Release(holder, 1); s.Release(holder, 1) }, nil},
-		{"posted", func(s *ring.Semaphore, _ func()) { s.Post(holder, 2) }, nil},
+		{"released", func(s *ring.Semaphore, _ func()) { gives(t, s.Release, holder, 1); gives(t, s.Release, holder, 1) }, nil},
+		{"posted", func(s *ring.Semaphore, _ func()) { gives(t, s.Post, holder, 2) }, nil},
 		{"swept", func(s *ring.Semaphore, _ func()) { s.Sweep(holder) }, nil},
 		{"cancelled", func(_ *ring.Semaphore, cancel func()) { cancel() }, context.Canceled},
 	} {
@@ -112,7 +112,7 @@ func TestSemaphoreWakes(t *testing.T) {
 			t.Error(err)
 		}
 		s.Beginnings(holder)["count: stale cleared"]()
-		if s.TryAcquire(later, 1) || !s.Release(waiter, 1) {
+		if s.TryAcquire(later, 1) || !gives(t, s.Release, waiter, 1) {
 			t.Error("free was not counted again")
 		}
 	})
@@ -137,7 +137,7 @@ func TestSemaphoreTakeAndPost(t *testing.T) {
 		all.Go(func() {
 			s := ring.NewSemaphore(mem, waits)
 			for range each {
-				if !s.Post(owner(p+2), 1) {
+				if !gives(t, s.Post, owner(p+2), 1) {
 					t.Error("too many")
 				}
 			}
@@ -147,7 +147,7 @@ func TestSemaphoreTakeAndPost(t *testing.T) {
 	if s.Total() != 0 || s.Free() != 0 || s.TryTake(owner(1), 1) {
 		t.Errorf("%d, %d free", s.Total(), s.Free())
 	}
-	if !s.Post(owner(1), ring.MostPermits) || s.Post(owner(1), 1) || !s.TryTake(owner(1), ring.MostPermits) {
+	if !gives(t, s.Post, owner(1), ring.MostPermits) || gives(t, s.Post, owner(1), 1) || !s.TryTake(owner(1), ring.MostPermits) {
 		t.Error("the bound")
 	}
 }
@@ -175,8 +175,18 @@ func TestSemaphoreOwnerDies(t *testing.T) {
 			t.Errorf("%s: %v", at, err)
 		}
 		s.Sweep(dead) // late
-		if s.Free() != 0 || s.TryAcquire(dead, 1) || !s.Release(me, total-1) || !s.Release(other, 1) || s.Free() != total || !s.TryAcquire(me, total) {
+		if s.Free() != 0 || s.TryAcquire(dead, 1) || !gives(t, s.Release, me, total-1) || !gives(t, s.Release, other, 1) || s.Free() != total || !s.TryAcquire(me, total) {
 			t.Errorf("%s: %d free of %d", at, s.Free(), s.Total())
 		}
 	}
+}
+
+// gives calls Release or Post.
+func gives(t testing.TB, give func(context.Context, uint32, int) (bool, error), me uint32, n int) bool {
+	t.Helper()
+	ok, err := give(t.Context(), me, n)
+	if err != nil {
+		t.Error(err)
+	}
+	return ok
 }

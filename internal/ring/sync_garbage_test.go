@@ -44,10 +44,10 @@ func FuzzSyncGarbage(f *testing.F) {
 			rubbishIn(mem)
 			ring.NewLock(mem[ring.LockSize:], polls{}).Sweep(ring.Word32(mem, ring.LockSize).Load() & (1<<30 - 1)) // or it waits for it
 			if s.Acquire(ended(t), me, 2) == nil {
-				s.Release(me, 2)
+				gives(t, s.Release, me, 2)
 			}
 			if s.Take(ended(t), me, 1) == nil {
-				s.Post(me, 1)
+				gives(t, s.Post, me, 1)
 			}
 			if total, free := s.Total(), s.Free(); total < 0 || free < 0 {
 				t.Errorf("%d free of %d", free, total)

@@ -67,13 +67,14 @@ func FutexWaitAny(words []Futex, timeout time.Duration) (woken int, err error) {
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return -1, os.NewSyscallError("clock_gettime", err)
 	}
-	end := unix.NsecToTimespec(now.Nano() + int64(max(timeout, 0)))
+	end := now.Nano() + int64(max(timeout, 0))
+	until := [2]int64{end / int64(time.Second), end % int64(time.Second)} // struct __kernel_timespec, alike on all machines
 	var buf [MostFutexes]futexWaitv
 	for i, w := range words {
 		buf[i] = futexWaitv{val: uint64(w.Old), addr: uint64(uintptr(unsafe.Pointer(w.Word))), flags: futex32}
 	}
 	at, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAITV, uintptr(unsafe.Pointer(&buf)), uintptr(len(words)), 0,
-		uintptr(unsafe.Pointer(&end)), unix.CLOCK_MONOTONIC, 0)
+		uintptr(unsafe.Pointer(&until)), unix.CLOCK_MONOTONIC, 0)
 	switch errno {
 	case 0:
 		return int(at), nil
