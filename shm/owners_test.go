@@ -9,7 +9,6 @@ import (
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/shm"
-	"github.com/xenonmp/xme/xmetest"
 )
 
 // twice is the same mutex by several handles, and what is done with it.

@@ -190,3 +190,25 @@ func gives(t testing.TB, give func(context.Context, uint32, int) (bool, error), 
 	}
 	return ok
 }
+
+// Who is stopped within a step of another's holds nobody up for longer than its ctx.
+func TestSemaphoreStopped(t *testing.T) {
+	t.Parallel()
+	s, _ := semaphoreOf(3, newParks())
+	me, stopped := owner(1), owner(2)
+	if !s.TryAcquire(me, 1) {
+		t.Fatal("not free")
+	}
+	s.Beginnings(stopped)["inner"]()
+	if s.TryAcquire(me, 1) || s.TryTake(me, 1) {
+		t.Error("got past it")
+	}
+	if err := s.Acquire(ended(t), me, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	for _, give := range []func(context.Context, uint32, int) (bool, error){s.Release, s.Post} {
+		if ok, err := give(ended(t), me, 1); ok || !errors.Is(err, context.Canceled) {
+			t.Errorf("%v, %v", ok, err)
+		}
+	}
+}
