@@ -20,6 +20,7 @@ type twice struct {
 	Sem2    *shm.Semaphore
 	Barrier *shm.Barrier
 	Again   *shm.Barrier
+	Flag    *shm.Value[int]
 	How     string
 }
 
@@ -51,11 +52,10 @@ var (
 		if err := in.B.Lock(ctx); err != nil {
 			return false, err
 		}
-		_, err := in.Barrier.Wait(ctx) // it has it
-		if err == nil {
-			_, err = in.Barrier.Wait(ctx) // the other has waited
+		for in.Flag.Store(1); in.Flag.Load() == 1 && ctx.Err() == nil; { // it waits for nothing of package shm
+			<-time.After(time.Millisecond)
 		}
-		return true, errors.Join(err, in.B.Unlock())
+		return true, in.B.Unlock()
 	})
 	// leavesBarrier breaks a barrier in one of several ways and returns.
 	leavesBarrier = xme.Register("leavesBarrier", func(ctx context.Context, in meeting) (int, error) {
@@ -126,22 +126,29 @@ var writesThen = xme.Register("writesThen", func(ctx context.Context, in writing
 // feature: M1
 func TestNoDeadlockByAWaitThatIsOver(t *testing.T) {
 	onAllOf(t, 1, func(t *testing.T, on xme.Executor) {
-		in := twice{A: newMutex(t), B: newMutex(t), Barrier: newBarrier(t, 2)}
+		flag, err := shm.NewValue(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer flag.Close()
+		in := twice{A: newMutex(t), B: newMutex(t), Flag: flag}
 		if err := in.A.Lock(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		f := waitsAndTakes.Go(t.Context(), on, in)
-		if _, err := in.Barrier.Wait(t.Context()); err != nil {
-			t.Fatal(err)
+		for flag.Load() == 0 {
+			select {
+			case <-f.Done():
+				t.Fatal(f.Wait(t.Context()))
+			case <-time.After(time.Millisecond):
+			}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
 		if err := in.B.Lock(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, shm.ErrDeadlock) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := in.Barrier.Wait(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		flag.Store(2)
 		if _, err := f.Wait(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -242,7 +249,22 @@ func TestCondCloses(t *testing.T) {
 	if err := c.L.Unlock(); err != nil {
 		t.Error(err)
 	}
-	// Without the mutex it says that it has it not.
+	// Without the mutex it says that it has it not: closed while it waited, and before.
+	if err := s.Waiting.Clear(); err != nil {
+		t.Error(err)
+	}
+	go func() {
+		if err := errors.Join(c.L.Lock(t.Context()), s.Waiting.Set()); err != nil {
+			t.Error(err)
+		}
+		ended <- s.NotFull.Wait(t.Context())
+	}()
+	if err := errors.Join(s.Waiting.Wait(t.Context()), c.L.Lock(t.Context()), c.L.Close(), s.NotFull.Signal()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, shm.ErrNotHeld) || !errors.Is(err, shm.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
 	if err := c.L.Close(); err != nil {
 		t.Error(err)
 	}
