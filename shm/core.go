@@ -124,7 +124,7 @@ func (zeroError) Error() string {
 	return "shm: a zero value: values of this type are made by New functions, as NewMutex"
 }
 
-func (zeroError) Is(target error) bool { return target == ErrClosed } //nolint:errorlint // it is that very value
+func (zeroError) Is(target error) bool { return target == ErrClosed }
 
 // bound returns a context that ends with ctx, and when the handle is closed.
 func (c *core) bound(ctx context.Context) (bound context.Context, stop func()) {
