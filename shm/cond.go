@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
@@ -48,15 +49,19 @@ func NewCond(l *Mutex) (*Cond, error) {
 type condGuard struct {
 	nobody
 	*ring.Cond
+	relocks *atomic.Int32 // goroutines of this process that were let go and have not the mutex yet
 }
 
 func init() {
 	guards[kindCond] = guardKind{"condition", ring.CondSize, func(mem []byte) guard {
-		return condGuard{nobody{}, ring.NewCond(mem, waits{})}
+		return condGuard{nobody{}, ring.NewCond(mem, waits{}), &atomic.Int32{}}
 	}}
 }
 
 func (g condGuard) Sweep(uint32) { g.Cond.Sweep() }
+
+// Has says that all shall be let go if one may have been that does not come to act on it.
+func (g condGuard) Has(uint32) (has, told bool) { return g.relocks.Load() > 0, false }
 
 func (c *Cond) cond() *ring.Cond { return c.l.guard.(condGuard).Cond }
 
@@ -78,20 +83,21 @@ func (c *Cond) Wait(ctx context.Context) error {
 	}
 	err := c.wait(ctx, func(ctx context.Context) error { return c.cond().Wait(ctx, ticket) })
 	c.l.acquired()
-	c.region.Retain() // for the signal below
-	defer c.region.Release()
+	relocks := c.l.guard.(condGuard).relocks
+	relocks.Add(1)
 	c.unuse() // now: who closes the condition may hold the mutex
 	again := c.L.Lock(context.WithoutCancel(ctx))
-	switch {
-	case again == nil:
-		return err
-	case !errors.Is(again, ErrOwnerDied):
-		if err == nil {
-			c.cond().Signal() // another can act on it
+	if again == nil || errors.Is(again, ErrOwnerDied) {
+		relocks.Add(-1)
+		if again == nil {
+			return err
 		}
-		again = lost(again)
+		return errors.Join(err, again)
 	}
-	return errors.Join(err, again)
+	if c.Signal() == nil { // another can act on it; or the condition is closed, and leave sees that this one has not
+		relocks.Add(-1)
+	}
+	return errors.Join(err, lost(again))
 }
 
 // lost is the error of who does not hold the mutex.
