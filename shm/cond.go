@@ -94,7 +94,7 @@ func (c *Cond) Wait(ctx context.Context) error {
 		}
 		return errors.Join(err, again)
 	}
-	if c.Signal() == nil { // another can act on it; or the condition is closed, and leave sees that this one has not
+	if err != nil || c.Signal() == nil { // another can act on it; or the condition is closed, and leave sees that this one has not
 		relocks.Add(-1)
 	}
 	return errors.Join(err, lost(again))

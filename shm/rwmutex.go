@@ -12,8 +12,7 @@ import (
 // next, until somebody has written, and to the next writer.
 //
 // A writer that waits keeps later readers out, so none waits for ever; who reads already must not ask again, for a writer may
-// have come in between. Everything else is as with a [Mutex]: the holder is a task, or what a process does outside of its tasks,
-// as one.
+// have come in between. Everything else, who the holder is too, is as with a [Mutex].
 type RWMutex struct{ prim }
 
 // NewRWMutex makes a lock that nobody holds.

@@ -19,8 +19,8 @@ var ErrTooMany = xme.RegisterError("github.com/xenonmp/xme/shm.ErrTooMany", erro
 // Permits may also come and go without an owner: Post makes new ones, Take uses them up, by whoever it may be. So
 // a semaphore says how many of something are there; what a process takes that dies then is gone.
 //
-// Those who wait get their permits in the order in which their processes come, also who wants many. Everything else is as with a
-// [Mutex]: an owner is a task, or what a process does outside of its tasks, as one.
+// Those who wait get their permits in the order in which their processes come, also who wants many. Everything else, who the owner is
+// too, is as with a [Mutex].
 type Semaphore struct{ prim }
 
 // MaxPermits is how many permits a semaphore can have.

@@ -134,16 +134,9 @@ func (b *Barrier) outcome(s, gen uint64) Outcome {
 
 // Await waits until a generation is over, or ctx ends, which gives its cause; then the caller calls GiveUp.
 func (b *Barrier) Await(ctx context.Context, gen uint64) (r Outcome, err error) {
-	seen := time.Now()
+	look := b.members.looker(b.Alive, b.patience, func(dead uint32) { b.Sweep(dead) })
 	_, err = b.changed.wait(ctx, func() bool {
-		if b.Alive != nil && time.Since(seen) >= b.patience {
-			for member := range b.members.all() {
-				if !b.Alive(member) {
-					b.Sweep(member)
-				}
-			}
-			seen = time.Now()
-		}
+		look()
 		r = b.Outcome(gen)
 		return r.Over
 	})

@@ -197,3 +197,17 @@ func TestBarrierTellsOfADeath(t *testing.T) {
 		t.Errorf("broken once more: %+v", r)
 	}
 }
+
+// Who waits finds out by itself that a member is no more.
+func TestBarrierAsksWhoIsAlive(t *testing.T) {
+	t.Parallel()
+	me, dead := owner(4), owner(8)
+	b, _ := barrierOf(2, polls{})
+	b.Join(me)
+	b.Join(dead)
+	b.Alive = func(owner uint32) bool { return owner != dead }
+	b.Impatient()
+	if _, r, err := pass(bounded(t), b, me); err != nil || r.Why != ring.BrokenDied || r.By != dead {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

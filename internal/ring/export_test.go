@@ -48,6 +48,9 @@ func (l *RWLock) Impatient() { l.lock.patience = 0 }
 // Impatient has Alive asked after each sleep.
 func (s *Semaphore) Impatient() { s.entry.patience, s.inner.patience = 0, 0 }
 
+// Impatient has Alive asked after each sleep.
+func (b *Barrier) Impatient() { b.patience = 0 }
+
 // Words on which an RWLock and a Semaphore have others sleep.
 const (
 	OffReaderLeft = LockSize + line

@@ -119,6 +119,23 @@ func (t tally) clear(owner uint32) {
 	}
 }
 
+// looker returns what looks, when it is called and patience is over, for owners that count and are no more, and has
+// each swept. It does nothing without alive.
+func (t tally) looker(alive func(owner uint32) bool, patience time.Duration, sweep func(dead uint32)) (look func()) {
+	seen := time.Now()
+	return func() {
+		if alive == nil || time.Since(seen) < patience {
+			return
+		}
+		for owner := range t.all() {
+			if !alive(owner) {
+				sweep(owner)
+			}
+		}
+		seen = time.Now()
+	}
+}
+
 // since is a word that says when it was first seen that somebody has something, in ms since 1970,
 // which take 41 bits, and, in the lowest bits, who. It is written by who waits for it: who has it takes no clock.
 type since struct{ word *atomic.Uint64 }

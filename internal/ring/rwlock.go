@@ -76,16 +76,9 @@ func (l *RWLock) Lock(ctx context.Context, me uint32) (died uint32, err error) {
 		l.since.mark(reader, func() bool { return l.readers.of(reader) > 0 })
 		break
 	}
-	seen := time.Now()
+	look := l.readers.looker(l.lock.Alive, l.lock.patience, l.readers.clear)
 	_, err = l.readerLeft.wait(ctx, func() bool {
-		if l.lock.Alive != nil && time.Since(seen) >= l.lock.patience {
-			for reader := range l.readers.all() {
-				if !l.lock.Alive(reader) {
-					l.readers.clear(reader)
-				}
-			}
-			seen = time.Now()
-		}
+		look()
 		return !l.readers.any()
 	})
 	if err != nil {

@@ -130,16 +130,9 @@ func (s *Semaphore) get(ctx context.Context, me uint32, take func() bool) error 
 		s.since.mark(owner, func() bool { return s.held.of(owner) > 0 })
 		break
 	}
-	seen := time.Now()
+	look := s.held.looker(s.entry.Alive, s.entry.patience, s.forget)
 	_, err := s.come.wait(ctx, func() bool {
-		if s.entry.Alive != nil && time.Since(seen) >= s.entry.patience {
-			for owner := range s.held.all() {
-				if !s.entry.Alive(owner) {
-					s.forget(owner)
-				}
-			}
-			seen = time.Now()
-		}
+		look()
 		return s.within(ctx, me, take)
 	})
 	return err
