@@ -1,0 +1,6 @@
+package manager
+
+// collections are a host's lists and maps.
+type collections struct{}
+
+func (c *collections) init(*host) {}

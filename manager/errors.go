@@ -1,0 +1,65 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/shm"
+)
+
+// Errors that calls of this package's return, or wrap; errors.Is finds them in every process.
+var (
+	ErrNoKey         = known("ErrNoKey", "no such key")
+	ErrType          = known("ErrType", "another type")
+	ErrConflict      = known("ErrConflict", "changed in the meantime")
+	ErrReserved      = known("ErrReserved", "a reserved key")
+	ErrExists        = known("ErrExists", "the name is taken")
+	ErrNotFound      = known("ErrNotFound", "nothing has that name")
+	ErrReleased      = known("ErrReleased", "released")
+	ErrNotAuthorised = known("ErrNotAuthorised", "the operator is not entitled to that")
+	ErrNotHolder     = known("ErrNotHolder", "not held by who gives it back")
+	// ErrClosed is what a manager returns that was closed, and what is called on a zero value.
+	ErrClosed = known("ErrClosed", "the manager is closed")
+	// ErrLost says that the manager's process has died, or that it cannot be reached: what was under way may have been done, or not.
+	ErrLost = known("ErrLost", "the manager's process is gone")
+	// ErrDeadlock is wrapped by the error of a wait for a lock that ended while it was part of a cycle of waits: shm.ErrDeadlock.
+	ErrDeadlock = shm.ErrDeadlock
+)
+
+func known(name, text string) error {
+	err := xme.RegisterError("github.com/xenonmp/xme/manager."+name, errors.New("manager: "+text))
+	sentinels = append(sentinels, err)
+	return err
+}
+
+// sentinels are the errors whose identity crosses with a manager's answer, by their number here. They are the same in all processes,
+// which run the same program.
+var sentinels = []error{
+	context.Canceled, context.DeadlineExceeded, errors.ErrUnsupported, io.EOF, xme.ErrEncode, xme.ErrMemory,
+	shm.ErrClosed, shm.ErrOwnerDied, shm.ErrNotHeld, shm.ErrDeadlock,
+}
+
+// answerError is an error of a manager's as it arrives: its text, and which of the sentinels it is.
+type answerError struct {
+	Text string
+	Is_  []int
+}
+
+func (e *answerError) Error() string { return e.Text }
+
+func (e *answerError) Is(target error) bool {
+	return slices.ContainsFunc(e.Is_, func(i int) bool { return i >= 0 && i < len(sentinels) && sentinels[i] == target }) //nolint:errorlint // identity is meant
+}
+
+func answerErrorOf(err error) *answerError {
+	e := &answerError{Text: err.Error()}
+	for i, s := range sentinels {
+		if errors.Is(err, s) {
+			e.Is_ = append(e.Is_, i)
+		}
+	}
+	return e
+}

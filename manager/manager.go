@@ -1,0 +1,133 @@
+package manager
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// Options say how a manager is opened. The zero value works.
+type Options struct {
+	// Process has the manager live in a process of its own: what crashes there, an object's native code, ends that one only.
+	Process bool
+	// Restart has another process take its place when it dies, with what [Manager.Keep] kept last.
+	Restart bool
+	// Secret is how many bytes the secrets of operators have: 16 (the default) to 64.
+	Secret int
+}
+
+// Manager is a handle on a manager, which may be in another process.
+type Manager struct {
+	id id
+	at any // *host in this process, *remote elsewhere; nil: a zero value
+	op Operator
+
+	owned func() error // ends the manager; nil: it is not this handle's
+}
+
+// id names a manager.
+type id [16]byte
+
+func newID() (i id) {
+	_, _ = rand.Read(i[:]) // never fails: see its documentation
+	return i
+}
+
+// hosts are the managers of this process.
+var hosts sync.Map // id -> *host
+
+// Open starts a manager. ctx bounds Open only.
+func Open(ctx context.Context, o Options) (*Manager, error) {
+	if o.Secret == 0 {
+		o.Secret = leastSecret
+	}
+	if o.Secret < leastSecret || o.Secret > mostSecret {
+		return nil, fmt.Errorf("manager: Options.Secret is %d bytes: make it %d to %d", o.Secret, leastSecret, mostSecret)
+	}
+	if o.Restart && !o.Process {
+		return nil, errors.New("manager: Options.Restart is for a manager in a process of its own: set Options.Process too")
+	}
+	h, op, err := newHost(o)
+	if err != nil {
+		return nil, err
+	}
+	hosts.Store(h.id, h)
+	m := &Manager{id: h.id, at: h, op: op}
+	m.owned = h.close
+	return m, nil
+}
+
+func (h *host) close() error {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	hosts.Delete(h.id)
+	return nil
+}
+
+// Close ends the manager that Open opened, with all that lives there: calls that are under way return, those that come later get ErrClosed. On
+// a handle that came with an argument it does nothing. Closing twice does nothing.
+func (m *Manager) Close() error {
+	if m == nil || m.owned == nil {
+		return nil
+	}
+	return m.owned()
+}
+
+// As returns a handle on the same manager whose calls are the operator's.
+func (m *Manager) As(o Operator) *Manager {
+	c := *m
+	c.op, c.owned = o, nil
+	return &c
+}
+
+// Operator is whose calls those of this handle are: ADMIN for a manager as opened.
+func (m *Manager) Operator() Operator { return m.op }
+
+var opNewOperator = define("new operator", false, func(_ context.Context, h *host, _ *caller, _ struct{}) (Operator, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ops.alloc(), nil
+})
+
+// NewOperator makes another operator.
+func (m *Manager) NewOperator(ctx context.Context) (Operator, error) {
+	return opNewOperator.call(ctx, m, struct{}{})
+}
+
+func init() {
+	wire.RegisterHandle(wire.Handle[*Manager]{Append: appendManager, Decode: decodeManager})
+}
+
+func appendManager(dst []byte, m *Manager, _ *wire.Parcel) ([]byte, error) {
+	if m.at == nil {
+		return dst, ErrClosed
+	}
+	op, err := m.op.MarshalBinary()
+	return append(append(dst, m.id[:]...), op...), err
+}
+
+func decodeManager(src []byte, _ *wire.Parcel) (*Manager, error) {
+	m := &Manager{}
+	if len(src) < len(m.id)+4 {
+		return nil, errors.New("malformed reference to a manager")
+	}
+	copy(m.id[:], src)
+	if err := m.op.UnmarshalBinary(src[len(m.id):]); err != nil {
+		return nil, err
+	}
+	m.at = place(m.id)
+	return m, nil
+}
+
+// place returns where a manager is.
+func place(i id) any {
+	if h, ok := hosts.Load(i); ok {
+		return h
+	}
+	return remoteOf(i)
+}

@@ -1,0 +1,112 @@
+package manager
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+)
+
+// Operator is who acts on a manager: a public number and a secret that proves it. Whatever can be read of one shows its number only. It crosses, with its
+// secret, as a field of an argument or a result: whoever is handed it may act as it. The zero value is nobody.
+//
+// Operator values may be copied and compared.
+type Operator struct {
+	number uint32 // 0: nobody; 1: ADMIN
+	secret secret
+}
+
+// secret is a secret of up to mostSecret bytes.
+type secret struct {
+	n     uint8
+	bytes [mostSecret]byte
+}
+
+const (
+	leastSecret = 16
+	mostSecret  = 64
+
+	admin = 1
+)
+
+func newSecret(n int) (s secret) {
+	s.n = uint8(n)
+	_, _ = rand.Read(s.bytes[:n]) // never fails: see its documentation
+	return s
+}
+
+// Number is the operator's public number; 0: it is nobody.
+func (o Operator) Number() int { return int(o.number) }
+
+// IsAdmin reports whether the operator claims to be the manager's ADMIN.
+func (o Operator) IsAdmin() bool { return o.number == admin }
+
+// String names the operator by its number.
+func (o Operator) String() string {
+	switch o.number {
+	case 0:
+		return "nobody"
+	case admin:
+		return "ADMIN"
+	}
+	return "operator " + strconv.Itoa(int(o.number))
+}
+
+// Format implements fmt.Formatter: no verb shows the secret.
+func (o Operator) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, o.String()) }
+
+// GoString implements fmt.GoStringer.
+func (o Operator) GoString() string { return o.String() }
+
+// LogValue implements slog.LogValuer.
+func (o Operator) LogValue() slog.Value { return slog.StringValue(o.String()) }
+
+// MarshalJSON writes the number only: an operator cannot be read back from JSON.
+func (o Operator) MarshalJSON() ([]byte, error) { return strconv.AppendUint(nil, uint64(o.number), 10), nil }
+
+// MarshalBinary is how an operator crosses to another process: with its secret.
+func (o Operator) MarshalBinary() ([]byte, error) {
+	return append(binary.LittleEndian.AppendUint32(nil, o.number), o.secret.bytes[:o.secret.n]...), nil
+}
+
+// UnmarshalBinary is MarshalBinary's other end.
+func (o *Operator) UnmarshalBinary(b []byte) error {
+	if len(b) < 4 || len(b) > 4+mostSecret {
+		return errors.New("manager: malformed operator")
+	}
+	*o = Operator{number: binary.LittleEndian.Uint32(b)}
+	o.secret.n = uint8(copy(o.secret.bytes[:], b[4:]))
+	return nil
+}
+
+// operators are those that a host knows, by the hash of their secrets.
+type operators struct {
+	size   int // of a secret
+	hashes [][sha256.Size]byte
+}
+
+// alloc makes another operator. The host's mu is held.
+func (l *operators) alloc() Operator {
+	s := newSecret(l.size)
+	l.hashes = append(l.hashes, s.hash())
+	return Operator{number: uint32(len(l.hashes)), secret: s}
+}
+
+func (s secret) hash() [sha256.Size]byte { return sha256.Sum256(s.bytes[:s.n]) }
+
+// check says whether an operator is who it claims to be.
+func (l *operators) check(o Operator) error {
+	if o.number == 0 || int(o.number) > len(l.hashes) {
+		return fmt.Errorf("%v is no operator of this manager: %w", o, ErrNotAuthorised)
+	}
+	h := o.secret.hash()
+	if subtle.ConstantTimeCompare(h[:], l.hashes[o.number-1][:]) != 1 {
+		return fmt.Errorf("%v presented a secret that is not its own: %w", o, ErrNotAuthorised)
+	}
+	return nil
+}

@@ -1,0 +1,6 @@
+package manager
+
+// tables are a host's value and message tables.
+type tables struct{}
+
+func (t *tables) init(*host) {}
