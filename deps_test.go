@@ -18,8 +18,9 @@ const modulePath = "github.com/xenonmp/xme"
 // root package, "*" stands for one folder. A new package is placed here.
 var layers = [][]string{
 	{"internal/sys", "internal/logmark"},
-	{"internal/dump", "internal/life", "internal/region", "internal/ring"},
+	{"internal/dump", "internal/life", "internal/region", "internal/ring", "internal/park"},
 	{"internal/wire"},
+	{"internal/post"},
 	{"internal/link"},
 	{"internal/proc"},
 	{"xmelog"},

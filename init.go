@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/xenonmp/xme/internal/dump"
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/sys"
@@ -246,6 +247,16 @@ func (t *functionTable) frozenList() []*function {
 }
 
 func init() {
+	proc.MethodFailed = func(name string, cause int, text, stack string, err error) error {
+		e := &Error{Func: name, Row: -1, PID: os.Getpid(), Cause: Cause(cause), Message: text, Stack: dump.Panic([]byte(stack))}
+		if err != nil {
+			e.wrapped = &tamed{err}
+			if text == "" {
+				e.Message = err.Error()
+			}
+		}
+		return e
+	}
 	proc.NewInProcess = func() *proc.InProcess {
 		return &proc.InProcess{PID: os.Getpid(), Main: func(c link.Conn, log any) error {
 			id, err := identity()

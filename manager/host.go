@@ -2,6 +2,8 @@ package manager
 
 import (
 	"sync"
+
+	"github.com/xenonmp/xme/internal/post"
 )
 
 // host is where a manager lives: its tables, objects and operators, in one process.
@@ -11,6 +13,12 @@ type host struct {
 	mu     sync.Mutex // guards what has no lock of its own
 	closed bool
 	ops    operators
+	conns  map[post.Addr]*hostConn
+	stop   func() // listening
+
+	objects sync.Map          // number -> *object
+	named   map[string]uint32 // objects by name
+	last    uint32            // the last number of an object, a list or a map
 
 	tables      tables
 	collections collections
@@ -18,7 +26,7 @@ type host struct {
 }
 
 func newHost(o Options) (*host, Operator, error) {
-	h := &host{id: newID()}
+	h := &host{id: newID(), conns: map[post.Addr]*hostConn{}, named: map[string]uint32{}}
 	h.ops.size = o.Secret
 	op := h.ops.alloc()
 	h.tables.init(h)
@@ -41,4 +49,31 @@ func (h *host) check(o Operator) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.ops.check(o)
+}
+
+// open has other processes find the host.
+func (h *host) open() {
+	hosts.Store(h.id, h)
+	h.stop = post.Listen(post.Addr(h.id), h)
+	post.Announce(post.Addr(h.id))
+}
+
+// close ends the host and all that lives there. Calls that run have their contexts ended; they are not waited for.
+func (h *host) close() {
+	h.mu.Lock()
+	again := h.closed
+	h.closed = true
+	conns := h.conns
+	h.conns = nil
+	h.mu.Unlock()
+	if again {
+		return
+	}
+	hosts.Delete(h.id)
+	for _, c := range conns {
+		c.bye()
+		c.close()
+	}
+	h.stop()
+	h.closeObjects()
 }

@@ -55,18 +55,8 @@ func Open(ctx context.Context, o Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	hosts.Store(h.id, h)
-	m := &Manager{id: h.id, at: h, op: op}
-	m.owned = h.close
-	return m, nil
-}
-
-func (h *host) close() error {
-	h.mu.Lock()
-	h.closed = true
-	h.mu.Unlock()
-	hosts.Delete(h.id)
-	return nil
+	h.open()
+	return &Manager{id: h.id, at: h, op: op, owned: func() error { h.close(); return nil }}, nil
 }
 
 // Close ends the manager that Open opened, with all that lives there: calls that are under way return, those that come later get ErrClosed. On

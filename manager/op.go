@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -11,8 +12,8 @@ import (
 type op[In, Out any] struct {
 	code uint8
 	name string
-	in   *wire.Codec[In]
-	out  *wire.Codec[Out]
+	in   func() *wire.Codec[In] // compiled once handles are registered
+	out  func() *wire.Codec[Out]
 	do   func(ctx context.Context, h *host, c *caller, in In) (Out, error)
 }
 
@@ -34,7 +35,7 @@ type caller struct {
 
 // define makes an op. do must keep nothing of in's beyond what it owns, and may be called concurrently.
 func define[In, Out any](name string, waits bool, do func(ctx context.Context, h *host, c *caller, in In) (Out, error)) *op[In, Out] {
-	o := &op[In, Out]{code: uint8(len(rawOps)), name: name, in: mustCodec[In](), out: mustCodec[Out](), do: do}
+	o := &op[In, Out]{code: uint8(len(rawOps)), name: name, in: sync.OnceValue(mustCodec[In]), out: sync.OnceValue(mustCodec[Out]), do: do}
 	if len(rawOps) == 255 {
 		panic("manager: too many ops")
 	}
@@ -52,7 +53,7 @@ func mustCodec[T any]() *wire.Codec[T] {
 
 func (o *op[In, Out]) serve(ctx context.Context, h *host, c *caller, in []byte, p *wire.Parcel, dst []byte) ([]byte, *wire.Parcel, error) {
 	var v In
-	if err := o.in.Decode(in, &v, p); err != nil {
+	if err := o.in().Decode(in, &v, p); err != nil {
 		return nil, nil, fmt.Errorf("%s: malformed request: %w", o.name, err)
 	}
 	out, err := o.do(ctx, h, c, v)
@@ -60,10 +61,10 @@ func (o *op[In, Out]) serve(ctx context.Context, h *host, c *caller, in []byte, 
 		return nil, nil, err
 	}
 	var parcel *wire.Parcel
-	if o.out.Handles() {
+	if o.out().Handles() {
 		parcel = wire.NewParcel()
 	}
-	body, err := o.out.Append(dst, &out, parcel)
+	body, err := o.out().Append(dst, &out, parcel)
 	if err != nil {
 		parcel.Free()
 		return nil, nil, fmt.Errorf("%s: %w", o.name, err)
@@ -84,14 +85,14 @@ func (o *op[In, Out]) call(ctx context.Context, m *Manager, in In) (out Out, err
 	}
 	r := m.at.(*remote)
 	var p *wire.Parcel
-	if o.in.Handles() {
+	if o.in().Handles() {
 		p = wire.NewParcel()
 		defer p.Free()
 	}
-	body, err := o.in.Append(nil, &in, p)
+	body, err := o.in().Append(nil, &in, p)
 	if err != nil {
 		return out, fmt.Errorf("manager: %s: %w", o.name, err)
 	}
-	err = r.ask(ctx, o.code, body, p, func(answer []byte, p *wire.Parcel) error { return o.out.Decode(answer, &out, p) })
+	err = r.ask(ctx, o.code, body, p, func(answer []byte, p *wire.Parcel) error { return o.out().Decode(answer, &out, p) })
 	return out, err
 }

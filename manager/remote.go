@@ -2,19 +2,81 @@ package manager
 
 import (
 	"context"
+	"fmt"
+	"sync"
 
+	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// remote is what this process has of a manager elsewhere.
-type remote struct{ id id }
+// remote is what this process has of a manager elsewhere: a connection, once it was needed.
+type remote struct {
+	id id
 
-func remoteOf(i id) *remote { return &remote{i} }
+	mu sync.Mutex
+	c  *conn
+}
 
-// hostConn is a host's end of a connection.
-type hostConn struct{}
+// remotes are the managers elsewhere that this process knows.
+var remotes sync.Map // id -> *remote
+
+func remoteOf(i id) *remote {
+	if r, ok := remotes.Load(i); ok {
+		return r.(*remote)
+	}
+	r, _ := remotes.LoadOrStore(i, &remote{id: i})
+	return r.(*remote)
+}
+
+// conn returns a connection that is kept until unuse.
+func (r *remote) conn() (*conn, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.c != nil && r.c.use() == nil {
+		return r.c, nil
+	}
+	c, err := connect(r.id)
+	if err != nil {
+		return nil, err
+	}
+	r.c = c
+	return c, c.use()
+}
 
 // ask has the manager do op code, and hands read its answer, which is valid until read returns.
 func (r *remote) ask(ctx context.Context, code uint8, body []byte, p *wire.Parcel, read func(answer []byte, p *wire.Parcel) error) error {
-	return ErrLost
+	c, err := r.conn()
+	if err != nil {
+		return err
+	}
+	defer c.unuse()
+	w, leads, err := c.begin(ctx, kindRequest, uint32(code), body, p, true)
+	if err != nil {
+		return err
+	}
+	return c.await(ctx, w, leads, false, func(kind uint8, body []byte, p *wire.Parcel) error {
+		if kind != kindAnswer {
+			return failure(kind, body)
+		}
+		if p == nil {
+			p = &wire.Parcel{}
+		}
+		return read(body, p)
+	})
+}
+
+// failure reads an answer that is an error.
+func failure(kind uint8, body []byte) error {
+	if kind == kindThrew {
+		e := new(xme.Error)
+		if err := e.UnmarshalBinary(body); err != nil {
+			return fmt.Errorf("manager: %w: %w", errRubbish, err)
+		}
+		return e
+	}
+	e := new(answerError)
+	if err := answerErrors.Decode(body, e, nil); err != nil {
+		return fmt.Errorf("manager: %w: %w", errRubbish, err)
+	}
+	return e
 }

@@ -3,7 +3,12 @@ package shm
 import (
 	"context"
 	"os"
+
+	"github.com/xenonmp/xme/internal/park"
 )
+
+// waits is how what processes share is slept on.
+type waits = park.Waits
 
 // turn is a lock among the goroutines of one process, which one of them takes before it
 // waits for other processes: so a process has one thread asleep for each side of a queue,

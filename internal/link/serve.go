@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/xenonmp/xme/internal/post"
 	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -76,6 +77,10 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 	s.results.Forget = s.unmapResult
 	s.shares.wait = s.handOver
 	s.shares.begin(c, side.Bounded)
+	if !c.Local() {
+		s.posts = NewPost(true, c)
+		defer s.posts.Close()
+	}
 	s.runners.Add(1)
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -154,6 +159,7 @@ type server struct {
 	quiet   bool        // the driver was not told that the row runs
 	begun   *Begun      // the reader sets it, before it queues rows that need it
 	inline  inline
+	posts   *post.Port // nil: the driver is this process
 
 	segments map[uint64]*sys.Shared
 	results  results
@@ -247,6 +253,14 @@ func (s *server) frame(f Frame, owned bool) (last bool, err error) {
 		}
 	case wire.KindRead:
 		s.read(f.Call)
+	case wire.KindPost:
+		if s.posts == nil {
+			f.Parcel.Close()
+			return false, errNoRow
+		}
+		if err := s.posts.Arrived(f.Body, f.Parcel); err != nil {
+			return false, fmt.Errorf("%v frame: %w", f.Kind, err)
+		}
 	case wire.KindShare, wire.KindUnshare, wire.KindReserved:
 		if err := s.shares.event(f); err != nil {
 			return false, fmt.Errorf("%v frame: %w", f.Kind, err)

@@ -16,10 +16,12 @@ func BackendFrom(ctx context.Context) Backend {
 	return b
 }
 
-// What package xme lends to xmetest; set by its init function.
+// What package xme lends to xmetest and manager; set by its init function.
 var (
 	// KillRank ends the process of a rank of a *xme.Pool.
 	KillRank func(pool any, rank int) error
 	// NewInProcess makes a backend whose workers run in this process.
 	NewInProcess func() *InProcess
+	// MethodFailed makes the *xme.Error of a method of a shared object: cause is an xme.Cause; without a text it is err's.
+	MethodFailed func(name string, cause int, text, stack string, err error) error
 )

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/post"
 	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
@@ -72,6 +73,8 @@ type worker struct {
 	mark     mark                 // the row that it was seen to run
 	halted   int                  // looks in a row that found it stopped
 	why      error                // what the driver killed it for; nil: it did not
+
+	posts *post.Port // nil: the process is this one, or not up
 
 	dead atomic.Bool // the process has ended; what it sent may still be unread
 }
@@ -138,6 +141,9 @@ func (w *worker) serve(proc Process, conn link.Conn) {
 	}()
 	err := w.greet(conn, proc)
 	if err == nil {
+		if !conn.Local() {
+			w.posts = link.NewPost(false, conn)
+		}
 		err = w.read(conn, cut)
 	}
 	if !errors.Is(err, io.EOF) {
@@ -151,6 +157,9 @@ func (w *worker) serve(proc Process, conn link.Conn) {
 		<-ended
 	}
 	cut.Stop()
+	if w.posts != nil {
+		w.posts.Close()
+	}
 	_ = conn.Close()
 	exit := proc.Reap()
 	w.lost(exit, err, wasReady)
@@ -282,6 +291,15 @@ func (w *worker) read(conn link.Conn, cut *time.Timer) error {
 		if w.dead.Load() {
 			cut.Reset(lastBytes) // there is still something to read
 		}
+		if f.Kind == wire.KindPost {
+			if err = w.postEvent(f); err != nil || !conn.Buffered() {
+				b.run()
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		p.mu.Lock()
 		err = p.event(&b, w, f, owned)
 		if w.setup != nil && w.setup.State() == link.Ended {
@@ -296,6 +314,18 @@ func (w *worker) read(conn link.Conn, cut *time.Timer) error {
 			return err
 		}
 	}
+}
+
+// postEvent passes a message between processes on.
+func (w *worker) postEvent(f link.Frame) error {
+	if w.posts == nil {
+		f.Parcel.Close()
+		return fmt.Errorf("unexpected %v frame", f.Kind)
+	}
+	if err := w.posts.Arrived(f.Body, f.Parcel); err != nil {
+		return fmt.Errorf("%v frame: %w", f.Kind, err)
+	}
+	return nil
 }
 
 // setupEnded takes the set-up row's outcome out of b. p.mu is held.

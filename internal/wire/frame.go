@@ -6,7 +6,7 @@ import (
 )
 
 // Version is the protocol's version: two processes talk only if theirs is equal.
-const Version = 4
+const Version = 5
 
 // HeaderSize is the size of a frame's header in bytes.
 const HeaderSize = 24
@@ -50,6 +50,7 @@ const (
 	KindReserve                   // worker: it wants to make Call bytes of shared memory; with Time not 0: it has given them up
 	KindReserved                  // driver: the answer; Call: 1 granted, 0 not; Time: the bound, bytes
 	KindBegun                     // driver: a word in which the worker says which row it has begun; its file is the memory
+	KindPost                      // either side: a message of package post, its files are what it brings
 	kindEnd
 )
 
@@ -63,7 +64,7 @@ var kindNames = [kindEnd]string{
 	KindLane: "lane", KindElsewhere: "elsewhere", KindSegment: "segment", KindUnmap: "unmap",
 	KindResultIn: "result in", KindRead: "read",
 	KindShare: "share", KindUnshare: "unshare", KindHold: "hold", KindReserve: "reserve", KindReserved: "reserved",
-	KindBegun: "begun",
+	KindBegun: "begun", KindPost: "post",
 }
 
 func (k Kind) String() string {

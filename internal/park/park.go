@@ -1,4 +1,5 @@
-package shm
+// Package park is how goroutines sleep on words that processes share, in few threads.
+package park
 
 import (
 	"errors"
@@ -11,10 +12,10 @@ import (
 	"github.com/xenonmp/xme/internal/sys"
 )
 
-// waits is how one waits for a word in shared memory to change. A few goroutines of a process do so each in a thread of its own, which
+// Waits is how one waits for a word in shared memory to change. A few goroutines of a process do so each in a thread of its own, which
 // is fastest; all others share a thread for every hundred, which waits for all their words at once; where
 // the system has no such wait, they look again after a while.
-type waits struct{}
+type Waits struct{}
 
 // own is how many wait in a thread of their own.
 const own = 4
@@ -22,7 +23,7 @@ const own = 4
 var alone = make(chan struct{}, own)
 
 // Wait implements ring.Waits.
-func (waits) Wait(word *atomic.Uint32, old uint32, d time.Duration) {
+func (Waits) Wait(word *atomic.Uint32, old uint32, d time.Duration) {
 	select {
 	case alone <- struct{}{}:
 		err := sys.FutexWait(word, old, d)
@@ -32,7 +33,7 @@ func (waits) Wait(word *atomic.Uint32, old uint32, d time.Duration) {
 		}
 	default:
 		if sys.HasFutexWaitAny() {
-			park(word, old, d)
+			Park(word, old, d)
 			return
 		}
 	}
@@ -40,7 +41,7 @@ func (waits) Wait(word *atomic.Uint32, old uint32, d time.Duration) {
 }
 
 // Wake implements ring.Waits.
-func (waits) Wake(word *atomic.Uint32, n int) { _, _ = sys.FutexWake(word, n) }
+func (Waits) Wake(word *atomic.Uint32, n int) { _, _ = sys.FutexWake(word, n) }
 
 // How those wait who look again: longer each time, and the more there are.
 const (
@@ -77,12 +78,12 @@ var lots struct {
 	all []*lot
 }
 
-// park waits in a lot. The word is not touched any more when it has returned.
+// Park waits in a lot. The word is not touched any more when it has returned.
 //
 // No wake-up is lost though the kernel tells a lot of one word only: whoever's word has changed is let go as well. One whose word
 // was woken besides and has come to be what it was is not, but in what package ring lays out such a word says that somebody
 // sleeps, so it will be woken again; and who wakes without a change does so until he is heard.
-func park(word *atomic.Uint32, old uint32, d time.Duration) {
+func Park(word *atomic.Uint32, old uint32, d time.Duration) {
 	p := &parked{sys.Futex{Word: word, Old: old}, time.Now().Add(d), make(chan struct{})}
 	lots.Lock()
 	i := slices.IndexFunc(lots.all, func(l *lot) bool { return len(l.all) < sys.MostFutexes-1 })

@@ -1,0 +1,499 @@
+package manager
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/xenonmp/xme/internal/park"
+	"github.com/xenonmp/xme/internal/post"
+	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// conn is a process's end of its connection to a manager elsewhere. It has no goroutine: of those who wait for answers one at a time leads, that is
+// reads what comes, for all.
+type conn struct {
+	to, me post.Addr
+	region *region.Region
+	end    *ring.End
+	stop   func() // listening
+
+	failed atomic.Bool // err is set
+
+	writing sync.Mutex // one message at a time is put that does not go in one record
+
+	mu      sync.Mutex
+	err     error // why it is over
+	users   int   // goroutines that may touch the memory
+	freed   bool
+	waiters []*waiter
+	free    []uint32
+	leading bool
+	parts   parts                   // the leader's
+	parcels map[uint32]*wire.Parcel // that came for calls
+}
+
+// waiter is who waits for an answer. Its number is its place in waiters, and above it how often that place was used.
+type waiter struct {
+	call  uint32
+	turn  chan struct{} // a token: it is done, or it is to lead
+	left  bool          // nobody waits any more
+	async bool          // nobody waits yet
+
+	done   bool
+	kind   uint8
+	body   []byte // its own
+	parcel *wire.Parcel
+	err    error
+}
+
+const (
+	placeBits = 16
+	placeMask = 1<<placeBits - 1
+)
+
+// connect begins to talk to a manager. That it is there turns out with the first answer.
+func connect(to id) (*conn, error) {
+	r, err := region.New(ring.DuplexSize(areaBytes), 0, true)
+	if err != nil {
+		return nil, fmt.Errorf("manager: connect: %w", err)
+	}
+	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, parcels: map[uint32]*wire.Parcel{}}
+	mem, err := r.Bytes(true)
+	if err != nil {
+		r.Release()
+		return nil, fmt.Errorf("manager: connect: %w", err)
+	}
+	c.end = ring.NewEnd(mem[:ring.DuplexSize(areaBytes)], false, park.Waits{})
+	c.stop = post.Listen(c.me, c)
+	file, err := r.Descriptor()
+	if err == nil {
+		p := &wire.Parcel{Items: []wire.Item{{ID: r.ID(), File: file}}}
+		err = post.Send(post.Message{To: c.to, From: c.me, Body: binary.LittleEndian.AppendUint32([]byte{postConnect}, uint32(os.Getpid())), Parcel: p})
+	}
+	if err != nil {
+		c.fail(fmt.Errorf("%w: %w", ErrLost, err))
+		return nil, c.err
+	}
+	return c, nil
+}
+
+// What messages by post begin with.
+const (
+	postConnect = iota // a connection's memory, and who wants it
+	postParcel         // what a message in the duplex brings along; its number
+)
+
+// Deliver implements post.Listener.
+func (c *conn) Deliver(m post.Message) {
+	if len(m.Body) != 5 || m.Body[0] != postParcel || m.From != c.to {
+		m.Parcel.Close()
+		return
+	}
+	if c.use() != nil {
+		m.Parcel.Close()
+		return
+	}
+	defer c.unuse()
+	c.mu.Lock()
+	call := binary.LittleEndian.Uint32(m.Body[1:])
+	if c.err != nil || c.parcels[call] != nil {
+		m.Parcel.Close()
+	} else {
+		c.parcels[call] = m.Parcel
+	}
+	c.mu.Unlock()
+	c.end.Wake()
+}
+
+// use keeps the memory until unuse.
+func (c *conn) use() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.users++
+	}
+	return c.err
+}
+
+func (c *conn) unuse() {
+	c.mu.Lock()
+	c.users--
+	free := c.users == 0 && c.err != nil && !c.freed
+	c.freed = c.freed || free
+	c.mu.Unlock()
+	if free {
+		c.region.Release()
+	}
+}
+
+// Gone implements post.Listener.
+func (c *conn) Gone(a post.Addr) {
+	if a == c.to {
+		go c.fail(ErrLost) // post must not be blocked
+	}
+}
+
+// fail ends the connection: all who wait get err.
+func (c *conn) fail(err error) {
+	if c.use() != nil {
+		return
+	}
+	defer c.unuse()
+	c.mu.Lock()
+	first := c.err == nil
+	if first {
+		c.err = err
+		c.failed.Store(true)
+		for _, p := range c.parcels {
+			p.Close()
+		}
+		c.parcels = nil
+		for _, w := range c.waiters {
+			if w != nil && !w.done {
+				w.done, w.err = true, err
+				w.signal()
+			}
+		}
+	}
+	c.mu.Unlock()
+	if !first {
+		return
+	}
+	c.end.Wake()
+	c.stop()
+}
+
+func (w *waiter) signal() {
+	select {
+	case w.turn <- struct{}{}:
+	default:
+	}
+}
+
+// parcelFor takes what came along with an answer; nil: it has not come yet. c.mu is held.
+func (c *conn) parcelFor(call uint32) *wire.Parcel {
+	p := c.parcels[call]
+	delete(c.parcels, call)
+	return p
+}
+
+var waiterPool = sync.Pool{New: func() any { return &waiter{turn: make(chan struct{}, 1)} }}
+
+// enter makes a waiter. c.mu is held.
+func (c *conn) enter() (*waiter, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	w := waiterPool.Get().(*waiter)
+	if n := len(c.free); n > 0 {
+		w.call = c.free[n-1]
+		c.free = c.free[:n-1]
+		c.waiters[w.call&placeMask] = w
+		return w, nil
+	}
+	if len(c.waiters) > placeMask {
+		return nil, fmt.Errorf("manager: more than %d calls under way from one process", placeMask)
+	}
+	w.call = uint32(len(c.waiters))
+	c.waiters = append(c.waiters, w)
+	return w, nil
+}
+
+// leave gives a waiter's place up. c.mu is held.
+func (c *conn) leave(w *waiter) {
+	i := w.call & placeMask
+	if c.waiters[i] != w {
+		return
+	}
+	c.waiters[i] = nil
+	c.free = append(c.free, w.call+1<<placeBits)
+}
+
+// recycle gives a waiter back that nobody refers to.
+func (w *waiter) recycle() {
+	select {
+	case <-w.turn:
+	default:
+	}
+	*w = waiter{turn: w.turn, body: w.body[:0]}
+	waiterPool.Put(w)
+}
+
+// begin sends a message and returns who waits for its answer, having made him lead if nobody does and lead is set.
+func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte, p *wire.Parcel, lead bool) (w *waiter, leads bool, err error) {
+	if !p.Empty() {
+		if err := p.Pack(); err != nil {
+			return nil, false, fmt.Errorf("manager: %w", err)
+		}
+	}
+	r := ring.Result{Kind: kind, Time: uint64(number), Body: body}
+	c.mu.Lock()
+	if w, err = c.enter(); err != nil {
+		c.mu.Unlock()
+		return nil, false, err
+	}
+	r.Call = w.call
+	w.async = !lead
+	if p.Empty() && c.end.Fits(len(body)) && c.writing.TryLock() {
+		ok := c.end.Put(r)
+		c.writing.Unlock()
+		if ok {
+			if lead && !c.leading {
+				c.leading, leads = true, true
+			}
+			c.mu.Unlock()
+			return w, leads, nil
+		}
+	}
+	c.mu.Unlock()
+	if err := c.send(ctx, r, p); err != nil {
+		c.abandon(w, 1) // part of it may be on its way
+		return nil, false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if lead && !c.leading && !w.done {
+		c.leading, leads = true, true
+	}
+	return w, leads, nil
+}
+
+// send is begin's long way.
+func (c *conn) send(ctx context.Context, r ring.Result, p *wire.Parcel) error {
+	if len(r.Body) > mostMessage {
+		return fmt.Errorf("manager: an argument of %d bytes is over %d: send parts, or share memory", len(r.Body), mostMessage)
+	}
+	if !p.Empty() {
+		r.Kind |= parcelBit
+		parcel := &wire.Parcel{Items: p.Items}
+		p.Items = nil
+		err := post.Send(post.Message{To: c.to, From: c.me, Body: binary.LittleEndian.AppendUint32([]byte{postParcel}, r.Call), Parcel: parcel})
+		if err != nil {
+			return fmt.Errorf("manager: %w", err)
+		}
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return put(c.end, r, func() error { return c.awaitRoom(ctx) })
+}
+
+// awaitRoom waits until the manager has read something, and reads answers meanwhile, so that it can go on.
+func (c *conn) awaitRoom(ctx context.Context) error {
+	for {
+		c.end.WantRoom()
+		switch {
+		case c.end.HasRoom():
+			return nil
+		case c.failed.Load():
+			return c.err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		c.mu.Lock()
+		lead := !c.leading
+		c.leading = true
+		c.mu.Unlock()
+		if lead {
+			_, _ = c.read(ctx, nil, c.end.HasRoom)
+			c.handOver()
+			continue
+		}
+		// Who leads sleeps on the same gate, and reads.
+		_ = c.end.Sleep(ctx, func() bool { return c.end.HasRoom() || c.failed.Load() })
+	}
+}
+
+// handOver has another lead, if there is one who waits.
+func (c *conn) handOver() {
+	c.mu.Lock()
+	c.handOverLocked()
+	c.mu.Unlock()
+}
+
+func (c *conn) handOverLocked() {
+	c.leading = false
+	for _, w := range c.waiters {
+		if w != nil && !w.done && !w.left && !w.async {
+			w.signal()
+			return
+		}
+	}
+}
+
+// read reads answers until that of own is there, enough says so, the connection fails, or ctx ends. The caller leads. own's answer is valid until
+// c.end.Release if it is not w's copy.
+func (c *conn) read(ctx context.Context, own *waiter, enough func() bool) (body []byte, whole bool) {
+	ready := func() bool { return c.end.Ready() || c.failed.Load() || enough != nil && enough() }
+	for {
+		r, ok, err := c.end.Next()
+		switch {
+		case err != nil:
+			c.fail(fmt.Errorf("%w: %w", ErrLost, err))
+			return nil, false
+		case ok:
+			if own != nil && r.Call == own.call && r.Kind == kindAnswer && len(c.parts) == 0 {
+				own.kind = kindAnswer
+				return r.Body, true
+			}
+			err := c.take(r)
+			c.end.Release()
+			if err != nil {
+				c.fail(err)
+				return nil, false
+			}
+		}
+		if c.failed.Load() || enough != nil && enough() {
+			return nil, false
+		}
+		if own != nil {
+			c.mu.Lock()
+			done := own.done
+			c.mu.Unlock()
+			if done {
+				return nil, false
+			}
+		}
+		if !ok && !spin(ready) {
+			if ctx.Err() != nil || c.end.Sleep(ctx, ready) != nil {
+				return nil, false
+			}
+		}
+	}
+}
+
+// take hands a record to whom it is for.
+func (c *conn) take(r ring.Result) error {
+	if r.Kind&kindBits == kindBye {
+		return ErrClosed
+	}
+	body, whole, err := c.parts.add(r)
+	if err != nil || !whole {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := int(r.Call & placeMask)
+	if i >= len(c.waiters) || c.waiters[i] == nil || c.waiters[i].call != r.Call {
+		return fmt.Errorf("%w: an answer to no call: %w", ErrLost, errRubbish)
+	}
+	w := c.waiters[i]
+	if r.Kind&parcelBit != 0 {
+		c.mu.Unlock()
+		w.parcel = c.awaitParcel(r.Call)
+		c.mu.Lock()
+	}
+	if w.left {
+		w.parcel.Close()
+		c.leave(w)
+		return nil
+	}
+	w.kind, w.done = r.Kind&kindBits, true
+	w.body = append(w.body[:0], body...)
+	w.signal()
+	return nil
+}
+
+// awaitParcel waits for what comes by post.
+func (c *conn) awaitParcel(call uint32) (p *wire.Parcel) {
+	_ = c.end.Sleep(context.Background(), func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		p = c.parcelFor(call)
+		return p != nil || c.err != nil
+	})
+	return p
+}
+
+// abandon gives a call up. how is 1 if it may not have been sent wholly: then the manager answers nevertheless.
+func (c *conn) abandon(w *waiter, how uint64) {
+	c.mu.Lock()
+	w.left = true
+	if w.done { // just now
+		c.leave(w)
+		w.parcel.Close()
+		c.mu.Unlock()
+		return
+	}
+	c.mu.Unlock()
+	r := ring.Result{Kind: kindCancel, Call: w.call, Time: how}
+	if c.writing.TryLock() {
+		ok := c.end.Put(r)
+		c.writing.Unlock()
+		if ok {
+			return
+		}
+	}
+	if c.use() == nil {
+		go func() {
+			defer c.unuse()
+			_ = c.send(context.Background(), r, nil) // it ends with the connection
+		}()
+	}
+}
+
+// await waits for w's answer and hands it to use; leads says that the caller leads. steady: use reads what lies in shared memory once, and runs no
+// code but this module's.
+func (c *conn) await(ctx context.Context, w *waiter, leads, steady bool, use func(kind uint8, body []byte, p *wire.Parcel) error) error {
+	for {
+		if leads {
+			body, whole := c.read(ctx, w, nil)
+			if whole {
+				var err error
+				if steady {
+					err = use(kindAnswer, body, nil)
+				} else {
+					w.body = append(w.body[:0], body...)
+				}
+				c.end.Release()
+				c.mu.Lock()
+				c.leave(w)
+				c.handOverLocked()
+				c.mu.Unlock()
+				if !steady {
+					err = use(kindAnswer, w.body, nil)
+				}
+				w.recycle()
+				return err
+			}
+			c.handOver()
+		}
+		c.mu.Lock()
+		if w.done {
+			c.leave(w)
+			c.mu.Unlock()
+			err := w.err
+			if err == nil {
+				err = use(w.kind, w.body, w.parcel)
+				w.parcel.Close()
+			}
+			w.recycle()
+			return err
+		}
+		if ctx.Err() != nil {
+			if !c.leading {
+				c.handOverLocked() // it may have been this one's turn
+			}
+			c.mu.Unlock()
+			c.abandon(w, 0)
+			return context.Cause(ctx)
+		}
+		if leads = !c.leading; leads {
+			c.leading = true
+		}
+		w.async = false
+		c.mu.Unlock()
+		if leads {
+			continue
+		}
+		select {
+		case <-w.turn:
+		case <-ctx.Done():
+		}
+	}
+}

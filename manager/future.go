@@ -1,0 +1,90 @@
+package manager
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// Future is the result of a call that is under way. It may be waited for from any goroutine, any number of times.
+type Future[Out any] struct {
+	done chan struct{}
+	out  Out
+	err  error
+}
+
+// Go calls the method and does not wait for its result, but only, if need be, for room to say so: then until ctx ends. The calls that one
+// goroutine makes on an object run in the order in which it makes them. ctx bounds the call: when it ends so does the method's. A process has at most 65535
+// calls under way on one manager.
+func (m *MethodFunc[T, In, Out]) Go(ctx context.Context, o *Object[T], in In) *Future[Out] {
+	f := &Future[Out]{done: make(chan struct{})}
+	if err := m.begin(ctx, o, in, f); err != nil {
+		f.err = err
+		close(f.done)
+	}
+	return f
+}
+
+func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In, f *Future[Out]) error {
+	h, r, err := o.where(m.name)
+	if err != nil {
+		return err
+	}
+	var p *wire.Parcel
+	if m.in.Handles() {
+		p = wire.NewParcel()
+	}
+	body, err := m.in.Append(binary.LittleEndian.AppendUint16(nil, m.number()), &in, p)
+	if err != nil {
+		p.Free()
+		return m.uncrossed(err)
+	}
+	end := func(err error) {
+		p.Free()
+		f.err = err
+		close(f.done)
+	}
+	if h != nil {
+		l, err := h.start(ctx, o.number, &m.method, body[methodSize:], p, true)
+		if err != nil {
+			p.Free()
+			return err
+		}
+		go func() { end(l.wait(ctx, func(body []byte, p *wire.Parcel) error { return m.out.Decode(body, &f.out, p) })) }()
+		return nil
+	}
+	c, err := r.conn()
+	if err != nil {
+		p.Free()
+		return err
+	}
+	w, leads, err := c.begin(ctx, kindCall, o.number, body, p, true)
+	if err != nil {
+		c.unuse()
+		p.Free()
+		return err
+	}
+	go func() {
+		defer c.unuse()
+		end(c.await(ctx, w, leads, m.out.Exact(), func(kind uint8, body []byte, p *wire.Parcel) error { return m.result(kind, body, p, &f.out) }))
+	}()
+	return nil
+}
+
+// Wait waits until the call is over or ctx ends, which ends the wait only.
+func (f *Future[Out]) Wait(ctx context.Context) (out Out, err error) {
+	select {
+	case <-f.done:
+	default:
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return out, context.Cause(ctx)
+		}
+	}
+	return f.out, f.err
+}
+
+// Done returns a channel that is closed once the call is over.
+func (f *Future[Out]) Done() <-chan struct{} { return f.done }

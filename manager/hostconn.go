@@ -1,0 +1,475 @@
+package manager
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/park"
+	"github.com/xenonmp/xme/internal/post"
+	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// hostConn is a host's end of a connection. One goroutine reads it and does what is asked, until that takes long: then another reads on.
+type hostConn struct {
+	h      *host
+	peer   post.Addr
+	pid    int
+	region *region.Region
+	end    *ring.End
+
+	over   atomic.Bool
+	ctx    context.Context //nolint:containedctx // the connection's own
+	cancel context.CancelFunc
+
+	writing sync.Mutex
+
+	// reads is odd while who reads deals with a request. Whoever makes it even decides who reads on: that goroutine, or, when it takes long, late.
+	reads   atomic.Uint64
+	timer   *time.Timer
+	armed   atomic.Bool
+	at      uint64 // reads, when it was armed
+	current atomic.Pointer[callContext]
+	parts   parts // who reads has them
+
+	mu      sync.Mutex
+	closed  bool
+	parcels map[uint32]*wire.Parcel
+	calls   map[uint32]*callContext // under way, that can be cancelled
+	users   int
+}
+
+// slow is from when what is asked does not hold up what comes behind it.
+const slow = time.Millisecond
+
+// Deliver implements post.Listener.
+func (h *host) Deliver(m post.Message) {
+	if len(m.Body) != 5 {
+		m.Parcel.Close()
+		return
+	}
+	n := binary.LittleEndian.Uint32(m.Body[1:])
+	switch m.Body[0] {
+	case postConnect:
+		h.accept(m, int(n))
+	case postParcel:
+		h.mu.Lock()
+		c := h.conns[m.From]
+		h.mu.Unlock()
+		if c == nil || !c.took(n, m.Parcel) {
+			m.Parcel.Close()
+		}
+	default:
+		m.Parcel.Close()
+	}
+}
+
+// Gone implements post.Listener.
+func (h *host) Gone(a post.Addr) {
+	h.mu.Lock()
+	c := h.conns[a]
+	delete(h.conns, a)
+	h.mu.Unlock()
+	if c != nil {
+		c.close()
+	}
+}
+
+// accept begins to serve a process.
+func (h *host) accept(m post.Message, pid int) {
+	c, err := h.connection(m, pid)
+	if err != nil {
+		m.Parcel.Close()
+		return
+	}
+	h.mu.Lock()
+	full := h.closed || h.conns[m.From] != nil
+	if !full {
+		h.conns[m.From] = c
+	}
+	h.mu.Unlock()
+	if full {
+		c.close()
+		return
+	}
+	c.serve()
+}
+
+func (h *host) connection(m post.Message, pid int) (*hostConn, error) {
+	if m.Parcel == nil || len(m.Parcel.Items) != 1 {
+		return nil, errRubbish
+	}
+	it := &m.Parcel.Items[0]
+	if region.ID(it.ID).Size() < ring.DuplexSize(areaBytes) {
+		return nil, errRubbish
+	}
+	file := it.File
+	it.File = nil
+	r, err := region.Adopt(it.ID, file)
+	if err != nil {
+		return nil, err
+	}
+	mem, err := r.Bytes(true)
+	if err != nil {
+		r.Release()
+		return nil, err
+	}
+	c := &hostConn{h: h, peer: m.From, pid: pid, region: r, users: 1, parcels: map[uint32]*wire.Parcel{}, calls: map[uint32]*callContext{}}
+	c.end = ring.NewEnd(mem[:ring.DuplexSize(areaBytes)], true, park.Waits{})
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.timer = time.AfterFunc(time.Hour, c.late)
+	c.timer.Stop()
+	return c, nil
+}
+
+// took keeps what a request brings along until it is read.
+func (c *hostConn) took(call uint32, p *wire.Parcel) bool {
+	if !c.use() {
+		return false
+	}
+	defer c.unuse()
+	c.mu.Lock()
+	ok := c.parcels[call] == nil && len(c.parcels) < placeMask
+	if ok {
+		c.parcels[call] = p
+	}
+	c.mu.Unlock()
+	c.end.Wake()
+	return ok
+}
+
+// use keeps the memory until unuse; false: it is gone.
+func (c *hostConn) use() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users == 0 {
+		return false
+	}
+	c.users++
+	return true
+}
+
+func (c *hostConn) unuse() {
+	c.mu.Lock()
+	c.users--
+	last := c.users == 0
+	var parcels map[uint32]*wire.Parcel
+	if last {
+		parcels, c.parcels = c.parcels, nil
+	}
+	c.mu.Unlock()
+	if last {
+		for _, p := range parcels {
+			p.Close()
+		}
+		c.region.Release()
+	}
+}
+
+// close ends the connection. What runs for it has its context ended.
+func (c *hostConn) close() {
+	if !c.use() {
+		return
+	}
+	defer c.unuse()
+	c.over.Store(true)
+	c.cancel()
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		c.users-- // the one that it began with
+	}
+	for _, t := range c.calls {
+		t.cancel(context.Canceled)
+	}
+	c.mu.Unlock()
+	if t := c.current.Load(); t != nil {
+		t.cancel(context.Canceled)
+	}
+	c.end.Wake()
+}
+
+// bye tells the process that the manager is closed.
+func (c *hostConn) bye() {
+	if !c.use() {
+		return
+	}
+	defer c.unuse()
+	if c.writing.TryLock() {
+		_ = c.end.Put(ring.Result{Kind: kindBye}) // without it the process hears that the address is gone
+		c.writing.Unlock()
+	}
+}
+
+// reader is a goroutine that reads a connection.
+type reader struct {
+	c   *hostConn
+	buf []byte // of a request
+	dst []byte // of its answer
+}
+
+// serve has a goroutine read until the connection is over or another reads.
+func (c *hostConn) serve() {
+	if c.use() {
+		r := &reader{c: c}
+		go r.run()
+	}
+}
+
+func (r *reader) run() {
+	c := r.c
+	defer c.unuse()
+	var seq uint64
+	alive := false
+	defer func() {
+		if !alive && c.reads.CompareAndSwap(seq, seq+1) { // a method has ended this goroutine
+			c.serve()
+		}
+	}()
+	for !c.over.Load() {
+		rec, ok, err := c.end.Next()
+		if err != nil {
+			c.close()
+			break
+		}
+		if !ok {
+			if !spin(c.ready) {
+				_ = c.end.Sleep(context.Background(), c.ready)
+			}
+			continue
+		}
+		rec.Body, ok, err = r.whole(rec)
+		c.end.Release()
+		if err != nil {
+			c.close()
+			break
+		}
+		if !ok {
+			continue
+		}
+		seq = c.reads.Add(1)
+		if !c.armed.Load() {
+			c.at = seq
+			c.armed.Store(true)
+			c.timer.Reset(slow)
+		}
+		r.handle(rec)
+		if !c.reads.CompareAndSwap(seq, seq+1) {
+			break // it took long, and another reads
+		}
+	}
+	alive = true
+}
+
+func (c *hostConn) ready() bool { return c.end.Ready() || c.over.Load() }
+
+// late is called a while after a request was begun: if it is not over, another goroutine reads on.
+func (c *hostConn) late() {
+	seq := c.reads.Load()
+	switch {
+	case seq%2 == 0 || c.over.Load():
+		c.armed.Store(false)
+	case seq != c.at:
+		c.at = seq
+		c.timer.Reset(slow)
+	default:
+		if t := c.current.Swap(nil); t != nil {
+			c.mu.Lock()
+			c.calls[t.call] = t
+			c.mu.Unlock()
+		}
+		won := c.reads.CompareAndSwap(seq, seq+1)
+		c.armed.Store(false)
+		if won {
+			c.serve()
+		}
+	}
+}
+
+// whole copies a record's body out of the shared memory, and returns the message once all of it is there.
+func (r *reader) whole(rec ring.Result) ([]byte, bool, error) {
+	body, whole, err := r.c.parts.add(rec)
+	if err != nil || !whole {
+		return nil, false, err
+	}
+	if rec.Kind&moreBit == 0 && len(body) == len(rec.Body) { // it lies in shared memory still
+		r.buf = append(r.buf[:0], body...)
+		body = r.buf
+	}
+	return body, true, nil
+}
+
+// parcelFor waits for what comes by post for a request.
+func (c *hostConn) parcelFor(call uint32) (p *wire.Parcel) {
+	_ = c.end.Sleep(c.ctx, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		p = c.parcels[call]
+		delete(c.parcels, call)
+		return p != nil || c.over.Load()
+	})
+	return p
+}
+
+// handle does what a message asks. Its body is this goroutine's until it returns.
+func (g *reader) handle(r ring.Result) {
+	c := g.c
+	kind, number := r.Kind&kindBits, uint32(r.Time)
+	if kind == kindCancel {
+		c.cancelled(r.Call, number)
+		return
+	}
+	var p *wire.Parcel
+	if r.Kind&parcelBit != 0 {
+		if p = c.parcelFor(r.Call); p == nil {
+			return
+		}
+	}
+	switch kind {
+	case kindRequest:
+		c.request(r, number, p)
+	case kindCall, kindBatch:
+		g.method(r, number, p)
+	default:
+		p.Close()
+		c.close()
+	}
+}
+
+// request does an op.
+func (c *hostConn) request(r ring.Result, number uint32, p *wire.Parcel) {
+	if int(number) >= len(rawOps) {
+		p.Close()
+		c.close()
+		return
+	}
+	o := &rawOps[number]
+	if !o.waits {
+		c.serveOp(c.ctx, o, r.Call, r.Body, p)
+		return
+	}
+	ctx := c.begin(r.Call, nil)
+	body := append([]byte(nil), r.Body...)
+	if !c.use() {
+		p.Close()
+		return
+	}
+	go func() {
+		defer c.unuse()
+		defer c.ended(r.Call)
+		c.serveOp(ctx, o, r.Call, body, p)
+	}()
+}
+
+func (c *hostConn) serveOp(ctx context.Context, o *rawOp, call uint32, body []byte, p *wire.Parcel) {
+	defer p.Close()
+	if p == nil {
+		p = &wire.Parcel{}
+	}
+	answer, out, err := o.serve(ctx, c.h, &caller{conn: c}, body, p, nil)
+	if err != nil {
+		c.failed(call, err)
+		return
+	}
+	c.answer(kindAnswer, call, answer, out)
+	out.Free()
+}
+
+var answerErrors = mustCodec[answerError]()
+
+// failed answers with an error.
+func (c *hostConn) failed(call uint32, err error) {
+	body, cerr := answerErrors.Append(nil, answerErrorOf(err), nil)
+	if cerr != nil {
+		body = nil
+	}
+	c.answer(kindFailed, call, body, nil)
+}
+
+// answer sends an answer; what it brings along goes by post.
+func (c *hostConn) answer(kind uint8, call uint32, body []byte, p *wire.Parcel) {
+	r := ring.Result{Kind: kind, Call: call, Body: body}
+	if len(body) > mostMessage {
+		c.failed(call, fmt.Errorf("manager: an answer of %d bytes is over %d: ask for parts, or share memory", len(body), mostMessage))
+		return
+	}
+	if !p.Empty() {
+		err := p.Pack()
+		if err == nil {
+			r.Kind |= parcelBit
+			parcel := &wire.Parcel{Items: p.Items}
+			p.Items = nil
+			err = post.Send(post.Message{To: c.peer, From: post.Addr(c.h.id), Body: binary.LittleEndian.AppendUint32([]byte{postParcel}, call), Parcel: parcel})
+		}
+		if err != nil {
+			c.failed(call, fmt.Errorf("manager: hand over what the answer holds: %w", err))
+			return
+		}
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	_ = put(c.end, r, func() error { // its error is the connection's end
+		c.end.WantRoom()
+		_ = c.end.Sleep(context.Background(), func() bool { return c.end.HasRoom() || c.over.Load() })
+		if c.over.Load() {
+			return ErrClosed
+		}
+		return nil
+	})
+}
+
+// cancelled ends the context of a call that nobody waits for.
+func (c *hostConn) cancelled(call, how uint32) {
+	c.mu.Lock()
+	t := c.calls[call]
+	delete(c.parts, call)
+	p := c.parcels[call]
+	if how == 1 {
+		delete(c.parcels, call)
+	}
+	c.mu.Unlock()
+	if t != nil {
+		t.cancel(context.Canceled)
+	}
+	if how == 1 {
+		p.Close()
+		c.failed(call, context.Canceled)
+	}
+}
+
+// begin makes the context of a call that is not dealt with at once.
+func (c *hostConn) begin(call uint32, o *object) *callContext {
+	t := &callContext{call: call, object: o}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls[call] = t
+	if c.over.Load() {
+		t.cancel(context.Canceled)
+	}
+	return t
+}
+
+func (c *hostConn) ended(call uint32) {
+	c.mu.Lock()
+	t := c.calls[call]
+	delete(c.calls, call)
+	c.mu.Unlock()
+	if t != nil {
+		t.cancel(context.Canceled)
+	}
+}
+
+// errorBody encodes what a method has failed with.
+func errorBody(err *xme.Error) []byte {
+	body, merr := err.MarshalBinary()
+	if merr != nil {
+		body, _ = (&xme.Error{Func: err.Func, Row: -1, Cause: err.Cause, Message: err.Message}).MarshalBinary()
+	}
+	return body
+}
