@@ -87,6 +87,7 @@ func connect(to id) (*conn, error) {
 const (
 	postConnect = iota // a connection's memory, and who wants it
 	postParcel         // what a message in the duplex brings along; its number
+	postKeep           // a snapshot is to be taken; the number of who asked for it
 )
 
 // Deliver implements post.Listener.

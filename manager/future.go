@@ -51,7 +51,9 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 			p.Free()
 			return err
 		}
-		go func() { end(l.wait(ctx, func(body []byte, p *wire.Parcel) error { return m.out.Decode(body, &f.out, p) })) }()
+		go func() {
+			end(l.wait(ctx, func(body []byte, p *wire.Parcel) error { return m.out.Decode(body, &f.out, p) }))
+		}()
 		return nil
 	}
 	c, err := r.conn()

@@ -15,6 +15,11 @@ type host struct {
 	ops    operators
 	conns  map[post.Addr]*hostConn
 	stop   func() // listening
+	at     post.Addr
+
+	keeper   bool // somebody keeps snapshots of it
+	keeps    map[uint32]chan string
+	lastKeep uint32
 
 	objects sync.Map          // number -> *object
 	named   map[string]uint32 // objects by name
@@ -26,8 +31,8 @@ type host struct {
 }
 
 func newHost(o Options) (*host, Operator, error) {
-	h := &host{id: newID(), conns: map[post.Addr]*hostConn{}, named: map[string]uint32{}}
-	h.ops.size = o.Secret
+	h := &host{id: newID(), conns: map[post.Addr]*hostConn{}, keeps: map[uint32]chan string{}, named: map[string]uint32{}}
+	h.ops.Size = o.Secret
 	op := h.ops.alloc()
 	h.tables.init(h)
 	h.collections.init(h)
@@ -51,11 +56,12 @@ func (h *host) check(o Operator) error {
 	return h.ops.check(o)
 }
 
-// open has other processes find the host.
-func (h *host) open() {
+// open has other processes find the host at an address.
+func (h *host) open(at post.Addr) {
+	h.at = at
 	hosts.Store(h.id, h)
-	h.stop = post.Listen(post.Addr(h.id), h)
-	post.Announce(post.Addr(h.id))
+	h.stop = post.Listen(at, h)
+	post.Announce(at)
 }
 
 // close ends the host and all that lives there. Calls that run have their contexts ended; they are not waited for.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/xenonmp/xme/internal/post"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -51,11 +52,14 @@ func Open(ctx context.Context, o Options) (*Manager, error) {
 	if o.Restart && !o.Process {
 		return nil, errors.New("manager: Options.Restart is for a manager in a process of its own: set Options.Process too")
 	}
+	if o.Process {
+		return supervise(ctx, o)
+	}
 	h, op, err := newHost(o)
 	if err != nil {
 		return nil, err
 	}
-	h.open()
+	h.open(post.Addr(h.id))
 	return &Manager{id: h.id, at: h, op: op, owned: func() error { h.close(); return nil }}, nil
 }
 
@@ -89,9 +93,12 @@ func (m *Manager) NewOperator(ctx context.Context) (Operator, error) {
 	return opNewOperator.call(ctx, m, struct{}{})
 }
 
-func init() {
+// handles says that the handles of this package are registered: what is compiled while the package is initialised depends on it.
+var handles = func() bool {
 	wire.RegisterHandle(wire.Handle[*Manager]{Append: appendManager, Decode: decodeManager})
-}
+	wire.RegisterHandle(wire.Handle[*payload]{Append: appendPayload, Decode: decodePayload})
+	return true
+}()
 
 func appendManager(dst []byte, m *Manager, _ *wire.Parcel) ([]byte, error) {
 	if m.at == nil {

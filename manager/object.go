@@ -23,6 +23,9 @@ type object struct {
 	typ    string
 	v      any // *T
 
+	made string   // its constructor; empty: none
+	args *payload // the constructor's
+
 	mu    sync.Mutex
 	busy  bool // a call runs
 	gone  bool

@@ -20,9 +20,9 @@ func (c *counter) Add(_ context.Context, n int) (int, error) {
 	return c.N, nil
 }
 
-func (c *counter) Fail(context.Context, string) (int, error) { return 0, errors.New("no") }
-func (c *counter) Panic(context.Context, string) (int, error) { panic("oh") }
-func (c *counter) Long(_ context.Context, n int) ([]byte, error) { return make([]byte, n), nil }
+func (c *counter) Fail(context.Context, string) (int, error)       { return 0, errors.New("no") }
+func (c *counter) Panic(context.Context, string) (int, error)      { panic("oh") }
+func (c *counter) Long(_ context.Context, n int) ([]byte, error)   { return make([]byte, n), nil }
 func (c *counter) Length(_ context.Context, b []byte) (int, error) { return len(b), nil }
 
 var (
@@ -59,6 +59,17 @@ func TestTry(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
+	testOn(t, m)
+	p, err := manager.Open(ctx, manager.Options{Process: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	testOn(t, p)
+}
+
+func testOn(t *testing.T, m *manager.Manager) {
+	ctx := t.Context()
 	o, err := manager.Share(ctx, m, "c", &counter{})
 	if err != nil {
 		t.Fatal(err)

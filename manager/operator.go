@@ -67,7 +67,9 @@ func (o Operator) GoString() string { return o.String() }
 func (o Operator) LogValue() slog.Value { return slog.StringValue(o.String()) }
 
 // MarshalJSON writes the number only: an operator cannot be read back from JSON.
-func (o Operator) MarshalJSON() ([]byte, error) { return strconv.AppendUint(nil, uint64(o.number), 10), nil }
+func (o Operator) MarshalJSON() ([]byte, error) {
+	return strconv.AppendUint(nil, uint64(o.number), 10), nil
+}
 
 // MarshalBinary is how an operator crosses to another process: with its secret.
 func (o Operator) MarshalBinary() ([]byte, error) {
@@ -86,26 +88,26 @@ func (o *Operator) UnmarshalBinary(b []byte) error {
 
 // operators are those that a host knows, by the hash of their secrets.
 type operators struct {
-	size   int // of a secret
-	hashes [][sha256.Size]byte
+	Size   int // of a secret
+	Hashes [][sha256.Size]byte
 }
 
 // alloc makes another operator. The host's mu is held.
 func (l *operators) alloc() Operator {
-	s := newSecret(l.size)
-	l.hashes = append(l.hashes, s.hash())
-	return Operator{number: uint32(len(l.hashes)), secret: s}
+	s := newSecret(l.Size)
+	l.Hashes = append(l.Hashes, s.hash())
+	return Operator{number: uint32(len(l.Hashes)), secret: s}
 }
 
 func (s secret) hash() [sha256.Size]byte { return sha256.Sum256(s.bytes[:s.n]) }
 
 // check says whether an operator is who it claims to be.
 func (l *operators) check(o Operator) error {
-	if o.number == 0 || int(o.number) > len(l.hashes) {
+	if o.number == 0 || int(o.number) > len(l.Hashes) {
 		return fmt.Errorf("%v is no operator of this manager: %w", o, ErrNotAuthorised)
 	}
 	h := o.secret.hash()
-	if subtle.ConstantTimeCompare(h[:], l.hashes[o.number-1][:]) != 1 {
+	if subtle.ConstantTimeCompare(h[:], l.Hashes[o.number-1][:]) != 1 {
 		return fmt.Errorf("%v presented a secret that is not its own: %w", o, ErrNotAuthorised)
 	}
 	return nil

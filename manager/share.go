@@ -18,9 +18,9 @@ type Object[T any] struct{ ref }
 // objectType is what a process knows of a type whose objects are shared.
 type objectType struct {
 	name   string
-	decode func(src []byte, p *wire.Parcel) (any, error)            // nil: it cannot cross
+	decode func(src []byte, p *wire.Parcel) (any, error)           // nil: it cannot cross
 	encode func(v any, p *wire.Parcel, dst []byte) ([]byte, error) // the same
-	why    error                                                    // it cannot
+	why    error                                                   // it cannot
 }
 
 var objectTypes struct {
@@ -124,36 +124,8 @@ type newObject struct {
 	Args *payload
 }
 
-// payload is an encoded value on its way, with the shared memory that it names.
-type payload struct {
-	data []byte
-	held *wire.Parcel
-}
-
-func init() {
-	wire.RegisterHandle(wire.Handle[*payload]{
-		Append: func(dst []byte, v *payload, p *wire.Parcel) ([]byte, error) {
-			if v.held != nil {
-				for r := range v.held.Regions.All() {
-					if err := p.Put(r); err != nil {
-						return dst, err
-					}
-				}
-			}
-			return append(dst, v.data...), nil
-		},
-		Decode: func(src []byte, p *wire.Parcel) (*payload, error) {
-			v := &payload{data: append([]byte(nil), src...), held: &wire.Parcel{}}
-			if p != nil { // what came along is this value's: the request holds no other
-				v.held.Items, p.Items = p.Items, nil
-			}
-			return v, nil
-		},
-	})
-}
-
 var opShare = define("share", true, func(ctx context.Context, h *host, _ *caller, in newObject) (uint32, error) {
-	o := &object{name: in.Name, typ: in.Type}
+	o := &object{name: in.Name, typ: in.Type, made: in.Make, args: in.Args}
 	var err error
 	if in.Make == "" {
 		t := typeNamed(in.Type)
@@ -163,6 +135,7 @@ var opShare = define("share", true, func(ctx context.Context, h *host, _ *caller
 		case t.decode == nil:
 			return 0, fmt.Errorf("manager: share %q: it cannot cross to the manager's process, make it there with ShareNew: %w: %w", in.Name, xme.ErrEncode, t.why)
 		}
+		o.args = nil
 		if o.v, err = t.decode(in.Args.data, in.Args.held); err != nil {
 			return 0, fmt.Errorf("manager: share %q: %w: %w", in.Name, xme.ErrEncode, err)
 		}

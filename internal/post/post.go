@@ -219,6 +219,9 @@ func (p *Port) gone(a Addr) {
 	}
 }
 
+// Gone tells everybody that a is no more, though who listens goes on to.
+func Gone(a Addr) { spread(a, nil) }
+
 // spread tells everybody but from that a is no more.
 func spread(a Addr, from *Port) {
 	office.Lock()

@@ -1,0 +1,121 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+var opDump = define("dump", true, func(ctx context.Context, h *host, _ *caller, _ struct{}) (image, error) { return h.dump(ctx) })
+
+// dump makes an image of what the manager has.
+func (h *host) dump(ctx context.Context) (img image, err error) {
+	h.mu.Lock()
+	img.Operators.Size = h.ops.Size
+	img.Operators.Hashes = append(img.Operators.Hashes, h.ops.Hashes...)
+	h.mu.Unlock()
+	h.objects.Range(func(_, v any) bool {
+		var oi *objectImage
+		if oi, err = v.(*object).image(ctx); err != nil {
+			return false
+		}
+		if oi != nil {
+			img.Objects = append(img.Objects, *oi)
+		}
+		return true
+	})
+	h.mu.Lock()
+	img.Last = h.last // after the objects: none has a higher number
+	h.mu.Unlock()
+	return img, err
+}
+
+// image makes an image of an object, in its turn; nil: it cannot come back, or is released.
+func (o *object) image(ctx context.Context) (img *objectImage, err error) {
+	t := typeNamed(o.typ)
+	crosses := t != nil && t.encode != nil
+	if !crosses && o.made == "" {
+		return nil, nil
+	}
+	over := make(chan struct{})
+	take := func() {
+		defer close(over)
+		i := &objectImage{Number: o.number, Name: o.name, Type: o.typ, Make: o.made, Args: o.args}
+		if crosses {
+			p := &wire.Parcel{}
+			m := method{name: o.typ}
+			e := m.guarded(func() *xme.Error {
+				data, eerr := t.encode(o.v, p, nil)
+				if eerr != nil {
+					return m.threw(xme.CauseEncode, "snapshot: "+eerr.Error(), "", eerr)
+				}
+				i.Value = &payload{data, p}
+				return nil
+			})
+			if e != nil {
+				p.Close()
+				err = fmt.Errorf("manager: keep object %s: %w", o.what(), e)
+				return
+			}
+		}
+		img = i
+	}
+	now, eerr := o.enter(func() *job { return &job{run: take, refuse: func(error) { close(over) }} })
+	switch {
+	case eerr != nil:
+		return nil, nil // it is released
+	case now:
+		take()
+		o.leave()
+	default:
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return img, err
+}
+
+// load brings back what an image has.
+func (h *host) load(ctx context.Context, img *image) error {
+	h.mu.Lock()
+	h.ops = img.Operators
+	h.last = img.Last
+	h.mu.Unlock()
+	for _, i := range img.Objects {
+		o := &object{number: i.Number, name: i.Name, typ: i.Type, made: i.Make, args: i.Args}
+		if err := o.restore(ctx, &i); err != nil {
+			return fmt.Errorf("manager: bring object %s back: %w", o.what(), err)
+		}
+		if o.name != "" {
+			h.mu.Lock()
+			h.named[o.name] = o.number
+			h.mu.Unlock()
+		}
+		h.objects.Store(o.number, o)
+	}
+	freeze()
+	return nil
+}
+
+func (o *object) restore(ctx context.Context, i *objectImage) (err error) {
+	if i.Value != nil {
+		t := typeNamed(o.typ)
+		if t == nil || t.decode == nil {
+			return ErrType
+		}
+		o.v, err = t.decode(i.Value.data, i.Value.held)
+		return err
+	}
+	constructors.Lock()
+	c := constructors.byName[i.Make]
+	constructors.Unlock()
+	if c == nil {
+		return ErrNotFound
+	}
+	o.v, err = construct(ctx, c, i.Args.data, i.Args.held)
+	return err
+}

@@ -1,0 +1,296 @@
+package manager
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/post"
+)
+
+// supervisor is what the process that opened a manager has of it, if the manager lives in a process of its own: it starts that process, again if it was
+// asked to, and passes on to it what comes for the manager.
+type supervisor struct {
+	id      id
+	pool    *xme.Pool
+	restart bool
+	ctx     context.Context //nolint:containedctx // the manager's life
+	cancel  context.CancelFunc
+	stop    func() // listening
+	over    chan struct{}
+
+	mu    sync.Mutex
+	begin hostBegin
+	at    post.Addr      // of the process that runs; zero: there is none
+	up    chan struct{}  // closed once it is
+	queue []post.Message // for the next process
+	err   error          // why there will be none
+}
+
+// hostBegin is what the manager's process begins with.
+type hostBegin struct {
+	ID     id
+	At     post.Addr // where it listens
+	Up     post.Addr // who is told that it does
+	Secret int
+	Image  *image // what was kept; nil: nothing
+}
+
+// image is what a manager has, to be kept and brought back.
+type image struct {
+	Operators operators
+	Objects   []objectImage
+	Last      uint32
+}
+
+// objectImage is one object.
+type objectImage struct {
+	Number     uint32
+	Name, Type string
+	Make       string   // how it was made
+	Args       *payload // the same
+	Value      *payload // nil: it cannot cross, and is made anew
+}
+
+// hostRow is the row that a manager's process runs as long as it lives.
+var hostRow = xme.Register("host", runHost(handles))
+
+func runHost(bool) func(context.Context, hostBegin) (struct{}, error) { return serveHost }
+
+func serveHost(ctx context.Context, b hostBegin) (struct{}, error) {
+	h, _, err := newHost(Options{Secret: b.Secret})
+	if err != nil {
+		return struct{}{}, err
+	}
+	h.id, h.keeper = b.ID, true
+	if b.Image != nil {
+		if err := h.load(ctx, b.Image); err != nil {
+			return struct{}{}, err
+		}
+	}
+	h.open(b.At)
+	defer h.close()
+	if err := post.Send(post.Message{To: b.Up, From: b.At}); err != nil {
+		return struct{}{}, err
+	}
+	<-ctx.Done()
+	return struct{}{}, nil
+}
+
+// mostQueued bounds who waits for a process that is being started.
+const mostQueued = 1 << 12
+
+// supervise starts a manager's process.
+func supervise(ctx context.Context, o Options) (*Manager, error) {
+	ops := operators{Size: o.Secret}
+	admin := ops.alloc()
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1, NoLog: true})
+	if err != nil {
+		return nil, fmt.Errorf("manager: start its process: %w", err)
+	}
+	s := &supervisor{id: newID(), pool: pool, restart: o.Restart, over: make(chan struct{}), up: make(chan struct{})}
+	s.begin = hostBegin{ID: s.id, Secret: o.Secret, Image: &image{Operators: ops}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.stop = post.Listen(post.Addr(s.id), s)
+	go s.run()
+	select {
+	case <-s.up:
+	case <-s.over:
+	case <-ctx.Done():
+		return nil, errors.Join(context.Cause(ctx), s.close())
+	}
+	s.mu.Lock()
+	err = s.err
+	s.mu.Unlock()
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return &Manager{id: s.id, at: remoteOf(s.id), op: admin, owned: s.close}, nil
+}
+
+// run has the manager's process run until it is to run no more.
+func (s *supervisor) run() {
+	defer close(s.over)
+	for {
+		s.mu.Lock()
+		b := s.begin
+		s.mu.Unlock()
+		b.At, b.Up = post.Addr(newID()), post.Addr(newID())
+		stop := post.Listen(b.Up, &upListener{s, b.At})
+		_, err := hostRow.Call(s.ctx, s.pool, b)
+		stop()
+		if err == nil && s.ctx.Err() == nil {
+			err = errors.New("it ended by itself")
+		}
+		s.mu.Lock()
+		lived := s.at == b.At
+		s.at = post.Addr{}
+		// One that dies before it is up would do so again.
+		last := s.ctx.Err() != nil || !s.restart || !lived || !errors.Is(err, xme.ErrWorkerLost)
+		if last {
+			if s.err = ErrClosed; s.ctx.Err() == nil {
+				s.err = fmt.Errorf("%w: %w", ErrLost, err)
+			}
+		}
+		queue := s.queue
+		if last {
+			s.queue = nil
+		}
+		s.mu.Unlock()
+		if last {
+			for _, m := range queue {
+				m.Parcel.Close()
+			}
+		}
+		post.Gone(post.Addr(s.id)) // who is connected to it hears of it
+		if last {
+			return
+		}
+	}
+}
+
+// upListener hears that a process is up.
+type upListener struct {
+	s  *supervisor
+	at post.Addr
+}
+
+// Deliver implements post.Listener.
+func (l *upListener) Deliver(m post.Message) {
+	m.Parcel.Close()
+	if m.From != l.at {
+		return
+	}
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = l.at
+	select {
+	case <-s.up:
+	default:
+		close(s.up)
+	}
+	for _, m := range s.queue {
+		m.To = s.at
+		_ = post.Send(m) // should it be gone already, so is who asked told
+	}
+	s.queue = nil
+}
+
+// Gone implements post.Listener.
+func (l *upListener) Gone(post.Addr) {}
+
+// Deliver implements post.Listener.
+func (s *supervisor) Deliver(m post.Message) {
+	if len(m.Body) == 5 && m.Body[0] == postKeep {
+		m.Parcel.Close()
+		go s.keep(binary.LittleEndian.Uint32(m.Body[1:]))
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at != (post.Addr{}) {
+		m.To = s.at
+		if post.Send(m) != nil {
+			go post.Gone(post.Addr(s.id))
+		}
+		return
+	}
+	if s.err != nil || len(s.queue) >= mostQueued {
+		m.Parcel.Close()
+		go post.Gone(post.Addr(s.id))
+		return
+	}
+	m.Body = append([]byte(nil), m.Body...)
+	s.queue = append(s.queue, m)
+}
+
+// Gone implements post.Listener.
+func (s *supervisor) Gone(a post.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a == s.at {
+		s.at = post.Addr{}
+		if s.restart {
+			s.at = post.Addr{}
+		}
+	}
+}
+
+// close ends the process.
+func (s *supervisor) close() error {
+	s.cancel()
+	<-s.over
+	s.stop()
+	return s.pool.Close()
+}
+
+// keep takes a snapshot, and tells the process so, by the number it asked under.
+func (s *supervisor) keep(number uint32) {
+	m := &Manager{id: s.id, at: remoteOf(s.id)}
+	img, err := opDump.call(s.ctx, m, struct{}{})
+	if err != nil {
+		_, _ = opKept.call(s.ctx, m, kept{number, err.Error()}) // if that fails too, the process is gone
+		return
+	}
+	s.mu.Lock()
+	s.begin.Image = &img
+	s.mu.Unlock()
+	_, _ = opKept.call(s.ctx, m, kept{number, ""})
+}
+
+// kept tells who asked for a snapshot that it was kept.
+type kept struct {
+	Number uint32
+	Err    string
+}
+
+var opKept = define("kept", false, func(_ context.Context, h *host, _ *caller, in kept) (struct{}, error) {
+	h.mu.Lock()
+	ch := h.keeps[in.Number]
+	delete(h.keeps, in.Number)
+	h.mu.Unlock()
+	if ch != nil {
+		ch <- in.Err
+	}
+	return struct{}{}, nil
+})
+
+var opKeep = define("keep", true, func(ctx context.Context, h *host, _ *caller, _ struct{}) (struct{}, error) {
+	if !h.keeper {
+		return struct{}{}, fmt.Errorf("manager: keep: it lives in the process that opened it, and would be lost with it: set Options.Process: %w", errors.ErrUnsupported)
+	}
+	ch := make(chan string, 1)
+	h.mu.Lock()
+	h.lastKeep++
+	n := h.lastKeep
+	h.keeps[n] = ch
+	h.mu.Unlock()
+	err := post.Send(post.Message{To: post.Addr(h.id), From: h.at, Body: binary.LittleEndian.AppendUint32([]byte{postKeep}, n)})
+	if err != nil {
+		return struct{}{}, err
+	}
+	select {
+	case text := <-ch:
+		if text != "" {
+			return struct{}{}, errors.New(text)
+		}
+		return struct{}{}, nil
+	case <-ctx.Done():
+		h.mu.Lock()
+		delete(h.keeps, n)
+		h.mu.Unlock()
+		return struct{}{}, ctx.Err()
+	}
+})
+
+// Keep has a manager in a process of its own keep what it has now, in the process that opened it: should it die, and Options.Restart be set, this is what
+// it comes back with. Objects come back as they were if their types can cross, otherwise they are made again by their constructors; those that are neither
+// are gone. Calls that are under way come before or after it, each object for itself.
+func (m *Manager) Keep(ctx context.Context) error {
+	_, err := opKeep.call(ctx, m, struct{}{})
+	return err
+}
