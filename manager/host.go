@@ -21,8 +21,10 @@ func newHost(o Options) (*host, Operator, error) {
 	h := &host{id: newID()}
 	h.ops.size = o.Secret
 	op := h.ops.alloc()
-	h.tables.init(h)
-	h.collections.init(h)
+	h.collections.init()
+	if err := h.tables.init(); err != nil {
+		return nil, op, err
+	}
 	return h, op, h.locks.init(h)
 }
 

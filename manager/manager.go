@@ -66,6 +66,8 @@ func (h *host) close() error {
 	h.closed = true
 	h.mu.Unlock()
 	hosts.Delete(h.id)
+	h.tables.close()
+	h.collections.close()
 	return nil
 }
 
