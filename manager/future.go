@@ -46,7 +46,7 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 		close(f.done)
 	}
 	if h != nil {
-		l, err := h.start(ctx, o.number, &m.method, body[methodSize:], p, true)
+		l, err := h.start(ctx, o.short(), &m.method, body[methodSize:], p, true)
 		if err != nil {
 			p.Free()
 			return err
@@ -61,7 +61,7 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 		p.Free()
 		return err
 	}
-	w, leads, err := c.begin(ctx, kindCall, o.number, body, p, true)
+	w, leads, err := c.begin(ctx, kindCall, o.short(), body, p, true)
 	if err != nil {
 		c.unuse()
 		p.Free()

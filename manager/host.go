@@ -34,8 +34,10 @@ func newHost(o Options) (*host, Operator, error) {
 	h := &host{id: newID(), conns: map[post.Addr]*hostConn{}, keeps: map[uint32]chan string{}, named: map[string]uint32{}}
 	h.ops.Size = o.Secret
 	op := h.ops.alloc()
-	h.tables.init(h)
-	h.collections.init(h)
+	h.collections.init()
+	if err := h.tables.init(); err != nil {
+		return nil, op, err
+	}
 	return h, op, h.locks.init(h)
 }
 
@@ -82,4 +84,6 @@ func (h *host) close() {
 	}
 	h.stop()
 	h.closeObjects()
+	h.tables.close()
+	h.collections.close()
 }

@@ -1,12 +1,17 @@
 package manager_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/xenonmp/xme"
-	"github.com/xenonmp/xme/internal/proc"
-	"github.com/xenonmp/xme/internal/sys"
+	"github.com/xenonmp/xme/manager"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -15,14 +20,11 @@ func TestMain(m *testing.M) {
 	xmetest.Main(m)
 }
 
-// forms are the executors that everything shared must work on alike.
+// forms are the executors whose tasks a manager must serve alike.
 var forms = map[string]func(t *testing.T) xme.Executor{
 	"inline":     func(*testing.T) xme.Executor { return xme.Inline() },
 	"in process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 2}) },
-	"lanes in process": func(t *testing.T) xme.Executor {
-		return openLanes(t)
-	},
-	"processes": func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 2}) },
+	"processes":  func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 2}) },
 	"sockets": func(t *testing.T) xme.Executor {
 		if runtime.GOOS == "windows" {
 			t.Skip("no sockets there; processes are linked by pipes that carry handles")
@@ -31,35 +33,106 @@ var forms = map[string]func(t *testing.T) xme.Executor{
 	},
 }
 
-// openLanes opens a pool of goroutines that are called as processes are.
-func openLanes(t *testing.T) xme.Executor {
+// open opens a manager that ends with the test.
+func open(t testing.TB) *manager.Manager {
 	t.Helper()
-	backend := proc.NewInProcess()
-	backend.Lanes = sys.HasLanes
-	pool, err := xme.Open(proc.WithBackend(t.Context(), backend), xme.Options{Workers: 2, NoScreen: true})
+	return openWith(t, manager.Options{})
+}
+
+func openWith(t testing.TB, o manager.Options) *manager.Manager {
+	t.Helper()
+	m, err := manager.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := pool.Close(); err != nil {
+		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return pool
+	return m
 }
 
-// onAll runs a test on every form.
-func onAll(t *testing.T, f func(t *testing.T, on xme.Executor)) {
-	t.Helper()
-	for name, open := range forms {
-		t.Run(name, func(t *testing.T) { f(t, open(t)) })
+// A step is a part of the surface, tried by who has a new manager: the driver, and tasks on all forms.
+type step func(ctx context.Context, m *manager.Manager, c *check)
+
+type stepCall struct {
+	M    *manager.Manager
+	Step string
+}
+
+var (
+	steps   map[string]step
+	runStep = xme.Register("step", func(ctx context.Context, in stepCall) (bool, error) {
+		c := &check{}
+		steps[in.Step](ctx, in.M, c)
+		return true, errors.Join(c.faults...)
+	})
+)
+
+func init() {
+	steps = map[string]step{
+		"values": tryValues, "types": tryTypes, "reserved": tryReserved, "handles": tryHandles, "watch": tryWatch, "messages": tryMessages,
+		"status": tryStatus, "lists": tryLists, "maps": tryMaps, "snapshot": trySnapshot,
 	}
 }
 
-// processes runs a test on the forms whose workers are processes.
-func processes(t *testing.T, f func(t *testing.T, pool *xme.Pool)) {
+// everywhere tries a step in the driver and in tasks.
+func everywhere(t *testing.T, name string) {
 	t.Helper()
-	for _, name := range []string{"processes", "sockets"} {
-		t.Run(name, func(t *testing.T) { f(t, forms[name](t).(*xme.Pool)) })
+	t.Run("driver", func(t *testing.T) {
+		c := &check{}
+		steps[name](t.Context(), open(t), c)
+		if err := errors.Join(c.faults...); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("process", func(t *testing.T) {
+		c := &check{}
+		steps[name](t.Context(), openWith(t, manager.Options{Process: true}), c)
+		if err := errors.Join(c.faults...); err != nil {
+			t.Error(err)
+		}
+	})
+	for form, on := range forms {
+		t.Run(form, func(t *testing.T) {
+			if _, err := runStep.Call(t.Context(), on(t), stepCall{open(t), name}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// check collects what is not as it should be.
+type check struct{ faults []error }
+
+func (c *check) fault(format string, args ...any) {
+	_, file, line, _ := runtime.Caller(2)
+	c.faults = append(c.faults, fmt.Errorf("%s:%d: %s", filepath.Base(file), line, fmt.Sprintf(format, args...)))
+}
+
+// ok says that there is to be no error.
+func (c *check) ok(err error) {
+	if err != nil {
+		c.fault("%v", err)
+	}
+}
+
+// is says which error there is to be, and parts of its text.
+func (c *check) is(err, target error, parts ...string) {
+	if !errors.Is(err, target) {
+		c.fault("got %v, not one that is %v", err, target)
+		return
+	}
+	for _, p := range parts {
+		if !strings.Contains(err.Error(), p) {
+			c.fault("%q does not say %q", err, p)
+		}
+	}
+}
+
+func (c *check) equal(got, want any) {
+	if !reflect.DeepEqual(got, want) {
+		c.fault("got %v, want %v", got, want)
 	}
 }

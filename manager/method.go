@@ -40,7 +40,7 @@ var methods struct {
 // shared its first object.
 func Method[T, In, Out any](name string, f func(*T, context.Context, In) (Out, error)) *MethodFunc[T, In, Out] {
 	m := &MethodFunc[T, In, Out]{f: f}
-	m.typ = typeName[T]()
+	m.typ = objectName[T]()
 	m.name, m.place = m.typ+"."+name, callSite()
 	fail := func(format string, args ...any) {
 		panic(fmt.Sprintf("manager: Method(%q) of %s at %s: %s", name, m.typ, m.place, fmt.Sprintf(format, args...)))
@@ -87,14 +87,8 @@ func callSite() string {
 	return fmt.Sprintf("%s:%d", file, line)
 }
 
-// typeName is a type's full name.
-func typeName[T any]() string {
-	t := reflect.TypeFor[T]()
-	if t.PkgPath() == "" || t.Name() == "" {
-		return t.String()
-	}
-	return t.PkgPath() + "." + t.Name()
-}
+// objectName is what a type of objects is called.
+func objectName[T any]() string { return typeName(reflect.TypeFor[T]()) }
 
 // freezeMethods gives the methods their numbers, the same in all processes of a program.
 func freezeMethods() {
@@ -228,7 +222,7 @@ func (m *MethodFunc[T, In, Out]) Call(ctx context.Context, o *Object[T], in In) 
 	}
 	*buf = body[:0]
 	if h != nil {
-		l, err := h.start(ctx, o.number, &m.method, body[methodSize:], p, false)
+		l, err := h.start(ctx, o.short(), &m.method, body[methodSize:], p, false)
 		if err == nil {
 			err = l.wait(ctx, func(body []byte, p *wire.Parcel) error { return m.out.Decode(body, &out, p) })
 		}
@@ -239,7 +233,7 @@ func (m *MethodFunc[T, In, Out]) Call(ctx context.Context, o *Object[T], in In) 
 		return out, err
 	}
 	defer c.unuse()
-	w, leads, err := c.begin(ctx, kindCall, o.number, body, p, true)
+	w, leads, err := c.begin(ctx, kindCall, o.short(), body, p, true)
 	if err != nil {
 		return out, err
 	}
@@ -317,7 +311,7 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 			body, err := m.batch(ctx, v, args, dst)
 			return body, nil, err
 		}
-		l, err := h.start(ctx, o.number, &all, body[methodSize:], nil, false)
+		l, err := h.start(ctx, o.short(), &all, body[methodSize:], nil, false)
 		if err == nil {
 			err = l.wait(ctx, func(body []byte, _ *wire.Parcel) error { return read(body) })
 		}
@@ -328,7 +322,7 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 		return nil, err
 	}
 	defer c.unuse()
-	w, leads, err := c.begin(ctx, kindBatch, o.number, body, nil, true)
+	w, leads, err := c.begin(ctx, kindBatch, o.short(), body, nil, true)
 	if err != nil {
 		return nil, err
 	}

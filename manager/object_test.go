@@ -38,7 +38,7 @@ type countArgs struct {
 	N int
 }
 
-var count = xme.Register("count", func(ctx context.Context, a countArgs) (string, error) {
+var countCalls = xme.Register("countCalls", func(ctx context.Context, a countArgs) (string, error) {
 	o, err := manager.Find[counter](ctx, a.M, "c")
 	if err != nil {
 		return "", err
@@ -76,12 +76,12 @@ func testOn(t *testing.T, m *manager.Manager) {
 	}
 	pool := xmetest.Open(t, xme.Options{Workers: 2})
 	for range 3 {
-		s, err := count.Call(ctx, pool, countArgs{m, 200000})
+		s, err := countCalls.Call(ctx, pool, countArgs{m, 200000})
 		fmt.Println(s, err)
 	}
 	var fs []*xme.Future[string]
 	for range 2 {
-		fs = append(fs, count.Go(ctx, pool, countArgs{m, 100000}))
+		fs = append(fs, countCalls.Go(ctx, pool, countArgs{m, 100000}))
 	}
 	for _, f := range fs {
 		s, err := f.Wait(ctx)

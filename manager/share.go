@@ -32,7 +32,7 @@ var objectTypes struct {
 func addType[T any]() {
 	objectTypes.Lock()
 	defer objectTypes.Unlock()
-	name := typeName[T]()
+	name := objectName[T]()
 	if objectTypes.byName[name] != nil {
 		return
 	}
@@ -81,7 +81,7 @@ type ConstructorFunc[T, In any] struct {
 // package level. It panics as Method does.
 func Constructor[T, In any](name string, f func(ctx context.Context, in In) (*T, error)) *ConstructorFunc[T, In] {
 	c := &ConstructorFunc[T, In]{}
-	c.name, c.typ, c.place = typeName[T]()+"."+name, typeName[T](), callSite()
+	c.name, c.typ, c.place = objectName[T]()+"."+name, objectName[T](), callSite()
 	fail := func(format string, args ...any) {
 		panic(fmt.Sprintf("manager: Constructor(%q) of %s at %s: %s", name, c.typ, c.place, fmt.Sprintf(format, args...)))
 	}
@@ -227,7 +227,7 @@ func Share[T any](ctx context.Context, m *Manager, name string, v *T) (*Object[T
 	if v == nil {
 		return nil, fmt.Errorf("manager: share %q: it is nil", name)
 	}
-	typ := typeName[T]()
+	typ := objectName[T]()
 	if h, err := m.host(); err != nil {
 		return nil, fmt.Errorf("manager: share %q: %w", name, err)
 	} else if h != nil {
@@ -235,7 +235,7 @@ func Share[T any](ctx context.Context, m *Manager, name string, v *T) (*Object[T
 		if err != nil {
 			return nil, err
 		}
-		return &Object[T]{ref{m: m, number: n, typ: typ}}, nil
+		return &Object[T]{refOf[Object[T]](m, uint64(n))}, nil
 	}
 	t := typeNamed(typ)
 	switch {
@@ -270,13 +270,13 @@ func shareAt[T any](ctx context.Context, m *Manager, in newObject) (*Object[T], 
 	if err != nil {
 		return nil, err
 	}
-	return &Object[T]{ref{m: m, number: n, typ: in.Type}}, nil
+	return &Object[T]{refOf[Object[T]](m, uint64(n))}, nil
 }
 
 // findObject asks for an object by its name.
 type findObject struct{ Name, Type string }
 
-var opFind = define("find", false, func(_ context.Context, h *host, _ *caller, in findObject) (uint32, error) {
+var opFindObject = define("find", false, func(_ context.Context, h *host, _ *caller, in findObject) (uint32, error) {
 	h.mu.Lock()
 	n, ok := h.named[in.Name]
 	h.mu.Unlock()
@@ -292,15 +292,15 @@ var opFind = define("find", false, func(_ context.Context, h *host, _ *caller, i
 
 // Find returns the object of that name. One of another type is ErrType.
 func Find[T any](ctx context.Context, m *Manager, name string) (*Object[T], error) {
-	typ := typeName[T]()
-	n, err := opFind.call(ctx, m, findObject{name, typ})
+	typ := objectName[T]()
+	n, err := opFindObject.call(ctx, m, findObject{name, typ})
 	if err != nil {
 		return nil, err
 	}
-	return &Object[T]{ref{m: m, number: n, typ: typ}}, nil
+	return &Object[T]{refOf[Object[T]](m, uint64(n))}, nil
 }
 
-var opRelease = define("release", true, func(ctx context.Context, h *host, _ *caller, number uint32) (struct{}, error) {
+var opReleaseObject = define("release", true, func(ctx context.Context, h *host, _ *caller, number uint32) (struct{}, error) {
 	o := h.object(number)
 	if o == nil {
 		return struct{}{}, fmt.Errorf("manager: object %d: %w", number, ErrReleased)
@@ -364,9 +364,12 @@ func (o *Object[T]) Release(ctx context.Context) error {
 	if _, _, err := o.where("release"); err != nil {
 		return err
 	}
-	_, err := opRelease.call(ctx, o.m, o.number)
+	_, err := opReleaseObject.call(ctx, o.m, o.short())
 	return err
 }
+
+// short is the number as records have it.
+func (o *Object[T]) short() uint32 { return uint32(o.number) }
 
 // Manager returns the object's manager.
 func (o *Object[T]) Manager() *Manager { return o.m }

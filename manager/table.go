@@ -1,6 +1,164 @@
 package manager
 
-// tables are a host's value and message tables.
-type tables struct{}
+import (
+	"context"
+	"errors"
+	"fmt"
+)
 
-func (t *tables) init(*host) {}
+// Table is a handle on a table of values that a manager keeps: its value table or its messages. Each key has a value of any type that can be an argument
+// of a task, and a revision: the number of the table's change that wrote it last. A value may hold handles, as shared arrays, locks, lists and managers;
+// who reads it gets handles of his own on the same things, and closes those of shared memory. Open files are refused.
+//
+// Tables are used by [Set], [Get], [Load], [CompareAndSwap], [Watch] and by their methods, all of which may be called concurrently from all processes.
+// Calls that change a table wait, for as long as ctx lasts, for the manager's lock if it has one; those that read do not. A key is any string; what a
+// call returns is valid on its own: nobody's later change is seen in it.
+type Table struct {
+	m     *Manager
+	which uint8
+}
+
+// Tabler is what has a table: a [Table], or a [Manager], whose value table is meant.
+type Tabler interface {
+	asTable() *Table
+}
+
+func (t *Table) asTable() *Table {
+	if t == nil {
+		return &Table{}
+	}
+	return t
+}
+
+func (m *Manager) asTable() *Table { return &Table{m: m, which: valueTable} }
+
+// Table returns the manager's value table.
+func (m *Manager) Table() *Table { return m.asTable() }
+
+// Set gives a key a value. The error wraps xme.ErrEncode if it cannot be kept, ErrReserved if the key is reserved.
+func Set[T any](ctx context.Context, t Tabler, key string, v T) error {
+	return t.asTable().Update(ctx, Put(key, v))
+}
+
+// Get returns a key's value. The error wraps ErrNoKey if there is none, ErrType if it was stored as another type.
+func Get[T any](ctx context.Context, t Tabler, key string) (T, error) {
+	v, _, err := Load[T](ctx, t, key)
+	return v, err
+}
+
+// Load is Get with the key's revision.
+func Load[T any](ctx context.Context, t Tabler, key string) (v T, rev uint64, err error) {
+	tab := t.asTable()
+	all, err := opValues.call(ctx, tab.m, valuesRequest{tab.which, []string{key}})
+	if err != nil {
+		return v, 0, err
+	}
+	if len(all) != 1 || all[0].Value == nil {
+		return v, 0, errMalformed
+	}
+	defer all[0].Value.release()
+	v, err = decode[T](all[0].Value, fmt.Sprintf("the value of %q", key))
+	return v, all[0].Rev, err
+}
+
+// CompareAndSwap is Set if the key's revision is rev, or if rev is 0 and there is no such key. It returns the key's new revision. Otherwise the error wraps
+// ErrConflict and names the key's revision.
+func CompareAndSwap[T any](ctx context.Context, t Tabler, key string, rev uint64, v T) (newRev uint64, err error) {
+	return t.asTable().update(ctx, If(key, rev), Put(key, v))
+}
+
+// Change is a part of what [Table.Update] does. It may be used again.
+type Change struct {
+	c      change
+	encode func() (*stored, error)
+}
+
+// Put is a change that gives a key a value. v is encoded when the update is made.
+func Put[T any](key string, v T) Change {
+	return Change{change{Kind: changePut, Key: key}, func() (*stored, error) { return encode(v) }}
+}
+
+// Drop is a change that deletes a key. If there is no such key the update fails with ErrNoKey.
+func Drop(key string) Change { return Change{c: change{Kind: changeDrop, Key: key}} }
+
+// If is the condition that a key's revision is rev, or that there is no such key if rev is 0, before the update. If it does not hold the update fails with
+// ErrConflict.
+func If(key string, rev uint64) Change {
+	return Change{c: change{Kind: changeIf, Key: key, Rev: rev}}
+}
+
+// Update makes all changes at once, with one revision for all of them, or none: nobody sees a part of them. An update that changes a key twice is an error.
+func (t *Table) Update(ctx context.Context, changes ...Change) error {
+	_, err := t.update(ctx, changes...)
+	return err
+}
+
+// Update is [Table.Update] of the value table.
+func (m *Manager) Update(ctx context.Context, changes ...Change) error {
+	return m.asTable().Update(ctx, changes...)
+}
+
+func (t *Table) update(ctx context.Context, changes ...Change) (rev uint64, err error) {
+	in := updateRequest{Which: t.which, Changes: make([]change, len(changes))}
+	defer func() {
+		for _, c := range in.Changes {
+			c.Value.release()
+		}
+	}()
+	for i, c := range changes {
+		if c.encode != nil {
+			if c.c.Value, err = c.encode(); err != nil {
+				return 0, fmt.Errorf("manager: the value of %q: %w", c.c.Key, err)
+			}
+		} else if c.c.Kind == changePut {
+			return 0, errors.New("manager: a zero Change: use Put, Drop or If")
+		}
+		in.Changes[i] = c.c
+	}
+	leave, err := t.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	in.Op = t.m.op
+	return opUpdate.call(ctx, t.m, in)
+}
+
+// enter takes the lock of the manager's tables.
+func (t *Table) enter(ctx context.Context) (leave func(), err error) {
+	if t.m == nil || t.m.at == nil {
+		return nil, fmt.Errorf("a zero Manager: %w", ErrClosed)
+	}
+	return t.m.guard(ctx)
+}
+
+// Delete deletes keys. If one of them is missing nothing is deleted, and the error wraps ErrNoKey.
+func (t *Table) Delete(ctx context.Context, keys ...string) error {
+	if len(keys) == 0 {
+		return errors.New("manager: Delete without keys: to delete all there is Clear")
+	}
+	changes := make([]Change, len(keys))
+	for i, k := range keys {
+		changes[i] = Drop(k)
+	}
+	return t.Update(ctx, changes...)
+}
+
+// Clear deletes all keys but the reserved ones.
+func (t *Table) Clear(ctx context.Context) error {
+	leave, err := t.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	_, err = opClear.call(ctx, t.m, tableRequest{t.m.op, t.which})
+	return err
+}
+
+// Len returns how many keys there are, reserved ones not counted.
+func (t *Table) Len(ctx context.Context) (int, error) {
+	if t.m == nil {
+		return 0, ErrClosed
+	}
+	return opLen.call(ctx, t.m, tableRequest{t.m.op, t.which})
+}

@@ -1,0 +1,94 @@
+package manager
+
+import (
+	"encoding/binary"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// How handles on what a manager keeps cross, which are instances of generic types: by pointer, as the thing's number and the manager's own encoding. What
+// type it is of is found in the Go type, which both sides share.
+
+// ref is a handle on what a manager keeps under a number. The types that refTypes names begin with one.
+type ref struct {
+	m      *Manager
+	number uint64
+	typ    string // the handle's type, by typeName
+}
+
+// refTypes are the names of the generic types that begin with a ref.
+var refTypes = []string{"List", "Map", "Object"}
+
+// refOf makes a ref for a handle of type H.
+func refOf[H any](m *Manager, number uint64) ref {
+	return ref{m, number, typeName(reflect.TypeFor[H]())}
+}
+
+func (r *ref) manager() *Manager { return r.m }
+
+// operator is whose calls the handle's are.
+func (r *ref) operator() Operator {
+	if r.m == nil {
+		return Operator{}
+	}
+	return r.m.op
+}
+
+func (r *ref) target() target { return target{r.number, r.typ} }
+
+func init() { wire.RegisterFamily(refFamily) }
+
+var refPackage = reflect.TypeFor[ref]().PkgPath()
+
+func refFamily(t reflect.Type) (f *wire.FamilyHandle, ours bool) {
+	elem := t
+	if t.Kind() == reflect.Pointer {
+		elem = t.Elem()
+	}
+	if elem.PkgPath() != refPackage || elem.Kind() != reflect.Struct {
+		return nil, false
+	}
+	name, _, generic := strings.Cut(elem.Name(), "[")
+	if !generic || !slices.Contains(refTypes, name) {
+		return nil, false
+	}
+	if t.Kind() != reflect.Pointer {
+		return &wire.FamilyHandle{Reason: "manager." + name + " is used by pointer", Remedy: "use *manager." + name}, true
+	}
+	return refHandle(elem), true
+}
+
+func refHandle(t reflect.Type) *wire.FamilyHandle {
+	typ := typeName(t)
+	return &wire.FamilyHandle{
+		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
+			r := *(**ref)(v)
+			if r.m == nil || r.number == 0 {
+				return dst, errZero
+			}
+			return appendManager(binary.LittleEndian.AppendUint64(dst, r.number), r.m, p)
+		},
+		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
+			const numberSize = 8
+			if len(src) < numberSize {
+				return errMalformed
+			}
+			m, err := decodeManager(src[numberSize:], p)
+			if err != nil {
+				return err
+			}
+			a := reflect.New(t).UnsafePointer()
+			*(*ref)(a) = ref{m, binary.LittleEndian.Uint64(src), typ}
+			*(*unsafe.Pointer)(v) = a
+			return nil
+		},
+	}
+}
+
+// errZero is why a handle that nobody made does not cross.
+var errZero = errors.New("a zero handle: make it with its New function")

@@ -1,0 +1,196 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"reflect"
+)
+
+// List is a handle on a list that a manager keeps: elements of type T, which may hold handles of their own. It crosses as a field of an argument, a result,
+// or a value of a table; all who have one see the same list. Replacing a key whose value it is does not end the list: it lasts until Release, or until its
+// manager is closed.
+//
+// A list has no lock beside that of single calls, each of which is done whole or not at all. All methods may be called concurrently. Besides their own
+// errors they return ErrReleased after Release and ErrClosed after the manager's Close. Handles of shared memory in elements that are read are the caller's to close.
+type List[T any] struct {
+	ref
+}
+
+// NewList makes a list with items in it. name is for FindList; empty: there is none. The error wraps ErrExists if the name is taken, xme.ErrEncode if a T
+// cannot be kept.
+func NewList[T any](ctx context.Context, m *Manager, name string, items ...T) (*List[T], error) {
+	l := &List[T]{refOf[List[T]](m, 0)}
+	in, err := encodeAll(items)
+	defer releaseAll(in)
+	if err != nil {
+		return nil, err
+	}
+	l.number, err = opMake.call(ctx, m, makeRequest{l.operator(), name, l.typ, false, in})
+	if err != nil {
+		return nil, fmt.Errorf("new list: %w", err)
+	}
+	return l, nil
+}
+
+// FindList returns the list of that name. The error wraps ErrNotFound if there is none, ErrType if the name is another thing's: a map's, or that of a list of
+// other elements.
+func FindList[T any](ctx context.Context, m *Manager, name string) (*List[T], error) {
+	l := &List[T]{refOf[List[T]](m, 0)}
+	var err error
+	l.number, err = opFind.call(ctx, m, findRequest{name, l.typ})
+	if err != nil {
+		return nil, fmt.Errorf("find list: %w", err)
+	}
+	return l, nil
+}
+
+// Append adds items at the end.
+func (l *List[T]) Append(ctx context.Context, items ...T) error {
+	return l.splice(ctx, -1, 0, items...)
+}
+
+// Insert puts items before element i; i may be the list's length. An i outside the list is an error that wraps ErrNoKey.
+func (l *List[T]) Insert(ctx context.Context, i int, items ...T) error {
+	if i < 0 {
+		return fmt.Errorf("insert before element %d: %w", i, ErrNoKey)
+	}
+	return l.splice(ctx, i, 0, items...)
+}
+
+// Set replaces element i. An i outside the list is an error that wraps ErrNoKey.
+func (l *List[T]) Set(ctx context.Context, i int, v T) error {
+	if i < 0 {
+		return fmt.Errorf("set element %d: %w", i, ErrNoKey)
+	}
+	return l.splice(ctx, i, 1, v)
+}
+
+// Delete removes n elements from i on. If the list has not so many it stays as it is, and the error wraps ErrNoKey.
+func (l *List[T]) Delete(ctx context.Context, i, n int) error {
+	if i < 0 {
+		return fmt.Errorf("delete from element %d on: %w", i, ErrNoKey)
+	}
+	return l.splice(ctx, i, n)
+}
+
+func (l *List[T]) splice(ctx context.Context, at, del int, items ...T) error {
+	in, err := encodeAll(items)
+	defer releaseAll(in)
+	if err != nil {
+		return err
+	}
+	_, err = opSplice.call(ctx, l.manager(), spliceRequest{l.operator(), l.target(), at, del, in})
+	return err
+}
+
+// At returns element i. An i outside the list is an error that wraps ErrNoKey.
+func (l *List[T]) At(ctx context.Context, i int) (v T, err error) {
+	if i < 0 {
+		return v, fmt.Errorf("element %d: %w", i, ErrNoKey)
+	}
+	all, err := l.Slice(ctx, i, i+1)
+	if err != nil {
+		return v, err
+	}
+	return all[0], nil
+}
+
+// Slice returns the elements from lo up to hi, hi itself not included, as they are at one moment; hi may be -1 for the list's end. Bounds outside the list
+// are an error that wraps ErrNoKey.
+func (l *List[T]) Slice(ctx context.Context, lo, hi int) ([]T, error) {
+	items, err := opSlice.call(ctx, l.manager(), sliceRequest{l.target(), lo, hi})
+	defer releaseAll(items)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]T, len(items))
+	for i, s := range items {
+		if out[i], err = decodeItem[T](s); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Pop removes the last element and returns it. Of an empty list the error wraps ErrNoKey.
+func (l *List[T]) Pop(ctx context.Context) (v T, err error) {
+	s, err := opPop.call(ctx, l.manager(), targetRequest{Op: l.operator(), At: l.target()})
+	if err != nil {
+		return v, err
+	}
+	defer s.release()
+	return decodeItem[T](s)
+}
+
+// Len returns how many elements there are.
+func (l *List[T]) Len(ctx context.Context) (int, error) {
+	return opSize.call(ctx, l.manager(), targetRequest{At: l.target()})
+}
+
+// All yields the elements as they are when the range begins, in order: later changes are not seen. They are fetched at once and decoded one by one. An
+// error is yielded once, as the last pair.
+func (l *List[T]) All(ctx context.Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		items, err := opSlice.call(ctx, l.manager(), sliceRequest{l.target(), 0, -1})
+		defer releaseAll(items)
+		var v T
+		for i := 0; err == nil && i < len(items); i++ {
+			if v, err = decodeItem[T](items[i]); err == nil && !yield(v, nil) {
+				return
+			}
+		}
+		if err != nil {
+			var none T
+			yield(none, err)
+		}
+	}
+}
+
+// Release ends the list, for all who have it. Doing so twice is an error that wraps ErrReleased.
+func (l *List[T]) Release(ctx context.Context) error {
+	_, err := opRelease.call(ctx, l.manager(), targetRequest{Op: l.operator(), At: l.target()})
+	return err
+}
+
+// encodeItem encodes an element.
+func encodeItem[T any](v *T) (*stored, error) {
+	t, err := typeOf[T]()
+	if err != nil {
+		return nil, err
+	}
+	return t.encode(v)
+}
+
+func decodeItem[T any](s *stored) (v T, err error) {
+	t, err := typeOf[T]()
+	if err != nil {
+		return v, err
+	}
+	if s == nil {
+		return v, errMalformed
+	}
+	return t.decode(s, "an element of type "+reflect.TypeFor[T]().String())
+}
+
+// encodeAll encodes elements. What it returns is to be released also if it failed.
+func encodeAll[T any](items []T) ([]*stored, error) {
+	if _, err := typeOf[T](); err != nil {
+		return nil, err
+	}
+	all := make([]*stored, 0, len(items))
+	for i := range items {
+		s, err := encodeItem(&items[i])
+		if err != nil {
+			return all, fmt.Errorf("item %d: %w", i, err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func releaseAll(all []*stored) {
+	for _, s := range all {
+		s.release()
+	}
+}
