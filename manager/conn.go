@@ -24,6 +24,7 @@ type conn struct {
 	stop   func() // listening
 
 	failed atomic.Bool // err is set
+	lost   atomic.Bool // nothing comes any more but what is there
 
 	writing sync.Mutex // one message at a time is put that does not go in one record
 
@@ -135,8 +136,25 @@ func (c *conn) unuse() {
 
 // Gone implements post.Listener.
 func (c *conn) Gone(a post.Addr) {
-	if a == c.to {
-		go c.fail(ErrLost) // post must not be blocked
+	if a == c.to && !c.lost.Swap(true) {
+		go c.readLast() // post must not be blocked
+	}
+}
+
+// readLast has what came before the manager went be read, and then the connection fail.
+func (c *conn) readLast() {
+	if c.use() != nil {
+		return
+	}
+	defer c.unuse()
+	c.end.Wake() // who leads
+	c.mu.Lock()
+	lead := !c.leading
+	c.leading = true
+	c.mu.Unlock()
+	if lead {
+		_, _ = c.read(context.Background(), nil, nil)
+		c.handOver()
 	}
 }
 
@@ -330,7 +348,7 @@ func (c *conn) handOverLocked() {
 // read reads answers until that of own is there, enough says so, the connection fails, or ctx ends. The caller leads. own's answer is valid until
 // c.end.Release if it is not w's copy.
 func (c *conn) read(ctx context.Context, own *waiter, enough func() bool) (body []byte, whole bool) {
-	ready := func() bool { return c.end.Ready() || c.failed.Load() || enough != nil && enough() }
+	ready := func() bool { return c.end.Ready() || c.failed.Load() || c.lost.Load() || enough != nil && enough() }
 	for {
 		r, ok, err := c.end.Next()
 		switch {
@@ -348,6 +366,9 @@ func (c *conn) read(ctx context.Context, own *waiter, enough func() bool) (body 
 				c.fail(err)
 				return nil, false
 			}
+		}
+		if !ok && c.lost.Load() {
+			c.fail(ErrLost)
 		}
 		if c.failed.Load() || enough != nil && enough() {
 			return nil, false
@@ -406,7 +427,7 @@ func (c *conn) awaitParcel(call uint32) (p *wire.Parcel) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		p = c.parcelFor(call)
-		return p != nil || c.err != nil
+		return p != nil || c.err != nil || c.lost.Load()
 	})
 	return p
 }
@@ -477,6 +498,7 @@ func (c *conn) await(ctx context.Context, w *waiter, leads, steady bool, use fun
 			return err
 		}
 		if ctx.Err() != nil {
+			w.left = true
 			if !c.leading {
 				c.handOverLocked() // it may have been this one's turn
 			}

@@ -42,24 +42,44 @@ var sentinels = []error{
 	shm.ErrClosed, shm.ErrOwnerDied, shm.ErrNotHeld, shm.ErrDeadlock,
 }
 
-// answerError is an error of a manager's as it arrives: its text, and which of the sentinels it is.
+// answerError is an error of a manager's as it arrives: its text, which of the sentinels it is, and what a user's function failed with.
 type answerError struct {
-	Text string
-	Is_  []int
+	Text  string
+	Known []int
+	Inner []byte // an xme.Error; empty: there is none
+	inner error  `xme:"-"`
 }
 
 func (e *answerError) Error() string { return e.Text }
 
 func (e *answerError) Is(target error) bool {
-	return slices.ContainsFunc(e.Is_, func(i int) bool { return i >= 0 && i < len(sentinels) && sentinels[i] == target }) //nolint:errorlint // identity is meant
+	return slices.ContainsFunc(e.Known, func(i int) bool { return i >= 0 && i < len(sentinels) && sentinels[i] == target }) //nolint:errorlint // identity is meant
 }
+
+func (e *answerError) Unwrap() error { return e.inner }
 
 func answerErrorOf(err error) *answerError {
 	e := &answerError{Text: err.Error()}
 	for i, s := range sentinels {
 		if errors.Is(err, s) {
-			e.Is_ = append(e.Is_, i)
+			e.Known = append(e.Known, i)
 		}
 	}
+	if inner := (*xme.Error)(nil); errors.As(err, &inner) {
+		e.Inner = errorBody(inner)
+	}
 	return e
+}
+
+// arrived reads what came inside.
+func (e *answerError) arrived() error {
+	if len(e.Inner) == 0 {
+		return nil
+	}
+	inner := new(xme.Error)
+	if err := inner.UnmarshalBinary(e.Inner); err != nil {
+		return err
+	}
+	e.inner, e.Inner = inner, nil
+	return nil
 }

@@ -46,7 +46,7 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 		close(f.done)
 	}
 	if h != nil {
-		l, err := h.start(ctx, o.short(), &m.method, body[methodSize:], p, true)
+		l, err := h.start(ctx, o.short(), &m.method, body[methodSize:], p)
 		if err != nil {
 			p.Free()
 			return err

@@ -35,7 +35,7 @@ type hostConn struct {
 	timer   *time.Timer
 	armed   atomic.Bool
 	at      uint64 // reads, when it was armed
-	current atomic.Pointer[callContext]
+	reader  atomic.Pointer[reader]
 	parts   parts // who reads has them
 
 	mu      sync.Mutex
@@ -189,8 +189,10 @@ func (c *hostConn) close() {
 		t.cancel(context.Canceled)
 	}
 	c.mu.Unlock()
-	if t := c.current.Load(); t != nil {
-		t.cancel(context.Canceled)
+	if r := c.reader.Load(); r != nil {
+		if t := r.current.Load(); t != nil {
+			t.cancel(context.Canceled)
+		}
 	}
 	c.end.Wake()
 }
@@ -210,14 +212,18 @@ func (c *hostConn) bye() {
 // reader is a goroutine that reads a connection.
 type reader struct {
 	c   *hostConn
+	seq uint64 // the connection's reads, while it deals with a request
 	buf []byte // of a request
 	dst []byte // of its answer
+
+	current atomic.Pointer[callContext] // of the method that it runs, unless another reads meanwhile
 }
 
 // serve has a goroutine read until the connection is over or another reads.
 func (c *hostConn) serve() {
 	if c.use() {
 		r := &reader{c: c}
+		c.reader.Store(r)
 		go r.run()
 	}
 }
@@ -225,10 +231,9 @@ func (c *hostConn) serve() {
 func (r *reader) run() {
 	c := r.c
 	defer c.unuse()
-	var seq uint64
 	alive := false
 	defer func() {
-		if !alive && c.reads.CompareAndSwap(seq, seq+1) { // a method has ended this goroutine
+		if !alive && c.reads.CompareAndSwap(r.seq, r.seq+1) { // a method has ended this goroutine
 			c.serve()
 		}
 	}()
@@ -253,14 +258,14 @@ func (r *reader) run() {
 		if !ok {
 			continue
 		}
-		seq = c.reads.Add(1)
+		r.seq = c.reads.Add(1)
 		if !c.armed.Load() {
-			c.at = seq
+			c.at = r.seq
 			c.armed.Store(true)
 			c.timer.Reset(slow)
 		}
 		r.handle(rec)
-		if !c.reads.CompareAndSwap(seq, seq+1) {
+		if !c.reads.CompareAndSwap(r.seq, r.seq+1) {
 			break // it took long, and another reads
 		}
 	}
@@ -279,17 +284,42 @@ func (c *hostConn) late() {
 		c.at = seq
 		c.timer.Reset(slow)
 	default:
-		if t := c.current.Swap(nil); t != nil {
-			c.mu.Lock()
-			c.calls[t.call] = t
-			c.mu.Unlock()
-		}
+		r := c.reader.Load()
 		won := c.reads.CompareAndSwap(seq, seq+1)
 		c.armed.Store(false)
 		if won {
+			r.release()
 			c.serve()
 		}
 	}
+}
+
+// runs notes the context of a method that r runs, so that it can be cancelled.
+func (r *reader) runs(t *callContext) {
+	r.current.Store(t)
+	if r.c.reads.Load() != r.seq { // another reads: it may have looked before
+		r.release()
+	}
+	if r.c.over.Load() {
+		t.cancel(context.Canceled)
+	}
+}
+
+// release has who reads now find the context of the method that r runs.
+func (r *reader) release() {
+	if t := r.current.Swap(nil); t != nil {
+		r.c.mu.Lock()
+		r.c.calls[t.call] = t
+		r.c.mu.Unlock()
+	}
+}
+
+// ran ends that.
+func (r *reader) ran(t *callContext) {
+	if !r.current.CompareAndSwap(t, nil) {
+		r.c.ended(t.call)
+	}
+	t.cancel(context.Canceled)
 }
 
 // whole copies a record's body out of the shared memory, and returns the message once all of it is there.

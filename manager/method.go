@@ -222,7 +222,7 @@ func (m *MethodFunc[T, In, Out]) Call(ctx context.Context, o *Object[T], in In) 
 	}
 	*buf = body[:0]
 	if h != nil {
-		l, err := h.start(ctx, o.short(), &m.method, body[methodSize:], p, false)
+		l, err := h.start(ctx, o.short(), &m.method, body[methodSize:], p)
 		if err == nil {
 			err = l.wait(ctx, func(body []byte, p *wire.Parcel) error { return m.out.Decode(body, &out, p) })
 		}
@@ -311,7 +311,7 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 			body, err := m.batch(ctx, v, args, dst)
 			return body, nil, err
 		}
-		l, err := h.start(ctx, o.short(), &all, body[methodSize:], nil, false)
+		l, err := h.start(ctx, o.short(), &all, body[methodSize:], nil)
 		if err == nil {
 			err = l.wait(ctx, func(body []byte, _ *wire.Parcel) error { return read(body) })
 		}

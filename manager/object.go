@@ -26,6 +26,8 @@ type object struct {
 	made string   // its constructor; empty: none
 	args *payload // the constructor's
 
+	here atomic.Pointer[callContext] // of the call of this process's own that runs
+
 	mu    sync.Mutex
 	busy  bool // a call runs
 	gone  bool
@@ -156,16 +158,8 @@ func (g *reader) method(r ring.Result, number uint32, p *wire.Parcel) {
 	}
 	defer o.leave()
 	t := &callContext{call: r.Call, object: o}
-	c.current.Store(t)
-	if c.over.Load() {
-		t.cancel(context.Canceled)
-	}
-	defer func() {
-		if !c.current.CompareAndSwap(t, nil) {
-			c.ended(r.Call)
-		}
-		t.cancel(context.Canceled)
-	}()
+	g.runs(t)
+	defer g.ran(t)
 	g.dst = c.invoke(t, m, kind, r.Body[methodSize:], p, g.dst)
 }
 
@@ -285,9 +279,8 @@ type localCall struct {
 	err  error
 }
 
-// start runs a call of this process's own when its turn comes: here, if that is now and apart is not set, else on another goroutine. args and p are
-// the call's until it is over.
-func (h *host) start(ctx context.Context, number uint32, m *method, args []byte, p *wire.Parcel, apart bool) (*localCall, error) {
+// start runs a call of this process's own when its turn comes, on another goroutine, which a method may end. args and p are the call's until it is over.
+func (h *host) start(ctx context.Context, number uint32, m *method, args []byte, p *wire.Parcel) (*localCall, error) {
 	if err := h.usable(); err != nil {
 		return nil, fmt.Errorf("%s: %w", m.name, err)
 	}
@@ -306,10 +299,15 @@ func (h *host) start(ctx context.Context, number uint32, m *method, args []byte,
 			return
 		}
 		t := &callContext{object: o, up: ctx}
+		o.here.Store(t)
+		if h.usable() != nil {
+			t.cancel(context.Canceled)
+		}
 		stop := context.AfterFunc(ctx, func() { t.cancel(ctx.Err()) })
 		l.err = m.threw(xme.CausePanic, "called runtime.Goexit", "", nil) // unless it comes to an end
 		defer func() {
 			stop()
+			o.here.Store(nil)
 			t.cancel(context.Canceled)
 			close(l.over)
 		}()
@@ -330,14 +328,11 @@ func (h *host) start(ctx context.Context, number uint32, m *method, args []byte,
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("manager: %s: %w", m.name, err)
-	case now && apart:
+	case now:
 		go func() {
 			defer o.leave()
 			run()
 		}()
-	case now:
-		defer o.leave()
-		run()
 	}
 	return l, nil
 }

@@ -25,6 +25,7 @@ type supervisor struct {
 	mu    sync.Mutex
 	begin hostBegin
 	at    post.Addr      // of the process that runs; zero: there is none
+	lived bool           // the last one was up
 	up    chan struct{}  // closed once it is
 	queue []post.Message // for the next process
 	err   error          // why there will be none
@@ -95,6 +96,7 @@ func supervise(ctx context.Context, o Options) (*Manager, error) {
 	s.begin = hostBegin{ID: s.id, Secret: o.Secret, Image: &image{Operators: ops}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.stop = post.Listen(post.Addr(s.id), s)
+	post.Announce(post.Addr(s.id))
 	go s.run()
 	select {
 	case <-s.up:
@@ -126,8 +128,8 @@ func (s *supervisor) run() {
 			err = errors.New("it ended by itself")
 		}
 		s.mu.Lock()
-		lived := s.at == b.At
-		s.at = post.Addr{}
+		lived := s.lived
+		s.at, s.lived = post.Addr{}, false
 		// One that dies before it is up would do so again.
 		last := s.ctx.Err() != nil || !s.restart || !lived || !errors.Is(err, xme.ErrWorkerLost)
 		if last {
@@ -167,7 +169,7 @@ func (l *upListener) Deliver(m post.Message) {
 	s := l.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.at = l.at
+	s.at, s.lived = l.at, true
 	select {
 	case <-s.up:
 	default:
@@ -214,9 +216,6 @@ func (s *supervisor) Gone(a post.Addr) {
 	defer s.mu.Unlock()
 	if a == s.at {
 		s.at = post.Addr{}
-		if s.restart {
-			s.at = post.Addr{}
-		}
 	}
 }
 
@@ -224,6 +223,7 @@ func (s *supervisor) Gone(a post.Addr) {
 func (s *supervisor) close() error {
 	s.cancel()
 	<-s.over
+	remoteOf(s.id).close()
 	s.stop()
 	return s.pool.Close()
 }

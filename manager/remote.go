@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -13,8 +14,9 @@ import (
 type remote struct {
 	id id
 
-	mu sync.Mutex
-	c  *conn
+	mu     sync.Mutex
+	c      *conn
+	closed bool
 }
 
 // remotes are the managers elsewhere that this process knows.
@@ -32,8 +34,15 @@ func remoteOf(i id) *remote {
 func (r *remote) conn() (*conn, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.c != nil && r.c.use() == nil {
-		return r.c, nil
+	if r.c != nil {
+		err := r.c.use()
+		if err == nil {
+			return r.c, nil
+		}
+		r.closed = r.closed || errors.Is(err, ErrClosed)
+	}
+	if r.closed {
+		return nil, ErrClosed
 	}
 	c, err := connect(r.id)
 	if err != nil {
@@ -41,6 +50,17 @@ func (r *remote) conn() (*conn, error) {
 	}
 	r.c = c
 	return c, c.use()
+}
+
+// close notes that the manager is closed.
+func (r *remote) close() {
+	r.mu.Lock()
+	r.closed = true
+	c := r.c
+	r.mu.Unlock()
+	if c != nil {
+		c.fail(ErrClosed)
+	}
 }
 
 // ask has the manager do op code, and hands read its answer, which is valid until read returns.
@@ -75,7 +95,11 @@ func failure(kind uint8, body []byte) error {
 		return e
 	}
 	e := new(answerError)
-	if err := answerErrors.Decode(body, e, nil); err != nil {
+	err := answerErrors.Decode(body, e, nil)
+	if err == nil {
+		err = e.arrived()
+	}
+	if err != nil {
 		return fmt.Errorf("manager: %w: %w", errRubbish, err)
 	}
 	return e

@@ -345,6 +345,9 @@ func (h *host) forget(o *object) {
 func (h *host) closeObjects() {
 	h.objects.Range(func(_, v any) bool {
 		o := v.(*object)
+		if t := o.here.Load(); t != nil {
+			t.cancel(context.Canceled)
+		}
 		if now, err := o.enter(func() *job {
 			return &job{run: func() {
 				h.forget(o)
