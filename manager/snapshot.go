@@ -127,7 +127,7 @@ func (m *Manager) String() string {
 		return "manager that does not answer: " + err.Error()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "manager: %d operators", len(s.Operators))
+	fmt.Fprintf(&b, "manager, operators: %d", len(s.Operators))
 	for _, k := range slices.Sorted(maps.Keys(s.Status)) {
 		fmt.Fprintf(&b, "\nstatus %s: %s", k, s.Status[k])
 	}

@@ -37,10 +37,10 @@ type event struct {
 
 // Bounds of one answer, which one revision alone may exceed.
 const (
-	mostEvents      = 256
-	mostEventBytes  = 1 << 20
-	mostEventNames  = 200 // of shared memory: a message carries so many descriptors
-	eventBytes      = 32  // what an event takes beside its key and value
+	mostEvents     = 256
+	mostEventBytes = 1 << 20
+	mostEventNames = 200 // of shared memory: a message carries so many descriptors
+	eventBytes     = 32  // what an event takes beside its key and value
 )
 
 var opWatch = defineStored("watch", true, func(ctx context.Context, h *host, _ *caller, in watchRequest) (watchAnswer, error) {
