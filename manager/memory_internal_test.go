@@ -30,7 +30,7 @@ func overWire[In, Out any](ctx context.Context, o *op[In, Out], m *Manager, in I
 // memory is how a test sees that memory is given back.
 type memory struct {
 	*testing.T
-	ctx  context.Context //nolint:containedctx // the test's
+	ctx  context.Context
 	m    *Manager
 	none int
 }
@@ -143,12 +143,13 @@ func TestMemoryIsGivenBack(t *testing.T) {
 func TestMemoryOfValuesGoesWithThem(t *testing.T) {
 	m := newMemory(t)
 	m.set(m.m, "a")
-	v, err := m.m.Values(m.ctx)
-	m.must(err)
-	m.must(m.m.Table().Clear(m.ctx))
-	m.held(1)
-	runtime.KeepAlive(v)
-	v = nil
+	func() {
+		v, err := m.m.Values(m.ctx)
+		m.must(err)
+		m.must(m.m.Table().Clear(m.ctx))
+		m.held(1)
+		runtime.KeepAlive(v)
+	}()
 	for used := 1; used > 0; {
 		if m.ctx.Err() != nil {
 			t.Fatal("it is still held")

@@ -67,9 +67,7 @@ func (o Operator) GoString() string { return o.String() }
 func (o Operator) LogValue() slog.Value { return slog.StringValue(o.String()) }
 
 // MarshalJSON writes the number only: an operator cannot be read back from JSON.
-func (o Operator) MarshalJSON() ([]byte, error) {
-	return strconv.AppendUint(nil, uint64(o.number), 10), nil
-}
+func (o Operator) MarshalJSON() ([]byte, error) { return strconv.AppendUint(nil, uint64(o.number), 10), nil }
 
 // MarshalBinary is how an operator crosses to another process: with its secret.
 func (o Operator) MarshalBinary() ([]byte, error) {

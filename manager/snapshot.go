@@ -57,7 +57,7 @@ var opSnapshot = define("snapshot", false, func(_ context.Context, h *host, _ *c
 
 // shown returns the table's values as JSON, but for reserved keys.
 func (t *table) shown() (map[string]json.RawMessage, error) {
-	all, _, err := t.values(nil)
+	all, err := t.values(nil)
 	if err != nil {
 		return nil, err
 	}
