@@ -131,6 +131,16 @@ func TestNestedProgram(t *testing.T) { runScript(t, "nested", "./examples/nested
 // feature: S10
 func TestServicesProgram(t *testing.T) { runScript(t, "services", "./examples/services") }
 
+// A manager's table, by each of its operations.
+//
+// feature: X2, X3, X8
+func TestTableProgram(t *testing.T) { runScript(t, "table", "./examples/table") }
+
+// A task that watches a table misses nothing that it does not count.
+//
+// feature: X2
+func TestWatchProgram(t *testing.T) { runScript(t, "watch", "./examples/watch") }
+
 // The command prints tables and JSON, and says what is wrong with a command line.
 func TestXmeProgram(t *testing.T) { runScript(t, "xme", "./cmd/xme") }
 

@@ -39,7 +39,9 @@ func tryLists(ctx context.Context, m *manager.Manager, c *check) {
 		seen = append(seen, v)
 	}
 	c.equal(seen, []string{"A", "b", "c", "d"})
-	for range l.All(ctx) {
+	for v, err := range l.All(ctx) {
+		c.ok(err)
+		c.equal(v, "A")
 		break
 	}
 	v, err := l.At(ctx, 4)

@@ -57,7 +57,7 @@ var opSnapshot = define("snapshot", false, func(_ context.Context, h *host, _ *c
 
 // shown returns the table's values as JSON, but for reserved keys.
 func (t *table) shown() (map[string]json.RawMessage, error) {
-	all, _, err := t.values(nil)
+	all, err := t.values(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (m *Manager) String() string {
 		return "manager that does not answer: " + err.Error()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "manager: %d operators", len(s.Operators))
+	fmt.Fprintf(&b, "manager, operators: %d", len(s.Operators))
 	for _, k := range slices.Sorted(maps.Keys(s.Status)) {
 		fmt.Fprintf(&b, "\nstatus %s: %s", k, s.Status[k])
 	}

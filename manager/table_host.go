@@ -208,11 +208,11 @@ func (t *table) wakes() <-chan struct{} {
 }
 
 // values returns those of keys that are there, all if none is named; one that is missing alone is an error.
-func (t *table) values(keys []string) (all []entry, rev uint64, err error) {
+func (t *table) values(keys []string) (all []entry, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
-		return nil, 0, ErrClosed
+		return nil, ErrClosed
 	}
 	lend := func(r *row) {
 		if r != nil && r.value != nil {
@@ -224,7 +224,7 @@ func (t *table) values(keys []string) (all []entry, rev uint64, err error) {
 		for _, r := range t.rows {
 			lend(r)
 		}
-		return all, t.rev, nil
+		return all, nil
 	}
 	if len(keys) > 1 {
 		keys = slices.Clone(keys)
@@ -235,9 +235,9 @@ func (t *table) values(keys []string) (all []entry, rev uint64, err error) {
 		lend(t.rows[k])
 	}
 	if len(keys) == 1 && len(all) == 0 {
-		return nil, 0, noKey(keys[0])
+		return nil, noKey(keys[0])
 	}
-	return all, t.rev, nil
+	return all, nil
 }
 
 // clear deletes all keys but reserved ones.

@@ -95,8 +95,7 @@ var opValues = defineStored("values", false, func(_ context.Context, h *host, _ 
 	if err != nil {
 		return nil, err
 	}
-	all, _, err := t.values(in.Keys)
-	return all, err
+	return t.values(in.Keys)
 })
 
 type operatorRequest struct {

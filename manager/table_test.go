@@ -306,7 +306,7 @@ func trySnapshot(ctx context.Context, m *manager.Manager, c *check) {
 		size+`},"op":1,"p":{"X":1,"Y":2,"Name":"p"}},"messages":{"hello":["world"]},"lists":[{"number":1,"name":"queue","type":"github.com/xenonmp/xme/manager.List[int]",`+
 		`"len":2}],"maps":[{"number":2,"type":"github.com/xenonmp/xme/manager.Map[string,bool]","len":0}]}`)
 	s := m.String()
-	for _, part := range []string{"2 operators", "status ADMIN: fine", `value "p": {"X":1,`, `message "hello": ["world"]`, `list 1 "queue": 2 elements`} {
+	for _, part := range []string{"operators: 2", "status ADMIN: fine", `value "p": {"X":1,`, `message "hello": ["world"]`, `list 1 "queue": 2 elements`} {
 		if !strings.Contains(s, part) {
 			c.fault("%q is not in %s", part, s)
 		}
