@@ -23,7 +23,7 @@ func newHost(o Options) (*host, Operator, error) {
 	op := h.ops.alloc()
 	h.tables.init(h)
 	h.collections.init(h)
-	return h, op, h.locks.init(h)
+	return h, op, h.locks.init(h, o.Lock)
 }
 
 // usable says why the host serves nobody any more; nil: it does.

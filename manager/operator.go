@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"unique"
 )
 
 // Operator is who acts on a manager: a public number and a secret that proves it. Whatever can be read of one shows its number only. It crosses, with its
@@ -18,7 +19,8 @@ import (
 // Operator values may be copied and compared.
 type Operator struct {
 	number uint32 // 0: nobody; 1: ADMIN
-	secret secret
+	// secret is behind a pointer that equal secrets share: fmt, which asks unexported fields for no method, shows the pointer.
+	secret unique.Handle[secret]
 }
 
 // secret is a secret of up to mostSecret bytes.
@@ -38,6 +40,15 @@ func newSecret(n int) (s secret) {
 	s.n = uint8(n)
 	_, _ = rand.Read(s.bytes[:n]) // never fails: see its documentation
 	return s
+}
+
+// secretBytes returns a copy of the secret; nil: it has none.
+func (o Operator) secretBytes() []byte {
+	if o.secret == (unique.Handle[secret]{}) {
+		return nil
+	}
+	s := o.secret.Value()
+	return s.bytes[:s.n]
 }
 
 // Number is the operator's public number; 0: it is nobody.
@@ -67,11 +78,13 @@ func (o Operator) GoString() string { return o.String() }
 func (o Operator) LogValue() slog.Value { return slog.StringValue(o.String()) }
 
 // MarshalJSON writes the number only: an operator cannot be read back from JSON.
-func (o Operator) MarshalJSON() ([]byte, error) { return strconv.AppendUint(nil, uint64(o.number), 10), nil }
+func (o Operator) MarshalJSON() ([]byte, error) {
+	return strconv.AppendUint(nil, uint64(o.number), 10), nil
+}
 
 // MarshalBinary is how an operator crosses to another process: with its secret.
 func (o Operator) MarshalBinary() ([]byte, error) {
-	return append(binary.LittleEndian.AppendUint32(nil, o.number), o.secret.bytes[:o.secret.n]...), nil
+	return append(binary.LittleEndian.AppendUint32(nil, o.number), o.secretBytes()...), nil
 }
 
 // UnmarshalBinary is MarshalBinary's other end.
@@ -80,7 +93,11 @@ func (o *Operator) UnmarshalBinary(b []byte) error {
 		return errors.New("manager: malformed operator")
 	}
 	*o = Operator{number: binary.LittleEndian.Uint32(b)}
-	o.secret.n = uint8(copy(o.secret.bytes[:], b[4:]))
+	if len(b) > 4 {
+		var s secret
+		s.n = uint8(copy(s.bytes[:], b[4:]))
+		o.secret = unique.Make(s)
+	}
 	return nil
 }
 
@@ -93,18 +110,16 @@ type operators struct {
 // alloc makes another operator. The host's mu is held.
 func (l *operators) alloc() Operator {
 	s := newSecret(l.size)
-	l.hashes = append(l.hashes, s.hash())
-	return Operator{number: uint32(len(l.hashes)), secret: s}
+	l.hashes = append(l.hashes, sha256.Sum256(s.bytes[:s.n]))
+	return Operator{number: uint32(len(l.hashes)), secret: unique.Make(s)}
 }
-
-func (s secret) hash() [sha256.Size]byte { return sha256.Sum256(s.bytes[:s.n]) }
 
 // check says whether an operator is who it claims to be.
 func (l *operators) check(o Operator) error {
 	if o.number == 0 || int(o.number) > len(l.hashes) {
 		return fmt.Errorf("%v is no operator of this manager: %w", o, ErrNotAuthorised)
 	}
-	h := o.secret.hash()
+	h := sha256.Sum256(o.secretBytes())
 	if subtle.ConstantTimeCompare(h[:], l.hashes[o.number-1][:]) != 1 {
 		return fmt.Errorf("%v presented a secret that is not its own: %w", o, ErrNotAuthorised)
 	}
