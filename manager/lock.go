@@ -132,6 +132,7 @@ type lockCore struct {
 	at     *Manager // where its manager is; without an operator and a lock of its own
 	number uint32
 	name   string
+	own    bool // the memory is closed with it; else it is the manager's, or ends with the task that it was given to
 	lockMemory
 }
 
@@ -189,13 +190,15 @@ func (m *Manager) host() (h *host, here bool) {
 
 // lockOf makes a handle on a lock that m made or found, which is to close its memory if made says so.
 func (m *Manager) lockOf(name string, out lockOut, made bool) (*Lock, error) {
-	c := &lockCore{at: m.bare(), number: out.Number, name: name, lockMemory: out.Memory}
+	c := &lockCore{at: m.bare(), number: out.Number, name: name, own: made, lockMemory: out.Memory}
 	l := &Lock{c: c, op: m.op, made: made}
 	if m.lock != nil {
 		l.who = m.lock.who
 	}
-	if made && !l.who.keep(c) {
-		c.close()
+	if !l.who.keep(c) {
+		if made {
+			c.close()
+		}
 		return nil, fmt.Errorf("a lock for a task that has ended: %w", ErrClosed)
 	}
 	l.seat = l.who.seat(c, l.op)

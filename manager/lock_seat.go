@@ -119,7 +119,9 @@ func (h *holder) End() {
 		for _, s := range seats {
 			c.abandon(s)
 		}
-		c.close()
+		if c.own {
+			c.close()
+		}
 	}
 }
 
@@ -141,7 +143,7 @@ func (h *holder) seat(c *lockCore, o Operator) *seat {
 	return s
 }
 
-// keep has a lock that the task made or found end with it, and reports whether the task is still there. h may be nil.
+// keep has what the task has of a lock that it made or found itself end with it, and reports whether the task is still there. h may be nil.
 func (h *holder) keep(c *lockCore) bool {
 	if h == nil {
 		return true

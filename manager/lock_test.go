@@ -20,11 +20,11 @@ var executors = []struct {
 	name      string
 	processes bool
 	parallel  bool // two tasks run at a time
-	open      func(t *testing.T) xme.Executor
+	open      func(t *testing.T, workers int) xme.Executor
 }{
-	{"inline", false, false, func(*testing.T) xme.Executor { return xme.Inline() }},
-	{"in process", false, true, func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 2}) }},
-	{"processes", true, true, func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 2}) }},
+	{"inline", false, false, func(*testing.T, int) xme.Executor { return xme.Inline() }},
+	{"in process", false, true, func(t *testing.T, n int) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: n}) }},
+	{"processes", true, true, func(t *testing.T, n int) xme.Executor { return xmetest.Open(t, xme.Options{Workers: n}) }},
 }
 
 // asks are the kinds whose locks have the manager asked.
@@ -40,7 +40,17 @@ func on(t *testing.T, kind manager.Kind, f func(t *testing.T, x xme.Executor)) {
 		if e.processes && asks[kind] && !remote {
 			continue
 		}
-		t.Run(e.name, func(t *testing.T) { f(t, e.open(t)) })
+		t.Run(e.name, func(t *testing.T) { f(t, e.open(t, 2)) })
+	}
+}
+
+// onMany is on for executors that run n tasks at a time.
+func onMany(t *testing.T, n int, kind manager.Kind, f func(t *testing.T, x xme.Executor)) {
+	t.Helper()
+	for _, e := range executors {
+		if e.parallel && (!e.processes || remote || !asks[kind]) {
+			t.Run(e.name, func(t *testing.T) { f(t, e.open(t, n)) })
+		}
 	}
 }
 
