@@ -261,6 +261,7 @@ func (l *Lock) Close() error {
 	l.c.abandonQuietly(l.seat)
 	if l.made {
 		l.c.close()
+		l.who.drop(l.c)
 	}
 	return nil
 }

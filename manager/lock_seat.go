@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/xenonmp/xme/internal/wire"
@@ -154,4 +155,14 @@ func (h *holder) keep(c *lockCore) bool {
 		h.own = append(h.own, c)
 	}
 	return !h.over
+}
+
+// drop takes keep back. h may be nil.
+func (h *holder) drop(c *lockCore) {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.own = slices.DeleteFunc(h.own, func(o *lockCore) bool { return o == c })
 }
