@@ -100,6 +100,16 @@ func newLockMemory(name string, kind Kind, b board) (m lockMemory, err error) {
 	return m, err
 }
 
+// newKeptMemory is newLockMemory for a host, whose memory does not go along with a result that holds the lock.
+func newKeptMemory(name string, kind Kind, b board) (m lockMemory, err error) {
+	made, err := newLockMemory(name, kind, b)
+	if err != nil {
+		return m, err
+	}
+	defer made.close()
+	return made.retain()
+}
+
 func (m lockMemory) retain() (r lockMemory, err error) {
 	if m.RW == nil || m.Word == nil || m.Board == nil {
 		return r, fmt.Errorf("a lock without its memory: %w", ErrClosed)

@@ -149,7 +149,7 @@ func TestLockDeadlock(t *testing.T) {
 				m, s := open(t, manager.Options{}), newScene(t)
 				left := newLock(t, m, manager.LockOptions{Name: "left", Kind: kind})
 				right := newLock(t, m, manager.LockOptions{Name: "right", Kind: kind})
-				s.Lock, s.Other, s.Wait = left, right, 300*time.Millisecond
+				s.Lock, s.Other, s.Wait = left, right, 420*time.Millisecond
 				first := crosswise.Go(soon(t), x, s)
 				s.Lock, s.Other, s.Wait = right, left, time.Minute
 				second := crosswise.Go(soon(t), x, s)

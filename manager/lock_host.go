@@ -34,7 +34,7 @@ func (l *locks) init(_ *host, o LockOptions) error {
 	if err != nil {
 		return err
 	}
-	m, err := newLockMemory(o.Name, o.Kind, b)
+	m, err := newKeptMemory(o.Name, o.Kind, b)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ var opNewLock = define("new lock", false, func(_ context.Context, h *host, c *ca
 	}
 	var m lockMemory
 	if c.conn == nil && in.Memory == (lockMemory{}) {
-		m, err = newLockMemory(in.Name, Kind(in.Kind), in.Board)
+		m, err = newKeptMemory(in.Name, Kind(in.Kind), in.Board)
 	} else {
 		m, err = in.Memory.retain()
 	}

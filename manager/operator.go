@@ -19,15 +19,13 @@ import (
 // Operator values may be copied and compared.
 type Operator struct {
 	number uint32 // 0: nobody; 1: ADMIN
-	// secret is behind a pointer that equal secrets share: fmt, which asks unexported fields for no method, shows the pointer.
+	// secret is behind a pointer that equal secrets share: fmt, which asks unexported fields for no method, shows the pointer. It would follow one to a
+	// struct where a verb does not fit, but none to a string.
 	secret unique.Handle[secret]
 }
 
 // secret is a secret of up to mostSecret bytes.
-type secret struct {
-	n     uint8
-	bytes [mostSecret]byte
-}
+type secret string
 
 const (
 	leastSecret = 16
@@ -36,19 +34,18 @@ const (
 	admin = 1
 )
 
-func newSecret(n int) (s secret) {
-	s.n = uint8(n)
-	_, _ = rand.Read(s.bytes[:n]) // never fails: see its documentation
-	return s
+func newSecret(n int) secret {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails: see its documentation
+	return secret(b)
 }
 
-// secretBytes returns a copy of the secret; nil: it has none.
+// secretBytes returns the secret; nil: it has none.
 func (o Operator) secretBytes() []byte {
 	if o.secret == (unique.Handle[secret]{}) {
 		return nil
 	}
-	s := o.secret.Value()
-	return s.bytes[:s.n]
+	return []byte(o.secret.Value())
 }
 
 // Number is the operator's public number; 0: it is nobody.
@@ -94,9 +91,7 @@ func (o *Operator) UnmarshalBinary(b []byte) error {
 	}
 	*o = Operator{number: binary.LittleEndian.Uint32(b)}
 	if len(b) > 4 {
-		var s secret
-		s.n = uint8(copy(s.bytes[:], b[4:]))
-		o.secret = unique.Make(s)
+		o.secret = unique.Make(secret(b[4:]))
 	}
 	return nil
 }
@@ -110,7 +105,7 @@ type operators struct {
 // alloc makes another operator. The host's mu is held.
 func (l *operators) alloc() Operator {
 	s := newSecret(l.size)
-	l.hashes = append(l.hashes, sha256.Sum256(s.bytes[:s.n]))
+	l.hashes = append(l.hashes, sha256.Sum256([]byte(s)))
 	return Operator{number: uint32(len(l.hashes)), secret: unique.Make(s)}
 }
 
