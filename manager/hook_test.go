@@ -75,6 +75,7 @@ func TestLockHooks(t *testing.T) {
 // feature: K3
 func TestLockHookOfACall(t *testing.T) {
 	m := open(t, manager.Options{})
+	failures.all = nil
 	l := newLock(t, m, manager.LockOptions{Name: "noted", Kind: manager.Mutex, OnAcquire: late})
 	other := l.As(m.Operator())
 	must(t, l.Acquire(soon(t)))
