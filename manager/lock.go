@@ -159,7 +159,7 @@ func (m *Manager) NewLock(ctx context.Context, o LockOptions) (*Lock, error) {
 	if m != nil {
 		in.Op = m.op
 	}
-	_, here := m.host()
+	here := m.here()
 	if !here {
 		if in.Memory, err = newLockMemory(o.Name, o.Kind, b); err != nil {
 			return nil, err
@@ -186,16 +186,17 @@ func (m *Manager) FindLock(ctx context.Context, name string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, here := m.host()
+	here := m.here()
 	return m.lockOf(name, out, !here)
 }
 
-func (m *Manager) host() (h *host, here bool) {
+// here reports whether the manager lives in this process.
+func (m *Manager) here() bool {
 	if m == nil {
-		return nil, false
+		return false
 	}
-	h, here = m.at.(*host)
-	return h, here
+	_, here := m.at.(*host)
+	return here
 }
 
 // lockOf makes a handle on a lock that m made or found, which is to close its memory if made says so.

@@ -24,11 +24,11 @@ type lockCall struct {
 // errAgain says that kind or entitlement has changed: look again.
 var errAgain = errors.New("the lock has changed")
 
-// waitOver is why a wait ended that was bounded by the lock or the call.
-type waitOver struct{ limit time.Duration }
+// waitOverError is why a wait ended that was bounded by the lock or the call.
+type waitOverError struct{ limit time.Duration }
 
-func (e waitOver) Error() string        { return fmt.Sprintf("its wait of %v is over", e.limit) }
-func (e waitOver) Is(target error) bool { return target == context.DeadlineExceeded } //nolint:errorlint // identity is meant
+func (e waitOverError) Error() string        { return fmt.Sprintf("its wait of %v is over", e.limit) }
+func (e waitOverError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // owns reports whether an error of take's says that the lock is held nevertheless.
 func owns(err error) bool { return err != nil && errors.Is(err, shm.ErrOwnerDied) }
@@ -39,7 +39,7 @@ type attempt struct {
 	lockCall
 	seat  *seat
 	ctx   context.Context //nolint:containedctx // the call's
-	died  error           // who left the lock behind, if that has been told to this attempt
+	died  error           // who left the lock behind, as this round was told
 	start time.Time       // of its waiting
 	bound context.Context //nolint:containedctx // ctx, and the lock's wait; nil: it has not waited
 	stop  context.CancelFunc
@@ -156,15 +156,14 @@ func (a *attempt) told(now lockWord, shared bool) error {
 
 // get takes the read-write mutex.
 func (a *attempt) get(w lockWord, shared bool) error {
+	a.died = nil // an earlier round's is in the word, for whoever was next
 	try, wait := a.c.RW.TryLock, a.c.RW.Lock
 	if shared {
 		try, wait = a.c.RW.TryRLock, a.c.RW.RLock
 	}
 	switch ok, err := try(); {
 	case ok:
-		if err != nil {
-			a.died = err
-		}
+		a.died = err
 		return nil
 	case err != nil:
 		return a.c.closed(err)
@@ -203,10 +202,8 @@ func (a *attempt) spin(w lockWord, try func() (bool, error), wait func(context.C
 	for n := 1; ; n++ {
 		ok, err := try()
 		switch {
-		case ok && err != nil:
-			a.died = err
-			return nil
 		case ok:
+			a.died = err
 			return nil
 		case err != nil:
 			return a.c.closed(err)
@@ -234,7 +231,7 @@ func (a *attempt) bounded() context.Context {
 		limit = a.c.settings().Wait
 	}
 	if limit > 0 {
-		a.bound, a.stop = context.WithTimeoutCause(a.ctx, limit, waitOver{limit})
+		a.bound, a.stop = context.WithTimeoutCause(a.ctx, limit, waitOverError{limit})
 	}
 	return a.bound
 }

@@ -82,7 +82,7 @@ func TestOperatorHidesItsSecret(t *testing.T) {
 // secretTexts are what the first bytes of a secret look like in a text.
 func secretTexts(secret []byte) map[string]string {
 	some := secret[:4]
-	list := strings.Trim(fmt.Sprint(some), "[]")
+	list := strings.Trim(fmt.Sprintf("%d", some), "[]")
 	return map[string]string{
 		"the bytes": string(some), "hex": hex.EncodeToString(some), "HEX": strings.ToUpper(hex.EncodeToString(some)),
 		"a list": list, "a Go list": fmt.Sprintf("%#x, %#x, %#x", some[0], some[1], some[2]), "JSON": strings.ReplaceAll(list, " ", ","),
