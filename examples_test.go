@@ -49,6 +49,11 @@ func TestBankProgram(t *testing.T) { runScript(t, "bank", "./examples/bank") }
 // feature: M1
 func TestPhilosophersProgram(t *testing.T) { runScript(t, "philosophers", "./examples/philosophers") }
 
+// A lock of each kind, used by two operators; kinds that have the manager asked run inline.
+//
+// feature: K1, K2, K3, K4, K6
+func TestLocksProgram(t *testing.T) { runScript(t, "locks", "./examples/locks") }
+
 // Stages in processes of their own, joined by queues.
 //
 // feature: M1, M4

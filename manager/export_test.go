@@ -2,7 +2,9 @@ package manager
 
 import (
 	"context"
+	"crypto/sha256"
 	"reflect"
+	"unique"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -23,11 +25,11 @@ func Serve(ctx context.Context, m *Manager, request int, in []byte) error {
 }
 
 // public is an ADMIN whose secret everybody knows.
-var public = Operator{number: admin, secret: secret{n: leastSecret}}
+var public = Operator{number: admin, secret: unique.Make(secret(make([]byte, leastSecret)))}
 
 // Admit gives m's ADMIN the secret of the requests in Samples.
 func Admit(m *Manager) {
-	m.at.(*host).ops.hashes[0] = public.secret.hash()
+	m.at.(*host).ops.Hashes[0] = sha256.Sum256(public.secretBytes())
 	m.op = public
 }
 
@@ -66,7 +68,7 @@ func Samples() map[int][][]byte {
 func sample[In, Out any](all map[int][][]byte, o *op[In, Out], in In) {
 	p := wire.NewParcel()
 	defer p.Free()
-	if b, err := o.in.Append(nil, &in, p); err == nil {
+	if b, err := o.in().Append(nil, &in, p); err == nil {
 		all[int(o.code)] = append(all[int(o.code)], b)
 	}
 }

@@ -42,7 +42,7 @@ var addMany = xme.Register("addMany", func(ctx context.Context, a addTo) (int, e
 })
 
 // within keeps a test from hanging.
-func within(t *testing.T) context.Context {
+func inTime(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
@@ -53,7 +53,7 @@ func within(t *testing.T) context.Context {
 func TestCallersDie(t *testing.T) {
 	for name, o := range map[string]manager.Options{"here": {}, "process": {Process: true}} {
 		t.Run(name, func(t *testing.T) {
-			ctx := within(t)
+			ctx := inTime(t)
 			m := openWith(t, o)
 			c, err := manager.ShareNew(ctx, m, "c", newCounter, 0)
 			if err != nil {
@@ -122,7 +122,7 @@ func kill(t *testing.T, ctx context.Context, c *manager.Object[counter]) {
 //
 // TestManagerDies has every caller get an error that says so.
 func TestManagerDies(t *testing.T) {
-	ctx := within(t)
+	ctx := inTime(t)
 	m := openWith(t, manager.Options{Process: true})
 	c, err := manager.ShareNew(ctx, m, "c", newCounter, 0)
 	if err != nil {
@@ -179,7 +179,7 @@ func managerPID(t *testing.T, ctx context.Context, m *manager.Manager) int {
 
 // TestManagerComesBack brings back what was kept.
 func TestManagerComesBack(t *testing.T) {
-	ctx := within(t)
+	ctx := inTime(t)
 	m := openWith(t, manager.Options{Process: true, Restart: true})
 	c, err := manager.ShareNew(ctx, m, "c", newCounter, 7)
 	if err != nil {
@@ -246,7 +246,7 @@ func TestManagerComesBack(t *testing.T) {
 
 // TestSlowMethod does not hold up the calls of others from the same process.
 func TestSlowMethod(t *testing.T) {
-	ctx := within(t)
+	ctx := inTime(t)
 	m := openWith(t, manager.Options{Process: true})
 	slow, err := manager.ShareNew(ctx, m, "", newCounter, 0)
 	if err != nil {
@@ -283,7 +283,7 @@ func TestSlowMethod(t *testing.T) {
 
 // TestNoGrowth makes many calls, after which there is no more memory in use than after the first.
 func TestNoGrowth(t *testing.T) {
-	ctx := within(t)
+	ctx := inTime(t)
 	m := openWith(t, manager.Options{Process: true})
 	c, err := manager.ShareNew(ctx, m, "", newCounter, 0)
 	if err != nil {
@@ -334,7 +334,7 @@ var openOwn = xme.Register("openOwn", func(ctx context.Context, process bool) (*
 func TestTaskOpens(t *testing.T) {
 	for name, process := range map[string]bool{"in the worker": false, "process": true} {
 		t.Run(name, func(t *testing.T) {
-			ctx := within(t)
+			ctx := inTime(t)
 			pool := xmetest.Open(t, xme.Options{Workers: 2})
 			c, err := openOwn.With(xme.On(1)).Call(ctx, pool, process)
 			if err != nil {
@@ -376,7 +376,7 @@ var callNested = xme.Register("callNested", func(ctx context.Context, c *manager
 
 // TestWorkersOfWorkers reach a manager through their driver's driver.
 func TestWorkersOfWorkers(t *testing.T) {
-	ctx := within(t)
+	ctx := inTime(t)
 	for name, o := range map[string]manager.Options{"here": {}, "process": {Process: true}} {
 		t.Run(name, func(t *testing.T) {
 			c, err := manager.ShareNew(ctx, openWith(t, o), "", newCounter, 0)
@@ -395,7 +395,7 @@ func TestWorkersOfWorkers(t *testing.T) {
 
 // TestCallersCrowd has many goroutines of several processes call at once.
 func TestCallersCrowd(t *testing.T) {
-	ctx := within(t)
+	ctx := inTime(t)
 	c, err := manager.ShareNew(ctx, openWith(t, manager.Options{Process: true}), "", newCounter, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -417,7 +417,7 @@ func TestCallersCrowd(t *testing.T) {
 					continue
 				}
 				b := make([]byte, 1000*(g%7))
-				if got, err := echo.Call(ctx, c, b); err != nil || len(got) != len(b) {
+				if got, err := echoBytes.Call(ctx, c, b); err != nil || len(got) != len(b) {
 					failed.Add(1)
 				}
 				if _, err := add.Call(ctx, c, 1); err != nil {

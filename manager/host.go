@@ -30,15 +30,20 @@ type host struct {
 	locks       locks
 }
 
-func newHost(o Options) (*host, Operator, error) {
+func bareHost(secret int) *host {
 	h := &host{id: newID(), conns: map[post.Addr]*hostConn{}, keeps: map[uint32]chan string{}, named: map[string]uint32{}}
-	h.ops.Size = o.Secret
-	op := h.ops.alloc()
+	h.ops.Size = secret
 	h.collections.init()
+	return h
+}
+
+func newHost(o Options) (*host, Operator, error) {
+	h := bareHost(o.Secret)
+	op := h.ops.alloc()
 	if err := h.tables.init(); err != nil {
 		return nil, op, err
 	}
-	return h, op, h.locks.init(h)
+	return h, op, h.locks.init(h, o.Lock)
 }
 
 // usable says why the host serves nobody any more; nil: it does.
@@ -86,4 +91,5 @@ func (h *host) close() {
 	h.closeObjects()
 	h.tables.close()
 	h.collections.close()
+	h.locks.close()
 }

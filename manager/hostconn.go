@@ -31,12 +31,12 @@ type hostConn struct {
 	writing sync.Mutex
 
 	// reads is odd while who reads deals with a request. Whoever makes it even decides who reads on: that goroutine, or, when it takes long, late.
-	reads   atomic.Uint64
-	timer   *time.Timer
-	armed   atomic.Bool
-	at      uint64 // reads, when it was armed
-	reader  atomic.Pointer[reader]
-	parts   parts // who reads has them
+	reads  atomic.Uint64
+	timer  *time.Timer
+	armed  atomic.Bool
+	at     uint64 // reads, when it was armed
+	reader atomic.Pointer[reader]
+	parts  parts // who reads has them
 
 	mu      sync.Mutex
 	closed  bool

@@ -8,7 +8,7 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-var opDump = define("dump", true, func(ctx context.Context, h *host, _ *caller, _ struct{}) (image, error) { return h.dump(ctx) })
+var opDump = defineStored("dump", true, func(ctx context.Context, h *host, _ *caller, _ struct{}) (image, error) { return h.dump(ctx) })
 
 // dump makes an image of what the manager has.
 func (h *host) dump(ctx context.Context) (img image, err error) {
@@ -29,6 +29,17 @@ func (h *host) dump(ctx context.Context) (img image, err error) {
 	h.mu.Lock()
 	img.Last = h.last // after the objects: none has a higher number
 	h.mu.Unlock()
+	for i := range img.Tables {
+		if err == nil {
+			img.Tables[i], err = h.tables.byNumber[i].image()
+		}
+	}
+	img.Collections = h.collections.image()
+	if err != nil {
+		img.release()
+		return img, err
+	}
+	img.Locks = h.locks.image() // their memory is the host's own
 	return img, err
 }
 
@@ -98,7 +109,21 @@ func (h *host) load(ctx context.Context, img *image) error {
 		h.objects.Store(o.number, o)
 	}
 	freeze()
-	return nil
+	if err := h.tables.init(); err != nil {
+		return err
+	}
+	for i := range img.Tables {
+		if err := h.tables.byNumber[i].restore(img.Tables[i]); err != nil {
+			return err
+		}
+	}
+	if s := img.Tables[valueTable].Statuses; s != nil {
+		h.tables.status = s
+	}
+	if err := h.collections.restore(img.Collections); err != nil {
+		return err
+	}
+	return h.locks.restore(img.Locks)
 }
 
 func (o *object) restore(ctx context.Context, i *objectImage) (err error) {

@@ -1,14 +1,297 @@
 package manager
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
 
-// locks are a host's locks.
-type locks struct{}
+	"github.com/xenonmp/xme/shm"
+)
 
-func (l *locks) init(*host) error { return nil }
+// Lock is a handle on a lock of a manager's, for one operator. Its [Kind] says who may take it; each process learns of a change of kind at once.
+//
+// Who holds it is an operator in a task: for what a task was given, or came to by a manager that it was given. Outside of tasks the handle holds
+// it: two handles exclude each other, also those of one operator. Whoever holds a lock and asks again has it already; that
+// does not nest: one release gives it back. Two handles of a task on one lock, for the same operator, are one holder, and so are all goroutines of a task.
+//
+// Taking and giving back are done in shared memory; the manager is asked once whether an operator is entitled to an AUTHORISATION or a READWRITE lock,
+// and again after a change. A lock outlives its holder: when a process dies that holds it, or a task returns without giving it back, the next gets it
+// and is told, by an error that wraps shm.ErrOwnerDied. Whoever maps a lock's memory can write to it: locks exclude processes that play by the rules. What
+// must hold against others as well, changes of the manager's tables, its process checks itself.
+//
+// It crosses as a field of an argument or a result, by pointer, with its operator: whoever is handed it may act as that. A lock of a task's argument ends with the task.
+// All methods may be called concurrently. A zero Lock cannot be used: its methods return ErrClosed.
+type Lock struct {
+	c    *lockCore
+	op   Operator
+	seat *seat
+	who  *holder // the task that it belongs to; nil: the process
+	made bool    // Close ends the use of its memory too
+}
 
-// guard takes the lock of the manager's tables for a change of this handle's. leave gives it back.
-func (m *Manager) guard(ctx context.Context) (leave func(), err error) { return func() {}, nil }
+// LockOptions say how a lock is made. The zero value works.
+type LockOptions struct {
+	// Name has FindLock find it. Empty: it has none. At most 63 bytes.
+	Name string
+	Kind Kind
+	// Wait is how long an Acquire waits at most. 0: until its context ends.
+	Wait time.Duration
+	// Mute is how often a waiter looks whether the lock's kind, or who is entitled to it, has changed: 0 means every 100 ms.
+	Mute time.Duration
+	// OnAcquire is called when an Acquire's wait ends without the lock, OnRelease when who does not hold it gives it back.
+	OnAcquire, OnRelease *Hook
+}
 
-// entitled says whether an operator may change the tables; nil: it may.
-func (h *host) entitled(o Operator) error { return h.check(o) }
+const defaultMute = 100 * time.Millisecond
+
+// lockName bounds a lock's name: package shm shows as much.
+const lockName = 63
+
+// board is what all processes read of a lock when they wait for it.
+type board struct {
+	Wait, Mute           time.Duration
+	OnAcquire, OnRelease [hookSize]byte // length and name
+}
+
+func (o LockOptions) board() (b board, err error) {
+	if err := o.Kind.check(); err != nil {
+		return b, err
+	}
+	if len(o.Name) > lockName || strings.ContainsRune(o.Name, 0) {
+		return b, fmt.Errorf("manager: a lock's name has at most %d bytes, none of them 0", lockName)
+	}
+	if o.Wait < 0 || o.Mute < 0 {
+		return b, fmt.Errorf("manager: LockOptions{Wait: %v, Mute: %v}: neither is negative", o.Wait, o.Mute)
+	}
+	b.Wait, b.Mute = o.Wait, o.Mute
+	return b, b.setHooks(o.OnAcquire, o.OnRelease)
+}
+
+func (b *board) setHooks(acquire, release *Hook) error {
+	for to, h := range map[*[hookSize]byte]*Hook{&b.OnAcquire: acquire, &b.OnRelease: release} {
+		name, err := hookName(h)
+		if err != nil {
+			return err
+		}
+		*to = [hookSize]byte{byte(len(name))}
+		copy(to[1:], name)
+	}
+	return nil
+}
+
+// lockMemory is what of a lock lies in shared memory. A lock takes three pages of it, and three descriptors.
+type lockMemory struct {
+	RW    *shm.RWMutex
+	Word  *shm.Value[lockWord]
+	Board *shm.Value[board]
+}
+
+func newLockMemory(name string, kind Kind, b board) (m lockMemory, err error) {
+	if m.RW, err = shm.NewRWMutex(); err == nil {
+		m.RW.SetName(name)
+		if m.Word, err = shm.NewValue(newWord(kind, 0)); err == nil {
+			m.Board, err = shm.NewValue(b)
+		}
+	}
+	if err != nil {
+		m.close()
+	}
+	return m, err
+}
+
+// newKeptMemory is newLockMemory for a host, whose memory does not go along with a result that holds the lock.
+func newKeptMemory(name string, kind Kind, b board) (m lockMemory, err error) {
+	made, err := newLockMemory(name, kind, b)
+	if err != nil {
+		return m, err
+	}
+	defer made.close()
+	return made.retain()
+}
+
+func (m lockMemory) retain() (r lockMemory, err error) {
+	if m.RW == nil || m.Word == nil || m.Board == nil {
+		return r, fmt.Errorf("a lock without its memory: %w", ErrClosed)
+	}
+	if r.RW, err = m.RW.Retain(); err == nil {
+		if r.Word, err = m.Word.Retain(); err == nil {
+			r.Board, err = m.Board.Retain()
+		}
+	}
+	if err != nil {
+		r.close()
+	}
+	return r, err
+}
+
+func (m lockMemory) close() {
+	if m.RW != nil {
+		_ = m.RW.Close() // who waits goes on, to find that it is closed
+	}
+	if m.Word != nil {
+		_ = m.Word.Close()
+	}
+	if m.Board != nil {
+		_ = m.Board.Close()
+	}
+}
+
+// lockCore is what the handles on a lock share that were made from one another.
+type lockCore struct {
+	at     *Manager // where its manager is; without an operator and a lock of its own
+	number uint32
+	name   string
+	own    bool // the memory is closed with it; else it is the manager's, or ends with the task that it was given to
+	lockMemory
+}
+
+func (m *Manager) bare() *Manager { return &Manager{id: m.id, at: m.at} }
+
+// NewLock makes a lock of this manager's, for this handle's operator. ctx bounds the asking of the manager. The error wraps ErrExists if the name
+// is taken. Close ends the use of the handle; the lock itself lasts as long as the manager.
+func (m *Manager) NewLock(ctx context.Context, o LockOptions) (*Lock, error) {
+	b, err := o.board()
+	if err != nil {
+		return nil, err
+	}
+	in := newLockIn{Name: o.Name, Kind: int(o.Kind), Board: b}
+	if m != nil {
+		in.Op = m.op
+	}
+	here := m.here()
+	if !here {
+		if in.Memory, err = newLockMemory(o.Name, o.Kind, b); err != nil {
+			return nil, err
+		}
+	}
+	out, err := opNewLock.call(ctx, m, in)
+	if err != nil {
+		in.Memory.close()
+		return nil, err
+	}
+	if !here {
+		out.Memory = in.Memory
+	}
+	return m.lockOf(o.Name, out, !here)
+}
+
+// FindLock returns the lock of a name, for this handle's operator. It returns an error that wraps ErrNotFound if there is none.
+func (m *Manager) FindLock(ctx context.Context, name string) (*Lock, error) {
+	in := findLockIn{Name: name}
+	if m != nil {
+		in.Op = m.op
+	}
+	out, err := opFindLock.call(ctx, m, in)
+	if err != nil {
+		return nil, err
+	}
+	here := m.here()
+	return m.lockOf(name, out, !here)
+}
+
+// here reports whether the manager lives in this process.
+func (m *Manager) here() bool {
+	if m == nil {
+		return false
+	}
+	_, here := m.at.(*host)
+	return here
+}
+
+// lockOf makes a handle on a lock that m made or found, which is to close its memory if made says so.
+func (m *Manager) lockOf(name string, out lockOut, made bool) (*Lock, error) {
+	c := &lockCore{at: m.bare(), number: out.Number, name: name, own: made, lockMemory: out.Memory}
+	l := &Lock{c: c, op: m.op, made: made}
+	if m.lock != nil {
+		l.who = m.lock.who
+	}
+	if !l.who.keep(c) {
+		if made {
+			c.close()
+		}
+		return nil, fmt.Errorf("a lock for a task that has ended: %w", ErrClosed)
+	}
+	l.seat = l.who.seat(c, l.op)
+	return l, nil
+}
+
+// ownLock is the handle on the tables' lock of a manager that has just been made here.
+func (m *Manager) ownLock(h *host) *Lock {
+	k := h.locks.all[tableLock]
+	c := &lockCore{at: m.bare(), number: tableLock, name: h.locks.name, lockMemory: k.memory}
+	return &Lock{c: c, op: m.op, seat: newSeat()}
+}
+
+// Lock is the manager's own lock, which guards its tables, for this handle's operator. It is the same handle each time.
+func (m *Manager) Lock() *Lock {
+	if m == nil || m.lock == nil {
+		return &Lock{}
+	}
+	return m.lock
+}
+
+// As returns a handle on the same lock for another operator, which outside of tasks is another holder too.
+func (l *Lock) As(o Operator) *Lock {
+	if l == nil || l.c == nil {
+		return &Lock{}
+	}
+	return &Lock{c: l.c, op: o, seat: l.who.seat(l.c, o), who: l.who}
+}
+
+// Operator is whose calls those of this handle are.
+func (l *Lock) Operator() Operator { return l.op }
+
+// Name is the lock's name; empty: it has none.
+func (l *Lock) Name() string {
+	if l == nil || l.c == nil {
+		return ""
+	}
+	return l.c.name
+}
+
+// String names the lock, as: lock "accounts".
+func (l *Lock) String() string {
+	switch {
+	case l == nil || l.c == nil:
+		return "a zero Lock"
+	case l.c.name != "":
+		return fmt.Sprintf("lock %q", l.c.name)
+	case l.c.number == tableLock:
+		return "the manager's lock"
+	}
+	return fmt.Sprintf("lock %d", l.c.number)
+}
+
+// Close ends the use of this handle: what it holds of the lock is given back. On a handle of [Manager.Lock], of a lock that is of a task's argument, or made by
+// As, it does no more; of others, as those from NewLock and FindLock, it ends those that were made by As too. Closing twice does nothing.
+func (l *Lock) Close() error {
+	if l == nil || l.c == nil {
+		return nil
+	}
+	l.c.abandonQuietly(l.seat)
+	if l.made {
+		l.c.close()
+		l.who.drop(l.c)
+	}
+	return nil
+}
+
+// guard takes the lock of the manager's tables for a change of this handle's, unless its holder has it. leave gives it back.
+func (m *Manager) guard(ctx context.Context) (leave func(), err error) {
+	if m == nil || m.lock == nil {
+		return nil, fmt.Errorf("a zero Manager: %w", ErrClosed)
+	}
+	l := m.lock
+	if has := l.seat.now(); has == sideWrite {
+		return func() {}, nil
+	}
+	s := newSeat() // goroutines that change tables exclude each other, and who holds the lock
+	if _, err := l.take(ctx, s, lockCall{}); err != nil {
+		if !owns(err) {
+			return nil, err
+		}
+		l.c.mark() // a table's change leaves nothing half-done: whoever takes the lock itself is to be told
+	}
+	return func() { _ = l.release(s, lockCall{}) }, nil
+}

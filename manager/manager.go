@@ -19,6 +19,8 @@ type Options struct {
 	Restart bool
 	// Secret is how many bytes the secrets of operators have: 16 (the default) to 64.
 	Secret int
+	// Lock says how the lock is made that guards the manager's tables; see [Manager.Lock].
+	Lock LockOptions
 }
 
 // Manager is a handle on a manager, which may be in another process.
@@ -26,6 +28,8 @@ type Manager struct {
 	id id
 	at any // *host in this process, *remote elsewhere; nil: a zero value
 	op Operator
+
+	lock *Lock // its own; nil: a zero value
 
 	owned func() error // ends the manager; nil: it is not this handle's
 }
@@ -60,14 +64,19 @@ func Open(ctx context.Context, o Options) (*Manager, error) {
 		return nil, err
 	}
 	h.open(post.Addr(h.id))
-	return &Manager{id: h.id, at: h, op: op, owned: func() error { h.close(); return nil }}, nil
+	m := &Manager{id: h.id, at: h, op: op, owned: func() error { h.close(); return nil }}
+	m.lock = m.ownLock(h)
+	return m, nil
 }
 
 // Close ends the manager that Open opened, with all that lives there: calls that are under way return, those that come later get ErrClosed. On
-// a handle that came with an argument it does nothing. Closing twice does nothing.
+// a handle that came with an argument it does nothing; one that a process came by otherwise, by a result or a table, it ends the use of. Closing twice does nothing.
 func (m *Manager) Close() error {
-	if m == nil || m.owned == nil {
+	if m == nil {
 		return nil
+	}
+	if m.owned == nil {
+		return m.lock.Close()
 	}
 	return m.owned()
 }
@@ -76,6 +85,9 @@ func (m *Manager) Close() error {
 func (m *Manager) As(o Operator) *Manager {
 	c := *m
 	c.op, c.owned = o, nil
+	if m.lock != nil {
+		c.lock = m.lock.As(o)
+	}
 	return &c
 }
 
@@ -100,24 +112,23 @@ var handles = func() bool {
 	return true
 }()
 
-func appendManager(dst []byte, m *Manager, _ *wire.Parcel) ([]byte, error) {
-	if m.at == nil {
-		return dst, ErrClosed
+func appendManager(dst []byte, m *Manager, p *wire.Parcel) ([]byte, error) {
+	if m.at == nil || m.lock == nil {
+		return dst, fmt.Errorf("a zero Manager: %w", ErrClosed)
 	}
-	op, err := m.op.MarshalBinary()
-	return append(append(dst, m.id[:]...), op...), err
+	return managerRefs().AppendNested(dst, &managerRef{m.id, m.op, m.lock.c.lockMemory, m.lock.c.name}, p)
 }
 
-func decodeManager(src []byte, _ *wire.Parcel) (*Manager, error) {
-	m := &Manager{}
-	if len(src) < len(m.id)+4 {
-		return nil, errors.New("malformed reference to a manager")
-	}
-	copy(m.id[:], src)
-	if err := m.op.UnmarshalBinary(src[len(m.id):]); err != nil {
+func decodeManager(src []byte, p *wire.Parcel) (*Manager, error) {
+	var r managerRef
+	if err := managerRefs().DecodeNested(src, &r, p); err != nil {
 		return nil, err
 	}
-	m.at = place(m.id)
+	if err := r.Memory.check(); err != nil {
+		return nil, err
+	}
+	m := &Manager{id: r.Manager, at: place(r.Manager), op: r.Op}
+	m.lock = decoded(&lockCore{at: m.bare(), number: tableLock, name: r.Name, lockMemory: r.Memory}, m.op, p)
 	return m, nil
 }
 

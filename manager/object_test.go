@@ -81,9 +81,9 @@ func (c *counter) Close() error {
 var (
 	add    = manager.Method("add", (*counter).Add)
 	odd    = manager.Method("fail", (*counter).Fail)
-	panics = manager.Method("panic", (*counter).Panic)
+	blowUp = manager.Method("panic", (*counter).Panic)
 	waits  = manager.Method("wait", (*counter).Wait)
-	echo   = manager.Method("echo", (*counter).Echo)
+	echoBytes   = manager.Method("echo", (*counter).Echo)
 	pid    = manager.Method("pid", (*counter).PID)
 	fill   = manager.Method("fill", (*counter).Fill)
 	own    = manager.Method("own", (*counter).Own)
@@ -119,13 +119,13 @@ func tryObjects(ctx context.Context, m *manager.Manager, c *check) {
 	c.is(err, errOdd, "counter.fail", "1: odd")
 	var e *xme.Error
 	c.equal(errors.As(err, &e) && e.Cause == xme.CauseReturned, true)
-	_, err = panics.Call(ctx, o, "oh")
+	_, err = blowUp.Call(ctx, o, "oh")
 	c.is(err, xme.ErrPanic, "oh")
 	if errors.As(err, &e) {
 		frame, ok := e.Frame()
 		c.equal(ok && frame.Function != "", true)
 	}
-	_, err = panics.Call(ctx, o, "exit")
+	_, err = blowUp.Call(ctx, o, "exit")
 	c.is(err, xme.ErrPanic, "Goexit")
 	n, err = add.Call(ctx, o, 1) // it is there still
 	c.ok(err)
@@ -135,7 +135,7 @@ func tryObjects(ctx context.Context, m *manager.Manager, c *check) {
 
 	for _, size := range []int{0, 1, 16000, 17000, 65000, 1 << 20, 9 << 20} {
 		b := bytes.Repeat([]byte{byte(size), 3}, size/2)
-		got, err := echo.Call(ctx, o, b)
+		got, err := echoBytes.Call(ctx, o, b)
 		c.ok(err)
 		c.equal(bytes.Equal(got, b), true)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"unique"
 )
 
 // Operator is who acts on a manager: a public number and a secret that proves it. Whatever can be read of one shows its number only. It crosses, with its
@@ -18,14 +19,13 @@ import (
 // Operator values may be copied and compared.
 type Operator struct {
 	number uint32 // 0: nobody; 1: ADMIN
-	secret secret
+	// secret is behind a pointer that equal secrets share: fmt, which asks unexported fields for no method, shows the pointer. It would follow one to a
+	// struct where a verb does not fit, but none to a string.
+	secret unique.Handle[secret]
 }
 
 // secret is a secret of up to mostSecret bytes.
-type secret struct {
-	n     uint8
-	bytes [mostSecret]byte
-}
+type secret string
 
 const (
 	leastSecret = 16
@@ -34,10 +34,18 @@ const (
 	admin = 1
 )
 
-func newSecret(n int) (s secret) {
-	s.n = uint8(n)
-	_, _ = rand.Read(s.bytes[:n]) // never fails: see its documentation
-	return s
+func newSecret(n int) secret {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails: see its documentation
+	return secret(b)
+}
+
+// secretBytes returns the secret; nil: it has none.
+func (o Operator) secretBytes() []byte {
+	if o.secret == (unique.Handle[secret]{}) {
+		return nil
+	}
+	return []byte(o.secret.Value())
 }
 
 // Number is the operator's public number; 0: it is nobody.
@@ -73,7 +81,7 @@ func (o Operator) MarshalJSON() ([]byte, error) {
 
 // MarshalBinary is how an operator crosses to another process: with its secret.
 func (o Operator) MarshalBinary() ([]byte, error) {
-	return append(binary.LittleEndian.AppendUint32(nil, o.number), o.secret.bytes[:o.secret.n]...), nil
+	return append(binary.LittleEndian.AppendUint32(nil, o.number), o.secretBytes()...), nil
 }
 
 // UnmarshalBinary is MarshalBinary's other end.
@@ -82,7 +90,9 @@ func (o *Operator) UnmarshalBinary(b []byte) error {
 		return errors.New("manager: malformed operator")
 	}
 	*o = Operator{number: binary.LittleEndian.Uint32(b)}
-	o.secret.n = uint8(copy(o.secret.bytes[:], b[4:]))
+	if len(b) > 4 {
+		o.secret = unique.Make(secret(b[4:]))
+	}
 	return nil
 }
 
@@ -95,18 +105,16 @@ type operators struct {
 // alloc makes another operator. The host's mu is held.
 func (l *operators) alloc() Operator {
 	s := newSecret(l.Size)
-	l.Hashes = append(l.Hashes, s.hash())
-	return Operator{number: uint32(len(l.Hashes)), secret: s}
+	l.Hashes = append(l.Hashes, sha256.Sum256([]byte(s)))
+	return Operator{number: uint32(len(l.Hashes)), secret: unique.Make(s)}
 }
-
-func (s secret) hash() [sha256.Size]byte { return sha256.Sum256(s.bytes[:s.n]) }
 
 // check says whether an operator is who it claims to be.
 func (l *operators) check(o Operator) error {
 	if o.number == 0 || int(o.number) > len(l.Hashes) {
 		return fmt.Errorf("%v is no operator of this manager: %w", o, ErrNotAuthorised)
 	}
-	h := o.secret.hash()
+	h := sha256.Sum256(o.secretBytes())
 	if subtle.ConstantTimeCompare(h[:], l.Hashes[o.number-1][:]) != 1 {
 		return fmt.Errorf("%v presented a secret that is not its own: %w", o, ErrNotAuthorised)
 	}

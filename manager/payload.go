@@ -31,6 +31,13 @@ func appendPayload(dst []byte, v *payload, p *wire.Parcel) ([]byte, error) {
 	return append(dst, v.data...), nil
 }
 
+// close gives the memory up. It may be called on nil.
+func (v *payload) close() {
+	if v != nil {
+		v.held.Close()
+	}
+}
+
 var errPayload = errors.New("malformed value")
 
 func decodePayload(src []byte, p *wire.Parcel) (*payload, error) {

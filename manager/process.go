@@ -37,14 +37,43 @@ type hostBegin struct {
 	At     post.Addr // where it listens
 	Up     post.Addr // who is told that it does
 	Secret int
-	Image  *image // what was kept; nil: nothing
+	Image  *image // what was kept, or what it has at first
 }
 
 // image is what a manager has, to be kept and brought back.
 type image struct {
-	Operators operators
-	Objects   []objectImage
-	Last      uint32
+	Operators   operators
+	Objects     []objectImage
+	Last        uint32
+	Tables      [2]tableImage
+	Collections []collectionImage
+	Locks       []lockImage
+}
+
+// tableImage is a table: its values, without reserved ones, and its last revision.
+type tableImage struct {
+	Rev      uint64
+	Statuses map[string]string
+	Entries  []entry
+}
+
+// collectionImage is a list or a map: Keys are a map's, encoded.
+type collectionImage struct {
+	Number     uint64
+	Name, Type string
+	Map        bool
+	Keys       []string
+	Items      []*stored
+}
+
+// lockImage is a lock.
+type lockImage struct {
+	Name       string
+	Kind       int
+	Epoch      uint64
+	Authorised []uint32
+	Writer     uint32
+	Memory     lockMemory
 }
 
 // objectImage is one object.
@@ -62,15 +91,11 @@ var hostRow = xme.Register("host", runHost(handles))
 func runHost(bool) func(context.Context, hostBegin) (struct{}, error) { return serveHost }
 
 func serveHost(ctx context.Context, b hostBegin) (struct{}, error) {
-	h, _, err := newHost(Options{Secret: b.Secret})
-	if err != nil {
-		return struct{}{}, err
-	}
+	defer b.Image.release()
+	h := bareHost(b.Secret)
 	h.id, h.keeper = b.ID, true
-	if b.Image != nil {
-		if err := h.load(ctx, b.Image); err != nil {
-			return struct{}{}, err
-		}
+	if err := h.load(ctx, b.Image); err != nil {
+		return struct{}{}, err
 	}
 	h.open(b.At)
 	defer h.close()
@@ -87,13 +112,22 @@ const mostQueued = 1 << 12
 // supervise starts a manager's process.
 func supervise(ctx context.Context, o Options) (*Manager, error) {
 	ops := operators{Size: o.Secret}
-	admin := ops.alloc()
-	pool, err := xme.Open(ctx, xme.Options{Workers: 1, NoLog: true})
+	op := ops.alloc()
+	b, err := o.Lock.board()
 	if err != nil {
+		return nil, err
+	}
+	memory, err := newKeptMemory(o.Lock.Name, o.Lock.Kind, b)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	if err != nil {
+		memory.close()
 		return nil, fmt.Errorf("manager: start its process: %w", err)
 	}
 	s := &supervisor{id: newID(), pool: pool, restart: o.Restart, over: make(chan struct{}), up: make(chan struct{})}
-	s.begin = hostBegin{ID: s.id, Secret: o.Secret, Image: &image{Operators: ops}}
+	s.begin = hostBegin{ID: s.id, Secret: o.Secret, Image: &image{Operators: ops, Locks: []lockImage{{Name: o.Lock.Name, Kind: int(o.Lock.Kind), Writer: admin, Memory: memory}}}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.stop = post.Listen(post.Addr(s.id), s)
 	post.Announce(post.Addr(s.id))
@@ -110,7 +144,16 @@ func supervise(ctx context.Context, o Options) (*Manager, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	return &Manager{id: s.id, at: remoteOf(s.id), op: admin, owned: s.close}, nil
+	m := &Manager{id: s.id, at: remoteOf(s.id), op: op, owned: func() error {
+		defer memory.close()
+		return s.close()
+	}}
+	if memory, err = memory.retain(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	c := &lockCore{at: m.bare(), number: tableLock, name: o.Lock.Name, lockMemory: memory}
+	m.lock = &Lock{c: c, op: op, seat: newSeat()}
+	return m, nil
 }
 
 // run has the manager's process run until it is to run no more.
@@ -224,6 +267,14 @@ func (s *supervisor) close() error {
 	s.cancel()
 	<-s.over
 	remoteOf(s.id).close()
+	s.mu.Lock()
+	img := s.begin.Image
+	s.begin.Image = &image{}
+	s.mu.Unlock()
+	for i := range img.Locks {
+		img.Locks[i].Memory.end()
+	}
+	img.release()
 	s.stop()
 	return s.pool.Close()
 }
@@ -236,9 +287,12 @@ func (s *supervisor) keep(number uint32) {
 		_, _ = opKept.call(s.ctx, m, kept{number, err.Error()}) // if that fails too, the process is gone
 		return
 	}
+	img.keep()
 	s.mu.Lock()
+	old := s.begin.Image
 	s.begin.Image = &img
 	s.mu.Unlock()
+	old.release()
 	_, _ = opKept.call(s.ctx, m, kept{number, ""})
 }
 

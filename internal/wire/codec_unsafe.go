@@ -91,3 +91,31 @@ func (c *Codec[T]) Decode(src []byte, v *T, p *Parcel) error {
 	}
 	return nil
 }
+
+// AppendNested is Append for a value inside of one that is being encoded with the same p: the outer Append undoes what a failed one put into p.
+func (c *Codec[T]) AppendNested(dst []byte, v *T, p *Parcel) ([]byte, error) {
+	w := c.begin()
+	w.v, w.e.parcel = *v, p
+	out, verr := c.root.append(&w.e, dst, unsafe.Pointer(&w.v))
+	c.end(w)
+	if verr != nil {
+		return dst, verr.finish(c.name)
+	}
+	return out, nil
+}
+
+// DecodeNested is AppendNested's other end: the outer Decode undoes what a failed one took from p.
+func (c *Codec[T]) DecodeNested(src []byte, v *T, p *Parcel) error {
+	w := c.begin()
+	w.d = decoder{src: src, parcel: p}
+	verr := c.root.decode(&w.d, unsafe.Pointer(&w.v))
+	if verr == nil {
+		verr = w.d.end()
+	}
+	*v = w.v
+	c.end(w)
+	if verr != nil {
+		return verr.finish(c.name)
+	}
+	return nil
+}

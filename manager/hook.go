@@ -1,0 +1,74 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/shm"
+)
+
+// Hook is a registered function that is told of a lock that was not got, or not given back:
+//
+//	var late = xme.Register("late", func(ctx context.Context, f manager.LockFailure) (struct{}, error) { … })
+//
+// It runs in the process whose call failed, before that returns. Its context has the values of the call's and does not end with it. A hook that returns
+// an error, or panics, has the call return that error; after any other the call returns its own. So a lock that is not held is never reported as held.
+type Hook = xme.Func[LockFailure, struct{}]
+
+// LockFailure says what failed.
+type LockFailure struct {
+	Lock     string // as: lock "accounts"
+	Operator int    // its number, whose call it was
+	Release  bool   // it was to be given back, by who does not hold it
+	Message  string // of the call's own error
+	Waited   time.Duration
+	Holder   string // who has it, as far as that is known
+	Cycle    bool   // the wait was part of a deadlock
+}
+
+// hookSize bounds a hook's name in shared memory, with its length.
+const hookSize = 248
+
+func hookName(h *Hook) (string, error) {
+	if h == nil {
+		return "", nil
+	}
+	if n := h.Name(); len(n) < hookSize {
+		return n, nil
+	}
+	return "", fmt.Errorf("manager: the hook's name %.20q… is longer than %d bytes", h.Name(), hookSize-1)
+}
+
+// failed runs the hook for a call that failed with err, and returns what the call is to return.
+func (l *Lock) failed(ctx context.Context, o lockCall, release bool, err error) error {
+	h := o.hook
+	if h == nil {
+		b := l.c.settings()
+		name := b.OnAcquire
+		if release {
+			name = b.OnRelease
+		}
+		if name[0] == 0 {
+			return err
+		}
+		var missing error
+		if h, missing = xme.Lookup[LockFailure, struct{}](string(name[1:][:min(int(name[0]), hookSize-1)])); missing != nil {
+			return fmt.Errorf("%w (and its hook cannot be called: %v)", err, missing) //nolint:errorlint // one identity: the call's
+		}
+	}
+	f := LockFailure{Lock: l.String(), Operator: l.op.Number(), Release: release, Message: err.Error(), Cycle: errors.Is(err, ErrDeadlock)}
+	if w, ok := errors.AsType[*shm.WaitError](err); ok {
+		f.Waited = w.Waited
+	}
+	f.Holder = l.holderText()
+	if _, failed := h.Call(context.WithoutCancel(ctx), xme.Inline(), f); failed != nil {
+		if errors.Is(failed, shm.ErrOwnerDied) { // that would say that it is held
+			return errors.New(failed.Error())
+		}
+		return failed
+	}
+	return err
+}

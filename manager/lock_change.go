@@ -1,0 +1,85 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// change asks the manager for a change, which is for ADMIN only.
+func (l *Lock) change(ctx context.Context, c lockChange) error {
+	if l == nil || l.c == nil {
+		return fmt.Errorf("a zero Lock: %w", ErrClosed)
+	}
+	c.Op, c.Lock = l.op, l.c.number
+	_, err := opChangeLock.call(ctx, l.c.at, c)
+	return err
+}
+
+// SetKind makes the lock one of another kind, for all processes. It waits for who holds the lock, unless that is the caller or the lock is
+// disabled, until ctx ends; who waits for it then, or comes later, finds the new kind. If the caller dies meanwhile the lock is of the old kind
+// or of the new one, and nobody's. ADMIN only: another operator gets ErrNotAuthorised, at once.
+func (l *Lock) SetKind(ctx context.Context, k Kind) error {
+	if err := k.check(); err != nil {
+		return err
+	}
+	if err := l.change(ctx, lockChange{Do: changeNothing}); err != nil {
+		return err
+	}
+	w, err := l.c.look()
+	if err != nil {
+		return err
+	}
+	switch has := l.seat.now(); {
+	case w.kind() == Disable || has == sideWrite:
+	case has == sideRead:
+		return fmt.Errorf("%v: the caller reads under it, and would wait for itself: call ReleaseRead first: %w", l, ErrDeadlock)
+	default:
+		err := l.c.RW.Lock(ctx)
+		if err != nil && !owns(err) {
+			return fmt.Errorf("manager: %v is to be a %v lock: %w", l, k, l.c.closed(err))
+		}
+		if err != nil {
+			l.c.mark() // it is the next holder's to know
+		}
+		defer func() { _ = l.c.RW.Unlock() }()
+	}
+	return l.change(ctx, lockChange{Do: changeLockKind, Kind: int(k)})
+}
+
+// Authorize has the operators be those who may take the lock while it is of kind AUTHORISATION, besides ADMIN, instead of those from before. Who holds it now, holds
+// it; who waits and is none of them is refused within the lock's mute time. ADMIN only. The error wraps ErrNotFound if an operator is none of the manager's.
+func (l *Lock) Authorize(ctx context.Context, ops ...Operator) error {
+	numbers := make([]uint32, len(ops))
+	for i, o := range ops {
+		numbers[i] = o.number
+	}
+	return l.change(ctx, lockChange{Do: changeAuthorised, Ops: numbers})
+}
+
+// Register has the operator be the one who may write while the lock is of kind READWRITE. At first it is ADMIN. It is otherwise as Authorize.
+func (l *Lock) Register(ctx context.Context, o Operator) error {
+	return l.change(ctx, lockChange{Do: changeWriter, Ops: []uint32{o.number}})
+}
+
+// SetWait sets how long an Acquire that begins now waits at most, in every process. 0: until its context ends. ADMIN only.
+func (l *Lock) SetWait(ctx context.Context, d time.Duration) error {
+	return l.change(ctx, lockChange{Do: changeWait, Wait: max(d, 0)})
+}
+
+// SetMute sets how often a waiter looks whether the lock's kind, or who is entitled to it, has changed. 0: every 100 ms. ADMIN only.
+func (l *Lock) SetMute(ctx context.Context, d time.Duration) error {
+	return l.change(ctx, lockChange{Do: changeMute, Wait: max(d, 0)})
+}
+
+// SetHooks sets what is called when an Acquire's wait ends without the lock, and when who does not hold the lock gives it back, in every process. nil: nothing. ADMIN only.
+func (l *Lock) SetHooks(ctx context.Context, acquire, release *Hook) (err error) {
+	c := lockChange{Do: changeHooks}
+	if c.Name[0], err = hookName(acquire); err == nil {
+		c.Name[1], err = hookName(release)
+	}
+	if err != nil {
+		return err
+	}
+	return l.change(ctx, c)
+}

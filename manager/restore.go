@@ -1,0 +1,190 @@
+package manager
+
+import (
+	"fmt"
+	"slices"
+)
+
+// values yields all values of an image's tables, lists and maps.
+func (img *image) values(yield func(*stored) bool) {
+	for i := range img.Tables {
+		for _, e := range img.Tables[i].Entries {
+			if !yield(e.Value) {
+				return
+			}
+		}
+	}
+	for _, c := range img.Collections {
+		for _, v := range c.Items {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// keep has an image that has come with an answer be encoded any number of times.
+func (img *image) keep() {
+	for v := range img.values {
+		v.loose = false
+	}
+}
+
+// release gives up what an image holds.
+func (img *image) release() {
+	for v := range img.values {
+		v.release()
+	}
+	for i := range img.Locks {
+		img.Locks[i].Memory.close()
+	}
+	for _, o := range img.Objects {
+		o.Args.close()
+		o.Value.close()
+	}
+}
+
+// image makes an image of a table. What it lends goes with the answer.
+func (t *table) image() (img tableImage, err error) {
+	all, err := t.values(nil)
+	if err != nil {
+		return img, err
+	}
+	t.mu.Lock()
+	img.Rev = t.rev
+	t.mu.Unlock()
+	for _, e := range all {
+		switch {
+		case !t.reserves(e.Key):
+			img.Entries = append(img.Entries, e)
+			continue
+		case e.Key == StatusKey:
+			img.Statuses, err = decode[map[string]string](e.Value, StatusKey)
+		}
+		e.Value.spend()
+		if err != nil {
+			return img, err
+		}
+	}
+	return img, nil
+}
+
+// restore gives a new table what an image has. All of it is at one revision, higher than any that was seen of the table that the image is of, and who
+// watched that one learns what is no more.
+func (t *table) restore(img tableImage) error {
+	if img.Rev == 0 {
+		return nil
+	}
+	const above = 1 << 32
+	t.mu.Lock()
+	t.rev = img.Rev + above
+	t.dropped = t.rev
+	t.mu.Unlock()
+	changes := make([]change, 0, len(img.Entries)+1)
+	for _, e := range img.Entries {
+		changes = append(changes, change{Kind: changePut, Key: e.Key, Value: e.Value})
+	}
+	if len(img.Statuses) > 0 {
+		c, err := own(StatusKey, img.Statuses)
+		if err != nil {
+			return err
+		}
+		changes = append(changes, c)
+	}
+	_, err := t.update(changes, true)
+	return err
+}
+
+// image makes an image of all lists and maps.
+func (c *collections) image() (all []collectionImage) {
+	c.mu.Lock()
+	var list []*collection
+	for _, n := range c.all {
+		list = append(list, n)
+	}
+	c.mu.Unlock()
+	for _, n := range list {
+		n.mu.Lock()
+		if !n.released {
+			i := collectionImage{Number: n.number, Name: n.name, Type: n.typ, Map: n.table != nil}
+			for _, v := range n.list {
+				i.Items = append(i.Items, v.lend())
+			}
+			for k, v := range n.table {
+				i.Keys = append(i.Keys, k)
+				i.Items = append(i.Items, v.lend())
+			}
+			all = append(all, i)
+		}
+		n.mu.Unlock()
+	}
+	return all
+}
+
+func (c *collections) restore(all []collectionImage) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, i := range all {
+		n := &collection{number: i.Number, name: i.Name, typ: i.Type}
+		switch {
+		case !i.Map:
+			for _, v := range i.Items {
+				n.list = append(n.list, v.keep())
+			}
+		case len(i.Keys) != len(i.Items):
+			return fmt.Errorf("map %q: %w", i.Name, errMalformed)
+		default:
+			n.table = map[string]*stored{}
+			for k, key := range i.Keys {
+				n.table[key] = i.Items[k].keep()
+			}
+		}
+		c.all[n.number] = n
+		if n.name != "" {
+			c.names[n.name] = n
+		}
+		c.last = max(c.last, n.number)
+	}
+	return nil
+}
+
+// image makes an image of all locks.
+func (l *locks) image() (all []lockImage) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range l.all {
+		i := lockImage{Kind: int(k.kind), Epoch: k.epoch, Authorised: slices.Clone(k.authorised), Writer: k.writer, Memory: k.memory}
+		for name, o := range l.byName {
+			if o == k {
+				i.Name = name
+			}
+		}
+		if k.number == tableLock {
+			i.Name = l.name
+		}
+		all = append(all, i)
+	}
+	return all
+}
+
+// restore brings locks back, held by whoever held them: that lies in shared memory. Everybody asks anew who is entitled.
+func (l *locks) restore(all []lockImage) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.byName = map[string]*hostLock{}
+	for n, i := range all {
+		m, err := i.Memory.retain()
+		if err != nil {
+			return err
+		}
+		name := i.Name
+		if n == tableLock {
+			l.name, name = name, ""
+		}
+		k := l.add(name, Kind(i.Kind), m)
+		k.authorised, k.writer = i.Authorised, i.Writer
+		k.epoch = max(i.Epoch, uint64(m.Word.Load())>>epochShift)
+		k.changed()
+	}
+	return nil
+}
