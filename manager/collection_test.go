@@ -231,3 +231,28 @@ func TestCollectionsInTasks(t *testing.T) {
 		})
 	}
 }
+
+// feature: M2
+func TestAddToCounts(t *testing.T) {
+	ctx, m := t.Context(), open(t)
+	counts, err := manager.NewMap[string, int](ctx, m, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const adders, each = 8, 2000
+	var g sync.WaitGroup
+	for range adders {
+		g.Go(func() {
+			for range each {
+				if _, err := manager.AddTo(ctx, counts, "n", 1); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	g.Wait()
+	if n, _, err := counts.Get(ctx, "n"); n != adders*each || err != nil {
+		t.Errorf("counted %d, %v", n, err)
+	}
+}
