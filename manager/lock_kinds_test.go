@@ -292,3 +292,26 @@ func TestLockKindChangesUnderWaiters(t *testing.T) {
 		})
 	}
 }
+
+// Who waited, and gets the lock after its kind has changed, has it only if that kind lets it.
+//
+// feature: K4
+func TestLockKindChangesBeforeItIsGot(t *testing.T) {
+	m := open(t, manager.Options{})
+	op, err := m.NewOperator(t.Context())
+	must(t, err)
+	l := newLock(t, m, manager.LockOptions{Kind: manager.Mutex, Mute: time.Hour})
+	must(t, l.Acquire(soon(t)))
+	waits := make(chan error)
+	go func() { waits <- l.As(op).Acquire(soon(t)) }()
+	for ctx := soon(t); l.Holders()[0].Since.IsZero(); runtime.Gosched() { // until somebody waits
+		must(t, ctx.Err())
+	}
+	must(t, l.SetKind(soon(t), manager.ReadWrite))
+	must(t, l.Release(soon(t)))
+	if err := <-waits; !errors.Is(err, manager.ErrNotAuthorised) {
+		t.Errorf("got %v", err)
+	}
+	must(t, l.Acquire(soon(t)))
+	must(t, l.Release(soon(t)))
+}
