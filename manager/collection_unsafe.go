@@ -11,7 +11,7 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// How handles on what a manager keeps cross, which are instances of generic types: by pointer, as the thing's number and the manager's own encoding. What
+// How handles on what a manager keeps cross, which are instances of generic types: by pointer, as the thing's number, its manager's id and the operator. What
 // type it is of is found in the Go type, which both sides share.
 
 // ref is a handle on what a manager keeps under a number. The types that refTypes names begin with one.
@@ -66,19 +66,19 @@ func refFamily(t reflect.Type) (f *wire.FamilyHandle, ours bool) {
 func refHandle(t reflect.Type) *wire.FamilyHandle {
 	typ := typeName(t)
 	return &wire.FamilyHandle{
-		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
+		Append: func(dst []byte, v unsafe.Pointer, _ *wire.Parcel) ([]byte, error) {
 			r := *(**ref)(v)
 			if r.m == nil || r.number == 0 {
 				return dst, errZero
 			}
-			return appendManager(binary.LittleEndian.AppendUint64(dst, r.number), r.m, p)
+			return appendBare(binary.LittleEndian.AppendUint64(dst, r.number), r.m)
 		},
-		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
+		Decode: func(src []byte, v unsafe.Pointer, _ *wire.Parcel) error {
 			const numberSize = 8
 			if len(src) < numberSize {
 				return errMalformed
 			}
-			m, err := decodeManager(src[numberSize:], p)
+			m, err := decodeBare(src[numberSize:])
 			if err != nil {
 				return err
 			}

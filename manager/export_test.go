@@ -30,7 +30,7 @@ var public = Operator{number: admin, secret: unique.Make(secret(make([]byte, lea
 // Admit gives m's ADMIN the secret of the requests in Samples.
 func Admit(m *Manager) {
 	m.at.(*host).ops.Hashes[0] = sha256.Sum256(public.secretBytes())
-	m.op = public
+	m.op, m.lock = public, m.lock.As(public)
 }
 
 // Samples are sound requests, by their kind.

@@ -44,7 +44,7 @@ var releaseUnheld = xme.Register("releaseUnheld", func(ctx context.Context, s sc
 //
 // feature: K3
 func TestLockHooks(t *testing.T) {
-	on(t, manager.Mutex, func(t *testing.T, x xme.Executor) {
+	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{})
 		l := newLock(t, m, manager.LockOptions{Name: "hooked", Kind: manager.Mutex, Wait: time.Millisecond, OnAcquire: late, OnRelease: late})
 		must(t, l.Acquire(soon(t)))

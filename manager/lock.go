@@ -218,17 +218,54 @@ func (m *Manager) lockOf(name string, out lockOut, made bool) (*Lock, error) {
 
 // ownLock is the handle on the tables' lock of a manager that has just been made here.
 func (m *Manager) ownLock(h *host) *Lock {
+	h.locks.mu.Lock()
+	defer h.locks.mu.Unlock()
+	if len(h.locks.all) == 0 { // it is closed
+		return &Lock{}
+	}
 	k := h.locks.all[tableLock]
 	c := &lockCore{at: m.bare(), number: tableLock, name: h.locks.name, lockMemory: k.memory}
 	return &Lock{c: c, op: m.op, seat: newSeat()}
 }
 
-// Lock is the manager's own lock, which guards its tables, for this handle's operator. It is the same handle each time.
+// Lock is the manager's own lock, which guards its tables, for this handle's operator. It is the same handle each time. A handle that came
+// with an object, a list or a map asks the manager for it; if that fails the lock is a zero one, whose methods return ErrClosed.
 func (m *Manager) Lock() *Lock {
-	if m == nil || m.lock == nil {
+	l, err := m.tablesLock(context.Background())
+	if err != nil {
 		return &Lock{}
 	}
-	return m.lock
+	return l
+}
+
+// tablesLock is Lock.
+func (m *Manager) tablesLock(ctx context.Context) (*Lock, error) {
+	switch {
+	case m == nil || m.at == nil:
+		return nil, fmt.Errorf("a zero Manager: %w", ErrClosed)
+	case m.lock != nil:
+		return m.lock, nil
+	}
+	r, ok := m.at.(*remote)
+	if !ok {
+		return nil, ErrClosed
+	}
+	r.locking.Lock()
+	defer r.locking.Unlock()
+	if r.core == nil {
+		out, err := opTablesLock.call(ctx, m, m.op)
+		if err != nil {
+			return nil, err
+		}
+		r.core = &lockCore{at: m.bare(), number: tableLock, name: out.Name, lockMemory: out.Memory}
+		r.locks = map[Operator]*Lock{}
+	}
+	l := r.locks[m.op]
+	if l == nil {
+		l = &Lock{c: r.core, op: m.op, seat: newSeat()}
+		r.locks[m.op] = l
+	}
+	return l, nil
 }
 
 // As returns a handle on the same lock for another operator, which outside of tasks is another holder too.
@@ -279,10 +316,10 @@ func (l *Lock) Close() error {
 
 // guard takes the lock of the manager's tables for a change of this handle's, unless its holder has it. leave gives it back.
 func (m *Manager) guard(ctx context.Context) (leave func(), err error) {
-	if m == nil || m.lock == nil {
-		return nil, fmt.Errorf("a zero Manager: %w", ErrClosed)
+	l, err := m.tablesLock(ctx)
+	if err != nil {
+		return nil, err
 	}
-	l := m.lock
 	if has := l.seat.now(); has == sideWrite {
 		return func() {}, nil
 	}

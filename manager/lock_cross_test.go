@@ -45,7 +45,7 @@ var (
 //
 // feature: K1, K5, U1
 func TestLockCrosses(t *testing.T) {
-	on(t, manager.Mutex, func(t *testing.T, x xme.Executor) {
+	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{})
 		l := newLock(t, m, manager.LockOptions{Name: "wide", Kind: manager.Mutex})
 		back, err := echoLock.Call(soon(t), x, l)
@@ -83,7 +83,7 @@ func TestLockCrosses(t *testing.T) {
 //
 // feature: K2
 func TestLockHolderIsATask(t *testing.T) {
-	on(t, manager.Mutex, func(t *testing.T, x xme.Executor) {
+	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{})
 		op, err := m.NewOperator(t.Context())
 		must(t, err)
@@ -97,7 +97,7 @@ func TestLockHolderIsATask(t *testing.T) {
 //
 // feature: K1, K5
 func TestLockOfTheManager(t *testing.T) {
-	on(t, manager.ReadWrite, func(t *testing.T, x xme.Executor) {
+	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{Lock: manager.LockOptions{Name: "tables"}})
 		who, err := acquireOnce.Call(soon(t), x, scene{M: m}) // fault 22
 		if who != "ADMIN" || err != nil {

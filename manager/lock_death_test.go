@@ -30,7 +30,7 @@ var forgets = xme.Register("forgets", func(ctx context.Context, s scene) (struct
 func TestLockOfATaskThatForgets(t *testing.T) {
 	for _, kind := range []manager.Kind{manager.Mutex, manager.Spin, manager.ReadWrite, manager.Authorisation} {
 		t.Run(kind.String(), func(t *testing.T) {
-			on(t, kind, func(t *testing.T, x xme.Executor) {
+			on(t, func(t *testing.T, x xme.Executor) {
 				m := openWith(t, manager.Options{})
 				l := newLock(t, m, manager.LockOptions{Name: "left", Kind: kind})
 				_, err := forgets.Call(soon(t), x, scene{Lock: l})
@@ -57,7 +57,7 @@ func TestLockOfATaskThatForgets(t *testing.T) {
 //
 // feature: K4, K6
 func TestLockLeftAndChanged(t *testing.T) {
-	on(t, manager.Mutex, func(t *testing.T, x xme.Executor) {
+	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{})
 		l := newLock(t, m, manager.LockOptions{Kind: manager.Mutex})
 		_, err := forgets.Call(soon(t), x, scene{Lock: l})
@@ -145,7 +145,7 @@ var crosswise = xme.Register("crosswise", func(ctx context.Context, s scene) (st
 func TestLockDeadlock(t *testing.T) {
 	for _, kind := range []manager.Kind{manager.Mutex, manager.ReadWrite} {
 		t.Run(kind.String(), func(t *testing.T) {
-			onMany(t, 2, kind, func(t *testing.T, x xme.Executor) {
+			onMany(t, 2, func(t *testing.T, x xme.Executor) {
 				m, s := openWith(t, manager.Options{}), newScene(t)
 				left := newLock(t, m, manager.LockOptions{Name: "left", Kind: kind})
 				right := newLock(t, m, manager.LockOptions{Name: "right", Kind: kind})

@@ -125,6 +125,7 @@ type findLockIn struct {
 
 type lockOut struct {
 	Number uint32
+	Name   string
 	Memory lockMemory
 }
 
@@ -173,7 +174,20 @@ var opFindLock = define("find lock", false, func(_ context.Context, h *host, _ *
 	if k == nil {
 		return out, fmt.Errorf("a lock %q: %w", in.Name, ErrNotFound)
 	}
-	return lockOut{k.number, k.memory}, nil
+	return lockOut{k.number, in.Name, k.memory}, nil
+})
+
+var opTablesLock = define("the tables' lock", false, func(_ context.Context, h *host, _ *caller, o Operator) (out lockOut, err error) {
+	if err := h.check(o); err != nil {
+		return out, err
+	}
+	h.locks.mu.Lock()
+	defer h.locks.mu.Unlock()
+	k, err := h.locks.find(tableLock)
+	if err != nil {
+		return out, ErrClosed
+	}
+	return lockOut{k.number, h.locks.name, k.memory}, nil
 })
 
 type entitledIn struct {

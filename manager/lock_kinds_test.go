@@ -86,7 +86,7 @@ var publish = xme.Register("publish", func(ctx context.Context, s scene) (int, e
 //
 // feature: K1, K4
 func TestLockReadWrite(t *testing.T) {
-	onMany(t, 8, manager.ReadWrite, func(t *testing.T, x xme.Executor) {
+	onMany(t, 8, func(t *testing.T, x xme.Executor) {
 		m, s := openWith(t, manager.Options{}), newScene(t)
 		writer, err := m.NewOperator(t.Context())
 		must(t, err)
@@ -178,7 +178,7 @@ var acquireOnce = xme.Register("acquireOnce", func(ctx context.Context, s scene)
 //
 // feature: K1, K4
 func TestLockAuthorisation(t *testing.T) {
-	on(t, manager.Authorisation, func(t *testing.T, x xme.Executor) {
+	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{})
 		a, err := m.NewOperator(t.Context())
 		must(t, err)
@@ -232,7 +232,7 @@ var holdUntil = xme.Register("holdUntil", func(ctx context.Context, s scene) (st
 //
 // feature: K4
 func TestLockKindChanges(t *testing.T) {
-	onMany(t, 2, manager.Mutex, func(t *testing.T, x xme.Executor) {
+	onMany(t, 2, func(t *testing.T, x xme.Executor) {
 		m, s := openWith(t, manager.Options{}), newScene(t)
 		s.Lock = newLock(t, m, manager.LockOptions{Kind: manager.Mutex})
 		held := holdUntil.Go(soon(t), x, s)
@@ -297,7 +297,7 @@ func TestLockKindChangesUnderWaiters(t *testing.T) {
 //
 // feature: K4
 func TestLockKindChangesBeforeItIsGot(t *testing.T) {
-	m := open(t, manager.Options{})
+	m := openWith(t, manager.Options{})
 	op, err := m.NewOperator(t.Context())
 	must(t, err)
 	l := newLock(t, m, manager.LockOptions{Kind: manager.Mutex, Mute: time.Hour})

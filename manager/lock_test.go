@@ -27,29 +27,20 @@ var executors = []struct {
 	{"processes", true, true, func(t *testing.T, n int) xme.Executor { return xmetest.Open(t, xme.Options{Workers: n}) }},
 }
 
-// asks are the kinds whose locks have the manager asked.
-var asks = map[manager.Kind]bool{manager.ReadWrite: true, manager.Authorisation: true}
-
-// remote says whether workers in other processes reach a manager.
-const remote = false
-
-// on runs a test on every executor that serves the kind.
-func on(t *testing.T, kind manager.Kind, f func(t *testing.T, x xme.Executor)) {
+// on runs a test on every executor.
+func on(t *testing.T, f func(t *testing.T, x xme.Executor)) {
 	t.Helper()
 	for _, e := range executors {
-		if e.processes && asks[kind] && !remote {
-			continue
-		}
-		t.Run(e.name, func(t *testing.T) { f(t, e.openWith(t, 2)) })
+		t.Run(e.name, func(t *testing.T) { f(t, e.open(t, 2)) })
 	}
 }
 
 // onMany is on for executors that run n tasks at a time.
-func onMany(t *testing.T, n int, kind manager.Kind, f func(t *testing.T, x xme.Executor)) {
+func onMany(t *testing.T, n int, f func(t *testing.T, x xme.Executor)) {
 	t.Helper()
 	for _, e := range executors {
-		if e.parallel && (!e.processes || remote || !asks[kind]) {
-			t.Run(e.name, func(t *testing.T) { f(t, e.openWith(t, n)) })
+		if e.parallel {
+			t.Run(e.name, func(t *testing.T) { f(t, e.open(t, n)) })
 		}
 	}
 }
@@ -113,7 +104,7 @@ func newCount(t testing.TB) *shm.Array[int64] {
 func TestLockExcludes(t *testing.T) {
 	for _, kind := range []manager.Kind{manager.ReadWrite, manager.Mutex, manager.Authorisation, manager.Spin} {
 		t.Run(kind.String(), func(t *testing.T) {
-			on(t, kind, func(t *testing.T, x xme.Executor) {
+			on(t, func(t *testing.T, x xme.Executor) {
 				m := openWith(t, manager.Options{})
 				l := newLock(t, m, manager.LockOptions{Name: "count", Kind: kind})
 				in := counting{l, newCount(t), 2000}
@@ -151,7 +142,7 @@ func TestLockExcludes(t *testing.T) {
 
 // feature: K1
 func TestLockDisabled(t *testing.T) {
-	on(t, manager.Disable, func(t *testing.T, x xme.Executor) {
+	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{Lock: manager.LockOptions{Kind: manager.Disable}})
 		l := m.Lock()
 		must(t, l.Acquire(soon(t)))

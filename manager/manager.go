@@ -113,10 +113,11 @@ var handles = func() bool {
 }()
 
 func appendManager(dst []byte, m *Manager, p *wire.Parcel) ([]byte, error) {
-	if m.at == nil || m.lock == nil {
-		return dst, fmt.Errorf("a zero Manager: %w", ErrClosed)
+	l, err := m.tablesLock(context.Background())
+	if err != nil {
+		return dst, err
 	}
-	return managerRefs().AppendNested(dst, &managerRef{m.id, m.op, m.lock.c.lockMemory, m.lock.c.name}, p)
+	return managerRefs().AppendNested(dst, &managerRef{m.id, m.op, l.c.lockMemory, l.c.name}, p)
 }
 
 func decodeManager(src []byte, p *wire.Parcel) (*Manager, error) {
@@ -138,4 +139,29 @@ func place(i id) any {
 		return h
 	}
 	return remoteOf(i)
+}
+
+// appendBare encodes a manager without its lock, for a handle on what it keeps.
+func appendBare(dst []byte, m *Manager) ([]byte, error) {
+	if m.at == nil {
+		return dst, ErrClosed
+	}
+	op, err := m.op.MarshalBinary()
+	return append(append(dst, m.id[:]...), op...), err
+}
+
+func decodeBare(src []byte) (*Manager, error) {
+	m := &Manager{}
+	if len(src) < len(m.id) {
+		return nil, errMalformed
+	}
+	copy(m.id[:], src)
+	if err := m.op.UnmarshalBinary(src[len(m.id):]); err != nil {
+		return nil, err
+	}
+	m.at = place(m.id)
+	if h, ok := m.at.(*host); ok {
+		m.lock = m.ownLock(h)
+	}
+	return m, nil
 }

@@ -36,7 +36,7 @@ var methods struct {
 //	var add = manager.Method("add", (*Counter).Add)
 //
 // f has the one shape func(*T, context.Context, In) (Out, error). Its name is one among those of T. The calls on one object never overlap. ctx ends when
-// the caller gives up or is gone. Method panics, naming the field, if In or Out holds what cannot cross, if the name is taken, and after the program has
+// the caller gives up or is gone; shared memory and locks that came with the call end with it, as a task's do, unless they are retained. Method panics, naming the field, if In or Out holds what cannot cross, if the name is taken, and after the program has
 // shared its first object.
 func Method[T, In, Out any](name string, f func(*T, context.Context, In) (Out, error)) *MethodFunc[T, In, Out] {
 	m := &MethodFunc[T, In, Out]{f: f}
@@ -121,8 +121,15 @@ func methodAt(i uint16) *method {
 func (m *MethodFunc[T, In, Out]) serve(ctx context.Context, v any, args []byte, p *wire.Parcel, dst []byte) (body []byte, parcel *wire.Parcel, e *xme.Error) {
 	e = m.guarded(func() *xme.Error {
 		var in In
-		if p == nil && m.in.Handles() {
-			p = &wire.Parcel{}
+		if m.in.Handles() {
+			if p == nil {
+				p = &wire.Parcel{}
+			}
+			p.Task, p.Of = true, wire.TaskName{Func: m.name, Row: -1} // what came with the call ends with it
+			defer func() {
+				p.EndHeld()
+				p.CatchFaults(false)
+			}()
 		}
 		if err := m.in.Decode(args, &in, p); err != nil {
 			return m.threw(xme.CauseEncode, "argument: "+err.Error(), "", err)

@@ -79,14 +79,14 @@ func (c *counter) Close() error {
 }
 
 var (
-	add    = manager.Method("add", (*counter).Add)
-	odd    = manager.Method("fail", (*counter).Fail)
-	blowUp = manager.Method("panic", (*counter).Panic)
-	waits  = manager.Method("wait", (*counter).Wait)
-	echoBytes   = manager.Method("echo", (*counter).Echo)
-	pid    = manager.Method("pid", (*counter).PID)
-	fill   = manager.Method("fill", (*counter).Fill)
-	own    = manager.Method("own", (*counter).Own)
+	add       = manager.Method("add", (*counter).Add)
+	odd       = manager.Method("fail", (*counter).Fail)
+	blowUp    = manager.Method("panic", (*counter).Panic)
+	waits     = manager.Method("wait", (*counter).Wait)
+	echoBytes = manager.Method("echo", (*counter).Echo)
+	pid       = manager.Method("pid", (*counter).PID)
+	fill      = manager.Method("fill", (*counter).Fill)
+	own       = manager.Method("own", (*counter).Own)
 
 	newCounter = manager.Constructor("new", func(_ context.Context, n int) (*counter, error) {
 		if n < 0 {

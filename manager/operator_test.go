@@ -141,7 +141,7 @@ func TestOperatorCrosses(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			op, err := m.NewOperator(t.Context())
 			must(t, err)
-			got, err := echoOperator.Call(soon(t), e.openWith(t, 1), op)
+			got, err := echoOperator.Call(soon(t), e.open(t, 1), op)
 			if err != nil || got != op {
 				t.Errorf("got %v, %v", got, err)
 			}

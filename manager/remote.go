@@ -17,6 +17,10 @@ type remote struct {
 	mu     sync.Mutex
 	c      *conn
 	closed bool
+
+	locking sync.Mutex
+	core    *lockCore          // of the tables' lock, for handles that came without; nil: nobody asked
+	locks   map[Operator]*Lock // on it
 }
 
 // remotes are the managers elsewhere that this process knows.
@@ -60,6 +64,11 @@ func (r *remote) close() {
 	r.mu.Unlock()
 	if c != nil {
 		c.fail(ErrClosed)
+	}
+	r.locking.Lock()
+	defer r.locking.Unlock()
+	if r.core != nil {
+		r.core.close()
 	}
 }
 
