@@ -8,7 +8,7 @@ import (
 
 // Table is a handle on a table of values that a manager keeps: its value table or its messages. Each key has a value of any type that can be an argument
 // of a task, and a revision: the number of the table's change that wrote it last. A value may hold handles, as shared arrays, locks, lists and managers;
-// who reads it gets handles of his own on the same things, and closes those of shared memory. Open files are refused.
+// who reads it gets handles of his own on the same things, and closes those of shared memory, locks and managers. Open files are refused.
 //
 // Tables are used by [Set], [Get], [Load], [CompareAndSwap], [Watch] and by their methods, all of which may be called concurrently from all processes.
 // Calls that change a table wait, for as long as ctx lasts, for the manager's lock if it has one; those that read do not. A key is any string; what a

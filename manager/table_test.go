@@ -248,11 +248,13 @@ func tryHandles(ctx context.Context, m *manager.Manager, c *check) {
 	c.ok(err)
 	c.ok(got.Array.Close())
 	c.ok(got.Lock.Close())
+	c.ok(got.M.Close())
 	again, err := manager.As[live](v["live"])
 	c.ok(err)
 	c.equal(again.Array.Slice()[3], 33)
 	c.ok(again.Array.Close())
 	c.ok(again.Lock.Close())
+	c.ok(again.M.Close())
 }
 
 // feature: X6, N1
