@@ -49,7 +49,7 @@ func TestBankProgram(t *testing.T) { runScript(t, "bank", "./examples/bank") }
 // feature: M1
 func TestPhilosophersProgram(t *testing.T) { runScript(t, "philosophers", "./examples/philosophers") }
 
-// A lock of each kind, used by two operators; kinds that have the manager asked run inline.
+// A lock of each kind, used by two operators.
 //
 // feature: K1, K2, K3, K4, K6
 func TestLocksProgram(t *testing.T) { runScript(t, "locks", "./examples/locks") }
@@ -135,6 +135,11 @@ func TestNestedProgram(t *testing.T) { runScript(t, "nested", "./examples/nested
 //
 // feature: S10
 func TestServicesProgram(t *testing.T) { runScript(t, "services", "./examples/services") }
+
+// Ten tasks count in one object, exactly, also while a worker is killed.
+//
+// feature: M3, M4, X1, X7
+func TestCounterProgram(t *testing.T) { runScript(t, "counter", "./examples/counter") }
 
 // A manager's table, by each of its operations.
 //

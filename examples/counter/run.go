@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/manager"
+)
+
+func run(ctx context.Context, tasks, n int, kill, process bool) error {
+	if tasks < 1 || n < 1 || flag.NArg() > 0 {
+		return fmt.Errorf("-tasks %d -n %d: both are 1 or more, and there are no arguments", tasks, n)
+	}
+	m, err := manager.Open(ctx, manager.Options{Process: process})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	c, err := manager.Share(ctx, m, "counter", &Counter{ByTask: map[int]int{}})
+	if err != nil {
+		return err
+	}
+	pool, err := xme.Open(ctx, xme.Options{})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	var counting []*xme.Future[int]
+	for t := range tasks {
+		counting = append(counting, count.Go(ctx, pool, job{c, t, n}))
+	}
+	if kill {
+		if err := killOne(ctx, pool, c); err != nil {
+			return err
+		}
+	}
+	want, lost := 0, 0
+	for _, f := range counting {
+		switch last, err := f.Wait(ctx); {
+		case errors.Is(err, xme.ErrWorkerLost):
+			lost++
+		case err != nil:
+			return err
+		default:
+			want += last
+		}
+	}
+	sum, err := total.Call(ctx, c, struct{}{})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d tasks counted to %d each: %v\n", tasks-lost, n, want == (tasks-lost)*n)
+	if lost > 0 {
+		fmt.Printf("%d was killed on the way: %v\n", lost, sum >= want && sum < want+lost*n)
+		return nil
+	}
+	fmt.Println("together", sum)
+	_, err = add.Call(ctx, c, Addend{0, -1})
+	fmt.Println("a method's error:", err)
+	return nil
+}
+
+// killOne kills a worker once something has been counted.
+func killOne(ctx context.Context, pool *xme.Pool, c *manager.Object[Counter]) error {
+	for sum := 0; sum == 0; {
+		var err error
+		if sum, err = total.Call(ctx, c, struct{}{}); err != nil {
+			return err
+		}
+	}
+	p, err := os.FindProcess(pool.Workers()[0].PID)
+	if err != nil {
+		return err
+	}
+	return p.Kill()
+}
