@@ -143,7 +143,7 @@ func TestCounterProgram(t *testing.T) { runScript(t, "counter", "./examples/coun
 
 // A manager's table, by each of its operations.
 //
-// feature: X2, X3, X8
+// feature: X2, X8
 func TestTableProgram(t *testing.T) { runScript(t, "table", "./examples/table") }
 
 // A task that watches a table misses nothing that it does not count.

@@ -152,7 +152,6 @@ func tryTypes(ctx context.Context, m *manager.Manager, c *check) {
 	c.is(manager.Set(ctx, m, "func", struct{ F func() }{}), xme.ErrEncode, "F (func())")
 }
 
-// feature: X3
 func TestReserved(t *testing.T) { everywhere(t, "reserved") }
 
 func tryReserved(ctx context.Context, m *manager.Manager, c *check) {
@@ -257,7 +256,7 @@ func tryHandles(ctx context.Context, m *manager.Manager, c *check) {
 	c.ok(again.M.Close())
 }
 
-// feature: X6, N1
+// feature: X6
 func TestMessages(t *testing.T) { everywhere(t, "messages") }
 
 func tryMessages(ctx context.Context, m *manager.Manager, c *check) {

@@ -58,9 +58,8 @@ func run(ctx context.Context, tasks, n int, kill, process bool) error {
 		fmt.Printf("%d was killed on the way: %v\n", lost, sum >= want && sum < want+lost*n)
 		return nil
 	}
-	fmt.Println("together", sum)
 	_, err = add.Call(ctx, c, Addend{0, -1})
-	fmt.Println("a method's error:", err)
+	fmt.Println("together", sum, "and a method's error:", err)
 	return nil
 }
 
@@ -72,9 +71,10 @@ func killOne(ctx context.Context, pool *xme.Pool, c *manager.Object[Counter]) er
 			return err
 		}
 	}
-	p, err := os.FindProcess(pool.Workers()[0].PID)
-	if err != nil {
-		return err
+	for _, w := range pool.Workers() {
+		if p, err := os.FindProcess(w.PID); w.State == xme.Busy && err == nil {
+			return p.Kill()
+		}
 	}
-	return p.Kill()
+	return errors.New("no worker is busy")
 }

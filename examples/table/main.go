@@ -3,7 +3,7 @@
 //
 //	go run ./examples/table -n 20
 //
-// feature: X2, X3, X8
+// feature: X2, X8
 package main
 
 import (

@@ -46,7 +46,12 @@ var counter = xme.Register("counter", func(ctx context.Context, m *manager.Manag
 
 // together has n tasks count.
 func together(ctx context.Context, m *manager.Manager, n int) error {
-	for _, err := range counter.Map(ctx, xme.Inline(), xme.Repeat(n, m)) {
+	pool, err := xme.Open(ctx, xme.Options{})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	for _, err := range counter.Map(ctx, pool, xme.Repeat(n, m)) {
 		if err != nil {
 			return err
 		}

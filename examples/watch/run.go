@@ -20,7 +20,12 @@ func run(ctx context.Context, n int) (s sums, err error) {
 	if err := manager.Set(ctx, m, "open", true); err != nil {
 		return s, err
 	}
-	result := follow.With(xme.Service()).Go(ctx, xme.Inline(), m)
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	if err != nil {
+		return s, err
+	}
+	defer pool.Close()
+	result := follow.With(xme.Service()).Go(ctx, pool, m)
 	for _, err := range manager.Watch(ctx, m, "watching") {
 		if err != nil {
 			return s, err
