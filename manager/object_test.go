@@ -278,6 +278,7 @@ func TestManagerCloses(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]manager.Options{"here": {}, "process": {Process: true}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			m := openWith(t, o)
 			c, err := manager.ShareNew(t.Context(), m, "", newCounter, 0)
 			if err != nil {

@@ -6,15 +6,15 @@ import (
 )
 
 // values yields all values of an image's tables, lists and maps.
-func (img *image) values(yield func(*stored) bool) {
-	for i := range img.Tables {
-		for _, e := range img.Tables[i].Entries {
+func (i *image) values(yield func(*stored) bool) {
+	for t := range i.Tables {
+		for _, e := range i.Tables[t].Entries {
 			if !yield(e.Value) {
 				return
 			}
 		}
 	}
-	for _, c := range img.Collections {
+	for _, c := range i.Collections {
 		for _, v := range c.Items {
 			if !yield(v) {
 				return
@@ -24,21 +24,21 @@ func (img *image) values(yield func(*stored) bool) {
 }
 
 // keep has an image that has come with an answer be encoded any number of times.
-func (img *image) keep() {
-	for v := range img.values {
+func (i *image) keep() {
+	for v := range i.values {
 		v.loose = false
 	}
 }
 
 // release gives up what an image holds.
-func (img *image) release() {
-	for v := range img.values {
+func (i *image) release() {
+	for v := range i.values {
 		v.release()
 	}
-	for i := range img.Locks {
-		img.Locks[i].Memory.close()
+	for n := range i.Locks {
+		i.Locks[n].Memory.close()
 	}
-	for _, o := range img.Objects {
+	for _, o := range i.Objects {
 		o.Args.close()
 		o.Value.close()
 	}

@@ -62,7 +62,6 @@ func typeNamed(name string) *objectType {
 // constructor is a registered constructor without its types.
 type constructor struct {
 	name, typ, place string
-	in               string // its argument's type
 	make             func(ctx context.Context, args []byte, p *wire.Parcel) (any, error)
 }
 

@@ -40,14 +40,13 @@ func run(ctx context.Context, tasks, n int, kill, process bool) error {
 	}
 	want, lost := 0, 0
 	for _, f := range counting {
-		switch last, err := f.Wait(ctx); {
-		case errors.Is(err, xme.ErrWorkerLost):
+		last, err := f.Wait(ctx)
+		if errors.Is(err, xme.ErrWorkerLost) {
 			lost++
-		case err != nil:
+		} else if err != nil {
 			return err
-		default:
-			want += last
 		}
+		want += last
 	}
 	sum, err := total.Call(ctx, c, struct{}{})
 	if err != nil {
