@@ -53,7 +53,7 @@ type answerError struct {
 func (e *answerError) Error() string { return e.Text }
 
 func (e *answerError) Is(target error) bool {
-	return slices.ContainsFunc(e.Known, func(i int) bool { return i >= 0 && i < len(sentinels) && sentinels[i] == target }) //nolint:errorlint // identity is meant
+	return slices.ContainsFunc(e.Known, func(i int) bool { return i >= 0 && i < len(sentinels) && sentinels[i] == target })
 }
 
 func (e *answerError) Unwrap() error { return e.inner }

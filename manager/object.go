@@ -255,18 +255,8 @@ func (t *callContext) cancel(err error) {
 
 // within reports whether ctx is that of a call of o's, or of what such a call has called in this process.
 func within(ctx context.Context, o *object) bool {
-	for {
-		t, _ := ctx.Value(callKey{}).(*callContext)
-		switch {
-		case t == nil:
-			return false
-		case t.object == o:
-			return true
-		case t.up == nil:
-			return false
-		}
-		ctx = t.up
-	}
+	t, _ := ctx.Value(callKey{}).(*callContext)
+	return t != nil && (t.object == o || t.up != nil && within(t.up, o))
 }
 
 // localCall is a call of this process's own.
