@@ -93,7 +93,7 @@ const (
 
 // Deliver implements post.Listener.
 func (c *conn) Deliver(m post.Message) {
-	if len(m.Body) != 5 || m.Body[0] != postParcel || m.From != c.to {
+	if len(m.Body) != 5 || m.Body[0] != postParcel {
 		m.Parcel.Close()
 		return
 	}

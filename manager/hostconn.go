@@ -435,7 +435,7 @@ func (c *hostConn) answer(kind uint8, call uint32, body []byte, p *wire.Parcel) 
 			r.Kind |= parcelBit
 			parcel := &wire.Parcel{Items: p.Items}
 			p.Items = nil
-			err = post.Send(post.Message{To: c.peer, From: post.Addr(c.h.id), Body: binary.LittleEndian.AppendUint32([]byte{postParcel}, call), Parcel: parcel})
+			err = post.Send(post.Message{To: c.peer, From: c.h.at, Body: binary.LittleEndian.AppendUint32([]byte{postParcel}, call), Parcel: parcel})
 		}
 		if err != nil {
 			c.failed(call, fmt.Errorf("manager: hand over what the answer holds: %w", err))

@@ -14,7 +14,7 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Addr is who messages are for: 16 random bytes. Who knows one may write to it.
+// Addr is who messages are for: 16 random bytes. Who knows one may write to it; what is known to lie elsewhere nobody can write from, or say to be gone.
 type Addr [16]byte
 
 // Message is one message.
@@ -166,9 +166,9 @@ func (p *Port) Arrived(body []byte, parcel *wire.Parcel) error {
 		p.gone(m.From)
 		return nil
 	}
-	if !p.learn(m.From) {
+	if err := p.learn(m.From); err != nil {
 		parcel.Close()
-		return fmt.Errorf("more than %d addresses behind one worker", mostAddrs)
+		return err
 	}
 	if m.To == (Addr{}) { // an announcement
 		parcel.Close()
@@ -187,25 +187,25 @@ func (p *Port) Arrived(body []byte, parcel *wire.Parcel) error {
 // mostAddrs bounds what a worker has a driver remember.
 const mostAddrs = 1 << 16
 
-// learn notes that a lies behind p.
-func (p *Port) learn(a Addr) bool {
+// learn notes that a lies behind p. The error says that it cannot: a lies elsewhere, or there are too many.
+func (p *Port) learn(a Addr) error {
 	office.Lock()
 	defer office.Unlock()
-	if _, known := p.addrs[a]; p.up || known || a == (Addr{}) || office.listeners[a] != nil {
-		return true
+	if _, known := p.addrs[a]; known || p.up || a == (Addr{}) {
+		return nil
 	}
-	if office.ways[a] != nil { // somebody else's
-		return true
+	if office.listeners[a] != nil || office.ways[a] != nil {
+		return errors.New("a message in another's name")
 	}
 	if len(p.addrs) >= mostAddrs {
-		return false
+		return fmt.Errorf("more than %d addresses behind one worker", mostAddrs)
 	}
 	if office.ways == nil {
 		office.ways = map[Addr]*Port{}
 	}
 	office.ways[a] = p
 	p.addrs[a] = struct{}{}
-	return true
+	return nil
 }
 
 // gone takes word from p that an address is no more: from a worker it counts for what lies behind it only.
