@@ -210,6 +210,12 @@ func (c *hostConn) bye() {
 	}
 }
 
+// refuse ends the connection of a process that breaks the protocol, and tells it, so that none of its callers waits for ever.
+func (c *hostConn) refuse() {
+	c.bye()
+	c.close()
+}
+
 // reader is a goroutine that reads a connection.
 type reader struct {
 	c   *hostConn
@@ -231,7 +237,7 @@ func (c *hostConn) crowded() bool {
 	crowded := c.users > mostUsers
 	c.mu.Unlock()
 	if crowded {
-		c.close()
+		c.refuse()
 	}
 	return crowded
 }
@@ -257,7 +263,7 @@ func (r *reader) run() {
 	for !c.over.Load() {
 		rec, ok, err := c.end.Next()
 		if err != nil {
-			c.close()
+			c.refuse()
 			break
 		}
 		if !ok {
@@ -269,7 +275,7 @@ func (r *reader) run() {
 		rec.Body, ok, err = r.whole(rec)
 		c.end.Release()
 		if err != nil {
-			c.close()
+			c.refuse()
 			break
 		}
 		if !ok {
@@ -401,7 +407,7 @@ func (g *reader) handle(r ring.Result) {
 		g.method(r, number, p)
 	default:
 		p.Close()
-		c.close()
+		c.refuse()
 	}
 }
 
@@ -410,7 +416,7 @@ func (g *reader) request(r ring.Result, number uint32, p *wire.Parcel) {
 	c := g.c
 	if int(number) >= len(rawOps) {
 		p.Close()
-		c.close()
+		c.refuse()
 		return
 	}
 	o := &rawOps[number]

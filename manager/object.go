@@ -114,7 +114,7 @@ func (g *reader) method(r ring.Result, number uint32, p *wire.Parcel) {
 	c := g.c
 	if len(r.Body) < methodSize {
 		p.Close()
-		c.close()
+		c.refuse()
 		return
 	}
 	m := methodAt(binary.LittleEndian.Uint16(r.Body))
