@@ -35,6 +35,7 @@ type conn struct {
 	waiters []*waiter
 	free    []uint32
 	leading bool
+	putting bool                    // one waits for room to put, and reads if nobody leads
 	parts   parts                   // the leader's
 	parcels map[uint32]*wire.Parcel // that came for calls
 }
@@ -44,7 +45,7 @@ type waiter struct {
 	call  uint32
 	turn  chan struct{} // a token: it is done, or it is to lead
 	left  bool          // nobody waits any more
-	async bool          // nobody waits yet
+	async bool          // nobody waits yet: it cannot lead
 
 	done   bool
 	kind   uint8
@@ -258,11 +259,11 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 		return nil, false, err
 	}
 	r.Call = w.call
-	w.async = !lead
 	if p.Empty() && c.end.Fits(len(body)) && c.writing.TryLock() {
 		ok := c.end.Put(r)
 		c.writing.Unlock()
 		if ok {
+			w.async = !lead
 			if lead && !c.leading {
 				c.leading, leads = true, true
 			}
@@ -270,23 +271,25 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 			return w, leads, nil
 		}
 	}
+	w.async = true
 	c.mu.Unlock()
-	if err := c.send(ctx, r, p); err != nil {
-		c.abandon(w, 1) // part of it may be on its way
+	if posted, err := c.send(ctx, r, p); err != nil {
+		c.abandon(w, cancelUnsent, posted) // part of it may be on its way
 		return nil, false, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	w.async = !lead
 	if lead && !c.leading && !w.done {
 		c.leading, leads = true, true
 	}
 	return w, leads, nil
 }
 
-// send is begin's long way.
-func (c *conn) send(ctx context.Context, r ring.Result, p *wire.Parcel) error {
+// send is begin's long way. posted says that the parcel is on its way, whatever else.
+func (c *conn) send(ctx context.Context, r ring.Result, p *wire.Parcel) (posted bool, err error) {
 	if len(r.Body) > mostMessage {
-		return fmt.Errorf("manager: an argument of %d bytes is over %d: send parts, or share memory", len(r.Body), mostMessage)
+		return false, fmt.Errorf("manager: an argument of %d bytes is over %d: send parts, or share memory", len(r.Body), mostMessage)
 	}
 	if !p.Empty() {
 		r.Kind |= parcelBit
@@ -294,16 +297,31 @@ func (c *conn) send(ctx context.Context, r ring.Result, p *wire.Parcel) error {
 		p.Items = nil
 		err := post.Send(post.Message{To: c.to, From: c.me, Body: binary.LittleEndian.AppendUint32([]byte{postParcel}, r.Call), Parcel: parcel})
 		if err != nil {
-			return fmt.Errorf("manager: %w", err)
+			return false, fmt.Errorf("manager: %w", err)
 		}
+		posted = true
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	return put(c.end, r, func() error { return c.awaitRoom(ctx) })
+	return posted, put(c.end, r, func() error { return c.awaitRoom(ctx) })
 }
 
-// awaitRoom waits until the manager has read something, and reads answers meanwhile, so that it can go on.
+// awaitRoom waits until the manager has read something. Somebody reads answers meanwhile, so that it can go on: who leads, and if nobody does this
+// goroutine. c.writing is held, so only one is here.
 func (c *conn) awaitRoom(ctx context.Context) error {
+	c.mu.Lock()
+	c.putting = true
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.putting = false
+		c.mu.Unlock()
+	}()
+	unled := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return !c.leading
+	}
 	for {
 		c.end.WantRoom()
 		switch {
@@ -324,7 +342,7 @@ func (c *conn) awaitRoom(ctx context.Context) error {
 			continue
 		}
 		// Who leads sleeps on the same gate, and reads.
-		_ = c.end.Sleep(ctx, func() bool { return c.end.HasRoom() || c.failed.Load() })
+		_ = c.end.Sleep(ctx, func() bool { return c.end.HasRoom() || c.failed.Load() || unled() })
 	}
 }
 
@@ -342,6 +360,9 @@ func (c *conn) handOverLocked() {
 			w.signal()
 			return
 		}
+	}
+	if c.putting {
+		c.end.Wake()
 	}
 }
 
@@ -405,17 +426,25 @@ func (c *conn) take(r ring.Result) error {
 		return fmt.Errorf("%w: an answer to no call: %w", ErrLost, errRubbish)
 	}
 	w := c.waiters[i]
+	if w.done {
+		return fmt.Errorf("%w: two answers to one call: %w", ErrLost, errRubbish)
+	}
+	var p *wire.Parcel
 	if r.Kind&parcelBit != 0 {
 		c.mu.Unlock()
-		w.parcel = c.awaitParcel(r.Call)
+		p = c.awaitParcel(r.Call)
 		c.mu.Lock()
+		if c.err != nil { // w has its error already, and may be another's by now
+			p.Close()
+			return c.err
+		}
 	}
 	if w.left {
-		w.parcel.Close()
+		p.Close()
 		c.leave(w)
 		return nil
 	}
-	w.kind, w.done = r.Kind&kindBits, true
+	w.kind, w.parcel, w.done = r.Kind&kindBits, p, true
 	w.body = append(w.body[:0], body...)
 	w.signal()
 	return nil
@@ -432,8 +461,15 @@ func (c *conn) awaitParcel(call uint32) (p *wire.Parcel) {
 	return p
 }
 
-// abandon gives a call up. how is 1 if it may not have been sent wholly: then the manager answers nevertheless.
-func (c *conn) abandon(w *waiter, how uint64) {
+// What the number of a cancel says: of cancelUnsent the call may not have been sent wholly, and the manager answers nevertheless.
+const (
+	cancelSent = iota
+	cancelUnsent
+)
+
+// abandon gives a call up. posted says that the manager gets a parcel for a call that was not sent wholly: it is to wait for it, for later the number is
+// another call's.
+func (c *conn) abandon(w *waiter, how uint64, posted bool) {
 	c.mu.Lock()
 	w.left = true
 	if w.done { // just now
@@ -444,6 +480,9 @@ func (c *conn) abandon(w *waiter, how uint64) {
 	}
 	c.mu.Unlock()
 	r := ring.Result{Kind: kindCancel, Call: w.call, Time: how}
+	if posted {
+		r.Kind |= parcelBit
+	}
 	if c.writing.TryLock() {
 		ok := c.end.Put(r)
 		c.writing.Unlock()
@@ -454,7 +493,7 @@ func (c *conn) abandon(w *waiter, how uint64) {
 	if c.use() == nil {
 		go func() {
 			defer c.unuse()
-			_ = c.send(context.Background(), r, nil) // it ends with the connection
+			_, _ = c.send(context.Background(), r, nil) // it ends with the connection
 		}()
 	}
 }
@@ -503,7 +542,7 @@ func (c *conn) await(ctx context.Context, w *waiter, leads, steady bool, use fun
 				c.handOverLocked() // it may have been this one's turn
 			}
 			c.mu.Unlock()
-			c.abandon(w, 0)
+			c.abandon(w, cancelSent, false)
 			return context.Cause(ctx)
 		}
 		if leads = !c.leading; leads {

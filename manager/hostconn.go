@@ -30,11 +30,12 @@ type hostConn struct {
 
 	writing sync.Mutex
 
-	// reads is odd while who reads deals with a request. Whoever makes it even decides who reads on: that goroutine, or, when it takes long, late.
+	// reads is odd while who reads deals with a request whose place among others is certain: before that nobody else may read on. Whoever makes it even
+	// decides who does: that goroutine, or, when it takes long, late.
 	reads  atomic.Uint64
 	timer  *time.Timer
-	armed  atomic.Bool
-	at     uint64 // reads, when it was armed
+	armed  atomic.Bool // who set it has the timer run, and may write at
+	at     uint64      // reads, when the timer was set
 	reader atomic.Pointer[reader]
 	parts  parts // who reads has them
 
@@ -188,12 +189,12 @@ func (c *hostConn) close() {
 	for _, t := range c.calls {
 		t.cancel(context.Canceled)
 	}
-	c.mu.Unlock()
-	if r := c.reader.Load(); r != nil {
+	if r := c.reader.Load(); r != nil { // under the lock: release moves it to calls
 		if t := r.current.Load(); t != nil {
 			t.cancel(context.Canceled)
 		}
 	}
+	c.mu.Unlock()
 	c.end.Wake()
 }
 
@@ -209,19 +210,41 @@ func (c *hostConn) bye() {
 	}
 }
 
+// refuse ends the connection of a process that breaks the protocol, and tells it, so that none of its callers waits for ever.
+func (c *hostConn) refuse() {
+	c.bye()
+	c.close()
+}
+
 // reader is a goroutine that reads a connection.
 type reader struct {
 	c   *hostConn
-	seq uint64 // the connection's reads, while it deals with a request
+	seq uint64 // the connection's reads, while another may read on; 0: none may
 	buf []byte // of a request
 	dst []byte // of its answer
+
+	outcome outcome // of the method that it runs
 
 	current atomic.Pointer[callContext] // of the method that it runs, unless another reads meanwhile
 }
 
+// mostUsers bounds what is under way for a connection: the calls that a process may have, and as many of which it has not read the answer.
+const mostUsers = 2 << placeBits
+
+// crowded ends the connection if more is under way than an honest process asks for.
+func (c *hostConn) crowded() bool {
+	c.mu.Lock()
+	crowded := c.users > mostUsers
+	c.mu.Unlock()
+	if crowded {
+		c.refuse()
+	}
+	return crowded
+}
+
 // serve has a goroutine read until the connection is over or another reads.
 func (c *hostConn) serve() {
-	if c.use() {
+	if !c.crowded() && c.use() {
 		r := &reader{c: c}
 		c.reader.Store(r)
 		go r.run()
@@ -233,14 +256,14 @@ func (r *reader) run() {
 	defer c.unuse()
 	alive := false
 	defer func() {
-		if !alive && c.reads.CompareAndSwap(r.seq, r.seq+1) { // a method has ended this goroutine
+		if !alive && r.close() { // a method has ended this goroutine
 			c.serve()
 		}
 	}()
 	for !c.over.Load() {
 		rec, ok, err := c.end.Next()
 		if err != nil {
-			c.close()
+			c.refuse()
 			break
 		}
 		if !ok {
@@ -252,24 +275,39 @@ func (r *reader) run() {
 		rec.Body, ok, err = r.whole(rec)
 		c.end.Release()
 		if err != nil {
-			c.close()
+			c.refuse()
 			break
 		}
 		if !ok {
 			continue
 		}
-		r.seq = c.reads.Add(1)
-		if !c.armed.Load() {
-			c.at = r.seq
-			c.armed.Store(true)
-			c.timer.Reset(slow)
-		}
 		r.handle(rec)
-		if !c.reads.CompareAndSwap(r.seq, r.seq+1) {
+		if !r.close() {
 			break // it took long, and another reads
 		}
 	}
 	alive = true
+}
+
+// open lets another goroutine read on if what this one does takes long.
+func (r *reader) open() {
+	r.seq = r.c.reads.Add(1)
+	r.c.arm(r.seq)
+}
+
+// close ends that; false: another reads.
+func (r *reader) close() bool {
+	seq := r.seq
+	r.seq = 0
+	return seq == 0 || r.c.reads.CompareAndSwap(seq, seq+1)
+}
+
+// arm has late look at what was begun at seq.
+func (c *hostConn) arm(seq uint64) {
+	if !c.armed.Load() && c.armed.CompareAndSwap(false, true) {
+		c.at = seq
+		c.timer.Reset(slow)
+	}
 }
 
 func (c *hostConn) ready() bool { return c.end.Ready() || c.over.Load() }
@@ -277,20 +315,22 @@ func (c *hostConn) ready() bool { return c.end.Ready() || c.over.Load() }
 // late is called a while after a request was begun: if it is not over, another goroutine reads on.
 func (c *hostConn) late() {
 	seq := c.reads.Load()
-	switch {
-	case seq%2 == 0 || c.over.Load():
-		c.armed.Store(false)
-	case seq != c.at:
+	if seq%2 != 0 && seq != c.at && !c.over.Load() {
 		c.at = seq
 		c.timer.Reset(slow)
-	default:
-		r := c.reader.Load()
-		won := c.reads.CompareAndSwap(seq, seq+1)
-		c.armed.Store(false)
-		if won {
-			r.release()
-			c.serve()
-		}
+		return
+	}
+	r := c.reader.Load()
+	won := seq%2 != 0 && !c.over.Load() && c.reads.CompareAndSwap(seq, seq+1)
+	c.armed.Store(false)
+	if won {
+		r.release()
+		c.serve()
+		return
+	}
+	// Who reads may have begun another request meanwhile, and seen the timer run.
+	if seq = c.reads.Load(); seq%2 != 0 && !c.over.Load() {
+		c.arm(seq)
 	}
 }
 
@@ -307,10 +347,10 @@ func (r *reader) runs(t *callContext) {
 
 // release has who reads now find the context of the method that r runs.
 func (r *reader) release() {
+	r.c.mu.Lock() // ran and close see it here or there
+	defer r.c.mu.Unlock()
 	if t := r.current.Swap(nil); t != nil {
-		r.c.mu.Lock()
 		r.c.calls[t.call] = t
-		r.c.mu.Unlock()
 	}
 }
 
@@ -351,10 +391,6 @@ func (c *hostConn) parcelFor(call uint32) (p *wire.Parcel) {
 func (g *reader) handle(r ring.Result) {
 	c := g.c
 	kind, number := r.Kind&kindBits, uint32(r.Time)
-	if kind == kindCancel {
-		c.cancelled(r.Call, number)
-		return
-	}
 	var p *wire.Parcel
 	if r.Kind&parcelBit != 0 {
 		if p = c.parcelFor(r.Call); p == nil {
@@ -362,31 +398,37 @@ func (g *reader) handle(r ring.Result) {
 		}
 	}
 	switch kind {
+	case kindCancel:
+		p.Close()
+		c.cancelled(r.Call, number)
 	case kindRequest:
-		c.request(r, number, p)
+		g.request(r, number, p)
 	case kindCall, kindBatch:
 		g.method(r, number, p)
 	default:
 		p.Close()
-		c.close()
+		c.refuse()
 	}
 }
 
 // request does an op.
-func (c *hostConn) request(r ring.Result, number uint32, p *wire.Parcel) {
+func (g *reader) request(r ring.Result, number uint32, p *wire.Parcel) {
+	c := g.c
 	if int(number) >= len(rawOps) {
 		p.Close()
-		c.close()
+		c.refuse()
 		return
 	}
 	o := &rawOps[number]
 	if !o.waits {
+		g.open()
 		c.serveOp(c.ctx, o, r.Call, r.Body, p)
 		return
 	}
 	ctx := c.begin(r.Call, nil)
 	body := append([]byte(nil), r.Body...)
-	if !c.use() {
+	if c.crowded() || !c.use() {
+		c.ended(r.Call)
 		p.Close()
 		return
 	}
@@ -402,7 +444,14 @@ func (c *hostConn) serveOp(ctx context.Context, o *rawOp, call uint32, body []by
 	if p == nil {
 		p = &wire.Parcel{}
 	}
+	returned := false
+	defer func() {
+		if !returned { // what a user's function did
+			c.failed(call, fmt.Errorf("manager: %s: its goroutine has ended, by runtime.Goexit", o.name))
+		}
+	}()
 	answer, out, err := o.serve(ctx, c.h, &caller{conn: c}, body, p, nil)
+	returned = true
 	if err != nil {
 		c.failed(call, err)
 		return
@@ -458,17 +507,12 @@ func (c *hostConn) answer(kind uint8, call uint32, body []byte, p *wire.Parcel) 
 func (c *hostConn) cancelled(call, how uint32) {
 	c.mu.Lock()
 	t := c.calls[call]
-	delete(c.parts, call)
-	p := c.parcels[call]
-	if how == 1 {
-		delete(c.parcels, call)
-	}
 	c.mu.Unlock()
+	delete(c.parts, call)
 	if t != nil {
 		t.cancel(context.Canceled)
 	}
-	if how == 1 {
-		p.Close()
+	if how == cancelUnsent {
 		c.failed(call, context.Canceled)
 	}
 }

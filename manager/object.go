@@ -114,7 +114,7 @@ func (g *reader) method(r ring.Result, number uint32, p *wire.Parcel) {
 	c := g.c
 	if len(r.Body) < methodSize {
 		p.Close()
-		c.close()
+		c.refuse()
 		return
 	}
 	m := methodAt(binary.LittleEndian.Uint16(r.Body))
@@ -133,14 +133,21 @@ func (g *reader) method(r ring.Result, number uint32, p *wire.Parcel) {
 	now, err := o.enter(func() *job {
 		body := append([]byte(nil), r.Body[methodSize:]...)
 		t := c.begin(r.Call, o)
-		if !c.use() {
+		if c.crowded() || !c.use() {
+			c.ended(r.Call)
 			p.Close()
 			return &job{run: func() {}, refuse: func(error) {}}
 		}
 		return &job{run: func() {
-			defer c.unuse()
-			defer c.ended(r.Call)
-			c.invoke(t, m, kind, body, p, nil)
+			a := outcome{kind: kindThrew}
+			defer func() {
+				c.ended(r.Call)
+				go func() { // the object is not to wait for who does not read
+					defer c.unuse()
+					c.reply(r.Call, m, &a)
+				}()
+			}()
+			a.of(t, m, kind, body, p, nil)
 		}, refuse: func(err error) {
 			defer c.unuse()
 			defer c.ended(r.Call)
@@ -156,38 +163,51 @@ func (g *reader) method(r ring.Result, number uint32, p *wire.Parcel) {
 	if !now {
 		return
 	}
-	defer o.leave()
 	t := &callContext{call: r.Call, object: o}
+	g.open()
 	g.runs(t)
-	defer g.ran(t)
-	g.dst = c.invoke(t, m, kind, r.Body[methodSize:], p, g.dst)
+	g.outcome = outcome{kind: kindThrew}
+	defer func() {
+		g.ran(t)
+		o.leave() // it is not to wait for who does not read
+		c.reply(r.Call, m, &g.outcome)
+	}()
+	g.outcome.of(t, m, kind, r.Body[methodSize:], p, g.dst)
+	if g.outcome.kind == kindAnswer {
+		g.dst = g.outcome.body
+	}
 }
 
-// invoke runs a method and answers. dst is memory for that, which it returns for the next.
-func (c *hostConn) invoke(t *callContext, m *method, kind uint8, args []byte, p *wire.Parcel, dst []byte) []byte {
-	answered := false
-	defer func() {
-		if !answered { // the method has ended its goroutine
-			c.answer(kindThrew, t.call, errorBody(m.threw(xme.CausePanic, "called runtime.Goexit", "", nil)), nil)
-		}
-	}()
-	var body []byte
-	var out *wire.Parcel
+// outcome is what a method has come to: an answer or what it threw. With no body and that kind it has ended its goroutine.
+type outcome struct {
+	kind uint8
+	body []byte
+	out  *wire.Parcel
+}
+
+// of runs a method. dst is memory for its answer.
+func (a *outcome) of(t *callContext, m *method, kind uint8, args []byte, p *wire.Parcel, dst []byte) {
+	defer p.Close()
 	var err *xme.Error
 	if kind == kindBatch {
-		body, err = m.batch(t, t.object.v, args, dst[:0])
+		a.body, err = m.batch(t, t.object.v, args, dst[:0])
 	} else {
-		body, out, err = m.serve(t, t.object.v, args, p, dst[:0])
+		a.body, a.out, err = m.serve(t, t.object.v, args, p, dst[:0])
 	}
-	p.Close()
-	answered = true
 	if err != nil {
-		c.answer(kindThrew, t.call, errorBody(err), nil)
-		return dst
+		a.body = errorBody(err)
+		return
 	}
-	c.answer(kindAnswer, t.call, body, out)
-	out.Free()
-	return body
+	a.kind = kindAnswer
+}
+
+// reply answers a call of a method.
+func (c *hostConn) reply(call uint32, m *method, a *outcome) {
+	if a.kind == kindThrew && a.body == nil {
+		a.body = errorBody(m.threw(xme.CausePanic, "called runtime.Goexit", "", nil))
+	}
+	c.answer(a.kind, call, a.body, a.out)
+	a.out.Free()
 }
 
 // callContext is the context of one call of a method, or of an op that waits. It ends when the caller gives up, and when the call has ended.

@@ -22,6 +22,8 @@ type supervisor struct {
 	stop    func() // listening
 	over    chan struct{}
 
+	keeping sync.Mutex // a snapshot is being taken
+
 	mu    sync.Mutex
 	begin hostBegin
 	at    post.Addr      // of the process that runs; zero: there is none
@@ -230,13 +232,15 @@ func (l *upListener) Gone(post.Addr) {}
 
 // Deliver implements post.Listener.
 func (s *supervisor) Deliver(m post.Message) {
-	if len(m.Body) == 5 && m.Body[0] == postKeep {
-		m.Parcel.Close()
-		go s.keep(binary.LittleEndian.Uint32(m.Body[1:]))
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(m.Body) == 5 && m.Body[0] == postKeep {
+		m.Parcel.Close()
+		if m.From == s.at { // the manager's process, nobody else
+			go s.keep(binary.LittleEndian.Uint32(m.Body[1:]))
+		}
+		return
+	}
 	if s.at != (post.Addr{}) {
 		m.To = s.at
 		if post.Send(m) != nil {
@@ -281,6 +285,8 @@ func (s *supervisor) close() error {
 
 // keep takes a snapshot, and tells the process so, by the number it asked under.
 func (s *supervisor) keep(number uint32) {
+	s.keeping.Lock() // the last one taken is the last one kept
+	defer s.keeping.Unlock()
 	m := &Manager{id: s.id, at: remoteOf(s.id)}
 	img, err := opDump.call(s.ctx, m, struct{}{})
 	if err != nil {
@@ -290,7 +296,11 @@ func (s *supervisor) keep(number uint32) {
 	img.keep()
 	s.mu.Lock()
 	old := s.begin.Image
-	s.begin.Image = &img
+	if s.ctx.Err() == nil {
+		s.begin.Image = &img
+	} else { // close has taken the image, or will
+		old = &img
+	}
 	s.mu.Unlock()
 	old.release()
 	_, _ = opKept.call(s.ctx, m, kept{number, ""})

@@ -17,7 +17,7 @@ import (
 //	request   the op's           the op's argument, encoded
 //	call      the object's       the method's number (2 bytes), the argument
 //	batch     the object's       the method's number (2 bytes), then each argument: its length (4 bytes), itself
-//	cancel    –                  – the call of that number is waited for no more
+//	cancel    how                – the call of that number is waited for no more; see cancelUnsent
 //	answer    –                  the outcome, encoded; of a batch each: its length, above it the bit failed, itself or its error
 //	failed    –                  an answerError, encoded
 //	threw     –                  an xme.Error, encoded: the method failed
@@ -44,6 +44,9 @@ const areaBytes = 64 << 10
 
 // mostMessage bounds one message.
 const mostMessage = 1 << 30
+
+// mostBegun bounds the messages of one connection of which parts have come: each side puts one at a time, but may give it up.
+const mostBegun = 1 << 10
 
 var errRubbish = errors.New("manager: rubbish from the other process")
 
@@ -105,6 +108,8 @@ func (p *parts) add(r ring.Result) (body []byte, whole bool, err error) {
 		return r.Body, true, nil
 	case len(began)+len(r.Body) > mostMessage:
 		return nil, false, fmt.Errorf("a message of more than %d bytes: %w", mostMessage, errRubbish)
+	case !some && len(*p) > mostBegun:
+		return nil, false, fmt.Errorf("more than %d messages begun: %w", mostBegun, errRubbish)
 	}
 	body = append(began, r.Body...)
 	if r.Kind&moreBit == 0 {

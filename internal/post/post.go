@@ -14,7 +14,7 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Addr is who messages are for: 16 random bytes. Who knows one may write to it; what is known to lie elsewhere nobody can write from, or say to be gone.
+// Addr is who messages are for: 16 random bytes. Who knows one may write to it.
 type Addr [16]byte
 
 // Message is one message.
@@ -39,6 +39,7 @@ type Port struct {
 	send  func(f []byte, p *wire.Parcel) error
 	up    bool // to the driver
 	addrs map[Addr]struct{}
+	asked int // addresses above that are noted for what came from here
 }
 
 // office is what this process knows.
@@ -48,6 +49,7 @@ var office struct {
 	ways      map[Addr]*Port
 	ports     map[*Port]struct{}
 	up        *Port
+	above     map[Addr]struct{} // what was sent upwards: no worker's
 }
 
 // Frames' kinds.
@@ -91,6 +93,7 @@ func (p *Port) Close() {
 	delete(office.ports, p)
 	if office.up == p {
 		office.up = nil
+		clear(office.above)
 	}
 	lost := p.addrs
 	p.addrs = map[Addr]struct{}{}
@@ -138,6 +141,9 @@ func forward(m Message, from *Port) error {
 	way := office.ways[m.To]
 	if way == nil && office.up != from {
 		way = office.up
+		if l == nil && way != nil {
+			noteAbove(m.To, from)
+		}
 	}
 	office.Unlock()
 	switch {
@@ -149,6 +155,23 @@ func forward(m Message, from *Port) error {
 		return ErrNoWay
 	}
 	return way.send(encode(kindMessage, m), m.Parcel)
+}
+
+// noteAbove notes that a lies above this process, so that no worker can claim it; from is who sends there. office is locked.
+func noteAbove(a Addr, from *Port) {
+	if _, known := office.above[a]; known {
+		return
+	}
+	if from != nil {
+		if from.asked >= mostAddrs {
+			return
+		}
+		from.asked++
+	}
+	if office.above == nil {
+		office.above = map[Addr]struct{}{}
+	}
+	office.above[a] = struct{}{}
 }
 
 // Arrived takes the body and the parcel of a frame. An error is rubbish: the link is broken.
@@ -166,13 +189,14 @@ func (p *Port) Arrived(body []byte, parcel *wire.Parcel) error {
 		p.gone(m.From)
 		return nil
 	}
-	if err := p.learn(m.From); err != nil {
+	own, err := p.learn(m.From)
+	if err != nil {
 		parcel.Close()
 		return err
 	}
 	if m.To == (Addr{}) { // an announcement
 		parcel.Close()
-		if m.From != (Addr{}) {
+		if own && m.From != (Addr{}) {
 			Announce(m.From)
 		}
 		return nil
@@ -187,25 +211,26 @@ func (p *Port) Arrived(body []byte, parcel *wire.Parcel) error {
 // mostAddrs bounds what a worker has a driver remember.
 const mostAddrs = 1 << 16
 
-// learn notes that a lies behind p. The error says that it cannot: a lies elsewhere, or there are too many.
-func (p *Port) learn(a Addr) error {
+// learn notes that a lies behind p; false: it is known to be somebody else's, and stays so. Who knows that one may send in its name: the process of a
+// manager does, whose address its supervisor listens at.
+func (p *Port) learn(a Addr) (own bool, err error) {
 	office.Lock()
 	defer office.Unlock()
-	if _, known := p.addrs[a]; known || p.up || a == (Addr{}) {
-		return nil
+	if _, known := p.addrs[a]; p.up || known || a == (Addr{}) {
+		return true, nil
 	}
-	if office.listeners[a] != nil || office.ways[a] != nil {
-		return errors.New("a message in another's name")
+	if _, above := office.above[a]; above || office.listeners[a] != nil || office.ways[a] != nil {
+		return false, nil
 	}
 	if len(p.addrs) >= mostAddrs {
-		return fmt.Errorf("more than %d addresses behind one worker", mostAddrs)
+		return false, fmt.Errorf("more than %d addresses behind one worker", mostAddrs)
 	}
 	if office.ways == nil {
 		office.ways = map[Addr]*Port{}
 	}
 	office.ways[a] = p
 	p.addrs[a] = struct{}{}
-	return nil
+	return true, nil
 }
 
 // gone takes word from p that an address is no more: from a worker it counts for what lies behind it only.
@@ -225,7 +250,11 @@ func Gone(a Addr) { spread(a, nil) }
 // spread tells everybody but from that a is no more.
 func spread(a Addr, from *Port) {
 	office.Lock()
+	if way := office.ways[a]; way != nil {
+		delete(way.addrs, a)
+	}
 	delete(office.ways, a)
+	delete(office.above, a)
 	listeners := make([]Listener, 0, len(office.listeners))
 	for _, l := range office.listeners {
 		listeners = append(listeners, l)

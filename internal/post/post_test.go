@@ -1,133 +1,180 @@
 package post_test
 
 import (
-	"bytes"
 	"errors"
+	"os"
+	"slices"
 	"testing"
 
 	"github.com/xenonmp/xme/internal/post"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// A fake is a link: what is sent on it, as Arrived would get it on the other side.
-type fake struct {
-	port *post.Port
-	sent [][]byte
+// frame is what a port sends, and as such what one gets.
+type frame struct {
+	gone     bool
+	to, from post.Addr
+	body     string
 }
 
-func link(t *testing.T, up bool) *fake {
-	t.Helper()
-	f := &fake{}
-	f.port = post.NewPort(up, func(b []byte, p *wire.Parcel) error {
-		p.Close()
-		f.sent = append(f.sent, bytes.Clone(b))
-		return nil
-	})
-	t.Cleanup(f.port.Close)
+func (f frame) bytes() []byte {
+	b := []byte{0}
+	if f.gone {
+		b[0] = 1
+	}
+	return append(append(append(b, f.to[:]...), f.from[:]...), f.body...)
+}
+
+func parse(b []byte) (f frame) {
+	f.gone = b[0] == 1
+	copy(f.to[:], b[1:])
+	copy(f.from[:], b[17:])
+	f.body = string(b[33:])
 	return f
 }
 
-// box is a listener.
-type box struct {
-	got  []string
+// port is a link that keeps what is sent.
+type port struct {
+	*post.Port
+	t    *testing.T
+	sent []frame
+}
+
+func newPort(t *testing.T, up bool) *port {
+	t.Helper()
+	p := &port{t: t}
+	p.Port = post.NewPort(up, func(f []byte, parcel *wire.Parcel) error {
+		parcel.Close()
+		p.sent = append(p.sent, parse(f))
+		return nil
+	})
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *port) arrive(f frame) {
+	p.t.Helper()
+	if err := p.Arrived(f.bytes(), nil); err != nil {
+		p.t.Errorf("a sound frame: %v", err)
+	}
+}
+
+// expect says what was sent since it was last asked.
+func (p *port) expect(want ...frame) {
+	p.t.Helper()
+	if !slices.Equal(p.sent, want) {
+		p.t.Errorf("sent %+v, want %+v", p.sent, want)
+	}
+	p.sent = nil
+}
+
+// ear keeps what it hears.
+type ear struct {
+	got  []frame
 	gone []post.Addr
 }
 
-func (b *box) Deliver(m post.Message) {
+func (e *ear) Deliver(m post.Message) {
 	m.Parcel.Close()
-	b.got = append(b.got, string(m.Body))
+	e.got = append(e.got, frame{to: m.To, from: m.From, body: string(m.Body)})
 }
-func (b *box) Gone(a post.Addr) { b.gone = append(b.gone, a) }
+func (e *ear) Gone(a post.Addr) { e.gone = append(e.gone, a) }
 
-func addr(n byte) post.Addr { return post.Addr{n, 0xff} }
+func addr(n byte) post.Addr { return post.Addr{n, 'x'} }
 
-// frame is a message as it comes on a link.
-func frame(kind byte, to, from post.Addr, body string) []byte {
-	return append(append(append([]byte{kind}, to[:]...), from[:]...), body...)
-}
-
-// TestWays has messages find their way, and who is behind a link that ends be gone.
-func TestWays(t *testing.T) {
-	a, b, up := link(t, false), link(t, false), link(t, true)
-	here := &box{}
+func TestRoutes(t *testing.T) {
+	up, left, right := newPort(t, true), newPort(t, false), newPort(t, false)
+	here := &ear{}
 	stop := post.Listen(addr(1), here)
-	defer stop()
-	ok := func(err error) {
-		t.Helper()
+
+	left.arrive(frame{to: addr(1), from: addr(2), body: "to here"})
+	if want := []frame{{to: addr(1), from: addr(2), body: "to here"}}; !slices.Equal(here.got, want) {
+		t.Errorf("delivered %+v", here.got)
+	}
+	right.arrive(frame{to: addr(2), from: addr(3), body: "across"})
+	left.expect(frame{to: addr(2), from: addr(3), body: "across"})
+	up.arrive(frame{to: addr(3), from: addr(9), body: "down"})
+	right.expect(frame{to: addr(3), from: addr(9), body: "down"})
+	left.arrive(frame{to: addr(9), from: addr(2), body: "unknown: up"})
+	up.expect(frame{to: addr(9), from: addr(2), body: "unknown: up"})
+	up.arrive(frame{to: addr(8), from: addr(9)}) // nobody's, and it is not sent back
+	up.expect(frame{gone: true, from: addr(8)})
+	left.arrive(frame{from: addr(4)}) // an announcement
+	up.expect(frame{from: addr(4)})
+
+	right.arrive(frame{gone: true, from: addr(3)})
+	up.expect(frame{gone: true, from: addr(3)})
+	left.expect(frame{gone: true, from: addr(3)})
+	right.expect()
+	left.Close()
+	if want := []post.Addr{addr(3), addr(2), addr(4)}; len(here.gone) != 3 || here.gone[0] != want[0] || !slices.Contains(here.gone, want[1]) || !slices.Contains(here.gone, want[2]) {
+		t.Errorf("heard that %v are gone", here.gone)
+	}
+	up.sent = nil
+	stop()
+	stop()
+	up.expect(frame{gone: true, from: addr(1)})
+	up.Close()
+	if err := post.Send(post.Message{To: addr(9)}); !errors.Is(err, post.ErrNoWay) {
+		t.Errorf("sent without a way: %v", err)
+	}
+}
+
+// TestWorkersClaim has a worker claim and cut addresses that are others'.
+func TestWorkersClaim(t *testing.T) {
+	up, honest, hostile := newPort(t, true), newPort(t, false), newPort(t, false)
+	here := &ear{}
+	defer post.Listen(addr(1), here)()
+	honest.arrive(frame{from: addr(2)})
+	honest.arrive(frame{to: addr(3), from: addr(2)}) // 3 lies above
+	up.sent = nil
+	for _, a := range []post.Addr{addr(1), addr(2), addr(3)} {
+		hostile.arrive(frame{from: a})
+		hostile.arrive(frame{gone: true, from: a})
+	}
+	up.expect()
+	honest.expect()
+	if len(here.gone) > 0 {
+		t.Errorf("a worker cut %v", here.gone)
+	}
+	hostile.arrive(frame{to: addr(2), from: addr(5), body: "2"})
+	honest.expect(frame{to: addr(2), from: addr(5), body: "2"})
+	honest.arrive(frame{to: addr(3), from: addr(2), body: "3"})
+	up.expect(frame{to: addr(3), from: addr(2), body: "3"})
+	hostile.Close()
+	up.expect(frame{gone: true, from: addr(5)})
+	hostile.expect()
+	honest.arrive(frame{to: addr(1), from: addr(2), body: "1"})
+	if len(here.got) != 1 {
+		t.Errorf("delivered %+v", here.got)
+	}
+}
+
+func TestRubbish(t *testing.T) {
+	p := newPort(t, false)
+	for name, b := range map[string][]byte{
+		"empty": {}, "short": make([]byte, 32), "long": make([]byte, 34+post.MostBody), "kind": append([]byte{2}, make([]byte, 32)...),
+	} {
+		file, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	ok(a.port.Arrived(frame(0, addr(1), addr(2), "to here"), nil))
-	if len(here.got) != 1 || here.got[0] != "to here" {
-		t.Fatalf("got %q", here.got)
-	}
-	ok(post.Send(post.Message{To: addr(2), From: addr(1), Body: []byte("back")}))
-	ok(b.port.Arrived(frame(0, addr(2), addr(3), "across"), nil))
-	if want := [][]byte{frame(0, addr(2), addr(1), "back"), frame(0, addr(2), addr(3), "across")}; len(a.sent) != 2 || !bytes.Equal(a.sent[0], want[0]) || !bytes.Equal(a.sent[1], want[1]) {
-		t.Fatalf("sent %q", a.sent)
-	}
-	ok(b.port.Arrived(frame(0, addr(9), addr(3), "upwards"), nil)) // nobody here knows 9
-	if len(up.sent) != 1 || !bytes.Equal(up.sent[0], frame(0, addr(9), addr(3), "upwards")) {
-		t.Fatalf("sent up %q", up.sent)
-	}
-	ok(up.port.Arrived(frame(0, addr(3), addr(9), "down"), nil))
-	if n := len(b.sent); n != 1 || !bytes.Equal(b.sent[0], frame(0, addr(3), addr(9), "down")) {
-		t.Fatalf("sent down %q", b.sent)
-	}
-	ok(up.port.Arrived(frame(0, addr(8), addr(9), "to nobody"), nil)) // who asked is told
-	if n := len(up.sent); n != 2 || !bytes.Equal(up.sent[1], frame(1, post.Addr{}, addr(8), "")) {
-		t.Fatalf("sent up %q", up.sent)
-	}
-	a.port.Close()
-	gone := frame(1, post.Addr{}, addr(2), "")
-	if len(here.gone) != 1 || here.gone[0] != addr(2) || !bytes.Equal(b.sent[len(b.sent)-1], gone) || !bytes.Equal(up.sent[len(up.sent)-1], gone) {
-		t.Fatalf("gone: %v, %q, %q", here.gone, b.sent, up.sent)
-	}
-}
-
-// TestAnotherName breaks the link of a worker that writes in another's name, and hears it not when it says that another is gone.
-func TestAnotherName(t *testing.T) {
-	a, b := link(t, false), link(t, false)
-	here := &box{}
-	stop := post.Listen(addr(11), here)
-	defer stop()
-	if err := a.port.Arrived(frame(0, addr(11), addr(12), "mine"), nil); err != nil {
-		t.Fatal(err)
-	}
-	for _, from := range []post.Addr{addr(11), addr(12)} {
-		if err := b.port.Arrived(frame(0, addr(11), from, "not mine"), nil); err == nil {
-			t.Errorf("%x was taken", from[:2])
+		parcel := &wire.Parcel{Items: []wire.Item{{File: file}}}
+		if err := p.Arrived(b, parcel); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+		if !parcel.Empty() {
+			t.Errorf("%s: its parcel is open", name)
+			_ = file.Close()
 		}
 	}
-	if err := b.port.Arrived(frame(1, post.Addr{}, addr(12), ""), nil); err != nil || len(here.gone) > 0 {
-		t.Errorf("said to be gone by another: %v, %v", err, here.gone)
+	p.arrive(frame{})           // of nobody to nobody
+	p.arrive(frame{gone: true}) // nobody is gone
+	p.expect()
+	for i := range 1 << 16 {
+		p.arrive(frame{from: post.Addr{1, 2, byte(i), byte(i >> 8)}})
 	}
-	if len(here.got) != 1 {
-		t.Errorf("got %q", here.got)
-	}
-	for _, rubbish := range [][]byte{nil, {0}, make([]byte, 32), frame(2, addr(11), addr(13), ""), frame(0, addr(11), addr(13), string(make([]byte, post.MostBody+1)))} {
-		if err := b.port.Arrived(rubbish, nil); err == nil {
-			t.Errorf("%d bytes of rubbish were taken", len(rubbish))
-		}
-	}
-}
-
-// TestStop tells everybody of who listens no more.
-func TestStop(t *testing.T) {
-	a := link(t, false)
-	other := &box{}
-	defer post.Listen(addr(22), other)()
-	stop := post.Listen(addr(21), &box{})
-	if err := a.port.Arrived(frame(0, addr(21), addr(23), "x"), nil); err != nil {
-		t.Fatal(err)
-	}
-	stop()
-	stop()
-	if len(other.gone) != 1 || len(a.sent) != 1 || !bytes.Equal(a.sent[0], frame(1, post.Addr{}, addr(21), "")) {
-		t.Errorf("%v, %q", other.gone, a.sent)
-	}
-	if err := post.Send(post.Message{To: addr(21)}); !errors.Is(err, post.ErrNoWay) {
-		t.Errorf("sent: %v", err)
+	if err := p.Arrived(frame{from: post.Addr{9}}.bytes(), nil); err == nil {
+		t.Error("a worker may have any number of addresses remembered")
 	}
 }

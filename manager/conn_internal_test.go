@@ -1,0 +1,180 @@
+package manager
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/xenonmp/xme/internal/park"
+	"github.com/xenonmp/xme/internal/post"
+	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+type parcel = wire.Parcel
+
+// peer is a manager's end of a connection, which the test writes.
+type peer struct {
+	c    *conn
+	end  *ring.End
+	gone func() // the process ends
+	r    *region.Region
+}
+
+// Deliver implements post.Listener.
+func (p *peer) Deliver(m post.Message) {
+	defer m.Parcel.Close()
+	if m.Body[0] == postConnect {
+		it := &m.Parcel.Items[0]
+		p.r, _ = region.Adopt(it.ID, it.File)
+		it.File = nil
+	}
+}
+
+// Gone implements post.Listener.
+func (p *peer) Gone(post.Addr) {}
+
+func newPeer(t testing.TB) *peer {
+	t.Helper()
+	p := &peer{}
+	to := newID()
+	p.gone = post.Listen(post.Addr(to), p)
+	c, err := connect(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem, err := p.r.Bytes(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.c, p.end = c, ring.NewEnd(mem[:ring.DuplexSize(areaBytes)], true, park.Waits{})
+	t.Cleanup(func() {
+		p.gone()
+		c.fail(ErrClosed)
+		p.r.Release()
+	})
+	return p
+}
+
+// until waits for what other goroutines do.
+func until(t testing.TB, ready func() bool) {
+	t.Helper()
+	for !ready() {
+		if t.Context().Err() != nil {
+			t.Fatal("it does not come to pass")
+		}
+		runtime.Gosched()
+	}
+}
+
+// TestSenderDoesNotLead has who waits for room not be chosen to lead in place of one who waits for an answer, and lead when there is nobody else.
+func TestSenderDoesNotLead(t *testing.T) {
+	p := newPeer(t)
+	c := p.c
+	c.mu.Lock()
+	c.leading = true // somebody's turn
+	c.mu.Unlock()
+	for c.end.Put(ring.Result{Kind: kindCall, Call: marker, Body: make([]byte, 1000)}) {
+	}
+	for c.end.Put(ring.Result{Kind: kindCall, Call: marker}) {
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	sent := make(chan error, 1)
+	go func() {
+		_, _, err := c.begin(ctx, kindCall, 1, nil, nil, true)
+		sent <- err
+	}()
+	until(t, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.putting
+	})
+	c.mu.Lock()
+	w, err := c.enter()
+	c.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error, 1)
+	go func() {
+		answered <- c.await(t.Context(), w, false, false, func(uint8, []byte, *parcel) error { return nil })
+	}()
+	c.handOver()
+	p.end.Put(ring.Result{Kind: kindAnswer, Call: w.call})
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	// Nobody else waits: the sender reads.
+	until(t, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.leading
+	})
+	cancel()
+	if err := <-sent; err == nil {
+		t.Error("sent without room")
+	}
+}
+
+// TestUnreadAnswers has a process not read its answers: the object serves others.
+func TestUnreadAnswers(t *testing.T) {
+	m, o := openFuzzed(t)
+	c := connected(t, m)
+	for call := range uint32(20) {
+		c.end.Put(ring.Result{Kind: kindCall, Call: call, Time: uint64(o.number), Body: methodCall(fuzzedMake.number(), areaBytes)})
+	}
+	until(t, c.end.Ready)
+	for _, o := range []*Object[fuzzed]{o, elsewhere(t, o)} {
+		for range 30 {
+			if _, err := fuzzedAdd.Call(t.Context(), o, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestOrder has a call wait for what comes by post: one that was made after it does not overtake it.
+func TestOrder(t *testing.T) {
+	m, o := openFuzzed(t)
+	c := connected(t, m)
+	h := m.at.(*host)
+	h.mu.Lock()
+	hc := h.conns[c.me]
+	h.mu.Unlock()
+	c.end.Put(ring.Result{Kind: kindCall | parcelBit, Call: 1, Time: uint64(o.number), Body: methodCall(fuzzedAdd.number(), 10)})
+	c.end.Put(ring.Result{Kind: kindCall, Call: 2, Time: uint64(o.number), Body: methodCall(fuzzedAdd.number(), 100)})
+	until(t, c.end.HasRoom) // the first has been read
+	hc.armed.Store(true)
+	hc.late() // it takes long
+	r, err := region.New(1, 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Release()
+	file, err := r.Descriptor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !hc.took(1, &wire.Parcel{Items: []wire.Item{{ID: r.ID(), File: file}}}) {
+		t.Fatal("the parcel was refused")
+	}
+	for _, want := range []struct {
+		call uint32
+		n    int
+	}{{1, 10}, {2, 110}} {
+		if err := c.end.Sleep(t.Context(), c.end.Ready); err != nil {
+			t.Fatal(err)
+		}
+		a, ok, err := c.end.Next()
+		n, derr := 0, error(nil)
+		if ok {
+			derr = fuzzedAdd.out.Decode(a.Body, &n, nil)
+		}
+		if !ok || err != nil || derr != nil || a.Call != want.call || n != want.n {
+			t.Errorf("call %d is answered %d, want call %d, %d (%v, %v)", a.Call, n, want.call, want.n, err, derr)
+		}
+		c.end.Release()
+	}
+}
