@@ -17,13 +17,13 @@ import (
 
 // The words that a lock guards.
 const (
-	wordInside = iota // which row is inside, from 1; 0: none
-	wordIntent        // which row's increment is under way, from 1; the two that follow are set before
-	wordNext          // what the count becomes
-	wordOwn           // what the row's own count becomes
-	wordCount         //
-	wordTold          // how often a holder was told of a death
-	wordRepaired      // how often an increment was found half-done
+	wordInside   = iota // which row is inside, from 1; 0: none
+	wordIntent          // which row's increment is under way, from 1; the two that follow are set before
+	wordNext            // what the count becomes
+	wordOwn             // what the row's own count becomes
+	wordCount           //
+	wordTold            // how often a holder was told of a death
+	wordRepaired        // how often an increment was found half-done
 	words
 )
 
@@ -202,6 +202,6 @@ func (s *soak) lookLocked(ctx context.Context, lock *manager.Lock, kind manager.
 		s.wrong("%v: %d times told of a death, of %d", kind, w[wordTold], e.lost)
 	}
 	s.say("%v, %d kills and those by their own hand: %d rows, %d of them lost, with %d of the %d counted; %d times told of a death, %d increments were half-done",
-		kind, e.kills, e.rows, e.lost, ofLost, w[wordCount], w[wordTold], w[wordRepaired])
+		kind, e.kills, e.rows-e.late, e.lost, ofLost, w[wordCount], w[wordTold], w[wordRepaired])
 	return lock.Release(ctx)
 }

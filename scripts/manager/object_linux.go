@@ -162,7 +162,7 @@ func (s *soak) countKilled(ctx context.Context, pool *xme.Pool, m *manager.Manag
 		if again, err := sumsOf.Call(ctx, o, struct{}{}); err != nil || again.Total != t.Total {
 			s.wrong("%s: %d, and later %d: a call of the dead came late (%v)", where, t.Total, again.Total, err)
 		}
-		s.say("%s, %d kills: %d rows, %d of them lost, with %d of the %d counted", where, e.kills, e.rows, e.lost, ofLost, t.Total)
+		s.say("%s, %d kills: %d rows, %d of them lost, with %d of the %d counted", where, e.kills, e.rows-e.late, e.lost, ofLost, t.Total)
 		return o.Release(ctx)
 	})
 }

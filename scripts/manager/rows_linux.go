@@ -57,6 +57,7 @@ const maxRows = 1 << 16
 // ended is what became of rows while workers were killed.
 type ended struct {
 	rows, lost, kills int
+	late              int   // rows that came when the time was over
 	counted           []int // by row: what it returned; -1: it was lost
 }
 
@@ -97,7 +98,9 @@ func disturbed[In any](ctx context.Context, s *soak, f *xme.Func[In, int], pool 
 		e.counted = append(e.counted, n)
 		e.rows++
 		switch {
-		case err == nil && (n == each || n == 0):
+		case err == nil && n == each:
+		case err == nil && n == 0:
+			e.late++
 		case err == nil:
 			s.wrong("row %d returned %d of %d", e.rows-1, n, each)
 		case errors.Is(err, xme.ErrWorkerLost):
