@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -14,20 +18,29 @@ import (
 // pairs is how many there are: of each the second word is the first one's complement, and all are alike.
 const pairs = 500
 
-// pairJob has a worker write the pairs, or read them, until it is over.
+// pairJob has a worker write the pairs, or read them, until it is over, or N times.
 type pairJob struct {
-	Lock  *manager.Lock
-	Pairs *shm.Array[uint64]
-	Write bool
-	End   int64
+	Lock   *manager.Lock
+	Pairs  *shm.Array[uint64]
+	Told   *shm.Array[uint64] // how often readers, and writers, were told of a death
+	Write  bool
+	Deadly bool // now and then it kills its own process half-way
+	N      int  // 0: any number of times
+	Row    int
+	Seed   uint64
+	End    int64
 }
 
 var pairRow = xme.Register("pairs", func(ctx context.Context, j pairJob) (n int, err error) {
 	ctx, cancel := context.WithDeadline(ctx, time.Unix(0, j.End).Add(patience))
 	defer cancel()
-	for time.Now().UnixNano() < j.End {
+	if over(j.End) {
+		return 0, nil
+	}
+	rng := rand.New(rand.NewPCG(j.Seed, uint64(j.Row)))
+	for n < j.N || j.N == 0 && !over(j.End) {
 		if j.Write {
-			err = j.write(ctx)
+			err = j.write(ctx, rng)
 		} else {
 			err = j.read(ctx)
 		}
@@ -39,14 +52,32 @@ var pairRow = xme.Register("pairs", func(ctx context.Context, j pairJob) (n int,
 	return n, nil
 })
 
-func (j *pairJob) write(ctx context.Context) error {
-	if err := j.Lock.Acquire(ctx); err != nil {
+// told notes a death that a lock was got with; it is an error where nobody dies.
+func (j *pairJob) told(err error, who int) (bool, error) {
+	if j.N == 0 || !errors.Is(err, shm.ErrOwnerDied) {
+		return false, err
+	}
+	atomic.AddUint64(&j.Told.Slice()[who], 1)
+	return true, nil
+}
+
+func (j *pairJob) write(ctx context.Context, rng *rand.Rand) error {
+	if _, err := j.told(j.Lock.Acquire(ctx), 1); err != nil { // it writes all of it anyway
 		return err
+	}
+	dies := -1
+	if j.Deadly && rng.IntN(500) == 0 {
+		dies = 2 * rng.IntN(pairs)
 	}
 	p := j.Pairs.Slice()
 	a := p[0] + 1
 	for i := 0; i < len(p); i += 2 {
-		p[i], p[i+1] = a, ^a
+		p[i] = a
+		if i == dies {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {} // until it arrives
+		}
+		p[i+1] = ^a
 	}
 	err := j.Lock.Release(ctx)
 	<-time.After(50 * time.Microsecond) // readers shall have their turn
@@ -54,12 +85,13 @@ func (j *pairJob) write(ctx context.Context) error {
 }
 
 func (j *pairJob) read(ctx context.Context) error {
-	if err := j.Lock.AcquireRead(ctx); err != nil {
+	told, err := j.told(j.Lock.AcquireRead(ctx), 0)
+	if err != nil {
 		return err
 	}
 	p := j.Pairs.Slice()
 	a := p[0]
-	for i := 0; i < len(p); i += 2 {
+	for i := 0; i < len(p) && !told; i += 2 {
 		if p[i] != a || p[i+1] != ^a {
 			return fmt.Errorf("torn: the first is %#x, pair %d is %#x and %#x", a, i/2, p[i], p[i+1])
 		}
@@ -91,8 +123,8 @@ func readWrite(ctx context.Context, s *soak, d time.Duration) error {
 				for i := 1; i < a.Len(); i += 2 {
 					a.Slice()[i] = ^uint64(0)
 				}
-				s.writeAndRead(ctx, pool, lock, writer, stranger, a, d)
-				return nil
+				s.writeAndRead(ctx, pool, lock, writer, stranger, a, d/2)
+				return s.pairsKilled(ctx, pool, lock, writer, stranger, a, d/2)
 			}), lock.Close())
 		})
 	})
@@ -146,4 +178,28 @@ func (s *soak) writeAndRead(ctx context.Context, pool *xme.Pool, lock *manager.L
 		s.wrong("written %d times of %d", got, counts[0])
 	}
 	s.say("%d written, %d read, nothing torn; %d times refused, within %v", counts[0], reads, refused, longest.Round(time.Microsecond))
+}
+
+// pairsKilled has rows write and read while workers are killed: who is not told of a death finds nothing torn.
+func (s *soak) pairsKilled(ctx context.Context, pool *xme.Pool, lock *manager.Lock, writer, stranger manager.Operator, a *shm.Array[uint64], d time.Duration) error {
+	return withArray(2, func(told *shm.Array[uint64]) error {
+		const each = 200
+		e := disturbed(ctx, s, pairRow, pool, d, each, func(row int, end int64) pairJob {
+			j := pairJob{Lock: lock.As(stranger), Pairs: a, Told: told, N: each, Row: row, Seed: s.seed, End: end}
+			if row%4 == 0 {
+				j.Lock, j.Write, j.Deadly = lock.As(writer), true, true
+			}
+			return j
+		})
+		short, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		as := lock.As(writer)
+		if err := as.Acquire(short); err != nil && !errors.Is(err, shm.ErrOwnerDied) {
+			return err
+		}
+		t := told.Slice()
+		s.say("%d kills and those of writers by their own hand: %d rows, %d of them lost; %d times a writer was told of a death, %d times a reader; nothing else was torn",
+			e.kills, e.rows-e.late, e.lost, t[1], t[0])
+		return as.Release(short)
+	})
 }
