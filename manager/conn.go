@@ -45,7 +45,7 @@ type waiter struct {
 	call  uint32
 	turn  chan struct{} // a token: it is done, or it is to lead
 	left  bool          // nobody waits any more
-	async bool          // nobody waits yet: it cannot lead
+	async bool          // it is being sent: it cannot lead
 
 	done   bool
 	kind   uint8
@@ -245,8 +245,8 @@ func (w *waiter) recycle() {
 	waiterPool.Put(w)
 }
 
-// begin sends a message and returns who waits for its answer, having made him lead if nobody does and lead is set.
-func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte, p *wire.Parcel, lead bool) (w *waiter, leads bool, err error) {
+// begin sends a message and returns who waits for its answer, having made him lead if nobody does.
+func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte, p *wire.Parcel) (w *waiter, leads bool, err error) {
 	if !p.Empty() {
 		if err := p.Pack(); err != nil {
 			return nil, false, fmt.Errorf("manager: %w", err)
@@ -263,8 +263,8 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 		ok := c.end.Put(r)
 		c.writing.Unlock()
 		if ok {
-			w.async = !lead
-			if lead && !c.leading {
+			w.async = false
+			if !c.leading {
 				c.leading, leads = true, true
 			}
 			c.mu.Unlock()
@@ -279,8 +279,8 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w.async = !lead
-	if lead && !c.leading && !w.done {
+	w.async = false
+	if !c.leading && !w.done {
 		c.leading, leads = true, true
 	}
 	return w, leads, nil

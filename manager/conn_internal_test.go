@@ -83,7 +83,7 @@ func TestSenderDoesNotLead(t *testing.T) {
 	defer cancel()
 	sent := make(chan error, 1)
 	go func() {
-		_, _, err := c.begin(ctx, kindCall, 1, nil, nil, true)
+		_, _, err := c.begin(ctx, kindCall, 1, nil, nil)
 		sent <- err
 	}()
 	until(t, func() bool {

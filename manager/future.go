@@ -61,7 +61,7 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 		p.Free()
 		return err
 	}
-	w, leads, err := c.begin(ctx, kindCall, o.short(), body, p, true)
+	w, leads, err := c.begin(ctx, kindCall, o.short(), body, p)
 	if err != nil {
 		c.unuse()
 		p.Free()

@@ -388,23 +388,23 @@ func (c *hostConn) parcelFor(call uint32) (p *wire.Parcel) {
 }
 
 // handle does what a message asks. Its body is this goroutine's until it returns.
-func (g *reader) handle(r ring.Result) {
-	c := g.c
-	kind, number := r.Kind&kindBits, uint32(r.Time)
+func (r *reader) handle(rec ring.Result) {
+	c := r.c
+	kind, number := rec.Kind&kindBits, uint32(rec.Time)
 	var p *wire.Parcel
-	if r.Kind&parcelBit != 0 {
-		if p = c.parcelFor(r.Call); p == nil {
+	if rec.Kind&parcelBit != 0 {
+		if p = c.parcelFor(rec.Call); p == nil {
 			return
 		}
 	}
 	switch kind {
 	case kindCancel:
 		p.Close()
-		c.cancelled(r.Call, number)
+		c.cancelled(rec.Call, number)
 	case kindRequest:
-		g.request(r, number, p)
+		r.request(rec, number, p)
 	case kindCall, kindBatch:
-		g.method(r, number, p)
+		r.method(rec, number, p)
 	default:
 		p.Close()
 		c.refuse()
@@ -412,8 +412,8 @@ func (g *reader) handle(r ring.Result) {
 }
 
 // request does an op.
-func (g *reader) request(r ring.Result, number uint32, p *wire.Parcel) {
-	c := g.c
+func (r *reader) request(rec ring.Result, number uint32, p *wire.Parcel) {
+	c := r.c
 	if int(number) >= len(rawOps) {
 		p.Close()
 		c.refuse()
@@ -421,21 +421,21 @@ func (g *reader) request(r ring.Result, number uint32, p *wire.Parcel) {
 	}
 	o := &rawOps[number]
 	if !o.waits {
-		g.open()
-		c.serveOp(c.ctx, o, r.Call, r.Body, p)
+		r.open()
+		c.serveOp(c.ctx, o, rec.Call, rec.Body, p)
 		return
 	}
-	ctx := c.begin(r.Call, nil)
-	body := append([]byte(nil), r.Body...)
+	ctx := c.begin(rec.Call, nil)
+	body := append([]byte(nil), rec.Body...)
 	if c.crowded() || !c.use() {
-		c.ended(r.Call)
+		c.ended(rec.Call)
 		p.Close()
 		return
 	}
 	go func() {
 		defer c.unuse()
-		defer c.ended(r.Call)
-		c.serveOp(ctx, o, r.Call, body, p)
+		defer c.ended(rec.Call)
+		c.serveOp(ctx, o, rec.Call, body, p)
 	}()
 }
 

@@ -240,7 +240,7 @@ func (m *MethodFunc[T, In, Out]) Call(ctx context.Context, o *Object[T], in In) 
 		return out, err
 	}
 	defer c.unuse()
-	w, leads, err := c.begin(ctx, kindCall, o.short(), body, p, true)
+	w, leads, err := c.begin(ctx, kindCall, o.short(), body, p)
 	if err != nil {
 		return out, err
 	}
@@ -329,7 +329,7 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 		return nil, err
 	}
 	defer c.unuse()
-	w, leads, err := c.begin(ctx, kindBatch, o.short(), body, nil, true)
+	w, leads, err := c.begin(ctx, kindBatch, o.short(), body, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -110,71 +110,71 @@ func (o *object) what() string {
 }
 
 // method runs a call that a connection brought, now or when its turn comes.
-func (g *reader) method(r ring.Result, number uint32, p *wire.Parcel) {
-	c := g.c
-	if len(r.Body) < methodSize {
+func (r *reader) method(rec ring.Result, number uint32, p *wire.Parcel) {
+	c := r.c
+	if len(rec.Body) < methodSize {
 		p.Close()
 		c.refuse()
 		return
 	}
-	m := methodAt(binary.LittleEndian.Uint16(r.Body))
+	m := methodAt(binary.LittleEndian.Uint16(rec.Body))
 	o := c.h.object(number)
 	switch {
 	case o == nil:
 		p.Close()
-		c.failed(r.Call, fmt.Errorf("object %d: %w", number, ErrReleased))
+		c.failed(rec.Call, fmt.Errorf("object %d: %w", number, ErrReleased))
 		return
 	case m == nil || m.typ != o.typ:
 		p.Close()
-		c.failed(r.Call, fmt.Errorf("object %s is a %s, which does not have that method: %w", o.what(), o.typ, ErrType))
+		c.failed(rec.Call, fmt.Errorf("object %s is a %s, which does not have that method: %w", o.what(), o.typ, ErrType))
 		return
 	}
-	kind := r.Kind & kindBits
+	kind := rec.Kind & kindBits
 	now, err := o.enter(func() *job {
-		body := append([]byte(nil), r.Body[methodSize:]...)
-		t := c.begin(r.Call, o)
+		body := append([]byte(nil), rec.Body[methodSize:]...)
+		t := c.begin(rec.Call, o)
 		if c.crowded() || !c.use() {
-			c.ended(r.Call)
+			c.ended(rec.Call)
 			p.Close()
 			return &job{run: func() {}, refuse: func(error) {}}
 		}
 		return &job{run: func() {
 			a := outcome{kind: kindThrew}
 			defer func() {
-				c.ended(r.Call)
+				c.ended(rec.Call)
 				go func() { // the object is not to wait for who does not read
 					defer c.unuse()
-					c.reply(r.Call, m, &a)
+					c.reply(rec.Call, m, &a)
 				}()
 			}()
 			a.of(t, m, kind, body, p, nil)
 		}, refuse: func(err error) {
 			defer c.unuse()
-			defer c.ended(r.Call)
+			defer c.ended(rec.Call)
 			p.Close()
-			c.failed(r.Call, err)
+			c.failed(rec.Call, err)
 		}}
 	})
 	if err != nil {
 		p.Close()
-		c.failed(r.Call, err)
+		c.failed(rec.Call, err)
 		return
 	}
 	if !now {
 		return
 	}
-	t := &callContext{call: r.Call, object: o}
-	g.open()
-	g.runs(t)
-	g.outcome = outcome{kind: kindThrew}
+	t := &callContext{call: rec.Call, object: o}
+	r.open()
+	r.runs(t)
+	r.outcome = outcome{kind: kindThrew}
 	defer func() {
-		g.ran(t)
+		r.ran(t)
 		o.leave() // it is not to wait for who does not read
-		c.reply(r.Call, m, &g.outcome)
+		c.reply(rec.Call, m, &r.outcome)
 	}()
-	g.outcome.of(t, m, kind, r.Body[methodSize:], p, g.dst)
-	if g.outcome.kind == kindAnswer {
-		g.dst = g.outcome.body
+	r.outcome.of(t, m, kind, rec.Body[methodSize:], p, r.dst)
+	if r.outcome.kind == kindAnswer {
+		r.dst = r.outcome.body
 	}
 }
 

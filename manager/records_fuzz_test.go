@@ -139,7 +139,7 @@ func FuzzAnswers(f *testing.F) {
 		p := newPeer(t)
 		ended := make(chan error, 3)
 		for range cap(ended) {
-			w, leads, err := p.c.begin(t.Context(), kindCall, 1, nil, nil, true)
+			w, leads, err := p.c.begin(t.Context(), kindCall, 1, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -79,7 +79,7 @@ func (r *remote) ask(ctx context.Context, code uint8, body []byte, p *wire.Parce
 		return err
 	}
 	defer c.unuse()
-	w, leads, err := c.begin(ctx, kindRequest, uint32(code), body, p, true)
+	w, leads, err := c.begin(ctx, kindRequest, uint32(code), body, p)
 	if err != nil {
 		return err
 	}
