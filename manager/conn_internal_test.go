@@ -97,12 +97,13 @@ func TestSenderDoesNotLead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	call := w.call // w is not this goroutine's any more
 	answered := make(chan error, 1)
 	go func() {
 		answered <- c.await(t.Context(), w, false, false, func(uint8, []byte, *parcel) error { return nil })
 	}()
 	c.handOver()
-	p.end.Put(ring.Result{Kind: kindAnswer, Call: w.call})
+	p.end.Put(ring.Result{Kind: kindAnswer, Call: call})
 	if err := <-answered; err != nil {
 		t.Error(err)
 	}
