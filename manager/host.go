@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/xenonmp/xme/internal/post"
@@ -61,6 +62,14 @@ func (h *host) check(o Operator) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.ops.check(o)
+}
+
+// admin says whether an operator is ADMIN.
+func (h *host) admin(o Operator) error {
+	if o.number != admin {
+		return fmt.Errorf("%v asks for what is ADMIN's: %w", o, ErrNotAuthorised)
+	}
+	return h.check(o)
 }
 
 // open has other processes find the host at an address.

@@ -8,7 +8,12 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-var opDump = defineStored("dump", true, func(ctx context.Context, h *host, _ *caller, _ struct{}) (image, error) { return h.dump(ctx) })
+var opDump = defineStored("dump", true, func(ctx context.Context, h *host, _ *caller, o Operator) (image, error) {
+	if err := h.admin(o); err != nil {
+		return image{}, err
+	}
+	return h.dump(ctx)
+})
 
 // dump makes an image of what the manager has.
 func (h *host) dump(ctx context.Context) (img image, err error) {

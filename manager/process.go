@@ -15,6 +15,7 @@ import (
 // asked to, and passes on to it what comes for the manager.
 type supervisor struct {
 	id      id
+	op      Operator // ADMIN
 	pool    *xme.Pool
 	restart bool
 	ctx     context.Context //nolint:containedctx // the manager's life
@@ -128,7 +129,7 @@ func supervise(ctx context.Context, o Options) (*Manager, error) {
 		memory.close()
 		return nil, fmt.Errorf("manager: start its process: %w", err)
 	}
-	s := &supervisor{id: newID(), pool: pool, restart: o.Restart, over: make(chan struct{}), up: make(chan struct{})}
+	s := &supervisor{id: newID(), op: op, pool: pool, restart: o.Restart, over: make(chan struct{}), up: make(chan struct{})}
 	s.begin = hostBegin{ID: s.id, Secret: o.Secret, Image: &image{Operators: ops, Locks: []lockImage{{Name: o.Lock.Name, Kind: int(o.Lock.Kind), Writer: admin, Memory: memory}}}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.stop = post.Listen(post.Addr(s.id), s)
@@ -288,9 +289,9 @@ func (s *supervisor) keep(number uint32) {
 	s.keeping.Lock() // the last one taken is the last one kept
 	defer s.keeping.Unlock()
 	m := &Manager{id: s.id, at: remoteOf(s.id)}
-	img, err := opDump.call(s.ctx, m, struct{}{})
+	img, err := opDump.call(s.ctx, m, s.op)
 	if err != nil {
-		_, _ = opKept.call(s.ctx, m, kept{number, err.Error()}) // if that fails too, the process is gone
+		_, _ = opKept.call(s.ctx, m, kept{s.op, number, err.Error()}) // if that fails too, the process is gone
 		return
 	}
 	img.keep()
@@ -303,16 +304,20 @@ func (s *supervisor) keep(number uint32) {
 	}
 	s.mu.Unlock()
 	old.release()
-	_, _ = opKept.call(s.ctx, m, kept{number, ""})
+	_, _ = opKept.call(s.ctx, m, kept{s.op, number, ""})
 }
 
 // kept tells who asked for a snapshot that it was kept.
 type kept struct {
+	Op     Operator
 	Number uint32
 	Err    string
 }
 
 var opKept = define("kept", false, func(_ context.Context, h *host, _ *caller, in kept) (struct{}, error) {
+	if err := h.admin(in.Op); err != nil {
+		return struct{}{}, err
+	}
 	h.mu.Lock()
 	ch := h.keeps[in.Number]
 	delete(h.keeps, in.Number)
