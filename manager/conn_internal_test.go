@@ -124,7 +124,7 @@ func TestUnreadAnswers(t *testing.T) {
 	m, o := openFuzzed(t)
 	c := connected(t, m)
 	for call := range uint32(20) {
-		c.end.Put(ring.Result{Kind: kindCall, Call: call, Time: uint64(o.number), Body: methodCall(fuzzedMake.number(), areaBytes)})
+		c.end.Put(ring.Result{Kind: kindCall, Call: call, Time: o.number, Body: methodCall(fuzzedMake.number(), areaBytes)})
 	}
 	until(t, c.end.Ready)
 	for _, o := range []*Object[fuzzed]{o, elsewhere(t, o)} {
@@ -144,8 +144,8 @@ func TestOrder(t *testing.T) {
 	h.mu.Lock()
 	hc := h.conns[c.me]
 	h.mu.Unlock()
-	c.end.Put(ring.Result{Kind: kindCall | parcelBit, Call: 1, Time: uint64(o.number), Body: methodCall(fuzzedAdd.number(), 10)})
-	c.end.Put(ring.Result{Kind: kindCall, Call: 2, Time: uint64(o.number), Body: methodCall(fuzzedAdd.number(), 100)})
+	c.end.Put(ring.Result{Kind: kindCall | parcelBit, Call: 1, Time: o.number, Body: methodCall(fuzzedAdd.number(), 10)})
+	c.end.Put(ring.Result{Kind: kindCall, Call: 2, Time: o.number, Body: methodCall(fuzzedAdd.number(), 100)})
 	until(t, c.end.HasRoom) // the first has been read
 	hc.armed.Store(true)
 	hc.late() // it takes long
