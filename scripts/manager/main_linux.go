@@ -98,7 +98,7 @@ func run(ctx context.Context, c config, out io.Writer) error {
 		before, begin := procs.Take(), time.Now()
 		each := c.time / time.Duration(max(shares, 1))
 		s.part = p.name
-		stop := s.watchdog(each*time.Duration(p.shares) + 5*time.Minute)
+		stop := s.watchdog(each*time.Duration(p.shares) + 4*longFor(c.n) + longFor(c.calls/20))
 		err := p.run(ctx, s, each)
 		stop()
 		if err != nil {
