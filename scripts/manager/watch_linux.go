@@ -105,7 +105,7 @@ func watches(ctx context.Context, s *soak, d time.Duration) error {
 	})
 }
 
-// watchKeys has workers watch while keys are changed. Two of them are late, and three are slow.
+// watchKeys has workers watch while keys are changed. Two of them are late, and two are slow.
 func (s *soak) watchKeys(ctx context.Context, pool *xme.Pool, m *manager.Manager, where string, d time.Duration) error {
 	p := &pen{m: m, revisions: make([]int, watchedKeys)}
 	if err := p.all(ctx); err != nil {
@@ -128,7 +128,7 @@ func (s *soak) watchKeys(ctx context.Context, pool *xme.Pool, m *manager.Manager
 				if row >= workers-late {
 					j.Late = d / 3
 				}
-				if row%3 == 1 {
+				if row%4 == 1 {
 					j.Busy = 100 * time.Microsecond
 				}
 				return j
