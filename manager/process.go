@@ -109,6 +109,9 @@ func serveHost(ctx context.Context, b hostBegin) (struct{}, error) {
 	return struct{}{}, nil
 }
 
+// mostTries is how often in a row a process may die before it is up.
+const mostTries = 3
+
 // mostQueued bounds who waits for a process that is being started.
 const mostQueued = 1 << 12
 
@@ -162,7 +165,7 @@ func supervise(ctx context.Context, o Options) (*Manager, error) {
 // run has the manager's process run until it is to run no more.
 func (s *supervisor) run() {
 	defer close(s.over)
-	for {
+	for tries := 1; ; tries++ {
 		s.mu.Lock()
 		b := s.begin
 		s.mu.Unlock()
@@ -176,8 +179,11 @@ func (s *supervisor) run() {
 		s.mu.Lock()
 		lived := s.lived
 		s.at, s.lived = post.Addr{}, false
-		// One that dies before it is up would do so again.
-		last := s.ctx.Err() != nil || !s.restart || !lived || !errors.Is(err, xme.ErrWorkerLost)
+		if lived {
+			tries = 0
+		}
+		// One that dies again and again before it is up would do so for ever.
+		last := s.ctx.Err() != nil || !s.restart || tries == mostTries || !errors.Is(err, xme.ErrWorkerLost)
 		if last {
 			if s.err = ErrClosed; s.ctx.Err() == nil {
 				s.err = fmt.Errorf("%w: %w", ErrLost, err)

@@ -42,7 +42,7 @@ var lockRow = xme.Register("lock", func(ctx context.Context, j lockJob) (int, er
 	if over(j.End) {
 		return 0, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience+time.Duration(j.N)*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, longFor(j.N))
 	defer cancel()
 	rng := rand.New(rand.NewPCG(j.Seed, uint64(j.Row)))
 	for i := range j.N {

@@ -51,7 +51,7 @@ var partList = []part{
 func main() {
 	xme.Init()
 	var c config
-	flag.DurationVar(&c.time, "t", 20*time.Second, "how long what goes by time runs, all together")
+	flag.DurationVar(&c.time, "t", 20*time.Second, "about how long what goes by time takes, all together")
 	flag.Uint64Var(&c.seed, "seed", 0, "of the kills and of what is done; 0: from the clock")
 	flag.IntVar(&c.n, "n", 100_000, "increments of each worker, of an object and under each kind of lock")
 	flag.IntVar(&c.calls, "calls", 1_000_000, "calls during which nothing may grow")
@@ -96,9 +96,9 @@ func run(ctx context.Context, c config, out io.Writer) error {
 			continue
 		}
 		before, begin := procs.Take(), time.Now()
-		each := c.time / time.Duration(max(shares, 1))
+		each := c.time * 4 / 5 / time.Duration(max(shares, 1)) // a fifth goes into beginnings and ends
 		s.part = p.name
-		stop := s.watchdog(each*time.Duration(p.shares) + 5*time.Minute)
+		stop := s.watchdog(each*time.Duration(p.shares) + 4*longFor(c.n) + longFor(c.calls/20))
 		err := p.run(ctx, s, each)
 		stop()
 		if err != nil {

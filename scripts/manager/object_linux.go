@@ -49,7 +49,7 @@ var countRow = xme.Register("count", func(ctx context.Context, j countJob) (int,
 	if over(j.End) {
 		return 0, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience+time.Duration(j.N)*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, longFor(j.N))
 	defer cancel()
 	begun, done := &j.Record.Slice()[2*j.Row], &j.Record.Slice()[2*j.Row+1]
 	for i := 0; i < j.N; {

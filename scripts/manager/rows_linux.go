@@ -24,6 +24,9 @@ var forms = []form{{"in the driver", manager.Options{}}, {"in a process", manage
 // patience is how long a single wait may last.
 const patience = time.Minute
 
+// longFor is how long n increments of a worker may last: so long only where there are far too few CPUs for what runs.
+func longFor(n int) time.Duration { return patience + time.Duration(n)*20*time.Millisecond }
+
 // withPool opens a pool for f.
 func withPool(ctx context.Context, f func(*xme.Pool) error) error {
 	pool, err := xme.Open(ctx, xme.Options{Workers: workers})

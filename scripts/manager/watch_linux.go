@@ -13,7 +13,7 @@ import (
 	"github.com/xenonmp/xme/shm"
 )
 
-// What is watched: each key's value is how often it has been changed since it was made.
+// What is watched: each key's value is how often it had been changed before, deletions counted too.
 const (
 	watchedKeys = 10_000
 	endKey      = "the end"
@@ -63,22 +63,26 @@ var watchRow = xme.Register("watch", func(ctx context.Context, j watchJob) (w wa
 		if _, err := fmt.Sscanf(e.Key, "key %d", &k); err != nil {
 			return w, fmt.Errorf("%q: %w", e.Key, err)
 		}
-		v, err := manager.As[int](e.Value)
-		if err != nil {
-			return w, err
+		v := last[k] // of a deletion: what it would be
+		if e.Deleted && v >= 0 {
+			v += e.Missed + 1
+		} else if !e.Deleted {
+			if v, err = manager.As[int](e.Value); err != nil {
+				return w, err
+			}
 		}
 		n := notes[notesOf*k:][:notesOf]
-		if e.Rev <= n[noteRev] || e.Deleted || e.Rev != e.Value.Rev() {
+		if e.Rev <= n[noteRev] || e.Deleted == (e.Rev == e.Value.Rev()) {
 			return w, fmt.Errorf("%s: revision %d (deleted: %t, its value's %d) after %d", e.Key, e.Rev, e.Deleted, e.Value.Rev(), n[noteRev])
 		}
 		if last[k] >= 0 && v-last[k]-1 != e.Missed {
 			return w, fmt.Errorf("%s: change %d after %d, with %d missed", e.Key, v, last[k], e.Missed)
 		}
-		if last[k] < 0 {
+		if last[k] < 0 && !e.Deleted {
 			if fresh--; fresh == 0 {
 				shm.Add(j.Ready, 1)
 			}
-		} else {
+		} else if last[k] >= 0 {
 			n[noteSeen]++
 		}
 		last[k], n[noteRev] = v, e.Rev
@@ -105,9 +109,10 @@ func watches(ctx context.Context, s *soak, d time.Duration) error {
 	})
 }
 
-// watchKeys has workers watch while keys are changed. Two of them are late, and three are slow.
+// watchKeys has workers watch while keys are changed and deleted. Two of them are late, and two are slow.
 func (s *soak) watchKeys(ctx context.Context, pool *xme.Pool, m *manager.Manager, where string, d time.Duration) error {
-	p := &pen{m: m, revisions: make([]int, watchedKeys)}
+	began := time.Now()
+	p := &pen{m: m, revisions: make([]int, watchedKeys), there: make([]bool, watchedKeys)}
 	if err := p.all(ctx); err != nil {
 		return err
 	}
@@ -128,7 +133,7 @@ func (s *soak) watchKeys(ctx context.Context, pool *xme.Pool, m *manager.Manager
 				if row >= workers-late {
 					j.Late = d / 3
 				}
-				if row%3 == 1 {
+				if row%4 == 1 {
 					j.Busy = 100 * time.Microsecond
 				}
 				return j
@@ -140,7 +145,7 @@ func (s *soak) watchKeys(ctx context.Context, pool *xme.Pool, m *manager.Manager
 			}
 			<-time.After(time.Millisecond)
 		}
-		err := p.write(ctx, rand.New(rand.NewPCG(s.seed, 3)), d)
+		err := p.write(ctx, rand.New(rand.NewPCG(s.seed, 3)), max(d/2, d-time.Since(began)))
 		if err == nil {
 			err = p.all(ctx)
 		}
@@ -158,8 +163,8 @@ func (s *soak) watchKeys(ctx context.Context, pool *xme.Pool, m *manager.Manager
 			w.Events += n.Events
 			w.Missed += n.Missed
 		}
-		s.say("%s: %d updates of %d keys; %d watchers saw %d events and missed %d; the last was through %v after the end",
-			where, p.updates, p.changes, workers, w.Events, w.Missed, took.Round(time.Millisecond))
+		s.say("%s: %d updates of %d keys, %d of them deletions; %d watchers saw %d events and missed %d; the last was through %v after the end",
+			where, p.updates, p.changes, p.drops, workers, w.Events, w.Missed, took.Round(time.Millisecond))
 		return nil
 	})
 }
@@ -192,14 +197,26 @@ func (s *soak) lookWatched(ctx context.Context, m *manager.Manager, where string
 type pen struct {
 	m                *manager.Manager
 	revisions        []int // of each key
+	there            []bool
 	updates, changes int
+	drops            int
 }
 
 // put is the next change of a key.
 func (p *pen) put(k int) manager.Change {
 	p.revisions[k]++
 	p.changes++
+	p.there[k] = true
 	return manager.Put(watchedKey(k), p.revisions[k]-1)
+}
+
+// drop deletes a key.
+func (p *pen) drop(k int) manager.Change {
+	p.revisions[k]++
+	p.changes++
+	p.drops++
+	p.there[k] = false
+	return manager.Drop(watchedKey(k))
 }
 
 // all changes every key.
@@ -227,7 +244,12 @@ func (p *pen) write(ctx context.Context, rng *rand.Rand, d time.Duration) error 
 		var cs []manager.Change
 		at := rng.IntN(watchedKeys)
 		for i := range n { // no key twice
-			cs = append(cs, p.put((at+i*151)%watchedKeys))
+			k := (at + i*151) % watchedKeys
+			if p.there[k] && rng.IntN(8) == 0 {
+				cs = append(cs, p.drop(k))
+			} else {
+				cs = append(cs, p.put(k))
+			}
 		}
 		p.updates++
 		if err := p.m.Update(ctx, cs...); err != nil {
