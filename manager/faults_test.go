@@ -434,3 +434,40 @@ func TestCallersCrowd(t *testing.T) {
 		t.Errorf("%d of %d, %d failed, %v", n, goroutines*9/10*each, failed.Load(), err)
 	}
 }
+
+type waitJob struct {
+	Object *manager.Object[counter]
+	Begun  *shm.Event
+}
+
+var waitIn = xme.Register("waitIn", func(ctx context.Context, j waitJob) (int, error) { return waits.Call(ctx, j.Object, j.Begun) })
+
+// TestCallerDiesInMethod ends the context of a method whose caller is gone: the object is free for others.
+func TestCallerDiesInMethod(t *testing.T) {
+	for name, o := range map[string]manager.Options{"here": {}, "process": {Process: true}} {
+		t.Run(name, func(t *testing.T) {
+			ctx := inTime(t)
+			c, err := manager.ShareNew(ctx, openWith(t, o), "", newCounter, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pool := xmetest.Open(t, xme.Options{Workers: 1})
+			begun, err := shm.NewEvent()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer begun.Close()
+			f := waitIn.Go(ctx, pool, waitJob{c, begun})
+			if err := begun.Wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+			xmetest.Kill(t, pool, 1)
+			if n, err := add.Call(ctx, c, 0); err != nil || n != -1 {
+				t.Errorf("after the caller died: %d, %v", n, err)
+			}
+			if _, err := f.Wait(ctx); !errors.Is(err, xme.ErrWorkerLost) {
+				t.Error(err)
+			}
+		})
+	}
+}
