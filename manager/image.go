@@ -49,12 +49,14 @@ func (h *host) dump(ctx context.Context) (img image, err error) {
 }
 
 // image makes an image of an object, in its turn; nil: it cannot come back, or is released.
-func (o *object) image(ctx context.Context) (img *objectImage, err error) {
+func (o *object) image(ctx context.Context) (*objectImage, error) {
 	t := typeNamed(o.typ)
 	crosses := t != nil && t.encode != nil
 	if !crosses && o.made == "" {
 		return nil, nil
 	}
+	var img *objectImage // this and err are take's until it is over
+	var err error
 	over := make(chan struct{})
 	take := func() {
 		defer close(over)
@@ -81,7 +83,7 @@ func (o *object) image(ctx context.Context) (img *objectImage, err error) {
 	now, eerr := o.enter(func() *job { return &job{run: take, refuse: func(error) { close(over) }} })
 	switch {
 	case eerr != nil:
-		return nil, nil // it is released
+		return nil, nil //nolint:nilerr // it is released
 	case now:
 		take()
 		o.leave()

@@ -149,10 +149,12 @@ func (r *reader) method(rec ring.Result, number uint32, p *wire.Parcel) {
 			}()
 			a.of(t, m, kind, body, p, nil)
 		}, refuse: func(err error) {
-			defer c.unuse()
-			defer c.ended(rec.Call)
+			c.ended(rec.Call)
 			p.Close()
-			c.failed(rec.Call, err)
+			go func() {
+				defer c.unuse()
+				c.failed(rec.Call, err)
+			}()
 		}}
 	})
 	if err != nil {
