@@ -80,6 +80,9 @@ func ended(pid int) bool {
 func TestLadderKillsWhoCatchesTheQuestion(t *testing.T) {
 	t.Parallel()
 	pool := xmetest.Open(t, xme.Options{Workers: 1, Grace: time.Millisecond})
+	if _, err := deafen.Call(t.Context(), pool, 0); err != nil {
+		t.Fatal(err)
+	}
 	_, err := deaf.With(xme.Timeout(time.Millisecond)).Call(t.Context(), pool, 0)
 	var e *xme.Error
 	if !errors.As(err, &e) || !errors.Is(err, xme.ErrTimeout) || e.Signal != "SIGKILL" {
@@ -90,7 +93,10 @@ func TestLadderKillsWhoCatchesTheQuestion(t *testing.T) {
 	}
 }
 
-var deaf = xme.Register("deaf", func(context.Context, int) (int, error) {
+// deafen has its process catch the question for good: a row may be asked before its first statement.
+var deafen = xme.Register("deafen", func(context.Context, int) (int, error) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGQUIT)
-	select {}
+	return 0, nil
 })
+
+var deaf = xme.Register("deaf", func(context.Context, int) (int, error) { select {} })
