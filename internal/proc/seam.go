@@ -1,6 +1,9 @@
 package proc
 
-import "context"
+import (
+	"context"
+	"reflect"
+)
 
 type backendKey struct{}
 
@@ -24,4 +27,15 @@ var (
 	NewInProcess func() *InProcess
 	// MethodFailed makes the *xme.Error of a method of a shared object: cause is an xme.Cause; without a text it is err's.
 	MethodFailed func(name string, cause int, text, stack string, err error) error
+	// ResultOf returns the type of a registered function's results.
+	ResultOf func(name string) (reflect.Type, error)
 )
+
+// A Guard is the argument of a service that guards the rows of its table: it outlives them, and returns once it is told that they have ended. It is begun
+// again however often its process dies, as far as its retries go.
+type Guard interface {
+	// OfTable returns the argument for a table with other rows.
+	OfTable() any
+	// TableEnded tells it, from the driver.
+	TableEnded(ctx context.Context) error
+}
