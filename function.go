@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -36,6 +37,8 @@ type function struct {
 	types      string // "func(context.Context, In) (Out, error)"
 	handle     any    // *Func[In, Out]
 	handles    bool   // In holds some
+	guards     bool   // In is a proc.Guard
+	result     reflect.Type
 
 	awaited sync.Pool // of *awaited[In, Out], zeroed, to be used again
 
@@ -101,8 +104,9 @@ func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out,
 	}
 	fu.fn = &function{
 		name: pkg + "." + name, bare: name, place: place, types: types, handle: fu, invoke: fu.invoke,
-		layout: fu.in.Layout() + " -> " + fu.out.Layout(), handles: fu.in.Handles(),
+		layout: fu.in.Layout() + " -> " + fu.out.Layout(), handles: fu.in.Handles(), result: reflect.TypeFor[Out](),
 	}
+	_, fu.fn.guards = any(*new(In)).(proc.Guard)
 	if err := table.add(fu.fn); err != nil {
 		fail("%v", err)
 	}

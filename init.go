@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -256,6 +257,13 @@ func init() {
 			}
 		}
 		return e
+	}
+	proc.ResultOf = func(name string) (reflect.Type, error) {
+		fn, err := table.find(name)
+		if err != nil {
+			return nil, err
+		}
+		return fn.result, nil
 	}
 	proc.NewInProcess = func() *proc.InProcess {
 		return &proc.InProcess{PID: os.Getpid(), Main: func(c link.Conn, log any) error {

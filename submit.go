@@ -149,6 +149,7 @@ func (p *Pool) ready(c *Call) error {
 	}
 	c.row.On, c.row.Timeout, c.row.Memory = c.opts.On, c.opts.Timeout, c.opts.Memory
 	c.row.Fresh, c.row.Service, c.row.Keep = c.opts.Fresh, c.opts.Service, c.opts.Retries > 0
+	c.row.Tireless = c.fn.guards
 	c.row.Alone = len(c.opts.On) > 0 || c.opts.Timeout > 0 || c.opts.Memory > 0 || c.opts.Fresh || c.opts.Service
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+
+	"github.com/xenonmp/xme/internal/proc"
 )
 
 // Table is an execution table: rows of functions and arguments that [Table.Run]
@@ -18,13 +20,22 @@ type Table struct {
 	adds []added
 }
 
+// rowKind says when a table's rows end.
+type rowKind uint8
+
+const (
+	ordinaryRows rowKind = iota // by themselves
+	serviceRows                 // when the ordinary ones have
+	guardRows                   // when the services have, by themselves: see proc.Guard
+)
+
 // added is one Add without its types.
 type added interface {
 	// read submits a row for each value of the input, and reports whether it came
 	// to the input's end.
 	read(r *tableRun) bool
 	begin()
-	service() bool
+	kind() rowKind
 	// over says that there will be no more rows, and why if that is not their end.
 	over(err error)
 }
@@ -49,7 +60,15 @@ type addedRows[In, Out any] struct {
 	rows *Rows[Out]
 }
 
-func (a *addedRows[In, Out]) service() bool { return a.f.opts.Service }
+func (a *addedRows[In, Out]) kind() rowKind {
+	switch {
+	case !a.f.opts.Service:
+		return ordinaryRows
+	case a.f.fn.guards:
+		return guardRows
+	}
+	return serviceRows
+}
 
 func (a *addedRows[In, Out]) begin()         { a.rows.begin() }
 func (a *addedRows[In, Out]) over(err error) { a.rows.over(err) }
@@ -58,6 +77,9 @@ func (a *addedRows[In, Out]) read(r *tableRun) bool {
 	slot := 0
 	to := &tableSink[In, Out]{r, a.rows}
 	for v := range a.in {
+		if r.kind == guardRows && r.beside {
+			v = r.guard(any(v)).(In)
+		}
 		if !feed(r.window, a.f, v, r.rows, slot, to, a.rows.expect) {
 			return false
 		}
@@ -90,22 +112,48 @@ type tableRun struct {
 	ctx    context.Context //nolint:containedctx // the run's own, for as long as it lasts
 	on     Executor
 	adds   []added
+	kind   rowKind
+	beside bool // there are rows of other kinds
 	window *stream
 	rows   int // that were read
+
+	mu     sync.Mutex
+	guards []proc.Guard
 
 	total, failed int
 	first         error // in order of their end
 }
 
-func newTableRun(ctx context.Context, on Executor, adds []added, service bool) *tableRun {
-	r := &tableRun{ctx: ctx, on: on, window: newStream(ctx, on, false, service)}
+func newTableRun(ctx context.Context, on Executor, adds []added, kind rowKind) *tableRun {
+	r := &tableRun{ctx: ctx, on: on, kind: kind, window: newStream(ctx, on, false, kind != ordinaryRows)}
 	for _, a := range adds {
-		if a.service() == service {
-			r.adds = append(r.adds, a)
-			a.begin()
+		if a.kind() != kind {
+			r.beside = true
+			continue
 		}
+		r.adds = append(r.adds, a)
+		a.begin()
 	}
 	return r
+}
+
+// guard returns the argument of a guard for this table, and notes it.
+func (r *tableRun) guard(v any) any {
+	v = v.(proc.Guard).OfTable()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.guards = append(r.guards, v.(proc.Guard))
+	return v
+}
+
+// release tells the guards that the other rows have ended.
+func (r *tableRun) release() (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, g := range r.guards {
+		err = errors.Join(err, g.TableEnded(r.ctx))
+	}
+	return err
 }
 
 // read submits the rows, on a goroutine of its own.
@@ -156,7 +204,7 @@ func (r *tableRun) end(why error) {
 // contexts end when the ordinary rows have ended; a table of services alone runs
 // until they return or ctx ends. A service that returns its context's error then
 // has not failed, nor has one that had no time to begin; their own [Rows] say what became
-// of them.
+// of them. A guard, of package manager, stays until the other services have ended too and what was queued is done.
 func (t *Table) Run(ctx context.Context, on Executor) error {
 	check(true, on)
 	t.mu.Lock()
@@ -178,8 +226,11 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	if drained := drainOf(ctx); drained != nil {
 		defer onDrain(ctx, func() { stop(ErrInterrupted) })()
 	}
-	services := newTableRun(serviceCtx, on, adds, true)
-	rows := newTableRun(runCtx, on, adds, false)
+	guardCtx, endGuards := context.WithCancelCause(runCtx)
+	defer endGuards(nil)
+	guards := newTableRun(guardCtx, on, adds, guardRows)
+	services := newTableRun(serviceCtx, on, adds, serviceRows)
+	rows := newTableRun(runCtx, on, adds, ordinaryRows)
 	rows.window.meter = m
 	defer func() {
 		why := context.Cause(runCtx)
@@ -192,9 +243,11 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 		default:
 			why = errNotAccepted
 		}
+		guards.end(why)
 		services.end(why)
 		rows.end(why)
 	}()
+	guards.read()
 	services.read()
 	rows.read()
 	rows.wait(func(error) bool { return true })
@@ -202,7 +255,17 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 		stop(errTableOver)
 	}
 	services.wait(func(err error) bool { return !stoppedInTime(serviceCtx, err) })
+	if guards.beside {
+		if err := guards.release(); err != nil {
+			endGuards(errTableOver) // whom they guard is gone, or cannot be reached
+		}
+	}
+	guards.wait(func(err error) bool { return !stoppedInTime(guardCtx, err) })
 	finished = true
+	services.failed, services.total = services.failed+guards.failed, services.total+guards.total
+	if services.first == nil {
+		services.first = guards.first
+	}
 	return runError(runCtx, rows, services)
 }
 

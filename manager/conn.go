@@ -38,6 +38,8 @@ type conn struct {
 	putting bool                    // one waits for room to put, and reads if nobody leads
 	parts   parts                   // the leader's
 	parcels map[uint32]*wire.Parcel // that came for calls
+
+	queued appended // that are in the manager's queue
 }
 
 // waiter is who waits for an answer. Its number is its place in waiters, and above it how often that place was used.
@@ -45,6 +47,7 @@ type waiter struct {
 	call  uint32
 	turn  chan struct{} // a token: it is done, or it is to lead
 	left  bool          // nobody waits any more
+	adds  bool          // it is an append's: its answer may tell of other calls
 	async bool          // it is being sent: it cannot lead
 
 	done   bool
@@ -187,6 +190,7 @@ func (c *conn) fail(err error) {
 	}
 	c.end.Wake()
 	c.stop()
+	c.queued.fail(err)
 }
 
 func (w *waiter) signal() {
@@ -259,6 +263,7 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 		return nil, false, err
 	}
 	r.Call = w.call
+	w.adds = kind == kindAppend
 	if p.Empty() && c.end.Fits(len(body)) && c.writing.TryLock() {
 		ok := c.end.Put(r)
 		c.writing.Unlock()

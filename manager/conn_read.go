@@ -103,7 +103,11 @@ func (c *conn) take(r ring.Result) error {
 	}
 	if w.left {
 		p.Close()
+		adds := w.adds && r.Kind&kindBits == kindAnswer
 		c.leave(w)
+		if adds {
+			return c.queued.settle(body)
+		}
 		return nil
 	}
 	w.kind, w.parcel, w.done = r.Kind&kindBits, p, true
@@ -135,6 +139,9 @@ func (c *conn) abandon(w *waiter, how uint64, posted bool) {
 	c.mu.Lock()
 	w.left = true
 	if w.done { // just now
+		if w.adds && w.kind == kindAnswer && w.err == nil {
+			_ = c.queued.settle(w.body) // what is wrong with it, others find
+		}
 		c.leave(w)
 		w.parcel.Close()
 		c.mu.Unlock()

@@ -21,6 +21,16 @@ var (
 	ErrReleased      = known("ErrReleased", "released")
 	ErrNotAuthorised = known("ErrNotAuthorised", "the operator is not entitled to that")
 	ErrNotHolder     = known("ErrNotHolder", "not held by who gives it back")
+	// ErrFull says that no call can be queued: the queue is full and nobody empties it.
+	ErrFull = known("ErrFull", "the queue is full")
+	// ErrGuardStopped says that the guard was stopped, or has ended: nobody runs what would be queued, or awaited.
+	ErrGuardStopped = known("ErrGuardStopped", "the guard has ended")
+	// ErrGuardRuns is what there can be one of: a guard runs, or is being replaced.
+	ErrGuardRuns = known("ErrGuardRuns", "a guard runs")
+	// ErrGuardLost says that the process that ran a queued function has died: it may have been done, or not, and is not run again.
+	ErrGuardLost = known("ErrGuardLost", "the guard's process is gone")
+	// ErrDropped says that a queued call was taken out of the queue, and was not run.
+	ErrDropped = known("ErrDropped", "taken out of the queue")
 	// ErrClosed is what a manager returns that was closed, and what is called on a zero value.
 	ErrClosed = known("ErrClosed", "the manager is closed")
 	// ErrLost says that the manager's process has died, or that it cannot be reached: what was under way may have been done, or not.

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -12,6 +13,8 @@ type Future[Out any] struct {
 	done chan struct{}
 	out  Out
 	err  error
+
+	queued *queuedFuture[Out] // of a call that was queued
 }
 
 // Go calls the method and does not wait for its result, but only, if need be, for room to say so: then until ctx ends. The calls that one
@@ -75,18 +78,30 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 }
 
 // Wait waits until the call is over or ctx ends, which ends the wait only.
+//
+// For one that was queued, within a call that itself runs from the queue, it does not wait: the error wraps ErrDeadlock.
 func (f *Future[Out]) Wait(ctx context.Context) (out Out, err error) {
 	select {
 	case <-f.done:
 	default:
+		if f.queued != nil && queueOf(ctx) == f.queued.of {
+			return out, fmt.Errorf("manager: %w: %w", errOwnQueue, ErrDeadlock)
+		}
+		f.fetch()
 		select {
 		case <-f.done:
 		case <-ctx.Done():
 			return out, context.Cause(ctx)
 		}
 	}
+	if f.queued != nil {
+		f.read()
+	}
 	return f.out, f.err
 }
 
 // Done returns a channel that is closed once the call is over.
-func (f *Future[Out]) Done() <-chan struct{} { return f.done }
+func (f *Future[Out]) Done() <-chan struct{} {
+	f.fetch()
+	return f.done
+}

@@ -1,8 +1,10 @@
 package manager
 
 import (
+	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/post"
 )
@@ -29,17 +31,23 @@ type host struct {
 	tables      tables
 	collections collections
 	locks       locks
+
+	noting    sync.Mutex // whether a guard runs
+	queue     *callQueue
+	queueRuns atomic.Pointer[callContext] // the method that runs from the queue
 }
 
-func bareHost(secret int) *host {
+func bareHost(secret, queue int) *host {
 	h := &host{id: newID(), conns: map[post.Addr]*hostConn{}, keeps: map[uint32]chan string{}, named: map[string]uint32{}}
 	h.ops.Size = secret
 	h.collections.init()
+	h.queue = newCallQueue(queue, h.runQueued)
+	h.queue.guarded, h.queue.died = h.guardChanged, h.heartDied
 	return h
 }
 
 func newHost(o Options) (*host, Operator, error) {
-	h := bareHost(o.Secret)
+	h := bareHost(o.Secret, o.Queue)
 	op := h.ops.alloc()
 	if err := h.tables.init(); err != nil {
 		return nil, op, err
@@ -97,6 +105,10 @@ func (h *host) close() {
 		c.close()
 	}
 	h.stop()
+	if t := h.queueRuns.Load(); t != nil {
+		t.cancel(context.Canceled)
+	}
+	h.queue.close()
 	h.closeObjects()
 	h.tables.close()
 	h.collections.close()

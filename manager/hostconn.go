@@ -38,6 +38,9 @@ type hostConn struct {
 	reader atomic.Pointer[reader]
 	parts  parts // who reads has them
 
+	known Operator      // who has proved to be who he is; who reads has it
+	done  finishedCalls // that this process has appended
+
 	mu      sync.Mutex
 	closed  bool
 	parcels map[uint32]*wire.Parcel
@@ -183,7 +186,8 @@ func (c *hostConn) close() {
 	c.mu.Lock()
 	if !c.closed {
 		c.closed = true
-		c.users-- // the one that it began with
+		go c.h.queue.connGone(c) // which may run what is queued
+		c.users--                // the one that it began with
 	}
 	for _, t := range c.calls {
 		t.cancel(context.Canceled)
@@ -195,6 +199,7 @@ func (c *hostConn) close() {
 	}
 	c.mu.Unlock()
 	c.end.Wake()
+	c.done.close()
 }
 
 // bye tells the process that the manager is closed.
@@ -233,6 +238,8 @@ func (r *reader) handle(rec ring.Result) {
 		r.request(rec, number, p)
 	case kindCall, kindBatch:
 		r.method(rec, number, p)
+	case kindAppend:
+		r.accept(rec, number, p)
 	default:
 		p.Close()
 		c.refuse()

@@ -19,6 +19,8 @@ type Options struct {
 	Restart bool
 	// Secret is how many bytes the secrets of operators have: 16 (the default) to 64.
 	Secret int
+	// Queue bounds the calls that are queued: 65,536 (the default) or as many as it says. Their arguments together are bounded by 256 MiB.
+	Queue int
 	// Lock says how the lock is made that guards the manager's tables; see [Manager.Lock].
 	Lock LockOptions
 }
@@ -52,6 +54,9 @@ func Open(ctx context.Context, o Options) (*Manager, error) {
 	}
 	if o.Secret < leastSecret || o.Secret > mostSecret {
 		return nil, fmt.Errorf("manager: Options.Secret is %d bytes: make it %d to %d", o.Secret, leastSecret, mostSecret)
+	}
+	if o.Queue < 0 {
+		return nil, fmt.Errorf("manager: Options.Queue is %d calls: make it 1 or more, or 0 for %d", o.Queue, defaultQueue)
 	}
 	if o.Restart && !o.Process {
 		return nil, errors.New("manager: Options.Restart is for a manager in a process of its own: set Options.Process too")

@@ -21,6 +21,8 @@ type MethodFunc[T, In, Out any] struct {
 	f   func(*T, context.Context, In) (Out, error)
 	in  *wire.Codec[In]
 	out *wire.Codec[Out]
+
+	decode func(src []byte, out *Out, p *wire.Parcel) error // out's
 }
 
 // methods are all that are registered, by number once they are frozen.
@@ -59,6 +61,8 @@ func Method[T, In, Out any](name string, f func(*T, context.Context, In) (Out, e
 		fail("the result cannot cross: %s", why)
 	}
 	m.method.serve, m.method.batch = m.serve, m.batch
+	m.decode = m.out.Decode
+	m.method.out = typeName(reflect.TypeFor[Out]())
 	methods.Lock()
 	defer methods.Unlock()
 	if methods.frozen {

@@ -216,6 +216,7 @@ func (c *hostConn) reply(call uint32, m *method, a *outcome) {
 type callContext struct {
 	call   uint32
 	object *object         // whose method it is; nil: of none
+	queue  id              // of the manager from whose queue it runs; zero: from none
 	up     context.Context //nolint:containedctx // of a call in this process: the caller's
 
 	mu   sync.Mutex
@@ -257,6 +258,9 @@ type callKey struct{}
 func (t *callContext) Value(key any) any {
 	if key == (callKey{}) {
 		return t
+	}
+	if key == (queueKey{}) && t.queue != (id{}) {
+		return t.queue
 	}
 	if t.up != nil {
 		return t.up.Value(key)
@@ -375,6 +379,7 @@ type method struct {
 	index uint16
 	name  string // of its type, a dot, its own
 	typ   string
+	out   string // the type of its results
 	place string
 
 	serve func(ctx context.Context, v any, args []byte, p *wire.Parcel, dst []byte) ([]byte, *wire.Parcel, *xme.Error)

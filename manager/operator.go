@@ -48,6 +48,14 @@ func (o Operator) secretBytes() []byte {
 	return []byte(o.secret.Value())
 }
 
+// secretText returns the secret, without a copy.
+func (o Operator) secretText() string {
+	if o.secret == (unique.Handle[secret]{}) {
+		return ""
+	}
+	return string(o.secret.Value())
+}
+
 // Number is the operator's public number; 0: it is nobody.
 func (o Operator) Number() int { return int(o.number) }
 

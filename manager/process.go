@@ -40,6 +40,7 @@ type hostBegin struct {
 	At     post.Addr // where it listens
 	Up     post.Addr // who is told that it does
 	Secret int
+	Queue  int
 	Image  *image // what was kept, or what it has at first
 }
 
@@ -95,7 +96,7 @@ func runHost(bool) func(context.Context, hostBegin) (struct{}, error) { return s
 
 func serveHost(ctx context.Context, b hostBegin) (struct{}, error) {
 	defer b.Image.release()
-	h := bareHost(b.Secret)
+	h := bareHost(b.Secret, b.Queue)
 	h.id, h.keeper = b.ID, true
 	if err := h.load(ctx, b.Image); err != nil {
 		return struct{}{}, err
@@ -133,7 +134,7 @@ func supervise(ctx context.Context, o Options) (*Manager, error) {
 		return nil, fmt.Errorf("manager: start its process: %w", err)
 	}
 	s := &supervisor{id: newID(), op: op, pool: pool, restart: o.Restart, over: make(chan struct{}), up: make(chan struct{})}
-	s.begin = hostBegin{ID: s.id, Secret: o.Secret, Image: &image{Operators: ops, Locks: []lockImage{{Name: o.Lock.Name, Kind: int(o.Lock.Kind), Writer: admin, Memory: memory}}}}
+	s.begin = hostBegin{ID: s.id, Secret: o.Secret, Queue: o.Queue, Image: &image{Operators: ops, Locks: []lockImage{{Name: o.Lock.Name, Kind: int(o.Lock.Kind), Writer: admin, Memory: memory}}}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.stop = post.Listen(post.Addr(s.id), s)
 	post.Announce(post.Addr(s.id))

@@ -22,6 +22,7 @@ import (
 //	failed    –                  an answerError, encoded
 //	threw     –                  an xme.Error, encoded: the method failed
 //	bye       –                  – the manager is closed
+//	append    the object's       a call to be queued: see appendHead. Its answer has calls that have ended: see finishedCalls.take
 const (
 	kindRequest = 1 + iota
 	kindCall
@@ -31,6 +32,7 @@ const (
 	kindFailed
 	kindThrew
 	kindBye
+	kindAppend
 
 	kindBits   = 0x0f
 	moreBit    = 0x40

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 )
 
@@ -58,7 +59,11 @@ var opUpdate = defineStored("update", false, func(_ context.Context, h *host, _ 
 	if err != nil {
 		return 0, err
 	}
-	return t.update(in.Changes, false)
+	rev, err := t.update(in.Changes, false)
+	if err == nil && in.Which == valueTable && slices.ContainsFunc(in.Changes, func(c change) bool { return c.Key == GuardKey && c.Kind == changePut }) {
+		go h.queue.stopNow()
+	}
+	return rev, err
 })
 
 type tableRequest struct {

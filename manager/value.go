@@ -81,6 +81,11 @@ func (t *typed[T]) encode(v *T) (*stored, error) {
 
 // decode returns the value; what names it in an error. The error wraps ErrType if it was stored as another type. Handles in the value are the caller's.
 func decode[T any](s *stored, what string) (v T, err error) {
+	if all, ok := any(&v).(*Values); ok && s.typ == valuesType {
+		p := wire.NewParcel()
+		defer p.Free()
+		return v, decodeEntries(s.bytes, all, p)
+	}
 	t, err := typeOf[T]()
 	if err != nil {
 		return v, err

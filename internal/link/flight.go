@@ -79,6 +79,9 @@ type Row struct {
 	// Lost counts the workers that died when it was next to begin, Kills those that
 	// died while it ran.
 	Lost, Kills int
+
+	// Tireless says that it is not set aside, however many workers die while it runs.
+	Tireless bool
 }
 
 // Nest is the place of a row that a running row made.

@@ -200,6 +200,9 @@ func (w *worker) outcomeOf(r *link.Row, exit Exit, lost LostError) link.Outcome 
 		exit.Memory = max(exit.Memory, limit) // it asked for more
 		o.Err = &KilledError{Why: &MemoryError{Limit: limit, Used: exit.Memory}, Exit: exit}
 	}
+	if r.Tireless {
+		return o
+	}
 	if r.Kills++; r.Keep && r.Kills >= setAside {
 		lost.Deaths, lost.Begun = r.Kills, true
 	}

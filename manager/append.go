@@ -1,0 +1,172 @@
+package manager
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// queuedMethod is a queued call of an object's method.
+type queuedMethod struct {
+	object uint32
+	m      *method
+	args   []byte
+	parcel *wire.Parcel
+}
+
+// Append queues a call of the method, behind all that were queued before, for whoever runs the manager's queue: its guard, or [Queue.Exec]. It returns once the
+// manager has accepted the call, which then is run once whatever becomes of this process, with a future of its result. ctx bounds this only, and not the call.
+//
+// A full queue has Append wait while a guard runs; otherwise, and within a call that itself runs from the queue, the error wraps ErrFull. Other errors wrap
+// ErrGuardStopped, ErrClosed, ErrLost, ErrReleased, ErrNotAuthorised or xme.ErrEncode; if ctx has ended, or the error is ErrLost, the call may have been accepted. The
+// result is kept for the object's handle's operator too: see [Queue.Results].
+//
+// The calls that one goroutine appends run in the order in which it appends them.
+func (m *MethodFunc[T, In, Out]) Append(ctx context.Context, o *Object[T], in In) (*Future[Out], error) {
+	h, r, err := o.where(m.name)
+	if err != nil {
+		return nil, err
+	}
+	var p *wire.Parcel
+	if m.in.Handles() {
+		p = wire.NewParcel()
+	}
+	nested := queueOf(ctx) == o.m.id
+	f := &Future[Out]{done: make(chan struct{}), queued: &queuedFuture[Out]{decode: m.decode, of: o.m.id}}
+	if h != nil {
+		args, err := m.in.Append(nil, &in, p)
+		if err == nil {
+			err = h.appendHere(ctx, &queued{op: o.m.op, nested: nested, to: f, method: &queuedMethod{o.short(), &m.method, args, p}})
+		} else {
+			err = m.uncrossed(err)
+		}
+		if err != nil {
+			p.Close()
+			return nil, err
+		}
+		return f, nil
+	}
+	defer p.Free()
+	buf := bodies.Get().(*[]byte)
+	defer bodies.Put(buf)
+	c, err := r.conn()
+	if err != nil {
+		return nil, err
+	}
+	defer c.unuse()
+	head := appendHead{method: m.number(), nested: nested, op: o.m.op}
+	if head.id, err = c.queued.add(f); err != nil {
+		return nil, err
+	}
+	f.queued.conn = c
+	body, err := m.in.Append(head.put((*buf)[:0]), &in, p)
+	if err != nil {
+		c.queued.take(head.id)
+		return nil, m.uncrossed(err)
+	}
+	*buf = body[:0]
+	if err := c.appendCall(ctx, o.short(), body, p); err != nil {
+		c.queued.take(head.id)
+		return nil, err
+	}
+	return f, nil
+}
+
+// appendCall has the manager accept a call.
+func (c *conn) appendCall(ctx context.Context, object uint32, body []byte, p *wire.Parcel) error {
+	w, leads, err := c.begin(ctx, kindAppend, object, body, p)
+	if err != nil {
+		return err
+	}
+	return c.await(ctx, w, leads, false, func(kind uint8, body []byte, _ *wire.Parcel) error {
+		if kind != kindAnswer {
+			return failure(kind, body)
+		}
+		return c.queued.settle(body)
+	})
+}
+
+// appendHead is what an append's message has before the method's argument: the method's number (2 bytes), whether it was made by a call from the queue (1), the
+// call's number in its process (8), the operator (a byte for its length, itself).
+type appendHead struct {
+	method uint16
+	nested bool
+	id     uint64
+	op     Operator
+}
+
+func (a *appendHead) put(dst []byte) []byte {
+	dst = binary.LittleEndian.AppendUint16(dst, a.method)
+	flag := byte(0)
+	if a.nested {
+		flag = 1
+	}
+	dst = binary.LittleEndian.AppendUint64(append(dst, flag), a.id)
+	at := len(dst)
+	dst = binary.LittleEndian.AppendUint32(append(dst, 0), a.op.number)
+	if a.op.number != 0 {
+		dst = append(dst, a.op.secretText()...)
+	}
+	dst[at] = byte(len(dst) - at - 1)
+	return dst
+}
+
+const appendHeadSize = 2 + 1 + 8 + 1
+
+// take reads the head of a message, and returns what is behind it.
+func (a *appendHead) take(b []byte) (args []byte, err error) {
+	if len(b) < appendHeadSize || len(b) < appendHeadSize+int(b[appendHeadSize-1]) {
+		return nil, errRubbish
+	}
+	a.method, a.nested, a.id = binary.LittleEndian.Uint16(b), b[2] != 0, binary.LittleEndian.Uint64(b[3:])
+	op := b[appendHeadSize:][:b[appendHeadSize-1]]
+	return b[appendHeadSize+len(op):], a.op.UnmarshalBinary(op)
+}
+
+// accept has a call be appended that a connection brought. Answers go by reply, perhaps later.
+func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
+	c := r.c
+	var head appendHead
+	args, err := head.take(rec.Body)
+	if err != nil {
+		p.Close()
+		c.refuse()
+		return
+	}
+	m := methodAt(head.method)
+	if m == nil {
+		p.Close()
+		c.failed(rec.Call, fmt.Errorf("object %d: no such method: %w", number, ErrType))
+		return
+	}
+	e := &queued{op: head.op, nested: head.nested, from: c, to: c, id: head.id}
+	e.method = &queuedMethod{number, m, append([]byte(nil), args...), p}
+	if c.known != head.op {
+		if err := c.h.check(head.op); err != nil {
+			p.Close()
+			c.failed(rec.Call, fmt.Errorf("manager: append %s: %w", m.name, err))
+			return
+		}
+		c.known = head.op
+	}
+	e.admitted = func(err error) {
+		c.ended(rec.Call)
+		go func() { // whoever made room is not to wait for who does not read
+			defer c.unuse()
+			c.accepted(rec.Call, e, err)
+		}()
+	}
+	accepted, err := c.h.enqueue(e)
+	if !accepted && err == nil {
+		c.awaitsRoom(rec.Call, e)
+		return
+	}
+	r.open()
+	c.accepted(rec.Call, e, err)
+	if err == nil {
+		c.h.queue.drain()
+	}
+}

@@ -1,0 +1,352 @@
+package manager
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/proc"
+)
+
+// GuardOptions say how a guard runs. The zero value works.
+type GuardOptions struct {
+	// Idle is after how long without a call the guard ends: 10 s (the default), or never if negative. While rows of its table or a heartbeat live it does not.
+	Idle time.Duration
+	// Verbose is how often it says, by its process's log, how it is: every 5 s (the default), or never if negative.
+	Verbose time.Duration
+	// Start is a registered function, func(context.Context, *manager.Manager) (struct{}, error), by its name, that is called in the guard's process before its first call, and again in a process that takes its place. If it
+	// fails so does the guard.
+	Start string
+}
+
+// GuardCall is what [Guard] guards.
+type GuardCall struct {
+	Manager *Manager
+	Options GuardOptions
+	Table   uint64 // set by the table that the guard is a row of
+}
+
+// GuardReport is what a guard has done.
+type GuardReport struct {
+	Calls int    // that it ran, by the last of its processes
+	Ended string // "idle": no call came; "stopped": it was told to, and has drained the queue; "closed": the manager was closed
+}
+
+// Guard is the service row that runs a manager's queue beside the rows of a table:
+//
+//	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m}))
+//
+// It runs the queued calls one at a time, in order, for as long as the table's other rows run, services too; then it runs what is queued still, and ends. By Guard.Go it is beside no
+// table, and ends when it is idle or stopped; when its context ends it drains the queue, for as long as the pool's Grace lets it. Of a manager's guards one runs at a time: another is ErrGuardRuns.
+//
+// Functions that are queued run in the guard's process, methods in the manager's. If the guard's process dies, the function that it ran ends with ErrGuardLost and is not run again; the pool starts another guard, and
+// the queue goes on.
+var Guard = xme.Register("guard", runGuard(handles)).With(xme.Service(), xme.Retries(mostGuards))
+
+// mostGuards bounds how often a guard is replaced.
+const mostGuards = 1 << 20
+
+func runGuard(bool) func(context.Context, GuardCall) (GuardReport, error) {
+	return func(ctx context.Context, g GuardCall) (GuardReport, error) {
+		return g.run(ctx)
+	}
+}
+
+// OfTable implements a seam of package xme.
+func (g GuardCall) OfTable() any {
+	i := newID()
+	g.Table = binary.LittleEndian.Uint64(i[:]) | 1
+	return g
+}
+
+type tableRequestID struct{ Table uint64 }
+
+var opTableEnded = define("table ended", false, func(_ context.Context, h *host, _ *caller, in tableRequestID) (struct{}, error) {
+	if err := h.usable(); err != nil {
+		return struct{}{}, err
+	}
+	go h.queue.tableEnded(in.Table)
+	return struct{}{}, nil
+})
+
+// TableEnded implements the same seam.
+func (g GuardCall) TableEnded(ctx context.Context) error {
+	_, err := opTableEnded.call(ctx, g.Manager, tableRequestID{g.Table})
+	return err
+}
+
+var _ proc.Guard = GuardCall{}
+
+type attachRequest struct {
+	Exec  bool
+	Table uint64
+	Idle  time.Duration
+}
+
+var opAttach = define("guard", true, func(ctx context.Context, h *host, c *caller, in attachRequest) (uint64, error) {
+	return h.queue.attach(ctx, leaseRequest{in.Exec, in.Table, in.Idle}, c.of())
+})
+
+// of returns what stands for the process that calls: nil for this one.
+func (c *caller) of() any {
+	if c.conn == nil {
+		return nil
+	}
+	return c.conn
+}
+
+type askRequest struct {
+	Gen   uint64
+	Has   bool // the outcome of a function
+	Body  []byte
+	Threw []byte
+}
+
+type askAnswer struct {
+	Call  *fnCall
+	Ended string
+	Calls int
+}
+
+var opAsk = define("guard asks", true, func(ctx context.Context, h *host, _ *caller, in askRequest) (askAnswer, error) {
+	var report *outcomeOf
+	if in.Has {
+		report = &outcomeOf{}
+		if in.Threw != nil {
+			report.err = failure(kindThrew, in.Threw)
+		} else {
+			report.value = &stored{typ: h.queue.resultType(), bytes: in.Body}
+		}
+	}
+	fn, ended, calls, err := h.queue.ask(ctx, in.Gen, report)
+	return askAnswer{fn, ended, calls}, err
+})
+
+// run is a guard's life.
+func (g *GuardCall) run(ctx context.Context) (r GuardReport, err error) {
+	o := g.Options
+	if o.Idle == 0 {
+		o.Idle = defaultIdle
+	}
+	if o.Verbose == 0 {
+		o.Verbose = defaultVerbose
+	}
+	for tries := 1; ; tries++ {
+		var asked bool
+		r, asked, err = g.guard(ctx, o)
+		if !errors.Is(err, ErrLost) || ctx.Err() != nil {
+			return r, err
+		}
+		if asked {
+			tries = 0
+		}
+		if tries == mostTries { // a manager that has died may be back
+			return r, err
+		}
+	}
+}
+
+const defaultVerbose = 5 * time.Second
+
+// guard is its life with one process of the manager's.
+func (g *GuardCall) guard(ctx context.Context, o GuardOptions) (r GuardReport, asked bool, err error) {
+	m := g.Manager
+	gen, err := opAttach.call(ctx, m, attachRequest{false, g.Table, o.Idle})
+	if err != nil {
+		return r, false, err
+	}
+	within := context.WithValue(context.WithoutCancel(ctx), queueKey{}, m.id)
+	if o.Start != "" {
+		if err := g.start(within, o.Start); err != nil {
+			_, _ = opResign.call(context.WithoutCancel(ctx), m, askRequest{Gen: gen})
+			return r, false, err
+		}
+	}
+	defer context.AfterFunc(ctx, func() { _, _ = opStop.call(context.Background(), m, struct{}{}) })()
+	defer g.verbose(ctx, o)()
+	a, err := serveLease(within, m, gen)
+	return GuardReport{a.Calls, a.Ended}, true, err
+}
+
+// serveLease runs what the holder of a lease is to run, until that ends.
+func serveLease(ctx context.Context, m *Manager, gen uint64) (askAnswer, error) {
+	in := askRequest{Gen: gen}
+	for {
+		a, err := opAsk.call(context.WithoutCancel(ctx), m, in)
+		if err != nil || a.Call == nil {
+			return a, err
+		}
+		in = askRequest{Gen: gen, Has: true}
+		body, err := xme.Serve(ctx, a.Call.Name, a.Call.Args)
+		if err != nil {
+			var e *xme.Error
+			if !errors.As(err, &e) {
+				return a, err
+			}
+			in.Threw = errorBody(e)
+			continue
+		}
+		in.Body = body
+	}
+}
+
+// start calls the start-up function.
+func (g *GuardCall) start(ctx context.Context, name string) error {
+	f, err := xme.Lookup[*Manager, struct{}](name)
+	if err == nil {
+		_, err = f.Call(ctx, xme.Inline(), g.Manager)
+	}
+	if err != nil {
+		return fmt.Errorf("manager: guard: its start-up function %s: %w", name, err)
+	}
+	return nil
+}
+
+var opResign = define("guard resigns", true, func(_ context.Context, h *host, _ *caller, in askRequest) (struct{}, error) {
+	h.queue.resign(in.Gen)
+	return struct{}{}, nil
+})
+
+// resign ends a guard that has not begun, for which no other is expected.
+func (q *callQueue) resign(gen uint64) {
+	q.mu.Lock()
+	var after func()
+	if l := q.lease; l != nil && l.gen == gen {
+		after = join(q.end(endedLost), q.settle(), q.drain)
+		delete(q.ended, gen)
+	}
+	q.mu.Unlock()
+	if after != nil {
+		after()
+	}
+}
+
+var opStop = define("stop guard", true, func(ctx context.Context, h *host, _ *caller, _ struct{}) (struct{}, error) {
+	h.queue.stopNow()
+	return struct{}{}, h.queue.waitStopped(ctx)
+})
+
+// Stop has the guard run what is queued, and end; nothing is accepted any more, and who waits for results of which no call is queued gets ErrGuardStopped at once. It waits until the guard has ended. Without a guard it does
+// nothing. A call in the queue would wait for itself: its error wraps ErrDeadlock.
+func (q *Queue) Stop(ctx context.Context) error {
+	if queueOf(ctx) == q.m.id && q.m.id != (id{}) {
+		return fmt.Errorf("manager: stop the guard from a call that it runs, which would wait for itself: queue %q with %s, or set it: %w", "Table::update", GuardKey, ErrDeadlock)
+	}
+	_, err := opStop.call(ctx, q.m, struct{}{})
+	return err
+}
+
+// Exec runs the first call of the queue, if there is one, and reports whether there was. How it went is told to its future and its operator. A function of the table runs in this process. While a
+// guard runs the error wraps ErrGuardRuns; of several that execute at once one does at a time.
+func (q *Queue) Exec(ctx context.Context) (ran bool, err error) {
+	gen, err := opAttach.call(ctx, q.m, attachRequest{Exec: true})
+	if err != nil {
+		return false, err
+	}
+	a, err := serveLease(context.WithValue(ctx, queueKey{}, q.m.id), q.m, gen)
+	return a.Calls > 0, err
+}
+
+// RunningGuard is a guard in this process.
+type RunningGuard struct {
+	m      *Manager
+	cancel context.CancelFunc
+	over   chan struct{}
+	report GuardReport
+	err    error
+}
+
+// StartGuard starts a guard in this process, which functions that are queued run in. It returns once the guard runs. When ctx ends the guard drains the queue and ends.
+func (m *Manager) StartGuard(ctx context.Context, o GuardOptions) (*RunningGuard, error) {
+	return startGuard(ctx, GuardCall{Manager: m, Options: o})
+}
+
+func startGuard(ctx context.Context, c GuardCall) (*RunningGuard, error) {
+	g := &RunningGuard{m: c.Manager, over: make(chan struct{})}
+	ctx, g.cancel = context.WithCancel(ctx)
+	up := make(chan struct{})
+	var once sync.Once
+	ctx = context.WithValue(ctx, guardUpKey{}, func() { once.Do(func() { close(up) }) })
+	go func() {
+		defer close(g.over)
+		defer g.cancel()
+		g.report, g.err = c.run(ctx)
+	}()
+	select {
+	case <-up:
+		return g, nil
+	case <-g.over:
+		if g.err == nil {
+			return g, nil
+		}
+		return nil, g.err
+	}
+}
+
+type guardUpKey struct{}
+
+// Wait waits until the guard has ended, or ctx, and says what it did.
+func (g *RunningGuard) Wait(ctx context.Context) (GuardReport, error) {
+	select {
+	case <-g.over:
+		return g.report, g.err
+	case <-ctx.Done():
+		return GuardReport{}, context.Cause(ctx)
+	}
+}
+
+// Done returns a channel that is closed once the guard has ended.
+func (g *RunningGuard) Done() <-chan struct{} { return g.over }
+
+// Stop is [Queue.Stop], and [RunningGuard.Wait].
+func (g *RunningGuard) Stop(ctx context.Context) (GuardReport, error) {
+	if err := g.m.Queue().Stop(ctx); err != nil {
+		return GuardReport{}, err
+	}
+	return g.Wait(ctx)
+}
+
+// RunTable runs a table with a guard in this process: the guard ends once the rows have, and what they have queued is done. The error is the table's and the guard's.
+func (m *Manager) RunTable(ctx context.Context, t *xme.Table, on xme.Executor, o GuardOptions) (GuardReport, error) {
+	c := GuardCall{Manager: m, Options: o}.OfTable().(GuardCall)
+	g, err := startGuard(context.WithoutCancel(ctx), c)
+	if err != nil {
+		return GuardReport{}, err
+	}
+	err = t.Run(ctx, on)
+	if gerr := c.TableEnded(context.WithoutCancel(ctx)); gerr != nil {
+		g.cancel()
+		err = errors.Join(err, gerr)
+	}
+	r, gerr := g.Wait(context.WithoutCancel(ctx))
+	return r, errors.Join(err, gerr)
+}
+
+// verbose says now and then how the guard is, until what it returns is called.
+func (g *GuardCall) verbose(ctx context.Context, o GuardOptions) (stop func()) {
+	if up, ok := ctx.Value(guardUpKey{}).(func()); ok {
+		up()
+	}
+	if o.Verbose < 0 {
+		return func() {}
+	}
+	end := make(chan struct{})
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		tick := time.NewTicker(o.Verbose)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				g.say(ctx, o)
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() { close(end) }
+}

@@ -1,0 +1,163 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// HeartbeatOptions say how a heartbeat beats. The zero value works.
+type HeartbeatOptions struct {
+	// Every is the time between two beats: 1 s (the default) or as it says. It must be shorter than the guard's GuardOptions.Idle.
+	Every time.Duration
+	// Drop has the operator's queued calls be taken out of the queue if the process dies. Otherwise they are run all the same.
+	Drop bool
+}
+
+// Heartbeat tells that the process of an operator lives.
+type Heartbeat struct {
+	m    *Manager
+	o    HeartbeatOptions
+	stop context.CancelFunc
+	over chan struct{}
+	once sync.Once
+	err  error // of the end
+}
+
+const defaultBeat = time.Second
+
+// Heartbeat has the manager know, from now on, that the process lives which acts as the handle's operator. Its status is "alive" and the time of the last beat; while a heartbeat lives the guard does not end
+// for being idle, or for a queued stop. It ends by [Heartbeat.Stop], and when ctx ends, as a task's does when the task returns: the status then is "ended". If the process dies the manager notices at
+// once: the status is "died" and the operator's queued calls are run all the same, or dropped if Options.Drop says so. A process that lives and does not beat, because it is stopped, counts as long as a guard waits.
+//
+// A beat that is not shorter than the guard's idle limit is an error, as is one that is negative.
+func (m *Manager) Heartbeat(ctx context.Context, o HeartbeatOptions) (*Heartbeat, error) {
+	if o.Every == 0 {
+		o.Every = defaultBeat
+	}
+	if o.Every < 0 {
+		return nil, fmt.Errorf("manager: heartbeat: Every is %v: make it more than 0, or 0 for %v", o.Every, defaultBeat)
+	}
+	id, err := m.beat(ctx, beatRequest{Every: o.Every, Drop: o.Drop})
+	if err != nil {
+		return nil, err
+	}
+	h := &Heartbeat{m: m, o: o, over: make(chan struct{})}
+	ctx, h.stop = context.WithCancel(ctx)
+	go h.run(ctx, id)
+	return h, nil
+}
+
+func (h *Heartbeat) run(ctx context.Context, id uint64) {
+	defer close(h.over)
+	tick := time.NewTicker(h.o.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			next, err := h.m.beat(ctx, beatRequest{ID: id, Every: h.o.Every, Drop: h.o.Drop})
+			if err == nil {
+				id = next // the manager may be another process by now
+			} else if errors.Is(err, ErrClosed) {
+				h.err = err
+				return
+			}
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stringPatience)
+			defer cancel()
+			_, h.err = h.m.beat(ctx, beatRequest{ID: id, End: true})
+			return
+		}
+	}
+}
+
+// Stop ends the heartbeat, and returns once the manager knows. It may be called twice.
+func (h *Heartbeat) Stop() error {
+	h.stop()
+	<-h.over
+	if errors.Is(h.err, ErrClosed) {
+		return nil
+	}
+	return h.err
+}
+
+type beatRequest struct {
+	Op    Operator
+	ID    uint64 // 0: a new one
+	Every time.Duration
+	Drop  bool
+	End   bool
+}
+
+func (m *Manager) beat(ctx context.Context, in beatRequest) (uint64, error) {
+	in.Op = m.Operator()
+	return opBeat.call(ctx, m, in)
+}
+
+var opBeat = define("heartbeat", true, func(_ context.Context, h *host, c *caller, in beatRequest) (uint64, error) {
+	if err := h.check(in.Op); err != nil {
+		return 0, err
+	}
+	text := "alive "
+	if in.End {
+		text = "ended "
+	}
+	id, err := h.queue.beat(in, c.of(), func() error {
+		return h.tables.setStatus(in.Op.String(), text+time.Now().Format(time.RFC3339))
+	})
+	return id, err
+})
+
+// beat notes a beat. note is called before a heartbeat that ends is forgotten: who finds that it has ended finds its status too.
+func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, error) {
+	q.mu.Lock()
+	if in.Every > 0 {
+		if limit := q.idleLimit(); in.Every >= limit {
+			q.mu.Unlock()
+			return 0, fmt.Errorf("manager: heartbeat: a beat every %v is not shorter than the guard's idle limit of %v: make it so, or raise GuardOptions.Idle", in.Every, limit)
+		}
+	}
+	b := q.beats[in.ID]
+	if b == nil || b.conn != conn {
+		if in.End {
+			q.mu.Unlock()
+			return 0, nil
+		}
+		if len(q.beats) >= mostBeats {
+			q.mu.Unlock()
+			return 0, fmt.Errorf("manager: heartbeat: more than %d", mostBeats)
+		}
+		q.lastBeat++
+		in.ID = q.lastBeat
+		b = &beat{op: in.Op, conn: conn, drop: in.Drop}
+		q.beats[in.ID] = b
+	}
+	b.last = time.Now()
+	q.mu.Unlock()
+	err := note()
+	if !in.End {
+		return in.ID, err
+	}
+	q.mu.Lock()
+	delete(q.beats, in.ID)
+	q.last = time.Now()
+	after := q.settle()
+	q.mu.Unlock()
+	if after != nil {
+		after()
+	}
+	return in.ID, err
+}
+
+// mostBeats bounds the heartbeats of a manager.
+const mostBeats = 1 << 16
+
+// idleLimit is how long a guard waits. q.mu is held.
+func (q *callQueue) idleLimit() time.Duration {
+	if q.lease != nil && !q.lease.exec {
+		return q.lease.period()
+	}
+	return defaultIdle
+}

@@ -1,0 +1,417 @@
+package manager
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// callQueue is the queue of a host's calls. It needs no host: what runs a call is handed to it. All methods may be called concurrently.
+//
+// A call is accepted into entries, or waits for room; it is running while it is neither; it has ended once its sink and its operator's buffer have the outcome. One runs at a time, on the goroutine
+// that has found work: see drain. Whether there is work to do says the lease: without one the queue stands still.
+type callQueue struct {
+	bound int
+	run   func(e *queued) outcomeOf // methods and built-ins; must not panic
+
+	mu       sync.Mutex
+	closed   bool
+	entries  fifo[*queued]
+	bytes    int // of arguments in entries
+	waiting  fifo[*queued]
+	lease    *lease
+	gone     *lease            // of a guard whose process has died, for which another is expected; nil: none
+	expect   *time.Timer       // until when
+	ended    map[uint64]*lease // of which their holders have not heard
+	stop     stopping
+	current  *queued // runs
+	barren   int     // guards in a row that died before they asked for work
+	last     time.Time
+	seq      uint64
+	gen      uint64
+	buffers  map[uint32]*buffer // of outcomes, by operator
+	beats    map[uint64]*beat
+	lastBeat uint64
+	over     map[uint64]bool // tables whose rows have ended, before their guard came or while it is replaced
+	freed    chan struct{}   // closed when the lease ends; nil: nobody waits
+	died     func(Operator)  // is told, without the lock, of an operator whose heartbeat's process has died
+	guarded  func()          // is told, without the lock, that a guard has begun or ended
+}
+
+// stopping is how far a queue is in being stopped.
+type stopping uint8
+
+const (
+	open     stopping = iota
+	asked             // by a queued call: once rows and heartbeats have ended
+	draining          // nothing is accepted any more
+	stopped
+)
+
+// queued is a call that was appended.
+type queued struct {
+	seq  uint64
+	op   Operator
+	what string // a name for people
+	size int
+	from any // the connection that it came by; nil: this process
+
+	method *queuedMethod    // a method of an object
+	own    func() outcomeOf // a built-in function
+	drop   func()           // gives up what own holds, if that is not called
+	fn     *fnCall          // a registered function, for the guard's process
+
+	to       sink
+	id       uint64      // the call's at its sink
+	admitted func(error) // of a call that waits for room: it was accepted, or why not; called without the lock
+	nested   bool        // appended by a call that ran from the queue
+}
+
+// fnCall is a call of a registered function.
+type fnCall struct {
+	Name string
+	Args []byte
+}
+
+// outcomeOf is what a queued call came to.
+type outcomeOf struct {
+	value *stored
+	err   error
+}
+
+// sink takes the outcomes of the calls that one process has appended. Its methods must not block, and are called without the queue's lock.
+type sink interface {
+	finished(id uint64, o outcomeOf)
+}
+
+// lease is the right to have the queue run: a guard's, or for one call that of exec.
+type lease struct {
+	gen   uint64
+	conn  any           // whose it is; nil: this process's
+	exec  bool          // for one call
+	table uint64        // whose rows it guards; 0: none's
+	rows  bool          // they have not ended
+	idle  time.Duration // after which without a call it ends; 0: never
+	timer *time.Timer   // of idle
+
+	calls int           // that ran
+	asked bool          // it is ready
+	sent  bool          // the current call, a function, is with its process
+	want  chan struct{} // closed when there is something for its holder; nil: he does not wait
+	ended string        // why
+}
+
+// Why a guard ended.
+const (
+	endedIdle = "idle"
+	endedStop = "stopped"
+	endedExec = "exec"
+	endedShut = "closed"
+	endedLost = "lost"
+)
+
+const (
+	defaultQueue = 1 << 16
+	// defaultIdle is after which time without a call a guard ends.
+	defaultIdle = 10 * time.Second
+	// mostQueuedBytes bounds the arguments of what is queued.
+	mostQueuedBytes = 1 << 28
+	// patience is how long a guard is expected whose process has died.
+	patience = 10 * time.Second
+	// mostBarren is how many guards in a row may die before they begin.
+	mostBarren = 3
+	// mostOver bounds how many tables are remembered whose guard has not come yet.
+	mostOver = 1 << 10
+)
+
+func newCallQueue(bound int, run func(*queued) outcomeOf) *callQueue {
+	if bound == 0 {
+		bound = defaultQueue
+	}
+	return &callQueue{
+		bound: bound, run: run, buffers: map[uint32]*buffer{}, beats: map[uint64]*beat{}, over: map[uint64]bool{}, last: time.Now(),
+		ended: map[uint64]*lease{}, guarded: func() {}, died: func(Operator) {},
+	}
+}
+
+// append takes a call. accepted: it is in the queue, and whoever calls is to call drain. Neither that nor an error: it waits for room, and e.admitted will be called.
+func (q *callQueue) append(e *queued) (accepted bool, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.closed:
+		return false, ErrClosed
+	case q.stop >= draining:
+		return false, fmt.Errorf("manager: append %s: %w", e.what, ErrGuardStopped)
+	}
+	if q.waiting.len() == 0 && q.room(e) {
+		q.push(e)
+		return true, nil
+	}
+	switch {
+	case !q.isGuarded():
+		return false, fmt.Errorf("manager: append %s: %d calls are queued and no guard runs: %w", e.what, q.entries.len(), ErrFull)
+	case e.nested || e.admitted == nil:
+		return false, fmt.Errorf("manager: append %s: %d calls are queued, and a call that runs from the queue cannot wait for it: %w", e.what, q.entries.len(), ErrFull)
+	case q.waiting.len() >= q.bound:
+		return false, fmt.Errorf("manager: append %s: %d calls are queued and as many wait for room: %w", e.what, q.entries.len(), ErrFull)
+	}
+	q.waiting.push(e)
+	return false, nil
+}
+
+// room reports whether there is room for a call. q.mu is held.
+func (q *callQueue) room(e *queued) bool {
+	return q.entries.len() < q.bound && (q.bytes+e.size <= mostQueuedBytes || q.entries.len() == 0)
+}
+
+// push accepts a call. q.mu is held.
+func (q *callQueue) push(e *queued) {
+	q.seq++
+	e.seq = q.seq
+	q.bytes += e.size
+	q.entries.push(e)
+	q.bufferOf(e.op).pending++
+}
+
+// isGuarded reports whether a guard runs, or is being replaced. q.mu is held.
+func (q *callQueue) isGuarded() bool { return q.lease != nil && !q.lease.exec || q.gone != nil }
+
+// withdraw takes a call back that waits for room; false: it does not any more.
+func (q *callQueue) withdraw(e *queued) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting.remove(func(w *queued) bool { return w == e }) > 0
+}
+
+// admit lets those in for whom there is room. It returns whom to tell, without the lock. q.mu is held.
+func (q *callQueue) admit() (in []*queued) {
+	for q.waiting.len() > 0 && q.stop < draining && q.room(q.waiting.first()) {
+		e := q.waiting.pop()
+		q.push(e)
+		in = append(in, e)
+	}
+	return in
+}
+
+// drain runs what is there to run, on this goroutine, until there is nothing, another goroutine does, or the next call is the guard's to run.
+func (q *callQueue) drain() {
+	for q.drainOne() {
+	}
+}
+
+// kick has what is there to run be run on another goroutine, if nothing runs.
+func (q *callQueue) kick() {
+	q.mu.Lock()
+	work := q.current == nil && q.lease != nil && q.lease.asked && q.entries.len() > 0
+	q.mu.Unlock()
+	if work {
+		go q.drain()
+	}
+}
+
+// drainOne runs one call; false: there is none to run here.
+func (q *callQueue) drainOne() bool {
+	q.mu.Lock()
+	e, in := q.next()
+	after := q.settle()
+	q.mu.Unlock()
+	for _, w := range in {
+		w.admitted(nil)
+	}
+	if after != nil {
+		after()
+	}
+	if e == nil {
+		return false
+	}
+	o, returned := outcomeOf{err: errExited}, false
+	defer func() {
+		q.finish(e, o)
+		if !returned { // it has ended this goroutine
+			go q.drain()
+		}
+	}()
+	o = q.run(e)
+	returned = true
+	return true
+}
+
+var errExited = errors.New("manager: a queued call has ended its goroutine, by runtime.Goexit")
+
+// next takes the next call to run here, and lets others in. q.mu is held.
+func (q *callQueue) next() (e *queued, in []*queued) {
+	l := q.lease
+	switch {
+	case q.closed || q.current != nil || q.entries.len() == 0:
+		return nil, nil
+	case l == nil && (q.stop != draining || q.entries.first().fn != nil): // what is drained needs no guard, but for functions
+		return nil, nil
+	case l != nil && (!l.asked || l.exec && l.calls > 0):
+		return nil, nil
+	}
+	e = q.entries.pop()
+	q.bytes -= e.size
+	q.current = e
+	if l != nil {
+		l.calls++
+	}
+	in = q.admit()
+	if e.fn != nil {
+		l.sent = false
+		l.wake()
+		return nil, in
+	}
+	return e, in
+}
+
+// wake has the lease's holder look. q.mu is held.
+func (l *lease) wake() {
+	if l.want != nil {
+		close(l.want)
+		l.want = nil
+	}
+}
+
+// finish ends the call that runs.
+func (q *callQueue) finish(e *queued, o outcomeOf) {
+	q.mu.Lock()
+	q.current = nil
+	q.last = time.Time{}
+	if q.entries.len() == 0 {
+		q.last = time.Now()
+	}
+	q.record(e, o)
+	after := q.settle()
+	q.mu.Unlock()
+	if e.to != nil {
+		e.to.finished(e.id, o)
+	}
+	if after != nil {
+		after()
+	}
+}
+
+// drop ends calls that will not run. They are in no list any more. q.mu is held; the returned function is called without it.
+func (q *callQueue) drop(calls []*queued, why error) func() {
+	if len(calls) > 0 {
+		q.last = time.Now()
+	}
+	for _, e := range calls {
+		q.bytes -= e.size
+		q.record(e, outcomeOf{err: why})
+	}
+	return func() {
+		for _, e := range calls {
+			e.free()
+			if e.to != nil {
+				e.to.finished(e.id, outcomeOf{err: why})
+			}
+		}
+	}
+}
+
+// free gives up what a call that never runs holds.
+func (e *queued) free() {
+	if e.method != nil {
+		e.method.parcel.Close()
+	}
+	if e.drop != nil {
+		e.drop()
+	}
+}
+
+// settle ends a lease whose time has come. What it returns is called without the lock; it may be nil. q.mu is held.
+func (q *callQueue) settle() (after func()) {
+	l := q.lease
+	if q.stop == asked && !q.held() {
+		after = q.beginStop()
+	}
+	if q.current != nil {
+		return after
+	}
+	switch {
+	case l != nil && l.exec && (l.calls > 0 || l.asked && q.entries.len() == 0):
+		return join(after, q.end(endedExec))
+	case q.stop != draining || l != nil && l.exec:
+	case q.entries.len() == 0:
+		q.stop = stopped
+		if l != nil {
+			return join(after, q.end(endedStop))
+		}
+		q.expectNone()
+		return join(after, q.told())
+	case l == nil && q.gone == nil && q.entries.first().fn != nil: // no process is there to run it
+		lost := []*queued{q.entries.pop()}
+		return join(after, q.drop(lost, lostCall(lost[0])), q.drain)
+	}
+	return after
+}
+
+func lostCall(e *queued) error { return fmt.Errorf("manager: %s: %w", e.what, ErrGuardLost) }
+
+// join makes one function of several, some of which may be nil.
+func join(all ...func()) func() {
+	return func() {
+		for _, f := range all {
+			if f != nil {
+				f()
+			}
+		}
+	}
+}
+
+// held reports whether rows or heartbeats keep a guard from ending. q.mu is held.
+func (q *callQueue) held() bool {
+	return q.lease != nil && q.lease.rows || q.gone != nil && q.gone.rows || q.beating()
+}
+
+// fifo is a queue in memory.
+type fifo[T any] struct {
+	items []T
+	head  int
+}
+
+func (f *fifo[T]) len() int { return len(f.items) - f.head }
+
+func (f *fifo[T]) push(v T) {
+	if f.head > 0 && len(f.items) == cap(f.items) && f.head >= len(f.items)/2 {
+		n := copy(f.items, f.items[f.head:])
+		clear(f.items[n:])
+		f.items, f.head = f.items[:n], 0
+	}
+	f.items = append(f.items, v)
+}
+
+func (f *fifo[T]) first() T { return f.items[f.head] }
+
+func (f *fifo[T]) all() []T { return f.items[f.head:] }
+
+func (f *fifo[T]) pop() T {
+	var none T
+	v := f.items[f.head]
+	f.items[f.head] = none
+	f.head++
+	if f.head == len(f.items) {
+		f.items, f.head = f.items[:0], 0
+		if cap(f.items) > 1<<12 {
+			f.items = nil
+		}
+	}
+	return v
+}
+
+// remove takes out what is meant, and returns how many that were.
+func (f *fifo[T]) remove(meant func(T) bool) int {
+	kept := f.items[:f.head]
+	for _, v := range f.items[f.head:] {
+		if !meant(v) {
+			kept = append(kept, v)
+		}
+	}
+	n := len(f.items) - len(kept)
+	clear(f.items[len(kept):])
+	f.items = kept
+	return n
+}

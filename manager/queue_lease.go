@@ -1,0 +1,405 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// leaseRequest asks for a lease.
+type leaseRequest struct {
+	Exec  bool
+	Table uint64        // whose rows it guards; 0: none's
+	Idle  time.Duration // negative: it does not end idle
+}
+
+// attach gives a lease. While another one executes by hand it waits, and a moment while a guard runs: its process may be dead already.
+func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) (gen uint64, err error) {
+	patience := time.NewTimer(time.Second)
+	defer patience.Stop()
+	for {
+		q.mu.Lock()
+		if q.closed {
+			q.mu.Unlock()
+			return 0, ErrClosed
+		}
+		if r.Exec && q.isGuarded() {
+			q.mu.Unlock()
+			return 0, fmt.Errorf("manager: exec: %w", ErrGuardRuns)
+		}
+		if q.lease == nil {
+			if q.barren >= mostBarren && !r.Exec {
+				q.barren = 0
+				q.mu.Unlock()
+				return 0, fmt.Errorf("manager: guard: its process died %d times before it had begun, look at its start-up function: %w", mostBarren, ErrGuardLost)
+			}
+			l := q.lend(r, conn)
+			q.mu.Unlock()
+			if !r.Exec {
+				q.guarded()
+			}
+			return l.gen, nil
+		}
+		exec := q.lease.exec
+		if q.freed == nil {
+			q.freed = make(chan struct{})
+		}
+		freed, expired := q.freed, patience.C
+		if exec {
+			expired = nil
+		}
+		q.mu.Unlock()
+		select {
+		case <-freed:
+		case <-expired:
+			return 0, fmt.Errorf("manager: guard: another one runs: %w", ErrGuardRuns)
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// lend makes the lease. q.mu is held.
+func (q *callQueue) lend(r leaseRequest, conn any) *lease {
+	q.gen++
+	l := &lease{gen: q.gen, conn: conn, exec: r.Exec, table: r.Table, rows: r.Table != 0, idle: r.Idle}
+	q.lease = l
+	if r.Exec {
+		return l
+	}
+	q.expectNone()
+	if q.over[l.table] {
+		delete(q.over, l.table)
+		l.rows = false
+		if q.stop != stopped {
+			q.stop = draining
+		}
+	}
+	if q.stop == stopped {
+		q.stop = open
+		if r.Table != 0 && !l.rows {
+			q.stop = draining
+		}
+	}
+	q.last = time.Now()
+	l.timer = time.AfterFunc(l.period(), func() { q.look(l) })
+	return l
+}
+
+// period is how often a lease is looked at.
+func (l *lease) period() time.Duration {
+	if l.idle <= 0 {
+		return defaultIdle
+	}
+	return l.idle
+}
+
+// look ends a lease that is idle.
+func (q *callQueue) look(l *lease) {
+	q.mu.Lock()
+	if q.lease != l {
+		q.mu.Unlock()
+		return
+	}
+	again := l.period()
+	after := q.settle()
+	if q.lease == l && l.idle > 0 && l.asked && q.current == nil && q.entries.len() == 0 && !q.held() {
+		if since := time.Since(q.last); since >= l.idle {
+			q.stop = stopped
+			after = join(after, q.end(endedIdle))
+		} else {
+			again = l.idle - since
+		}
+	}
+	if q.lease == l {
+		l.timer.Reset(again)
+	}
+	q.mu.Unlock()
+	if after != nil {
+		after()
+	}
+}
+
+// end ends the lease. What it returns is called without the lock. q.mu is held.
+func (q *callQueue) end(why string) func() {
+	l := q.lease
+	l.ended = why
+	q.ended[l.gen] = l
+	if len(q.ended) > mostOver {
+		delete(q.ended, slices.Min(slices.Collect(maps.Keys(q.ended))))
+	}
+	q.vacate()
+	l.wake()
+	if l.exec {
+		return nil
+	}
+	return q.told()
+}
+
+// vacate takes the lease back. q.mu is held.
+func (q *callQueue) vacate() {
+	if q.lease.timer != nil {
+		q.lease.timer.Stop()
+	}
+	q.lease = nil
+	if q.freed != nil {
+		close(q.freed)
+		q.freed = nil
+	}
+}
+
+// told refuses who waits for room, and wakes who waits for outcomes. q.mu is held, not when the returned function is called.
+func (q *callQueue) told() func() {
+	var refused []*queued
+	if q.waiting.len() > 0 && !q.isGuarded() || q.stop >= draining {
+		refused = append(refused, q.waiting.all()...)
+		q.waiting = fifo[*queued]{}
+	}
+	for _, b := range q.buffers {
+		b.wake()
+	}
+	stop := q.stop
+	return func() {
+		for _, e := range refused {
+			if stop >= draining {
+				e.admitted(fmt.Errorf("manager: append %s: %w", e.what, ErrGuardStopped))
+			} else {
+				e.admitted(fmt.Errorf("manager: append %s: the guard is gone, and the queue is full: %w", e.what, ErrFull))
+			}
+		}
+		q.guarded()
+	}
+}
+
+// beginStop has nothing be accepted any more. q.mu is held, not when the returned function is called.
+func (q *callQueue) beginStop() func() {
+	q.stop = draining
+	return q.told()
+}
+
+// ask is how the holder of a lease gets to know of a function that it is to run, or why the lease has ended. report is the outcome of the one before; nil: there was none.
+func (q *callQueue) ask(ctx context.Context, gen uint64, report *outcomeOf) (fn *fnCall, ended string, calls int, err error) {
+	q.mu.Lock()
+	l := q.lease
+	if l == nil || l.gen != gen {
+		l = q.ended[gen]
+		delete(q.ended, gen)
+		q.mu.Unlock()
+		if l == nil {
+			return nil, "", 0, fmt.Errorf("manager: guard: its lease has ended: %w", ErrGuardLost)
+		}
+		return nil, l.ended, l.calls, nil
+	}
+	first := !l.asked
+	l.asked = true
+	if first && !l.exec {
+		q.barren = 0
+	}
+	e := q.current
+	reported := report != nil && e != nil && e.fn != nil && l.sent
+	if reported {
+		l.sent = false
+	}
+	q.mu.Unlock()
+	if reported {
+		q.finish(e, *report)
+	}
+	for {
+		q.drain()
+		q.mu.Lock()
+		switch e := q.current; {
+		case l.ended != "":
+			delete(q.ended, gen)
+			q.mu.Unlock()
+			return nil, l.ended, l.calls, nil
+		case q.lease != l:
+			q.mu.Unlock()
+			return nil, "", 0, fmt.Errorf("manager: guard: its lease has ended: %w", ErrGuardLost)
+		case e != nil && e.fn != nil && !l.sent:
+			l.sent = true
+			q.mu.Unlock()
+			return e.fn, "", 0, nil
+		}
+		if l.want == nil {
+			l.want = make(chan struct{})
+		}
+		want := l.want
+		q.mu.Unlock()
+		select {
+		case <-want:
+		case <-ctx.Done():
+			return nil, "", 0, context.Cause(ctx)
+		}
+	}
+}
+
+// askStop is a queued call's wish that the guard end.
+func (q *callQueue) askStop() {
+	q.mu.Lock()
+	if q.isGuarded() && q.stop == open {
+		q.stop = asked // settled when the call that asked is over
+	}
+	q.mu.Unlock()
+}
+
+// stopNow has the guard drain and end, if there is one. It does not wait.
+func (q *callQueue) stopNow() {
+	q.mu.Lock()
+	var after func()
+	if q.isGuarded() && q.stop < draining {
+		after = join(q.beginStop(), q.settle(), q.drain)
+	}
+	q.mu.Unlock()
+	if after != nil {
+		after()
+	}
+}
+
+// stopped waits until no guard runs.
+func (q *callQueue) waitStopped(ctx context.Context) error {
+	for {
+		q.mu.Lock()
+		if !q.isGuarded() {
+			q.mu.Unlock()
+			return nil
+		}
+		if q.freed == nil {
+			q.freed = make(chan struct{})
+		}
+		freed := q.freed
+		q.mu.Unlock()
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// tableEnded says that the rows of a table have ended: its guard drains and ends.
+func (q *callQueue) tableEnded(table uint64) {
+	q.mu.Lock()
+	var after func()
+	switch {
+	case q.lease != nil && q.lease.table == table:
+		q.lease.rows = false
+		if q.stop < draining {
+			after = q.beginStop()
+		}
+		after = join(after, q.settle(), q.drain)
+	case q.gone != nil && q.gone.table == table:
+		q.gone.rows = false
+		if q.stop < draining {
+			after = q.beginStop()
+		}
+		after = join(after, q.settle(), q.drain)
+	default:
+		if len(q.over) >= mostOver {
+			clear(q.over)
+		}
+		q.over[table] = true
+	}
+	q.mu.Unlock()
+	if after != nil {
+		after()
+	}
+}
+
+// expectNone says that no guard's process is to be replaced. q.mu is held.
+func (q *callQueue) expectNone() {
+	if q.gone != nil {
+		q.expect.Stop()
+		q.gone, q.expect = nil, nil
+		if q.freed != nil {
+			close(q.freed)
+			q.freed = nil
+		}
+	}
+}
+
+// connGone says that a process has died, or lost its connection.
+func (q *callQueue) connGone(conn any) {
+	if conn == nil {
+		return
+	}
+	q.mu.Lock()
+	q.waiting.remove(func(e *queued) bool { return e.from == conn }) // nobody is there to be told
+	for _, e := range q.entries.all() {
+		if e.from == conn {
+			e.from, e.to = nil, nil
+		}
+	}
+	after := q.beatsGone(conn)
+	if l := q.lease; l != nil && l.conn == conn {
+		after = join(after, q.leaseGone(l))
+	}
+	q.mu.Unlock()
+	after()
+}
+
+// leaseGone ends a lease whose holder has died. q.mu is held, not when the returned function is called.
+func (q *callQueue) leaseGone(l *lease) (after func()) {
+	l.ended = endedLost
+	q.vacate()
+	l.wake()
+	if e := q.current; e != nil && e.fn != nil {
+		after = func() { q.finish(e, outcomeOf{err: lostCall(e)}) }
+	}
+	switch {
+	case l.exec:
+		return join(after, q.drain)
+	case !l.asked:
+		q.barren++
+	}
+	q.gone = l
+	q.expect = time.AfterFunc(patience, func() { q.noneCame(l) })
+	return join(after, q.drain)
+}
+
+// noneCame says that no guard has come in place of one whose process has died.
+func (q *callQueue) noneCame(l *lease) {
+	q.mu.Lock()
+	if q.gone != l {
+		q.mu.Unlock()
+		return
+	}
+	q.expectNone()
+	if q.stop == asked {
+		q.stop = open
+	}
+	after := join(q.told(), q.settle(), q.drain)
+	q.mu.Unlock()
+	after()
+}
+
+// close ends the queue: what is in it ends with ErrClosed.
+func (q *callQueue) close() {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return
+	}
+	q.closed = true
+	all := slices.Clone(q.entries.all())
+	waiting := slices.Clone(q.waiting.all())
+	q.entries, q.waiting = fifo[*queued]{}, fifo[*queued]{}
+	after := q.drop(all, ErrClosed)
+	if q.lease != nil {
+		if e := q.current; e != nil && e.fn != nil {
+			after = join(after, func() { q.finish(e, outcomeOf{err: ErrClosed}) })
+		}
+		after = join(after, q.end(endedShut))
+	}
+	q.expectNone()
+	for _, b := range q.buffers {
+		b.wake()
+	}
+	q.mu.Unlock()
+	for _, e := range waiting {
+		e.admitted(ErrClosed)
+	}
+	after()
+	q.release()
+}
