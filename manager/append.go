@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
@@ -12,6 +13,7 @@ import (
 // queuedMethod is a queued call of an object's method.
 type queuedMethod struct {
 	object uint32
+	on     *object // where it lives
 	m      *method
 	args   []byte
 	parcel *wire.Parcel
@@ -39,7 +41,7 @@ func (m *MethodFunc[T, In, Out]) Append(ctx context.Context, o *Object[T], in In
 	if h != nil {
 		args, err := m.in.Append(nil, &in, p)
 		if err == nil {
-			err = h.appendHere(ctx, &queued{op: o.m.op, nested: nested, to: f, method: &queuedMethod{o.short(), &m.method, args, p}})
+			err = h.appendHere(ctx, &queued{op: o.m.op, nested: nested, to: f, method: queuedMethod{object: o.short(), m: &m.method, args: args, parcel: p}})
 		} else {
 			err = m.uncrossed(err)
 		}
@@ -117,20 +119,25 @@ func (a *appendHead) put(dst []byte) []byte {
 const appendHeadSize = 2 + 1 + 8 + 1
 
 // take reads the head of a message, and returns what is behind it.
-func (a *appendHead) take(b []byte) (args []byte, err error) {
+func (a *appendHead) take(b []byte, c *hostConn) (args []byte, err error) {
 	if len(b) < appendHeadSize || len(b) < appendHeadSize+int(b[appendHeadSize-1]) {
 		return nil, errRubbish
 	}
 	a.method, a.nested, a.id = binary.LittleEndian.Uint16(b), b[2] != 0, binary.LittleEndian.Uint64(b[3:])
 	op := b[appendHeadSize:][:b[appendHeadSize-1]]
-	return b[appendHeadSize+len(op):], a.op.UnmarshalBinary(op)
+	args = b[appendHeadSize+len(op):]
+	if len(op) > 0 && string(op) == string(c.knownAs) {
+		a.op = c.known
+		return args, nil
+	}
+	return args, a.op.UnmarshalBinary(op)
 }
 
 // accept has a call be appended that a connection brought. Answers go by reply, perhaps later.
 func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 	c := r.c
 	var head appendHead
-	args, err := head.take(rec.Body)
+	args, err := head.take(rec.Body, c)
 	if err != nil {
 		p.Close()
 		c.refuse()
@@ -142,22 +149,16 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 		c.failed(rec.Call, fmt.Errorf("object %d: no such method: %w", number, ErrType))
 		return
 	}
-	e := &queued{op: head.op, nested: head.nested, from: c, to: c, id: head.id}
-	e.method = &queuedMethod{number, m, append([]byte(nil), args...), p}
+	e := c.h.queue.blank()
+	e.op, e.nested, e.from, e.to, e.id, e.call = head.op, head.nested, c, c, head.id, rec.Call
+	e.method = queuedMethod{object: number, m: m, args: append(e.method.args[:0], args...), parcel: p}
 	if c.known != head.op {
 		if err := c.h.check(head.op); err != nil {
 			p.Close()
 			c.failed(rec.Call, fmt.Errorf("manager: append %s: %w", m.name, err))
 			return
 		}
-		c.known = head.op
-	}
-	e.admitted = func(err error) {
-		c.ended(rec.Call)
-		go func() { // whoever made room is not to wait for who does not read
-			defer c.unuse()
-			c.accepted(rec.Call, e, err)
-		}()
+		c.known, c.knownAs = head.op, slices.Clone(rec.Body[appendHeadSize:][:rec.Body[appendHeadSize-1]])
 	}
 	accepted, err := c.h.enqueue(e)
 	if !accepted && err == nil {
@@ -165,7 +166,7 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 		return
 	}
 	r.open()
-	c.accepted(rec.Call, e, err)
+	r.dst = c.accepted(rec.Call, err, r.dst)
 	if err == nil {
 		c.h.queue.drain()
 	}

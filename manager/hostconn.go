@@ -38,8 +38,9 @@ type hostConn struct {
 	reader atomic.Pointer[reader]
 	parts  parts // who reads has them
 
-	known Operator      // who has proved to be who he is; who reads has it
-	done  finishedCalls // that this process has appended
+	known   Operator      // who has proved to be who he is; who reads has it
+	knownAs []byte        // as it is in a message
+	done    finishedCalls // that this process has appended
 
 	mu      sync.Mutex
 	closed  bool

@@ -23,6 +23,7 @@ type callQueue struct {
 	lease    *lease
 	gone     *lease            // of a guard whose process has died, for which another is expected; nil: none
 	expect   *time.Timer       // until when
+	blanks   []*queued         // to be used again
 	ended    map[uint64]*lease // of which their holders have not heard
 	stop     stopping
 	current  *queued // runs
@@ -57,15 +58,27 @@ type queued struct {
 	size int
 	from any // the connection that it came by; nil: this process
 
-	method *queuedMethod    // a method of an object
+	method queuedMethod     // a method of an object; without one: none
 	own    func() outcomeOf // a built-in function
 	drop   func()           // gives up what own holds, if that is not called
 	fn     *fnCall          // a registered function, for the guard's process
 
 	to       sink
-	id       uint64      // the call's at its sink
-	admitted func(error) // of a call that waits for room: it was accepted, or why not; called without the lock
-	nested   bool        // appended by a call that ran from the queue
+	id       uint64       // the call's at its sink
+	call     uint32       // of the append, by its connection
+	told     chan<- error // who waits for room in this process; nil: who came by a connection, if any
+	reported bool         // a function's outcome is there
+	pooled   bool         // see blank
+	nested   bool         // appended by a call that ran from the queue
+}
+
+// admitted tells who appended a call, and waits for room, that it was accepted, or why not. The queue's lock is not held.
+func (e *queued) admitted(err error) {
+	if e.told != nil {
+		e.told <- err
+		return
+	}
+	e.from.(*hostConn).admitted(e, err)
 }
 
 // fnCall is a call of a registered function.
@@ -152,7 +165,7 @@ func (q *callQueue) append(e *queued) (accepted bool, err error) {
 	switch {
 	case !q.isGuarded():
 		return false, fmt.Errorf("manager: append %s: %d calls are queued and no guard runs: %w", e.what, q.entries.len(), ErrFull)
-	case e.nested || e.admitted == nil:
+	case e.nested:
 		return false, fmt.Errorf("manager: append %s: %d calls are queued, and a call that runs from the queue cannot wait for it: %w", e.what, q.entries.len(), ErrFull)
 	case q.waiting.len() >= q.bound:
 		return false, fmt.Errorf("manager: append %s: %d calls are queued and as many wait for room: %w", e.what, q.entries.len(), ErrFull)
@@ -226,6 +239,11 @@ func (q *callQueue) drainOne() bool {
 	if e == nil {
 		return false
 	}
+	q.runOne(e)
+	return true
+}
+
+func (q *callQueue) runOne(e *queued) {
 	o, returned := outcomeOf{err: errExited}, false
 	defer func() {
 		q.finish(e, o)
@@ -235,7 +253,6 @@ func (q *callQueue) drainOne() bool {
 	}()
 	o = q.run(e)
 	returned = true
-	return true
 }
 
 var errExited = errors.New("manager: a queued call has ended its goroutine, by runtime.Goexit")
@@ -288,8 +305,40 @@ func (q *callQueue) finish(e *queued, o outcomeOf) {
 	if e.to != nil {
 		e.to.finished(e.id, o)
 	}
+	q.reuse(e)
 	if after != nil {
 		after()
+	}
+}
+
+// blank returns a call to be filled in.
+func (q *callQueue) blank() *queued {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := len(q.blanks)
+	if n == 0 {
+		return &queued{pooled: true}
+	}
+	e := q.blanks[n-1]
+	q.blanks = q.blanks[:n-1]
+	return e
+}
+
+const (
+	mostBlanks = 64
+	mostReused = 1 << 10 // bytes of its arguments
+)
+
+// reuse takes back a call that has ended, and that nobody refers to.
+func (q *callQueue) reuse(e *queued) {
+	if !e.pooled || cap(e.method.args) > mostReused {
+		return
+	}
+	*e = queued{pooled: true, method: queuedMethod{args: e.method.args[:0]}}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.blanks) < mostBlanks {
+		q.blanks = append(q.blanks, e)
 	}
 }
 
@@ -314,9 +363,7 @@ func (q *callQueue) drop(calls []*queued, why error) func() {
 
 // free gives up what a call that never runs holds.
 func (e *queued) free() {
-	if e.method != nil {
-		e.method.parcel.Close()
-	}
+	e.method.parcel.Close()
 	if e.drop != nil {
 		e.drop()
 	}

@@ -13,9 +13,10 @@ import (
 
 // enqueue has a call be queued whose operator is who it claims to be.
 func (h *host) enqueue(e *queued) (accepted bool, err error) {
-	if c := e.method; c != nil {
+	if c := &e.method; c.m != nil {
 		e.what, e.size = c.m.name, len(c.args)
 		o := h.object(c.object)
+		c.on = o
 		switch {
 		case o == nil:
 			err = fmt.Errorf("manager: append %s: object %d: %w", e.what, c.object, ErrReleased)
@@ -42,7 +43,7 @@ func (h *host) appendHere(ctx context.Context, e *queued) error {
 		return fmt.Errorf("manager: append %s: %w", e.what, err)
 	}
 	told := make(chan error, 1)
-	e.admitted = func(err error) { told <- err }
+	e.told = told
 	accepted, err := h.enqueue(e)
 	switch {
 	case err != nil:
@@ -71,59 +72,82 @@ func (h *host) runQueued(e *queued) outcomeOf {
 	if e.own != nil {
 		return e.own()
 	}
-	c := e.method
-	o := h.object(c.object)
-	if o == nil {
-		c.parcel.Close()
-		return outcomeOf{err: fmt.Errorf("manager: %s: object %d: %w", e.what, c.object, ErrReleased)}
-	}
-	var out outcomeOf
-	run := func() {
-		t := &callContext{object: o, queue: h.id}
-		h.queueRuns.Store(t)
-		if h.usable() != nil {
-			t.cancel(context.Canceled)
-		}
-		defer func() {
-			h.queueRuns.Store(nil)
-			t.cancel(context.Canceled)
-		}()
-		out.err = c.m.threw(xme.CausePanic, "called runtime.Goexit", "", nil) // unless it comes to an end
-		out = c.m.outcome(c.m.serve(t, o.v, c.args, c.parcel, nil))
-		c.parcel.Close()
-	}
-	over := make(chan struct{})
-	now, err := o.enter(func() *job {
-		return &job{run: func() {
-			defer close(over)
-			run()
-		}, refuse: func(err error) {
-			c.parcel.Close()
-			out.err = fmt.Errorf("manager: %s: %w", e.what, err)
-			close(over)
-		}}
-	})
+	c := &e.method
+	defer c.parcel.Close()
+	o := c.on
+	now, over, err := o.await()
 	switch {
 	case err != nil:
-		c.parcel.Close()
 		return outcomeOf{err: fmt.Errorf("manager: %s: %w", e.what, err)}
-	case now:
-		defer o.leave()
-		run()
+	case !now:
+		if err := over.wait(); err != nil {
+			return outcomeOf{err: fmt.Errorf("manager: %s: %w", e.what, err)}
+		}
+		defer over.leave()
 	default:
-		<-over
+		defer o.leave()
 	}
-	return out
+	t := &callContext{object: o, queue: h.id}
+	h.queueRuns.Store(t)
+	if h.usable() != nil {
+		t.cancel(context.Canceled)
+	}
+	defer func() {
+		h.queueRuns.Store(nil)
+		t.cancel(context.Canceled)
+	}()
+	s := &smallStored{}
+	body, out, failed := c.m.serve(t, o.v, c.args, c.parcel, s.mem[:0])
+	return c.m.outcome(&s.stored, body, out, failed)
+}
+
+// smallStored is a value whose encoding is mostly small.
+type smallStored struct {
+	stored
+	mem [24]byte
+}
+
+// A turn is a place among an object's calls, of one that runs on the goroutine that waits for it.
+type turn struct {
+	come chan error    // nil: it is this call's turn
+	gone chan struct{} // closed when it is over
+}
+
+func (t *turn) wait() error { return <-t.come }
+
+func (t *turn) leave() { close(t.gone) }
+
+// await takes a call's turn: now, until leave, or when the turn that it returns has come.
+func (o *object) await() (now bool, t *turn, err error) {
+	o.mu.Lock()
+	now = !o.busy && !o.gone
+	o.busy = o.busy || now
+	o.mu.Unlock()
+	if now {
+		return true, nil, nil
+	}
+	return o.queueUp()
+}
+
+func (o *object) queueUp() (now bool, t *turn, err error) {
+	now, err = o.enter(func() *job {
+		t = &turn{make(chan error, 1), make(chan struct{})}
+		return &job{run: func() {
+			t.come <- nil
+			<-t.gone
+		}, refuse: func(err error) { t.come <- err }}
+	})
+	return now, t, err
 }
 
 // outcome makes a queued call's outcome of what the method has come to.
-func (m *method) outcome(body []byte, out *wire.Parcel, err *xme.Error) outcomeOf {
+func (m *method) outcome(s *stored, body []byte, out *wire.Parcel, err *xme.Error) outcomeOf {
 	if err != nil {
 		return outcomeOf{err: err}
 	}
-	defer out.Free()
-	s := &stored{typ: m.out, bytes: body}
+	s.typ, s.bytes = m.out, body
 	if out != nil {
+		defer out.Free()
 		if len(out.Items) > 0 {
 			return outcomeOf{err: m.threw(xme.CauseEncode, "the result of a queued call cannot hold open files", "", xme.ErrEncode)}
 		}
@@ -234,14 +258,27 @@ func (o *outcomeOf) append(dst []byte) []byte {
 	return body
 }
 
-// accepted answers an append.
-func (c *hostConn) accepted(call uint32, _ *queued, err error) {
+// admitted answers an append that waited for room.
+func (c *hostConn) admitted(e *queued, err error) {
+	c.ended(e.call)
+	if err != nil {
+		e.free()
+	}
+	go func() { // whoever made room is not to wait for who does not read
+		defer c.unuse()
+		c.accepted(e.call, err, nil)
+	}()
+}
+
+// accepted answers an append. mem is memory for what rides on the answer; it returns it, or more.
+func (c *hostConn) accepted(call uint32, err error, mem []byte) []byte {
 	if err != nil {
 		c.failed(call, err)
-		return
+		return mem
 	}
-	var mem [512]byte
-	c.answer(kindAnswer, call, c.done.take(mem[:0], rideBytes, rideCalls), nil)
+	mem = c.done.take(mem[:0], rideBytes, rideCalls)
+	c.answer(kindAnswer, call, mem, nil)
+	return mem
 }
 
 // awaitsRoom has a call be withdrawn if who appends it gives up.
@@ -252,7 +289,6 @@ func (c *hostConn) awaitsRoom(call uint32, e *queued) {
 	t := c.begin(call, nil)
 	context.AfterFunc(t, func() {
 		if c.h.queue.withdraw(e) {
-			e.free()
 			e.admitted(context.Canceled)
 		}
 	})

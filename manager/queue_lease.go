@@ -200,7 +200,7 @@ func (q *callQueue) ask(ctx context.Context, gen uint64, report *outcomeOf) (fn 
 	e := q.current
 	reported := report != nil && e != nil && e.fn != nil && l.sent
 	if reported {
-		l.sent = false
+		l.sent, e.reported = false, true
 	}
 	q.mu.Unlock()
 	if reported {
@@ -344,7 +344,7 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 	l.ended = endedLost
 	q.vacate()
 	l.wake()
-	if e := q.current; e != nil && e.fn != nil {
+	if e := q.current; e != nil && e.fn != nil && !e.reported {
 		after = func() { q.finish(e, outcomeOf{err: lostCall(e)}) }
 	}
 	switch {
@@ -387,7 +387,7 @@ func (q *callQueue) close() {
 	q.entries, q.waiting = fifo[*queued]{}, fifo[*queued]{}
 	after := q.drop(all, ErrClosed)
 	if q.lease != nil {
-		if e := q.current; e != nil && e.fn != nil {
+		if e := q.current; e != nil && e.fn != nil && !e.reported {
 			after = join(after, func() { q.finish(e, outcomeOf{err: ErrClosed}) })
 		}
 		after = join(after, q.end(endedShut))
