@@ -47,6 +47,7 @@ type waiter struct {
 	call  uint32
 	turn  chan struct{} // a token: it is done, or it is to lead
 	left  bool          // nobody waits any more
+	keep  bool          // when its context ends it is waited for by another goroutine
 	adds  bool          // it is an append's: its answer may tell of other calls
 	async bool          // it is being sent: it cannot lead
 
@@ -69,6 +70,7 @@ func connect(to id) (*conn, error) {
 		return nil, fmt.Errorf("manager: connect: %w", err)
 	}
 	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, parcels: map[uint32]*wire.Parcel{}}
+	c.queued.role = make(chan struct{}, 1)
 	mem, err := r.Bytes(true)
 	if err != nil {
 		r.Release()

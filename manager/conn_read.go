@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/xenonmp/xme/internal/ring"
@@ -167,6 +168,8 @@ func (c *conn) abandon(w *waiter, how uint64, posted bool) {
 	}
 }
 
+var errKept = errors.New("waited for elsewhere")
+
 // await waits for w's answer and hands it to use; leads says that the caller leads. steady: use reads what lies in shared memory once, and runs no
 // code but this module's.
 func (c *conn) await(ctx context.Context, w *waiter, leads, steady bool, use func(kind uint8, body []byte, p *wire.Parcel) error) error {
@@ -206,6 +209,13 @@ func (c *conn) await(ctx context.Context, w *waiter, leads, steady bool, use fun
 			return err
 		}
 		if ctx.Err() != nil {
+			if w.keep {
+				if !c.leading {
+					c.handOverLocked()
+				}
+				c.mu.Unlock()
+				return errKept
+			}
 			w.left = true
 			if !c.leading {
 				c.handOverLocked() // it may have been this one's turn

@@ -87,7 +87,9 @@ func (f *Future[Out]) Wait(ctx context.Context) (out Out, err error) {
 		if f.queued != nil && queueOf(ctx) == f.queued.of {
 			return out, fmt.Errorf("manager: %w: %w", errOwnQueue, ErrDeadlock)
 		}
-		f.fetch()
+		if f.queued != nil && f.queued.conn != nil {
+			f.queued.conn.fetch(ctx, f.done)
+		}
 		select {
 		case <-f.done:
 		case <-ctx.Done():
@@ -102,6 +104,8 @@ func (f *Future[Out]) Wait(ctx context.Context) (out Out, err error) {
 
 // Done returns a channel that is closed once the call is over.
 func (f *Future[Out]) Done() <-chan struct{} {
-	f.fetch()
+	if f.queued != nil && f.queued.conn != nil {
+		f.queued.conn.pump()
+	}
 	return f.done
 }

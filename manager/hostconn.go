@@ -239,6 +239,9 @@ func (r *reader) handle(rec ring.Result) {
 		r.request(rec, number, p)
 	case kindCall, kindBatch:
 		r.method(rec, number, p)
+	case kindCollect:
+		p.Close()
+		c.collect(rec.Call)
 	case kindAppend:
 		r.accept(rec, number, p)
 	default:

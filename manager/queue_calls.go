@@ -29,6 +29,8 @@ func (m *Manager) Queue() *Queue { return &Queue{m} }
 // As returns a handle on the same queue whose calls are the operator's.
 func (q *Queue) As(o Operator) *Queue { return &Queue{q.m.As(o)} }
 
+var errNoCollector = errors.New("manager: calls of this process's own do not come as requests")
+
 type appendFn struct {
 	Op     Operator
 	ID     uint64

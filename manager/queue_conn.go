@@ -18,6 +18,8 @@ type appended struct {
 	calls   map[uint64]awaitedCall
 	last    uint64
 	pumping bool // a goroutine fetches what has ended
+
+	role chan struct{} // holds a token while somebody fetches
 }
 
 // awaitedCall is a call that was appended. One of its methods is called, once.
@@ -86,7 +88,7 @@ func (a *appended) fail(err error) {
 	}
 }
 
-// pump has what has ended be fetched, until nothing is awaited.
+// pump has a goroutine fetch what has ended, until nothing is awaited.
 func (c *conn) pump() {
 	a := &c.queued
 	a.mu.Lock()
@@ -96,56 +98,95 @@ func (c *conn) pump() {
 	if !start {
 		return
 	}
-	if c.use() != nil {
-		return // it has failed, and so have they
-	}
 	go func() {
-		defer c.unuse()
 		for {
-			if err := c.collect(); err != nil {
-				c.fail(fmt.Errorf("%w: %w", ErrLost, err))
-			}
 			a.mu.Lock()
-			if len(a.calls) == 0 || a.err != nil {
-				a.pumping = false
-				a.mu.Unlock()
+			over := len(a.calls) == 0 || a.err != nil
+			a.pumping = !over
+			a.mu.Unlock()
+			if over {
 				return
 			}
-			a.mu.Unlock()
+			a.role <- struct{}{}
+			c.collect(context.Background())
 		}
 	}()
 }
 
-// collect fetches some calls that have ended.
-func (c *conn) collect() error {
-	body, err := opCollect.in().Append(nil, &struct{}{}, nil)
+// fetch waits until done is closed, and fetches what has ended as long as nobody else does. ctx ends the wait.
+func (c *conn) fetch(ctx context.Context, done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+			return
+		case c.queued.role <- struct{}{}:
+		}
+		select {
+		case <-done: // while this one got the role
+			<-c.queued.role
+			return
+		default:
+			c.collect(ctx)
+		}
+	}
+}
+
+// collect fetches some calls that have ended. The caller has the role; it is free again when it is done, which is later if ctx ends before: then another goroutine waits on.
+func (c *conn) collect(ctx context.Context) {
+	if c.use() != nil {
+		<-c.queued.role
+		return // it has failed, and so have they
+	}
+	over := func(err error) {
+		if err != nil {
+			c.fail(fmt.Errorf("%w: %w", ErrLost, err))
+		}
+		<-c.queued.role
+		c.unuse()
+	}
+	w, leads, err := c.begin(context.Background(), kindCollect, 0, nil, nil)
 	if err != nil {
+		over(err)
+		return
+	}
+	w.keep = true
+	if err := c.await(ctx, w, leads, false, c.came); err != errKept { //nolint:errorlint // await's own
+		over(err)
+		return
+	}
+	go func() { over(c.await(context.Background(), w, false, false, c.came)) }()
+}
+
+// came ends the calls of which the answer to a collect tells.
+func (c *conn) came(kind uint8, body []byte, p *wire.Parcel) error {
+	switch {
+	case kind != kindAnswer:
+		return failure(kind, body)
+	case len(body) == 0:
+		return errRubbish
+	case body[0] == collectPlain:
+		return c.queued.settle(body[1:])
+	}
+	if p == nil {
+		p = &wire.Parcel{}
+	}
+	var one collected
+	if err := collectedCodec().Decode(body[1:], &one, p); err != nil {
 		return err
 	}
-	w, leads, err := c.begin(context.Background(), kindRequest, uint32(opCollect.code), body, nil)
-	if err != nil {
-		return err
+	if call := c.queued.take(one.ID); call != nil && one.Value != nil {
+		call.cameWith(one.Value)
+	} else {
+		one.Value.release()
 	}
-	return c.await(context.Background(), w, leads, false, func(kind uint8, body []byte, p *wire.Parcel) error {
-		if kind != kindAnswer {
-			return failure(kind, body)
-		}
-		if p == nil {
-			p = &wire.Parcel{}
-		}
-		var out collectOut
-		if err := opCollect.out().Decode(body, &out, p); err != nil {
-			return err
-		}
-		if out.Value != nil {
-			if call := c.queued.take(out.ID); call != nil {
-				call.cameWith(out.Value)
-			} else {
-				out.Value.release()
-			}
-		}
-		return c.queued.settle(out.Plain)
-	})
+	return nil
 }
 
 // queuedFuture is what a Future has of a call that was queued.
@@ -187,13 +228,6 @@ func (f *Future[Out]) finished(_ uint64, o outcomeOf) {
 		return
 	}
 	f.cameWith(o.value)
-}
-
-// fetch has the call's end be noticed.
-func (f *Future[Out]) fetch() {
-	if f.queued != nil && f.queued.conn != nil {
-		f.queued.conn.pump()
-	}
 }
 
 // read decodes what has come.

@@ -3,11 +3,11 @@ package manager
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -165,7 +165,7 @@ type finishedCalls struct {
 	mu     sync.Mutex
 	closed bool
 	list   fifo[finishedCall]
-	more   chan struct{} // nil: nobody waits
+	asking []uint32 // who fetches, by the numbers of their calls; list is empty
 }
 
 type finishedCall struct {
@@ -177,15 +177,20 @@ type finishedCall struct {
 func (c *hostConn) finished(id uint64, o outcomeOf) {
 	f := &c.done
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.closed {
+		f.mu.Unlock()
 		o.value.release()
 		return
 	}
 	f.list.push(finishedCall{id, o})
-	if f.more != nil {
-		close(f.more)
-		f.more = nil
+	asks := len(f.asking) > 0
+	var call uint32
+	if asks {
+		call, f.asking = f.asking[0], f.asking[1:]
+	}
+	f.mu.Unlock()
+	if asks {
+		c.tell(call)
 	}
 }
 
@@ -194,11 +199,7 @@ func (f *finishedCalls) close() {
 	defer f.mu.Unlock()
 	f.closed = true
 	f.list.each(func(c finishedCall) { c.o.value.release() })
-	f.list = fifo[finishedCall]{}
-	if f.more != nil {
-		close(f.more)
-		f.more = nil
-	}
+	f.list, f.asking = fifo[finishedCall]{}, nil
 }
 
 // Bounds of what rides on an answer.
@@ -213,7 +214,7 @@ func (f *finishedCalls) take(dst []byte, bytes, calls int) []byte {
 	defer f.mu.Unlock()
 	for n := 0; n < calls && f.list.len() > 0; n++ {
 		next := f.list.first()
-		if next.o.value.names() > 0 || next.o.value.size() > bytes {
+		if next.o.value.names() > 0 || n > 0 && next.o.value.size() > bytes {
 			break
 		}
 		f.list.pop()
@@ -294,51 +295,94 @@ func (c *hostConn) awaitsRoom(call uint32, e *queued) {
 	})
 }
 
-// collectOut are calls that have ended.
-type collectOut struct {
-	Plain []byte // see finishedCalls.take
-	ID    uint64 // of one that names memory
+// What the answer to a collect begins with.
+const (
+	collectPlain = iota // finished calls: see finishedCalls.take
+	collectWith         // one whose value names memory: a collected, encoded
+)
+
+// collected is a call that has ended with a value that names memory.
+type collected struct {
+	ID    uint64
 	Value *stored
 }
+
+var collectedCodec = func() func() *wire.Codec[collected] {
+	if !storedCrosses {
+		panic("manager: values do not cross yet")
+	}
+	return sync.OnceValue(mustCodec[collected])
+}()
 
 // mostCollected bounds the bytes of one answer, beyond one call's.
 const mostCollected = 1 << 20
 
-var errNoCollector = errors.New("manager: calls of this process's own are not fetched")
-
-var opCollect = defineStored("collect", true, func(ctx context.Context, _ *host, c *caller, _ struct{}) (out collectOut, err error) {
-	if c.conn == nil {
-		return out, errNoCollector
-	}
-	f := &c.conn.done
-	for {
-		f.mu.Lock()
-		if f.closed {
-			f.mu.Unlock()
-			return out, ErrClosed
+// collect answers who fetches calls that have ended: now, or once one has.
+func (c *hostConn) collect(call uint32) {
+	f := &c.done
+	f.mu.Lock()
+	if f.list.len() == 0 || len(f.asking) > 0 {
+		if len(f.asking) < mostAsking {
+			f.asking = append(f.asking, call)
 		}
-		if f.list.len() > 0 {
-			first := f.list.first()
-			if first.o.value.names() > 0 {
-				f.list.pop()
-				f.mu.Unlock()
-				s := *first.o.value
-				s.loose = true
-				return collectOut{ID: first.id, Value: &s}, nil
-			}
-			size := first.o.value.size()
-			f.mu.Unlock()
-			return collectOut{Plain: f.take(nil, max(mostCollected, size), mostCollected)}, nil
-		}
-		if f.more == nil {
-			f.more = make(chan struct{})
-		}
-		more := f.more
 		f.mu.Unlock()
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return out, context.Cause(ctx)
+		return
+	}
+	f.mu.Unlock()
+	c.tell(call)
+}
+
+// mostAsking bounds who fetches at a time: one does, of a process that keeps to the rules.
+const mostAsking = 16
+
+// tell answers a collect. There is something to tell.
+func (c *hostConn) tell(call uint32) {
+	f := &c.done
+	f.mu.Lock()
+	var with *finishedCall
+	if f.list.len() > 0 && f.list.first().o.value.names() > 0 {
+		one := f.list.pop()
+		with = &one
+	}
+	f.mu.Unlock()
+	if with == nil {
+		body := f.take([]byte{collectPlain}, mostCollected, mostCollected)
+		c.answerSoon(ring.Result{Kind: kindAnswer, Call: call, Body: body})
+		return
+	}
+	s := *with.o.value
+	s.loose = true // appendStored gives it back
+	p := wire.NewParcel()
+	body, err := collectedCodec().Append([]byte{collectWith}, &collected{with.id, &s}, p)
+	go func() { // who finishes calls is not to wait for who does not read
+		defer p.Free()
+		if !c.use() {
+			return
+		}
+		defer c.unuse()
+		if err != nil {
+			c.failed(call, err)
+			return
+		}
+		c.answer(kindAnswer, call, body, p)
+	}()
+}
+
+// answerSoon answers now if there is room, otherwise on another goroutine.
+func (c *hostConn) answerSoon(r ring.Result) {
+	if !c.use() {
+		return
+	}
+	if c.end.Fits(len(r.Body)) && c.writing.TryLock() {
+		ok := c.end.Put(r)
+		c.writing.Unlock()
+		if ok {
+			c.unuse()
+			return
 		}
 	}
-})
+	go func() {
+		defer c.unuse()
+		c.answer(r.Kind, r.Call, r.Body, nil)
+	}()
+}

@@ -22,7 +22,8 @@ import (
 //	failed    –                  an answerError, encoded
 //	threw     –                  an xme.Error, encoded: the method failed
 //	bye       –                  – the manager is closed
-//	append    the object's       a call to be queued: see appendHead. Its answer has calls that have ended: see finishedCalls.take
+//	collect   –                  – what has ended of the calls that were appended is asked for: see hostConn.collect
+//	append  the object's       a call to be queued: see appendHead. Its answer has calls that have ended: see finishedCalls.take
 const (
 	kindRequest = 1 + iota
 	kindCall
@@ -33,6 +34,7 @@ const (
 	kindThrew
 	kindBye
 	kindAppend
+	kindCollect
 
 	kindBits   = 0x0f
 	moreBit    = 0x40
