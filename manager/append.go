@@ -165,9 +165,31 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 		c.awaitsRoom(rec.Call, e)
 		return
 	}
-	r.open()
-	r.dst = c.accepted(rec.Call, err, r.dst)
-	if err == nil {
-		c.h.queue.drain()
+	if err != nil {
+		r.open() // the answer may have to wait for room
+		r.dst = c.accepted(rec.Call, err, r.dst)
+		return
 	}
+	if r.owes++; r.owes >= mostOwed {
+		r.open()
+	}
+	r.dst = c.accepted(rec.Call, nil, r.dst)
+	if r.seq != 0 {
+		r.runQueued()
+	}
+}
+
+// mostOwed is how many appends a goroutine accepts before it runs what is queued, if they come one upon the other.
+const mostOwed = 32
+
+// runQueued runs what is queued, if this goroutine has accepted some of it and not looked since.
+func (r *reader) runQueued() {
+	if r.owes == 0 {
+		return
+	}
+	r.owes = 0
+	if r.seq == 0 {
+		r.open()
+	}
+	r.c.h.queue.drain()
 }

@@ -15,6 +15,7 @@ type host struct {
 
 	mu     sync.Mutex // guards what has no lock of its own
 	closed bool
+	shut   atomic.Bool // closed, for who has no lock
 	ops    operators
 	conns  map[post.Addr]*hostConn
 	stop   func() // listening
@@ -57,9 +58,7 @@ func newHost(o Options) (*host, Operator, error) {
 
 // usable says why the host serves nobody any more; nil: it does.
 func (h *host) usable() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
+	if h.shut.Load() {
 		return ErrClosed
 	}
 	return nil
@@ -93,6 +92,7 @@ func (h *host) close() {
 	h.mu.Lock()
 	again := h.closed
 	h.closed = true
+	h.shut.Store(true)
 	conns := h.conns
 	h.conns = nil
 	h.mu.Unlock()

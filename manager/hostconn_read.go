@@ -15,6 +15,8 @@ type reader struct {
 	buf []byte // of a request
 	dst []byte // of its answer
 
+	owes int // appends that it has accepted since it ran what is queued
+
 	outcome outcome // of the method that it runs
 
 	current atomic.Pointer[callContext] // of the method that it runs, unless another reads meanwhile
@@ -52,11 +54,19 @@ func (r *reader) run() {
 			c.serve()
 		}
 	}()
+	defer r.runQueued()
 	for !c.over.Load() {
 		rec, ok, err := c.end.Next()
 		if err != nil {
 			c.refuse()
 			break
+		}
+		if !ok && r.owes > 0 {
+			r.runQueued()
+			if !r.close() {
+				break
+			}
+			continue
 		}
 		if !ok {
 			if !spin(c.ready) {

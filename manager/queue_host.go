@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/xenonmp/xme"
@@ -87,7 +88,8 @@ func (h *host) runQueued(e *queued) outcomeOf {
 	default:
 		defer o.leave()
 	}
-	t := &callContext{object: o, queue: h.id}
+	r := &queuedRun{callContext: callContext{object: o, queue: h.id}}
+	t := &r.callContext
 	h.queueRuns.Store(t)
 	if h.usable() != nil {
 		t.cancel(context.Canceled)
@@ -96,15 +98,15 @@ func (h *host) runQueued(e *queued) outcomeOf {
 		h.queueRuns.Store(nil)
 		t.cancel(context.Canceled)
 	}()
-	s := &smallStored{}
-	body, out, failed := c.m.serve(t, o.v, c.args, c.parcel, s.mem[:0])
-	return c.m.outcome(&s.stored, body, out, failed)
+	body, out, failed := c.m.serve(t, o.v, c.args, c.parcel, r.mem[:0])
+	return c.m.outcome(&r.stored, body, out, failed)
 }
 
-// smallStored is a value whose encoding is mostly small.
-type smallStored struct {
+// queuedRun is what one run of a queued method needs.
+type queuedRun struct {
+	callContext
 	stored
-	mem [24]byte
+	mem [24]byte // of its result, which mostly is small
 }
 
 // A turn is a place among an object's calls, of one that runs on the goroutine that waits for it.
@@ -278,7 +280,7 @@ func (c *hostConn) accepted(call uint32, err error, mem []byte) []byte {
 		return mem
 	}
 	mem = c.done.take(mem[:0], rideBytes, rideCalls)
-	c.answer(kindAnswer, call, mem, nil)
+	c.answerSoon(ring.Result{Kind: kindAnswer, Call: call, Body: mem})
 	return mem
 }
 
@@ -381,6 +383,7 @@ func (c *hostConn) answerSoon(r ring.Result) {
 			return
 		}
 	}
+	r.Body = slices.Clone(r.Body)
 	go func() {
 		defer c.unuse()
 		c.answer(r.Kind, r.Call, r.Body, nil)
