@@ -119,6 +119,7 @@ type tableRun struct {
 
 	mu     sync.Mutex
 	guards []proc.Guard
+	ready  chan struct{} // closed when all guards are known
 
 	total, failed int
 	first         error // in order of their end
@@ -139,7 +140,7 @@ func newTableRun(ctx context.Context, on Executor, adds []added, kind rowKind) *
 
 // guard returns the argument of a guard for this table, and notes it.
 func (r *tableRun) guard(v any) any {
-	v = v.(proc.Guard).OfTable()
+	v = v.(proc.Guard).OfTable(r.ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.guards = append(r.guards, v.(proc.Guard))
@@ -158,7 +159,9 @@ func (r *tableRun) release() (err error) {
 
 // read submits the rows, on a goroutine of its own.
 func (r *tableRun) read() {
+	r.ready = make(chan struct{})
 	go r.window.read(func() {
+		defer close(r.ready)
 		for _, a := range r.adds {
 			if !a.read(r) {
 				return
@@ -248,6 +251,10 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 		rows.end(why)
 	}()
 	guards.read()
+	select {
+	case <-guards.ready:
+	case <-runCtx.Done():
+	}
 	services.read()
 	rows.read()
 	rows.wait(func(error) bool { return true })

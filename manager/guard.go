@@ -57,13 +57,19 @@ func runGuard(bool) func(context.Context, GuardCall) (GuardReport, error) {
 }
 
 // OfTable implements a seam of package xme.
-func (g GuardCall) OfTable() any {
+func (g GuardCall) OfTable(ctx context.Context) any {
 	i := newID()
 	g.Table = binary.LittleEndian.Uint64(i[:]) | 1
+	_, _ = opExpect.call(ctx, g.Manager, tableRequestID{g.Table}) // the guard itself finds what is wrong
 	return g
 }
 
 type tableRequestID struct{ Table uint64 }
+
+var opExpect = define("expect guard", false, func(_ context.Context, h *host, _ *caller, in tableRequestID) (struct{}, error) {
+	h.queue.expectGuard(in.Table)
+	return struct{}{}, nil
+})
 
 var opTableEnded = define("table ended", false, func(_ context.Context, h *host, _ *caller, in tableRequestID) (struct{}, error) {
 	if err := h.usable(); err != nil {
@@ -312,7 +318,7 @@ func (g *RunningGuard) Stop(ctx context.Context) (GuardReport, error) {
 
 // RunTable runs a table with a guard in this process: the guard ends once the rows have, and what they have queued is done. The error is the table's and the guard's.
 func (m *Manager) RunTable(ctx context.Context, t *xme.Table, on xme.Executor, o GuardOptions) (GuardReport, error) {
-	c := GuardCall{Manager: m, Options: o}.OfTable().(GuardCall)
+	c := GuardCall{Manager: m, Options: o}.OfTable(ctx).(GuardCall)
 	g, err := startGuard(context.WithoutCancel(ctx), c)
 	if err != nil {
 		return GuardReport{}, err

@@ -130,6 +130,8 @@ const (
 	defaultIdle = 10 * time.Second
 	// mostQueuedBytes bounds the arguments of what is queued.
 	mostQueuedBytes = 1 << 28
+	// mostWaiting bounds the appends that wait for room.
+	mostWaiting = 1 << 16
 	// patience is how long a guard is expected whose process has died.
 	patience = 10 * time.Second
 	// mostBarren is how many guards in a row may die before they begin.
@@ -167,7 +169,7 @@ func (q *callQueue) append(e *queued) (accepted bool, err error) {
 		return false, fmt.Errorf("manager: append %s: %d calls are queued and no guard runs: %w", e.what, q.entries.len(), ErrFull)
 	case e.nested:
 		return false, fmt.Errorf("manager: append %s: %d calls are queued, and a call that runs from the queue cannot wait for it: %w", e.what, q.entries.len(), ErrFull)
-	case q.waiting.len() >= q.bound:
+	case q.waiting.len() >= mostWaiting:
 		return false, fmt.Errorf("manager: append %s: %d calls are queued and as many wait for room: %w", e.what, q.entries.len(), ErrFull)
 	}
 	q.waiting.push(e)

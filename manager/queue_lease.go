@@ -307,6 +307,28 @@ func (q *callQueue) tableEnded(table uint64) {
 	}
 }
 
+// expectGuard says that a guard is about to come, before the rows of its table begin.
+func (q *callQueue) expectGuard(table uint64) {
+	q.mu.Lock()
+	expect := !q.closed && !q.isGuarded()
+	if expect {
+		if q.stop == stopped {
+			q.stop = open
+		}
+		q.replace(&lease{table: table, rows: true})
+	}
+	q.mu.Unlock()
+	if expect {
+		q.guarded()
+	}
+}
+
+// replace expects another guard in a lease's place. q.mu is held.
+func (q *callQueue) replace(l *lease) {
+	q.gone = l
+	q.expect = time.AfterFunc(patience, func() { q.noneCame(l) })
+}
+
 // expectNone says that no guard's process is to be replaced. q.mu is held.
 func (q *callQueue) expectNone() {
 	if q.gone != nil {
@@ -353,8 +375,7 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 	case !l.asked:
 		q.barren++
 	}
-	q.gone = l
-	q.expect = time.AfterFunc(patience, func() { q.noneCame(l) })
+	q.replace(l)
 	return join(after, q.drain)
 }
 
