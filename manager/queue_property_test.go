@@ -121,7 +121,10 @@ func expired(ctx context.Context, ms int) context.Context {
 	return ctx
 }
 
-var stopRaces = flag.Int("stopraces", 300, "how many schedules TestStopRaces tries")
+var (
+	stopRaces = flag.Int("stopraces", 300, "how many schedules TestStopRaces tries")
+	stopSeed  = flag.Uint64("stopseed", 0, "the first one's seed")
+)
 
 // Workers that end in any order, with calls pending, and stops at any moment: nothing hangs, and what was accepted is run once, in each row's order.
 // feature: X4 G1 G2 G3 F18
@@ -131,9 +134,9 @@ func TestStopRaces(t *testing.T) {
 		rounds = min(rounds, 60)
 	}
 	for seed := range uint64(rounds) {
-		synctest.Test(t, func(t *testing.T) { stopRace(t, seed) })
+		synctest.Test(t, func(t *testing.T) { stopRace(t, *stopSeed+seed) })
 		if t.Failed() {
-			t.Fatalf("seed %d", seed)
+			t.Fatalf("seed %d", *stopSeed+seed)
 		}
 	}
 }
@@ -163,8 +166,9 @@ func stopRace(t *testing.T, seed uint64) {
 	var stops sync.WaitGroup
 	early := rnd.IntN(3) == 0
 	if early { // somebody stops the guard
+		after := time.Duration(rnd.IntN(4000)) * time.Millisecond
 		stops.Go(func() {
-			<-time.After(time.Duration(rnd.IntN(4000)) * time.Millisecond)
+			<-time.After(after)
 			if err := m.Queue().Stop(ctx); err != nil {
 				t.Errorf("stop: %v", err)
 			}
