@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/manager"
+)
+
+func run(ctx context.Context, tasks, n, kills int) error {
+	if tasks < 1 || n < 0 || kills < 0 || flag.NArg() > 0 {
+		return fmt.Errorf("-tasks %d -n %d -kills %d %q: tasks is 1 or more, the others are not negative, and there are no arguments", tasks, n, kills, flag.Args())
+	}
+	dir, err := os.MkdirTemp("", "ledger")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "ledger.txt")
+	m, err := manager.Open(ctx, manager.Options{})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if err := manager.Set(ctx, m, "path", path); err != nil {
+		return err
+	}
+	pool, err := xme.Open(ctx, xme.Options{})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	guard := manager.Guard.Go(ctx, pool, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Start: open.Name()}})
+	working, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		<-guard.Done() // too early, if anybody works still
+		cancel()
+	}()
+	receipts, lost, err := work(working, m, pool, tasks, n, kills)
+	err = errors.Join(err, m.Queue().Stop(ctx)) // what is queued still is written
+	if _, gerr := guard.Wait(ctx); gerr != nil || err != nil {
+		return errors.Join(gerr, err)
+	}
+	fmt.Fprintf(os.Stderr, "%d of %d tasks were killed, %d entries are in doubt\n", lost, tasks, len(receipts.Doubtful))
+	return audit(path, receipts)
+}
+
+// audit compares the ledger with what was said of its entries.
+func audit(path string, r receipt) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	lines, most := map[string]int{}, 0
+	for line := range strings.Lines(string(text)) {
+		lines[line]++
+		most = max(most, lines[line])
+	}
+	missing := 0
+	for _, e := range r.Written {
+		if lines[e.line()] != 1 {
+			missing++
+		}
+	}
+	fmt.Println("every accepted entry once:", missing == 0)
+	fmt.Println("no entry twice:", most <= 1)
+	return nil
+}
