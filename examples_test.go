@@ -166,6 +166,11 @@ func TestGuardProgram(t *testing.T) { runScript(t, "guard", "./examples/guard") 
 // feature: G3
 func TestHeartbeatProgram(t *testing.T) { runScript(t, "heartbeat", "./examples/heartbeat") }
 
+// Each entry that was accepted is in the ledger once, though workers and the guard are killed.
+//
+// feature: G1, G2
+func TestLedgerProgram(t *testing.T) { runScript(t, "ledger", "./examples/ledger") }
+
 // The command prints tables and JSON, and says what is wrong with a command line.
 func TestXmeProgram(t *testing.T) { runScript(t, "xme", "./cmd/xme") }
 

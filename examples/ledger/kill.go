@@ -1,11 +1,47 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/manager"
 )
+
+// disturb kills as often as it is told, unless the tasks have ended before.
+func (r *receipt) disturb(ctx context.Context, m *manager.Manager, pool *xme.Pool, task, kills int) error {
+	for range kills {
+		guard, err := r.post(ctx, m, task)
+		if errors.Is(err, manager.ErrGuardStopped) || ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			err = kill(pool, guard)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// post posts entries of the driver's own until one is written, and returns by which process that was: by the guard.
+func (r *receipt) post(ctx context.Context, m *manager.Manager, task int) (pid int, err error) {
+	for {
+		e := Entry{task, len(r.Written) + len(r.Doubtful)}
+		pid, err = post.Call(ctx, m.Queue(), e)
+		switch {
+		case err == nil:
+			r.Written = append(r.Written, e)
+			return pid, nil
+		case errors.Is(err, manager.ErrGuardLost):
+			r.Doubtful = append(r.Doubtful, e)
+		default:
+			return 0, err
+		}
+	}
+}
 
 // kill kills a busy worker, if there is one, and the guard.
 func kill(pool *xme.Pool, guard int) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -36,20 +35,12 @@ func run(ctx context.Context, tasks, n, kills int) error {
 		return err
 	}
 	defer pool.Close()
-	guard := manager.Guard.Go(ctx, pool, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Start: open.Name()}})
-	working, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		<-guard.Done() // too early, if anybody works still
-		cancel()
-	}()
-	receipts, lost, err := work(working, m, pool, tasks, n, kills)
-	err = errors.Join(err, m.Queue().Stop(ctx)) // what is queued still is written
-	if _, gerr := guard.Wait(ctx); gerr != nil || err != nil {
-		return errors.Join(gerr, err)
+	r, lost, err := work(ctx, m, pool, tasks, n, kills)
+	if err != nil {
+		return err
 	}
-	fmt.Fprintf(os.Stderr, "%d of %d tasks were killed, %d entries are in doubt\n", lost, tasks, len(receipts.Doubtful))
-	return audit(path, receipts)
+	fmt.Fprintf(os.Stderr, "%d of %d tasks were killed, %d entries are in doubt\n", lost, tasks, len(r.Doubtful))
+	return audit(path, r)
 }
 
 // audit compares the ledger with what was said of its entries.
