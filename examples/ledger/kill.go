@@ -13,13 +13,13 @@ import (
 func (r *receipt) disturb(ctx context.Context, m *manager.Manager, pool *xme.Pool, task, kills int) error {
 	for range kills {
 		guard, err := r.post(ctx, m, task)
-		if errors.Is(err, manager.ErrGuardStopped) || ctx.Err() != nil {
-			return nil
+		switch {
+		case errors.Is(err, manager.ErrGuardStopped) || ctx.Err() != nil:
+			return nil //nolint:nilerr // there is nobody left to kill
+		case err != nil:
+			return err
 		}
-		if err == nil {
-			err = kill(pool, guard)
-		}
-		if err != nil {
+		if err := kill(pool, guard); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ func run(ctx context.Context, tasks, n, kills int) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "ledger.txt")
 	m, err := manager.Open(ctx, manager.Options{})
 	if err != nil {
