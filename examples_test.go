@@ -151,6 +151,26 @@ func TestTableProgram(t *testing.T) { runScript(t, "table", "./examples/table") 
 // feature: X2
 func TestWatchProgram(t *testing.T) { runScript(t, "watch", "./examples/watch") }
 
+// Queued calls of each kind, run by hand, and what becomes of them.
+//
+// feature: X3, X4
+func TestQueueProgram(t *testing.T) { runScript(t, "queue", "./examples/queue") }
+
+// A guard runs all calls that ten tasks have queued, though each of them asks it to end.
+//
+// feature: G1, G2, X3
+func TestGuardProgram(t *testing.T) { runScript(t, "guard", "./examples/guard") }
+
+// Each task's heart beats, and stops.
+//
+// feature: G3
+func TestHeartbeatProgram(t *testing.T) { runScript(t, "heartbeat", "./examples/heartbeat") }
+
+// Each entry that was accepted is in the ledger once, though workers and the guard are killed.
+//
+// feature: G1, G2
+func TestLedgerProgram(t *testing.T) { runScript(t, "ledger", "./examples/ledger") }
+
 // The command prints tables and JSON, and says what is wrong with a command line.
 func TestXmeProgram(t *testing.T) { runScript(t, "xme", "./cmd/xme") }
 

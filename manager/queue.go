@@ -34,7 +34,7 @@ type callQueue struct {
 	buffers  map[uint32]*buffer // of outcomes, by operator
 	beats    map[uint64]*beat
 	lastBeat uint64
-	over     map[uint64]bool // tables whose rows have ended, before their guard came or while it is replaced
+	over     map[uint64]bool // tables whose rows have ended: their guards, one may be on its way, are to end too
 	freed    chan struct{}   // closed when the lease ends; nil: nobody waits
 	died     func(Operator)  // is told, without the lock, of an operator whose heartbeat's process has died
 	guarded  func()          // is told, without the lock, that a guard has begun or ended
@@ -136,7 +136,7 @@ const (
 	patience = 10 * time.Second
 	// mostBarren is how many guards in a row may die before they begin.
 	mostBarren = 3
-	// mostOver bounds how many tables are remembered whose guard has not come yet.
+	// mostOver bounds how many tables are remembered whose rows have ended.
 	mostOver = 1 << 10
 )
 
@@ -384,12 +384,12 @@ func (q *callQueue) settle() (after func()) {
 	case l != nil && l.exec && (l.calls > 0 || l.asked && q.entries.len() == 0):
 		return join(after, q.end(endedExec))
 	case q.stop != draining || l != nil && l.exec:
+	case q.entries.len() == 0 && q.gone != nil: // who takes the guard's place is to find that it has ended
 	case q.entries.len() == 0:
 		q.stop = stopped
 		if l != nil {
 			return join(after, q.end(endedStop))
 		}
-		q.expectNone()
 		return join(after, q.told())
 	case l == nil && q.gone == nil && q.entries.first().fn != nil: // no process is there to run it
 		lost := []*queued{q.entries.pop()}

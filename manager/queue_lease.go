@@ -71,7 +71,6 @@ func (q *callQueue) lend(r leaseRequest, conn any) *lease {
 	}
 	q.expectNone()
 	if q.over[l.table] {
-		delete(q.over, l.table)
 		l.rows = false
 		if q.stop != stopped {
 			q.stop = draining
@@ -282,24 +281,19 @@ func (q *callQueue) waitStopped(ctx context.Context) error {
 func (q *callQueue) tableEnded(table uint64) {
 	q.mu.Lock()
 	var after func()
-	switch {
-	case q.lease != nil && q.lease.table == table:
-		q.lease.rows = false
+	if len(q.over) >= mostOver {
+		clear(q.over)
+	}
+	q.over[table] = true // also for a guard that takes the place of one that has died
+	for _, l := range []*lease{q.lease, q.gone} {
+		if l == nil || l.table != table {
+			continue
+		}
+		l.rows = false
 		if q.stop < draining {
 			after = q.beginStop()
 		}
 		after = join(after, q.settle(), q.drain)
-	case q.gone != nil && q.gone.table == table:
-		q.gone.rows = false
-		if q.stop < draining {
-			after = q.beginStop()
-		}
-		after = join(after, q.settle(), q.drain)
-	default:
-		if len(q.over) >= mostOver {
-			clear(q.over)
-		}
-		q.over[table] = true
 	}
 	q.mu.Unlock()
 	if after != nil {

@@ -76,7 +76,7 @@ var appender = xme.Register("appender", func(ctx context.Context, in appendCall)
 })
 
 // The original's example: ten rows append a hundred calls each and then stop the guard, which nevertheless runs all.
-// feature: G1 F18 X3
+// feature: G1, F18, X3
 func TestGuardOfATable(t *testing.T) {
 	for _, process := range []bool{false, true} {
 		for form, on := range forms {

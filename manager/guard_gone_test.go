@@ -1,0 +1,65 @@
+package manager_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/manager"
+)
+
+// leave ends the process that it runs in: the guard's.
+var leave = xme.Register("leave", func(context.Context, struct{}) (struct{}, error) {
+	os.Exit(7)
+	return struct{}{}, nil
+})
+
+// leaveLast queues a function that the guard does not survive, and has it run.
+var leaveLast = xme.Register("leaveLast", func(ctx context.Context, m *manager.Manager) (bool, error) {
+	_, err := leave.Call(ctx, m.Queue(), struct{}{})
+	return errors.Is(err, manager.ErrGuardLost), nil
+})
+
+// A guard that takes the place of one that died with the last call, when the rows of its table have ended already, ends too.
+//
+// feature: G1
+func TestGuardDiesWithTheLastCall(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{})
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	var table xme.Table
+	rows := leaveLast.Add(&table, xme.Repeat(1, m))
+	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Idle: -1}}))
+	must(t, table.Run(ctx, pool))
+	lost, err := rows.Values()
+	must(t, err)
+	if !lost[0] {
+		t.Error("the call did not end with ErrGuardLost")
+	}
+}
+
+// The same, of a guard beside no table that is stopped while it is being replaced.
+//
+// feature: G2
+func TestGuardIsStoppedWhileItIsReplaced(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{})
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	guard := manager.Guard.Go(ctx, pool, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Idle: -1}})
+	if _, err := leave.Call(ctx, m.Queue(), struct{}{}); !errors.Is(err, manager.ErrGuardLost) {
+		t.Errorf("leave: %v", err)
+	}
+	must(t, m.Queue().Stop(ctx))
+	if r, err := guard.Wait(ctx); err != nil || r.Ended != "stopped" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
