@@ -69,6 +69,9 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		}
 	}
 	e.Func, e.Row, e.Attempt, e.Attempts = c.fn.name, c.index, c.attempt+1, c.opts.Retries+1
+	if c.fn.guards {
+		e.Attempts = e.Attempt // it is tried again for as long as it is there
+	}
 	e.Earlier = slices.Clone(c.earlier)
 	if o.Rank != 0 {
 		e.Rank, e.PID = o.Rank, o.PID

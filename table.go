@@ -77,7 +77,7 @@ func (a *addedRows[In, Out]) read(r *tableRun) bool {
 	slot := 0
 	to := &tableSink[In, Out]{r, a.rows}
 	for v := range a.in {
-		if r.kind == guardRows && r.beside {
+		if r.kind == guardRows {
 			v = r.guard(any(v)).(In)
 		}
 		if !feed(r.window, a.f, v, r.rows, slot, to, a.rows.expect) {
@@ -140,7 +140,10 @@ func newTableRun(ctx context.Context, on Executor, adds []added, kind rowKind) *
 
 // guard returns the argument of a guard for this table, and notes it.
 func (r *tableRun) guard(v any) any {
-	v = v.(proc.Guard).OfTable(r.ctx)
+	v = v.(proc.Guard).Named()
+	if r.beside {
+		v = v.(proc.Guard).OfTable(r.ctx)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.guards = append(r.guards, v.(proc.Guard))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -58,6 +59,9 @@ func newCall[In, Out any](ctx context.Context, on Executor, f *Func[In, Out], in
 
 // init makes c, which is zero, a call.
 func (c *call[In, Out]) init(ctx context.Context, on Executor, f *Func[In, Out], in In, to sink) {
+	if f.fn.guards {
+		in = any(in).(proc.Guard).Named().(In)
+	}
 	c.f, c.in, c.to, c.first = f, in, to, c
 	c.fn, c.opts, c.ctx, c.on, c.index = f.fn, &f.opts, ctx, on, -1
 	c.value = c

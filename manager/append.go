@@ -91,7 +91,7 @@ func (c *conn) appendCall(ctx context.Context, object uint32, body []byte, p *wi
 	})
 }
 
-// appendHead is what an append's message has before the method's argument: the method's number (2 bytes), whether it was made by a call from the queue (1), the
+// appendHead is what an append's message has before the argument: the method's number, or of a function, which has no object, the length of its name (2 bytes), which comes before the argument, whether it was made by a call from the queue (1), the
 // call's number in its process (8), the operator (a byte for its length, itself).
 type appendHead struct {
 	method uint16
@@ -143,19 +143,24 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 		c.refuse()
 		return
 	}
-	m := methodAt(head.method)
-	if m == nil {
+	e := c.h.queue.blank()
+	e.op, e.nested, e.from, e.to, e.id, e.call = head.op, head.nested, c, c, head.id, rec.Call
+	if number == 0 {
+		p.Close()
+		p, e.fn = nil, &fnCall{Name: string(args[:min(len(args), int(head.method))])}
+		e.fn.Args = append([]byte(nil), args[len(e.fn.Name):]...)
+		e.what, e.size = e.fn.Name, len(args)
+	} else if m := methodAt(head.method); m != nil {
+		e.method = queuedMethod{object: number, m: m, args: append(e.method.args[:0], args...), parcel: p}
+	} else {
 		p.Close()
 		c.failed(rec.Call, fmt.Errorf("object %d: no such method: %w", number, ErrType))
 		return
 	}
-	e := c.h.queue.blank()
-	e.op, e.nested, e.from, e.to, e.id, e.call = head.op, head.nested, c, c, head.id, rec.Call
-	e.method = queuedMethod{object: number, m: m, args: append(e.method.args[:0], args...), parcel: p}
 	if c.known != head.op {
 		if err := c.h.check(head.op); err != nil {
 			p.Close()
-			c.failed(rec.Call, fmt.Errorf("manager: append %s: %w", m.name, err))
+			c.failed(rec.Call, fmt.Errorf("manager: append: %w", err))
 			return
 		}
 		c.known, c.knownAs = head.op, slices.Clone(rec.Body[appendHeadSize:][:rec.Body[appendHeadSize-1]])

@@ -170,6 +170,20 @@ func (c *conn) abandon(w *waiter, how uint64, posted bool) {
 
 var errKept = errors.New("waited for elsewhere")
 
+// request sends a message, whose answer read gets; it is valid until read returns.
+func (c *conn) request(kind uint8, body []byte, read func(body []byte) error) error {
+	w, leads, err := c.begin(context.Background(), kind, 0, body, nil)
+	if err != nil {
+		return err
+	}
+	return c.await(context.Background(), w, leads, false, func(kind uint8, body []byte, _ *wire.Parcel) error {
+		if kind != kindAnswer {
+			return failure(kind, body)
+		}
+		return read(body)
+	})
+}
+
 // await waits for w's answer and hands it to use; leads says that the caller leads. steady: use reads what lies in shared memory once, and runs no
 // code but this module's.
 func (c *conn) await(ctx context.Context, w *waiter, leads, steady bool, use func(kind uint8, body []byte, p *wire.Parcel) error) error {

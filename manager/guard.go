@@ -27,7 +27,9 @@ type GuardOptions struct {
 type GuardCall struct {
 	Manager *Manager
 	Options GuardOptions
-	Table   uint64 // set by the table that the guard is a row of
+
+	ID   uint64 // set when it is called: what the guard's processes have in common
+	Rows bool   // set by the table that it is a row of: it has other rows
 }
 
 // GuardReport is what a guard has done.
@@ -56,45 +58,47 @@ func runGuard(bool) func(context.Context, GuardCall) (GuardReport, error) {
 	}
 }
 
-// OfTable implements a seam of package xme.
-func (g GuardCall) OfTable(ctx context.Context) any {
-	i := newID()
-	g.Table = binary.LittleEndian.Uint64(i[:]) | 1
-	_, _ = opExpect.call(ctx, g.Manager, tableRequestID{g.Table}) // the guard itself finds what is wrong
+// Named implements a seam of package xme.
+func (g GuardCall) Named() any {
+	if g.ID == 0 {
+		i := newID()
+		g.ID = binary.LittleEndian.Uint64(i[:]) | 1
+	}
 	return g
 }
 
-type tableRequestID struct{ Table uint64 }
+// OfTable implements the same seam.
+func (g GuardCall) OfTable(ctx context.Context) any {
+	g.Rows = true
+	_, _ = opExpect.call(ctx, g.Manager, guardRequest{g.ID}) // the guard itself finds what is wrong
+	return g
+}
 
-var opExpect = define("expect guard", false, func(_ context.Context, h *host, _ *caller, in tableRequestID) (struct{}, error) {
-	h.queue.expectGuard(in.Table)
+type guardRequest struct{ ID uint64 }
+
+var opExpect = define("expect guard", false, func(_ context.Context, h *host, _ *caller, in guardRequest) (struct{}, error) {
+	h.queue.expectGuard(in.ID)
 	return struct{}{}, nil
 })
 
-var opTableEnded = define("table ended", false, func(_ context.Context, h *host, _ *caller, in tableRequestID) (struct{}, error) {
+var opTableEnded = define("table ended", false, func(_ context.Context, h *host, _ *caller, in guardRequest) (struct{}, error) {
 	if err := h.usable(); err != nil {
 		return struct{}{}, err
 	}
-	go h.queue.tableEnded(in.Table)
+	go h.queue.tableEnded(in.ID)
 	return struct{}{}, nil
 })
 
 // TableEnded implements the same seam.
 func (g GuardCall) TableEnded(ctx context.Context) error {
-	_, err := opTableEnded.call(ctx, g.Manager, tableRequestID{g.Table})
+	_, err := opTableEnded.call(ctx, g.Manager, guardRequest{g.ID})
 	return err
 }
 
 var _ proc.Guard = GuardCall{}
 
-type attachRequest struct {
-	Exec  bool
-	Table uint64
-	Idle  time.Duration
-}
-
-var opAttach = define("guard", true, func(ctx context.Context, h *host, c *caller, in attachRequest) (uint64, error) {
-	return h.queue.attach(ctx, leaseRequest{in.Exec, in.Table, in.Idle}, c.of())
+var opAttach = define("guard", true, func(ctx context.Context, h *host, c *caller, in leaseRequest) (uint64, error) {
+	return h.queue.attach(ctx, in, c.of())
 })
 
 // of returns what stands for the process that calls: nil for this one.
@@ -104,33 +108,6 @@ func (c *caller) of() any {
 	}
 	return c.conn
 }
-
-type askRequest struct {
-	Gen   uint64
-	Has   bool // the outcome of a function
-	Body  []byte
-	Threw []byte
-}
-
-type askAnswer struct {
-	Call  *fnCall
-	Ended string
-	Calls int
-}
-
-var opAsk = define("guard asks", true, func(ctx context.Context, h *host, _ *caller, in askRequest) (askAnswer, error) {
-	var report *outcomeOf
-	if in.Has {
-		report = &outcomeOf{}
-		if in.Threw != nil {
-			report.err = failure(kindThrew, in.Threw)
-		} else {
-			report.value = &stored{typ: h.queue.resultType(), bytes: in.Body}
-		}
-	}
-	fn, ended, calls, err := h.queue.ask(ctx, in.Gen, report)
-	return askAnswer{fn, ended, calls}, err
-})
 
 // run is a guard's life.
 func (g *GuardCall) run(ctx context.Context) (r GuardReport, err error) {
@@ -161,7 +138,7 @@ const defaultVerbose = 5 * time.Second
 // guard is its life with one process of the manager's.
 func (g *GuardCall) guard(ctx context.Context, o GuardOptions) (r GuardReport, asked bool, err error) {
 	m := g.Manager
-	gen, err := opAttach.call(ctx, m, attachRequest{false, g.Table, o.Idle})
+	gen, err := opAttach.call(ctx, m, leaseRequest{ID: g.ID, Rows: g.Rows, Idle: o.Idle})
 	if err != nil {
 		return r, false, err
 	}
@@ -182,7 +159,7 @@ func (g *GuardCall) guard(ctx context.Context, o GuardOptions) (r GuardReport, a
 func serveLease(ctx context.Context, m *Manager, gen uint64) (askAnswer, error) {
 	in := askRequest{Gen: gen}
 	for {
-		a, err := opAsk.call(context.WithoutCancel(ctx), m, in)
+		a, err := m.ask(in)
 		if err != nil || a.Call == nil {
 			return a, err
 		}
@@ -222,8 +199,12 @@ func (q *callQueue) resign(gen uint64) {
 	q.mu.Lock()
 	var after func()
 	if l := q.lease; l != nil && l.gen == gen {
-		after = join(q.end(endedLost), q.settle(), q.drain)
+		rows := l.rows
+		after = q.end(endedLost)
 		delete(q.ended, gen)
+		if rows {
+			after = join(after, q.abandon())
+		}
 	}
 	q.mu.Unlock()
 	if after != nil {
@@ -249,7 +230,7 @@ func (q *Queue) Stop(ctx context.Context) error {
 // Exec runs the first call of the queue, if there is one, and reports whether there was. How it went is told to its future and its operator. A function of the table runs in this process. While a
 // guard runs the error wraps ErrGuardRuns; of several that execute at once one does at a time.
 func (q *Queue) Exec(ctx context.Context) (ran bool, err error) {
-	gen, err := opAttach.call(ctx, q.m, attachRequest{Exec: true})
+	gen, err := opAttach.call(ctx, q.m, leaseRequest{Exec: true})
 	if err != nil {
 		return false, err
 	}
@@ -268,7 +249,7 @@ type RunningGuard struct {
 
 // StartGuard starts a guard in this process, which functions that are queued run in. It returns once the guard runs. When ctx ends the guard drains the queue and ends.
 func (m *Manager) StartGuard(ctx context.Context, o GuardOptions) (*RunningGuard, error) {
-	return startGuard(ctx, GuardCall{Manager: m, Options: o})
+	return startGuard(ctx, GuardCall{Manager: m, Options: o}.Named().(GuardCall))
 }
 
 func startGuard(ctx context.Context, c GuardCall) (*RunningGuard, error) {
@@ -318,7 +299,7 @@ func (g *RunningGuard) Stop(ctx context.Context) (GuardReport, error) {
 
 // RunTable runs a table with a guard in this process: the guard ends once the rows have, and what they have queued is done. The error is the table's and the guard's.
 func (m *Manager) RunTable(ctx context.Context, t *xme.Table, on xme.Executor, o GuardOptions) (GuardReport, error) {
-	c := GuardCall{Manager: m, Options: o}.OfTable(ctx).(GuardCall)
+	c := GuardCall{Manager: m, Options: o}.Named().(GuardCall).OfTable(ctx).(GuardCall)
 	g, err := startGuard(context.WithoutCancel(ctx), c)
 	if err != nil {
 		return GuardReport{}, err

@@ -243,6 +243,8 @@ func (r *reader) handle(rec ring.Result) {
 		r.request(rec, number, p)
 	case kindCall, kindBatch:
 		r.method(rec, number, p)
+	case kindAsk:
+		r.ask(rec, p)
 	case kindCollect:
 		p.Close()
 		c.collect(rec.Call)

@@ -34,7 +34,7 @@ type callQueue struct {
 	buffers  map[uint32]*buffer // of outcomes, by operator
 	beats    map[uint64]*beat
 	lastBeat uint64
-	over     map[uint64]bool // tables whose rows have ended: their guards, one may be on its way, are to end too
+	over     map[uint64]bool // guards that have ended, or are to: another of their processes may still come
 	freed    chan struct{}   // closed when the lease ends; nil: nobody waits
 	died     func(Operator)  // is told, without the lock, of an operator whose heartbeat's process has died
 	guarded  func()          // is told, without the lock, that a guard has begun or ended
@@ -103,16 +103,16 @@ type lease struct {
 	gen   uint64
 	conn  any           // whose it is; nil: this process's
 	exec  bool          // for one call
-	table uint64        // whose rows it guards; 0: none's
-	rows  bool          // they have not ended
+	id    uint64        // the guard's
+	rows  bool          // it guards those of a table, and they have not ended
 	idle  time.Duration // after which without a call it ends; 0: never
 	timer *time.Timer   // of idle
 
-	calls int           // that ran
-	asked bool          // it is ready
-	sent  bool          // the current call, a function, is with its process
-	want  chan struct{} // closed when there is something for its holder; nil: he does not wait
-	ended string        // why
+	calls int                    // that ran
+	asked bool                   // it is ready
+	sent  bool                   // the current call, a function, is with its process
+	reply func(askAnswer, error) // to who holds it, and waits for something to do; nil: he does not
+	ended string                 // why
 }
 
 // Why a guard ended.
@@ -231,6 +231,9 @@ func (q *callQueue) drainOne() bool {
 	q.mu.Lock()
 	e, in := q.next()
 	after := q.settle()
+	if l := q.lease; l != nil && l.reply != nil {
+		after = join(after, q.answer(l))
+	}
 	q.mu.Unlock()
 	for _, w := range in {
 		w.admitted(nil)
@@ -279,18 +282,9 @@ func (q *callQueue) next() (e *queued, in []*queued) {
 	in = q.admit()
 	if e.fn != nil {
 		l.sent = false
-		l.wake()
 		return nil, in
 	}
 	return e, in
-}
-
-// wake has the lease's holder look. q.mu is held.
-func (l *lease) wake() {
-	if l.want != nil {
-		close(l.want)
-		l.want = nil
-	}
 }
 
 // finish ends the call that runs.

@@ -152,27 +152,6 @@ func (q *callQueue) discardLocked(o Operator, why error) (int, func()) {
 	})
 }
 
-// cancel takes one call out that has not begun; false: it has.
-func (q *callQueue) cancel(to sink, id uint64, why error) bool {
-	q.mu.Lock()
-	var out []*queued
-	q.entries.remove(func(e *queued) bool {
-		meant := e.to == to && e.id == id
-		if meant {
-			out = append(out, e)
-		}
-		return meant
-	})
-	after := q.drop(out, why)
-	in := q.admit()
-	q.mu.Unlock()
-	after()
-	for _, w := range in {
-		w.admitted(nil)
-	}
-	return len(out) > 0
-}
-
 // release gives up what is kept, for a queue that is closed.
 func (q *callQueue) release() {
 	q.mu.Lock()

@@ -31,29 +31,6 @@ func (q *Queue) As(o Operator) *Queue { return &Queue{q.m.As(o)} }
 
 var errNoCollector = errors.New("manager: calls of this process's own do not come as requests")
 
-type appendFn struct {
-	Op     Operator
-	ID     uint64
-	Nested bool
-	Call   fnCall
-}
-
-var opAppendFn = define("append", true, func(ctx context.Context, h *host, c *caller, in appendFn) (struct{}, error) {
-	if c.conn == nil {
-		return struct{}{}, errNoCollector
-	}
-	return struct{}{}, h.appendHere(ctx, &queued{op: in.Op, nested: in.Nested, from: c.conn, to: c.conn, id: in.ID, what: in.Call.Name, fn: &in.Call, size: len(in.Call.Args)})
-})
-
-type cancelFn struct{ ID uint64 }
-
-var opCancelFn = define("cancel", false, func(_ context.Context, h *host, c *caller, in cancelFn) (struct{}, error) {
-	if c.conn != nil {
-		h.queue.cancel(c.conn, in.ID, context.Canceled)
-	}
-	return struct{}{}, nil
-})
-
 // tableCall is a call of a registered function that was appended.
 type tableCall struct {
 	call *xme.Call
@@ -62,12 +39,13 @@ type tableCall struct {
 }
 
 func (t *tableCall) finish(body []byte, err error) {
-	t.once.Do(func() {
-		if t.stop != nil {
-			t.stop()
-		}
-		go t.call.Finish(body, err) // it decodes
-	})
+	t.stop()
+	t.end(body, err)
+}
+
+// end is finish for who watches the context.
+func (t *tableCall) end(body []byte, err error) {
+	t.once.Do(func() { go t.call.Finish(body, err) }) // it decodes
 }
 
 // came implements awaitedCall.
@@ -98,7 +76,8 @@ func (t *tableCall) finished(_ uint64, o outcomeOf) {
 }
 
 // Submit implements xme.Executor: it appends calls of registered functions, which the guard runs in its own process. It waits for room for the first only. Their arguments and results cannot hold
-// shared memory or open files, and no option but Retries is honoured, which lies above it. A call whose context ends before it has begun is taken out of the queue; one that has begun runs on.
+// shared memory or open files, and no option but Retries is honoured, which lies above it. When a call's context
+// ends its future ends with it; the call stays queued, and is run all the same: a task that returns need not wait for what it has queued.
 func (q *Queue) Submit(ctx context.Context, calls []*xme.Call) (int, error) {
 	for i, c := range calls {
 		args, err := c.AppendArgs(nil)
@@ -150,10 +129,10 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte) error {
 		return fmt.Errorf("manager: append %s: %w", c.Name(), err)
 	}
 	t := &tableCall{call: c}
+	t.stop = context.AfterFunc(c.Context(), func() { t.end(nil, context.Cause(c.Context())) })
 	nested := queueOf(ctx) == m.id
 	call := fnCall{c.Name(), args}
 	if h != nil {
-		t.watch(func() { h.queue.cancel(t, 0, context.Canceled) })
 		return t.submitted(h.appendHere(ctx, &queued{op: m.op, nested: nested, to: t, what: call.Name, fn: &call, size: len(args)}))
 	}
 	conn, err := m.at.(*remote).conn()
@@ -165,18 +144,14 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte) error {
 	if err != nil {
 		return err
 	}
-	t.watch(func() { _, _ = opCancelFn.call(context.Background(), m, cancelFn{id}) })
-	if err := t.submitted(askBy(ctx, conn, opAppendFn, appendFn{m.op, id, nested, call}, nil)); err != nil {
+	head := appendHead{method: uint16(len(call.Name)), nested: nested, id: id, op: m.op}
+	body := append(append(head.put(nil), call.Name...), args...)
+	if err := t.submitted(conn.appendCall(ctx, 0, body, nil)); err != nil {
 		conn.queued.take(id)
 		return err
 	}
 	conn.pump()
 	return nil
-}
-
-// watch has cancel be called when the call's context ends.
-func (t *tableCall) watch(cancel func()) {
-	t.stop = context.AfterFunc(t.call.Context(), cancel)
 }
 
 // submitted is the end of an append: a call that was not accepted is not watched any more.

@@ -10,9 +10,10 @@ import (
 
 // leaseRequest asks for a lease.
 type leaseRequest struct {
-	Exec  bool
-	Table uint64        // whose rows it guards; 0: none's
-	Idle  time.Duration // negative: it does not end idle
+	Exec bool
+	ID   uint64        // of the guard, whose processes come one after the other
+	Rows bool          // it guards a table's
+	Idle time.Duration // negative: it does not end idle
 }
 
 // attach gives a lease. While another one executes by hand it waits, and a moment while a guard runs: its process may be dead already.
@@ -32,7 +33,14 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) (gen u
 		if q.lease == nil {
 			if q.barren >= mostBarren && !r.Exec {
 				q.barren = 0
+				var after func()
+				if r.Rows {
+					after = q.abandon()
+				}
 				q.mu.Unlock()
+				if after != nil {
+					after()
+				}
 				return 0, fmt.Errorf("manager: guard: its process died %d times before it had begun, look at its start-up function: %w", mostBarren, ErrGuardLost)
 			}
 			l := q.lend(r, conn)
@@ -64,13 +72,14 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) (gen u
 // lend makes the lease. q.mu is held.
 func (q *callQueue) lend(r leaseRequest, conn any) *lease {
 	q.gen++
-	l := &lease{gen: q.gen, conn: conn, exec: r.Exec, table: r.Table, rows: r.Table != 0, idle: r.Idle}
+	l := &lease{gen: q.gen, conn: conn, exec: r.Exec, id: r.ID, rows: r.Rows, idle: r.Idle}
 	q.lease = l
 	if r.Exec {
 		return l
 	}
 	q.expectNone()
-	if q.over[l.table] {
+	over := q.over[l.id]
+	if over {
 		l.rows = false
 		if q.stop != stopped {
 			q.stop = draining
@@ -78,7 +87,7 @@ func (q *callQueue) lend(r leaseRequest, conn any) *lease {
 	}
 	if q.stop == stopped {
 		q.stop = open
-		if r.Table != 0 && !l.rows {
+		if over {
 			q.stop = draining
 		}
 	}
@@ -125,16 +134,19 @@ func (q *callQueue) look(l *lease) {
 func (q *callQueue) end(why string) func() {
 	l := q.lease
 	l.ended = why
+	if !l.exec {
+		q.isOver(l.id)
+	}
 	q.ended[l.gen] = l
 	if len(q.ended) > mostOver {
 		delete(q.ended, slices.Min(slices.Collect(maps.Keys(q.ended))))
 	}
 	q.vacate()
-	l.wake()
+	answer := q.answer(l)
 	if l.exec {
-		return nil
+		return join(answer)
 	}
-	return q.told()
+	return join(answer, q.told())
 }
 
 // vacate takes the lease back. q.mu is held.
@@ -178,62 +190,6 @@ func (q *callQueue) beginStop() func() {
 	return q.told()
 }
 
-// ask is how the holder of a lease gets to know of a function that it is to run, or why the lease has ended. report is the outcome of the one before; nil: there was none.
-func (q *callQueue) ask(ctx context.Context, gen uint64, report *outcomeOf) (fn *fnCall, ended string, calls int, err error) {
-	q.mu.Lock()
-	l := q.lease
-	if l == nil || l.gen != gen {
-		l = q.ended[gen]
-		delete(q.ended, gen)
-		q.mu.Unlock()
-		if l == nil {
-			return nil, "", 0, fmt.Errorf("manager: guard: its lease has ended: %w", ErrGuardLost)
-		}
-		return nil, l.ended, l.calls, nil
-	}
-	first := !l.asked
-	l.asked = true
-	if first && !l.exec {
-		q.barren = 0
-	}
-	e := q.current
-	reported := report != nil && e != nil && e.fn != nil && l.sent
-	if reported {
-		l.sent, e.reported = false, true
-	}
-	q.mu.Unlock()
-	if reported {
-		q.finish(e, *report)
-	}
-	for {
-		q.drain()
-		q.mu.Lock()
-		switch e := q.current; {
-		case l.ended != "":
-			delete(q.ended, gen)
-			q.mu.Unlock()
-			return nil, l.ended, l.calls, nil
-		case q.lease != l:
-			q.mu.Unlock()
-			return nil, "", 0, fmt.Errorf("manager: guard: its lease has ended: %w", ErrGuardLost)
-		case e != nil && e.fn != nil && !l.sent:
-			l.sent = true
-			q.mu.Unlock()
-			return e.fn, "", 0, nil
-		}
-		if l.want == nil {
-			l.want = make(chan struct{})
-		}
-		want := l.want
-		q.mu.Unlock()
-		select {
-		case <-want:
-		case <-ctx.Done():
-			return nil, "", 0, context.Cause(ctx)
-		}
-	}
-}
-
 // askStop is a queued call's wish that the guard end.
 func (q *callQueue) askStop() {
 	q.mu.Lock()
@@ -243,17 +199,28 @@ func (q *callQueue) askStop() {
 	q.mu.Unlock()
 }
 
+// stopSoon has nothing be accepted any more, and the guard drain and end on another goroutine.
+func (q *callQueue) stopSoon() {
+	if after := q.stopping(); after != nil {
+		go after()
+	}
+}
+
 // stopNow has the guard drain and end, if there is one. It does not wait.
 func (q *callQueue) stopNow() {
+	if after := q.stopping(); after != nil {
+		after()
+	}
+}
+
+// stopping has nothing be accepted any more. What it returns drains; nil: there is no guard to stop.
+func (q *callQueue) stopping() (after func()) {
 	q.mu.Lock()
-	var after func()
+	defer q.mu.Unlock()
 	if q.isGuarded() && q.stop < draining {
 		after = join(q.beginStop(), q.settle(), q.drain)
 	}
-	q.mu.Unlock()
-	if after != nil {
-		after()
-	}
+	return after
 }
 
 // stopped waits until no guard runs.
@@ -277,16 +244,21 @@ func (q *callQueue) waitStopped(ctx context.Context) error {
 	}
 }
 
-// tableEnded says that the rows of a table have ended: its guard drains and ends.
-func (q *callQueue) tableEnded(table uint64) {
-	q.mu.Lock()
-	var after func()
+// isOver notes that a guard has nothing more to do than to drain: a process of its that comes later finds out. q.mu is held.
+func (q *callQueue) isOver(id uint64) {
 	if len(q.over) >= mostOver {
 		clear(q.over)
 	}
-	q.over[table] = true // also for a guard that takes the place of one that has died
+	q.over[id] = true
+}
+
+// tableEnded says that the rows of a guard's table have ended: it drains and ends.
+func (q *callQueue) tableEnded(id uint64) {
+	q.mu.Lock()
+	var after func()
+	q.isOver(id) // also for a process that takes the place of one that has died
 	for _, l := range []*lease{q.lease, q.gone} {
-		if l == nil || l.table != table {
+		if l == nil || l.id != id {
 			continue
 		}
 		l.rows = false
@@ -302,14 +274,14 @@ func (q *callQueue) tableEnded(table uint64) {
 }
 
 // expectGuard says that a guard is about to come, before the rows of its table begin.
-func (q *callQueue) expectGuard(table uint64) {
+func (q *callQueue) expectGuard(id uint64) {
 	q.mu.Lock()
 	expect := !q.closed && !q.isGuarded()
 	if expect {
 		if q.stop == stopped {
 			q.stop = open
 		}
-		q.replace(&lease{table: table, rows: true})
+		q.replace(&lease{id: id, rows: true})
 	}
 	q.mu.Unlock()
 	if expect {
@@ -359,7 +331,7 @@ func (q *callQueue) connGone(conn any) {
 func (q *callQueue) leaseGone(l *lease) (after func()) {
 	l.ended = endedLost
 	q.vacate()
-	l.wake()
+	l.reply = nil
 	if e := q.current; e != nil && e.fn != nil && !e.reported {
 		after = func() { q.finish(e, outcomeOf{err: lostCall(e)}) }
 	}
@@ -373,6 +345,15 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 	return join(after, q.drain)
 }
 
+// abandon ends what is queued for a table whose guard has failed for good: its rows may wait for it. Nothing is accepted until there is another guard. q.mu is held, not when the returned function is called.
+func (q *callQueue) abandon() func() {
+	q.expectNone()
+	all := slices.Clone(q.entries.all())
+	q.entries = fifo[*queued]{}
+	q.stop = stopped
+	return join(q.drop(all, fmt.Errorf("manager: the table's guard has failed before it ran the call: %w", ErrGuardLost)), q.told())
+}
+
 // noneCame says that no guard has come in place of one whose process has died.
 func (q *callQueue) noneCame(l *lease) {
 	q.mu.Lock()
@@ -380,11 +361,16 @@ func (q *callQueue) noneCame(l *lease) {
 		q.mu.Unlock()
 		return
 	}
-	q.expectNone()
-	if q.stop == asked {
-		q.stop = open
+	var after func()
+	if l.rows {
+		after = q.abandon()
+	} else {
+		q.expectNone()
+		if q.stop == asked {
+			q.stop = open
+		}
+		after = join(q.told(), q.settle(), q.drain)
 	}
-	after := join(q.told(), q.settle(), q.drain)
 	q.mu.Unlock()
 	after()
 }

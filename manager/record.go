@@ -23,7 +23,8 @@ import (
 //	threw     –                  an xme.Error, encoded: the method failed
 //	bye       –                  – the manager is closed
 //	collect   –                  – what has ended of the calls that were appended is asked for: see hostConn.collect
-//	append  the object's       a call to be queued: see appendHead. Its answer has calls that have ended: see finishedCalls.take
+//	ask       –                  an askRequest, encoded; the answer is an askAnswer
+//	append    the object's, 0    a call to be queued: see appendHead. Its answer has calls that have ended: see finishedCalls.take
 const (
 	kindRequest = 1 + iota
 	kindCall
@@ -35,6 +36,7 @@ const (
 	kindBye
 	kindAppend
 	kindCollect
+	kindAsk
 
 	kindBits   = 0x0f
 	moreBit    = 0x40

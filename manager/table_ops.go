@@ -61,7 +61,7 @@ var opUpdate = defineStored("update", false, func(_ context.Context, h *host, _ 
 	}
 	rev, err := t.update(in.Changes, false)
 	if err == nil && in.Which == valueTable && slices.ContainsFunc(in.Changes, func(c change) bool { return c.Key == GuardKey && c.Kind == changePut }) {
-		go h.queue.stopNow()
+		h.queue.stopSoon()
 	}
 	return rev, err
 })

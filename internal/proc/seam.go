@@ -34,6 +34,8 @@ var (
 // A Guard is the argument of a service that guards the rows of its table: it outlives them, and returns once it is told that they have ended. It is begun
 // again however often its process dies, as far as its retries go.
 type Guard interface {
+	// Named returns the argument with an identity, which its processes have one after the other; it may have one.
+	Named() any
 	// OfTable returns the argument for a table with other rows, before any of them begins, in the driver.
 	OfTable(ctx context.Context) any
 	// TableEnded tells it, from the driver.

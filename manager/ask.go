@@ -1,0 +1,142 @@
+package manager
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/wire"
+)
+
+// askRequest is what the holder of a lease asks: what is there for it to do?
+type askRequest struct {
+	Gen   uint64
+	Has   bool // the outcome of the function that it was given before
+	Body  []byte
+	Threw []byte
+}
+
+// askAnswer is a function that it is to run, or why its lease has ended.
+type askAnswer struct {
+	Call  *fnCall
+	Ended string
+	Calls int
+}
+
+var (
+	askRequests = sync.OnceValue(mustCodec[askRequest])
+	askAnswers  = sync.OnceValue(mustCodec[askAnswer])
+)
+
+// report is the outcome that a request tells of; nil: none.
+func (in *askRequest) report(q *callQueue) *outcomeOf {
+	switch {
+	case !in.Has:
+		return nil
+	case in.Threw != nil:
+		return &outcomeOf{err: failure(kindThrew, in.Threw)}
+	}
+	return &outcomeOf{value: &stored{typ: q.resultType(), bytes: in.Body}}
+}
+
+// ask answers, now or later, by reply, which is called once and without the queue's lock and must not block. It runs what is there to run on this goroutine before.
+func (q *callQueue) ask(in askRequest, reply func(askAnswer, error)) {
+	report := in.report(q)
+	q.mu.Lock()
+	l := q.lease
+	if l == nil || l.gen != in.Gen {
+		l = q.ended[in.Gen]
+		delete(q.ended, in.Gen)
+		q.mu.Unlock()
+		if l == nil {
+			reply(askAnswer{}, fmt.Errorf("manager: guard: its lease has ended: %w", ErrGuardLost))
+			return
+		}
+		reply(askAnswer{Ended: l.ended, Calls: l.calls}, nil)
+		return
+	}
+	if !l.asked && !l.exec {
+		q.barren = 0
+	}
+	l.asked, l.reply = true, reply
+	e := q.current
+	reported := report != nil && e != nil && e.fn != nil && l.sent
+	if reported {
+		l.sent, e.reported = false, true
+	}
+	q.mu.Unlock()
+	if reported {
+		q.finish(e, *report)
+	}
+	q.drain()
+}
+
+// answer is what to call, without the lock, to tell the holder of a lease of what there is for it; nil: nothing, or it has not asked. q.mu is held.
+func (q *callQueue) answer(l *lease) func() {
+	reply := l.reply
+	if reply == nil {
+		return nil
+	}
+	if l.ended != "" {
+		l.reply = nil
+		delete(q.ended, l.gen)
+		a := askAnswer{Ended: l.ended, Calls: l.calls}
+		return func() { reply(a, nil) }
+	}
+	if e := q.current; q.lease == l && e != nil && e.fn != nil && !l.sent && !e.reported {
+		l.reply, l.sent = nil, true
+		return func() { reply(askAnswer{Call: e.fn}, nil) }
+	}
+	return nil
+}
+
+// ask answers a request for what there is to do.
+func (r *reader) ask(rec ring.Result, p *wire.Parcel) {
+	c := r.c
+	p.Close()
+	var in askRequest
+	if err := askRequests().Decode(rec.Body, &in, nil); err != nil {
+		c.failed(rec.Call, fmt.Errorf("guard asks: malformed request: %w", err))
+		return
+	}
+	r.open()
+	c.h.queue.ask(in, func(a askAnswer, err error) {
+		out := ring.Result{Kind: kindAnswer, Call: rec.Call}
+		if err == nil {
+			out.Body, err = askAnswers().Append(nil, &a, nil)
+		}
+		if err != nil {
+			out.Kind = kindFailed
+			out.Body, _ = answerErrors.Append(nil, answerErrorOf(err), nil)
+		}
+		c.answerSoon(out)
+	})
+}
+
+// ask is what the holder of a lease asks. It waits until there is something.
+func (m *Manager) ask(in askRequest) (a askAnswer, err error) {
+	h, err := m.host()
+	if err != nil {
+		return a, err
+	}
+	if h != nil {
+		told := make(chan error, 1)
+		h.queue.ask(in, func(got askAnswer, err error) {
+			a = got
+			told <- err
+		})
+		err = <-told
+		return a, err
+	}
+	c, err := m.at.(*remote).conn()
+	if err != nil {
+		return a, err
+	}
+	defer c.unuse()
+	body, err := askRequests().Append(nil, &in, nil)
+	if err != nil {
+		return a, err
+	}
+	err = c.request(kindAsk, body, func(body []byte) error { return askAnswers().Decode(body, &a, nil) })
+	return a, err
+}
