@@ -91,11 +91,12 @@ func (c *conn) appendCall(ctx context.Context, object uint32, body []byte, p *wi
 	})
 }
 
-// appendHead is what an append's message has before the argument: the method's number, or of a function, which has no object, the length of its name (2 bytes), which comes before the argument, whether it was made by a call from the queue (1), the
+// appendHead is what an append's message has before the argument: the method's number, or of a function, which has no object, the length of its name (2 bytes), which comes before the argument, flags (1), the
 // call's number in its process (8), the operator (a byte for its length, itself).
 type appendHead struct {
 	method uint16
 	nested bool
+	now    bool
 	id     uint64
 	op     Operator
 }
@@ -104,7 +105,10 @@ func (a *appendHead) put(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint16(dst, a.method)
 	flag := byte(0)
 	if a.nested {
-		flag = 1
+		flag = appendNested
+	}
+	if a.now {
+		flag |= appendNow
 	}
 	dst = binary.LittleEndian.AppendUint64(append(dst, flag), a.id)
 	at := len(dst)
@@ -116,6 +120,12 @@ func (a *appendHead) put(dst []byte) []byte {
 	return dst
 }
 
+// The flags of an append.
+const (
+	appendNested = 1 << iota // it is made by a call that runs from the queue
+	appendNow                // it does not wait for room
+)
+
 const appendHeadSize = 2 + 1 + 8 + 1
 
 // take reads the head of a message, and returns what is behind it.
@@ -123,7 +133,7 @@ func (a *appendHead) take(b []byte, c *hostConn) (args []byte, err error) {
 	if len(b) < appendHeadSize || len(b) < appendHeadSize+int(b[appendHeadSize-1]) {
 		return nil, errRubbish
 	}
-	a.method, a.nested, a.id = binary.LittleEndian.Uint16(b), b[2] != 0, binary.LittleEndian.Uint64(b[3:])
+	a.method, a.nested, a.now, a.id = binary.LittleEndian.Uint16(b), b[2]&appendNested != 0, b[2]&appendNow != 0, binary.LittleEndian.Uint64(b[3:])
 	op := b[appendHeadSize:][:b[appendHeadSize-1]]
 	args = b[appendHeadSize+len(op):]
 	if len(op) > 0 && string(op) == string(c.knownAs) {
@@ -144,7 +154,7 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 		return
 	}
 	e := c.h.queue.blank()
-	e.op, e.nested, e.from, e.to, e.id, e.call = head.op, head.nested, c, c, head.id, rec.Call
+	e.op, e.nested, e.now, e.from, e.to, e.id, e.call = head.op, head.nested, head.now, c, c, head.id, rec.Call
 	if number == 0 {
 		p.Close()
 		p, e.fn = nil, &fnCall{Name: string(args[:min(len(args), int(head.method))])}

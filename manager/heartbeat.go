@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -22,7 +21,6 @@ type Heartbeat struct {
 	o    HeartbeatOptions
 	stop context.CancelFunc
 	over chan struct{}
-	once sync.Once
 	err  error // of the end
 }
 

@@ -69,6 +69,7 @@ type queued struct {
 	told     chan<- error // who waits for room in this process; nil: who came by a connection, if any
 	reported bool         // a function's outcome is there
 	pooled   bool         // see blank
+	now      bool         // it does not wait for room
 	nested   bool         // appended by a call that ran from the queue
 }
 
@@ -134,6 +135,8 @@ const (
 	mostWaiting = 1 << 16
 	// patience is how long a guard is expected whose process has died.
 	patience = 10 * time.Second
+	// startPatience is how long the guard of a table is expected that has begun.
+	startPatience = time.Minute
 	// mostBarren is how many guards in a row may die before they begin.
 	mostBarren = 3
 	// mostOver bounds how many tables are remembered whose rows have ended.
@@ -167,6 +170,8 @@ func (q *callQueue) append(e *queued) (accepted bool, err error) {
 	switch {
 	case !q.isGuarded():
 		return false, fmt.Errorf("manager: append %s: %d calls are queued and no guard runs: %w", e.what, q.entries.len(), ErrFull)
+	case e.now:
+		return false, fmt.Errorf("manager: append %s: %d calls are queued: %w", e.what, q.entries.len(), ErrFull)
 	case e.nested:
 		return false, fmt.Errorf("manager: append %s: %d calls are queued, and a call that runs from the queue cannot wait for it: %w", e.what, q.entries.len(), ErrFull)
 	case q.waiting.len() >= mostWaiting:
@@ -268,7 +273,8 @@ func (q *callQueue) next() (e *queued, in []*queued) {
 	switch {
 	case q.closed || q.current != nil || q.entries.len() == 0:
 		return nil, nil
-	case l == nil && (q.stop != draining || q.entries.first().fn != nil): // what is drained needs no guard, but for functions
+	case l == nil && (q.stop != draining || q.entries.first().fn != nil || q.gone != nil && !q.gone.asked):
+		// What is drained needs no guard once one has begun, but for functions.
 		return nil, nil
 	case l != nil && (!l.asked || l.exec && l.calls > 0):
 		return nil, nil

@@ -88,16 +88,11 @@ func (q *Queue) Submit(ctx context.Context, calls []*xme.Call) (int, error) {
 			c.Finish(nil, err)
 			continue
 		}
-		if i > 0 && queueOf(ctx) != q.m.id {
-			if s, err := q.State(ctx); err != nil || s.Len >= s.Bound {
-				return i, nil
-			}
-		}
-		if err := q.submit(ctx, c, args); err != nil {
+		if err := q.submit(ctx, c, args, i > 0); err != nil {
 			if i > 0 {
-				return i, nil // who submits the rest is told
+				err = nil // who submits the rest is told
 			}
-			return 0, err
+			return i, err
 		}
 	}
 	return len(calls), nil
@@ -122,7 +117,8 @@ func refused(o xme.CallOptions) error {
 	return fmt.Errorf("manager: a queue does not honour option %s: %w", option, errors.ErrUnsupported)
 }
 
-func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte) error {
+// submit appends a call. now: it does not wait for room.
+func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte, now bool) error {
 	m := q.m
 	h, err := m.host()
 	if err != nil {
@@ -133,7 +129,7 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte) error {
 	nested := queueOf(ctx) == m.id
 	call := fnCall{c.Name(), args}
 	if h != nil {
-		return t.submitted(h.appendHere(ctx, &queued{op: m.op, nested: nested, to: t, what: call.Name, fn: &call, size: len(args)}))
+		return t.submitted(h.appendHere(ctx, &queued{op: m.op, nested: nested, now: now, to: t, what: call.Name, fn: &call, size: len(args)}))
 	}
 	conn, err := m.at.(*remote).conn()
 	if err != nil {
@@ -144,7 +140,7 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte) error {
 	if err != nil {
 		return err
 	}
-	head := appendHead{method: uint16(len(call.Name)), nested: nested, id: id, op: m.op}
+	head := appendHead{method: uint16(len(call.Name)), nested: nested, now: now, id: id, op: m.op}
 	body := append(append(head.put(nil), call.Name...), args...)
 	if err := t.submitted(conn.appendCall(ctx, 0, body, nil)); err != nil {
 		conn.queued.take(id)

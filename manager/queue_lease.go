@@ -281,7 +281,7 @@ func (q *callQueue) expectGuard(id uint64) {
 		if q.stop == stopped {
 			q.stop = open
 		}
-		q.replace(&lease{id: id, rows: true})
+		q.replace(&lease{id: id, rows: true}, startPatience)
 	}
 	q.mu.Unlock()
 	if expect {
@@ -290,7 +290,7 @@ func (q *callQueue) expectGuard(id uint64) {
 }
 
 // replace expects another guard in a lease's place. q.mu is held.
-func (q *callQueue) replace(l *lease) {
+func (q *callQueue) replace(l *lease, patience time.Duration) {
 	q.gone = l
 	q.expect = time.AfterFunc(patience, func() { q.noneCame(l) })
 }
@@ -341,7 +341,7 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 	case !l.asked:
 		q.barren++
 	}
-	q.replace(l)
+	q.replace(l, patience)
 	return join(after, q.drain)
 }
 

@@ -68,7 +68,11 @@ var write = xme.Register("write", func(ctx context.Context, w writer) (r wrote, 
 			return r, err
 		}
 		if rnd.IntN(2) == 0 {
-			defer h.Stop()
+			defer func() {
+				if serr := h.Stop(); serr != nil {
+					err = errors.Join(err, serr)
+				}
+			}()
 		}
 	}
 	var waits []*manager.Future[int]

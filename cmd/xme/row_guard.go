@@ -27,6 +27,13 @@ func init() {
 			measure: func(ctx context.Context, quick bool) (sample, error) { return measureGuard(ctx, guardApart, quick) },
 			figure:  shareOfFloor, figureUnit: asRatio, must: 0.5, reach: 0.9, atLeast: true,
 		}, row{
+			name:    "guard-function",
+			what:    "a function of the table instead of a method, appended by a worker, which waits for all of a block; the guard as a service row",
+			floorIs: floorIs,
+			unit:    inSeconds,
+			measure: func(ctx context.Context, quick bool) (sample, error) { return measureGuard(ctx, guardFunction, quick) },
+			figure:  shareOfFloor, figureUnit: asRatio,
+		}, row{
 			name:    "guard-wait",
 			what:    "the same, the guard in the driver, each call waited for before the next is appended",
 			floorIs: floorIs,
@@ -42,6 +49,7 @@ const (
 	guardHere = iota
 	guardApart
 	guardEach
+	guardFunction
 )
 
 // queueCalls asks a worker to have calls queued.
@@ -79,6 +87,24 @@ var queueTally = xme.Register("queueTally", func(ctx context.Context, c queueCal
 	return took.Seconds() / float64(n), err
 })
 
+// plain is a function that is queued.
+var plain = xme.Register("plain", func(_ context.Context, n int) (int, error) { return n + 1, nil })
+
+var queuePlain = xme.Register("queuePlain", func(ctx context.Context, c queueCalls) (float64, error) {
+	q := c.Tally.Manager().Queue()
+	var all []*xme.Future[int]
+	begin := time.Now()
+	for time.Since(begin) < c.Block {
+		all = append(all, plain.Go(ctx, q, len(all)))
+	}
+	for i, f := range all {
+		if n, err := f.Wait(ctx); err != nil || n != i+1 {
+			return 0, fmt.Errorf("%d after %d, %w", n, i, err)
+		}
+	}
+	return time.Since(begin).Seconds() / float64(len(all)), nil
+})
+
 func measureGuard(ctx context.Context, how int, quick bool) (s sample, err error) {
 	rounds, block := 20, 25*time.Millisecond
 	if quick {
@@ -99,7 +125,7 @@ func measureGuard(ctx context.Context, how int, quick bool) (s sample, err error
 		return s, err
 	}
 	options := manager.GuardOptions{Verbose: -1}
-	if how == guardApart {
+	if how == guardApart || how == guardFunction {
 		fu := manager.Guard.Go(ctx, pool, manager.GuardCall{Manager: m, Options: options})
 		defer func() {
 			_ = m.Queue().Stop(ctx)
@@ -117,10 +143,18 @@ func measureGuard(ctx context.Context, how int, quick bool) (s sample, err error
 		if err != nil {
 			return s, err
 		}
-		defer g.Stop(ctx)
+		defer func() {
+			if _, serr := g.Stop(ctx); err == nil {
+				err = serr
+			}
+		}()
 	}
 	worker := pool.Workers()[0].PID
 	floor := func() (float64, error) { return callTally.Call(ctx, pool, tallyCalls{o, block}) }
+	if how == guardFunction {
+		ours := func() (float64, error) { return queuePlain.Call(ctx, pool, queueCalls{o, block, false}) }
+		return alternate(ctx, rounds, apart(worker, floor), apart(worker, ours))
+	}
 	ours := func() (float64, error) { return queueTally.Call(ctx, pool, queueCalls{o, block, how == guardEach}) }
 	return alternate(ctx, rounds, apart(worker, floor), apart(worker, ours))
 }
