@@ -152,8 +152,14 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte, now bool) 
 
 // submitted is the end of an append: a call that was not accepted is not watched any more.
 func (t *tableCall) submitted(err error) error {
-	if err != nil {
-		t.stop()
+	if err == nil {
+		return nil
+	}
+	t.stop()
+	refused := false
+	t.once.Do(func() { refused = true })
+	if !refused { // it has ended already, and its context with it
+		return nil
 	}
 	return err
 }
