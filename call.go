@@ -58,6 +58,8 @@ type Call struct {
 	prev   *Call           // in the watch's list
 	nested nestedCall      // in a task: what its worker knows of it
 
+	pulled bool // see proc.Puller
+
 	earlier []string // how earlier attempts failed
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/xenonmp/xme/internal/proc"
 )
 
 // Future is the handle on the result of one call. It may be used from any
@@ -59,6 +61,7 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 		return fu.value, fu.err
 	}
 	fu.point.enter()
+	pull(ctx, fu.on, &fu.over)
 	if fu.over.wait(ctx, fu.on, fu.fn, false) {
 		return fu.value, fu.err
 	}
@@ -71,7 +74,18 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 // taken for waiting: the task lends its slot until then.
 func (fu *Future[Out]) Done() <-chan struct{} {
 	fu.point.enterForGood()
-	return fu.over.done()
+	done := fu.over.done()
+	if p, ok := fu.on.(proc.Puller); ok {
+		go p.Pull(context.Background(), done)
+	}
+	return done
+}
+
+// pull has a call's end be fetched, if its executor wants that.
+func pull(ctx context.Context, on Executor, over *event) {
+	if p, ok := on.(proc.Puller); ok && !over.has() {
+		p.Pull(ctx, over.done())
+	}
 }
 
 // Cancel ends the call early: if it has not begun it never does, if it runs its
@@ -116,9 +130,10 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	}
 	a.point = waitPointOn(on)
 	a.init(ctx, on, f, in, a)
-	a.awaited = true
+	a.awaited, a.pulled = true, true
 	_ = submit(ctx, on, &a.Call)
 	a.point.enter()
+	pull(context.Background(), on, &a.over)
 	a.over.wait(context.Background(), on, f.fn.index, a.led)
 	out, err := a.out, a.err
 	if _, ok := on.(*Pool); ok && err == nil && a.reusable() {
@@ -144,6 +159,7 @@ func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out]
 		ctx, fu.cancel = context.WithCancelCause(ctx)
 	}
 	s := newStarted(ctx, on, f, in, fu)
+	s.pulled = true
 	if fu.cancel == nil {
 		fu.call.Store(&s.Call)
 	}

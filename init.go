@@ -258,6 +258,7 @@ func init() {
 		}
 		return e
 	}
+	proc.Pulled = func(call any) bool { return call.(*Call).pulled }
 	proc.ResultOf = func(name string) (reflect.Type, error) {
 		fn, err := table.find(name)
 		if err != nil {

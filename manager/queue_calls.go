@@ -146,8 +146,34 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte, now bool) 
 		conn.queued.take(id)
 		return err
 	}
-	conn.pump()
+	if !proc.Pulled(c) {
+		conn.pump()
+	}
 	return nil
+}
+
+// Pull implements a seam of package xme: it fetches the ends of calls for who waits for one of them.
+func (q *Queue) Pull(ctx context.Context, done <-chan struct{}) {
+	r, ok := q.m.at.(*remote)
+	if !ok {
+		return
+	}
+	r.mu.Lock()
+	c := r.c
+	r.mu.Unlock()
+	if c == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // a call can end without having been fetched
+		select {
+		case <-done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	c.fetch(ctx, done)
 }
 
 // submitted is the end of an append: a call that was not accepted is not watched any more.

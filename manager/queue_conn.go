@@ -113,9 +113,9 @@ func (c *conn) pump() {
 	}()
 }
 
-// fetch waits until done is closed, and fetches what has ended as long as nobody else does. ctx ends the wait.
+// fetch waits until done is closed, and fetches what has ended as long as nobody else does. ctx ends the wait, and the connection's end.
 func (c *conn) fetch(ctx context.Context, done <-chan struct{}) {
-	for {
+	for !c.failed.Load() {
 		select {
 		case <-done:
 			return

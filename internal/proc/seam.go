@@ -27,9 +27,17 @@ var (
 	NewInProcess func() *InProcess
 	// MethodFailed makes the *xme.Error of a method of a shared object: cause is an xme.Cause; without a text it is err's.
 	MethodFailed func(name string, cause int, text, stack string, err error) error
+	// Pulled reports whether who waits for a *xme.Call will Pull.
+	Pulled func(call any) bool
 	// ResultOf returns the type of a registered function's results.
 	ResultOf func(name string) (reflect.Type, error)
 )
+
+// A Puller is an executor that has the ends of calls be fetched by who waits for them, as far as Pulled says that somebody will.
+type Puller interface {
+	// Pull fetches ends until done is closed, or ctx ends.
+	Pull(ctx context.Context, done <-chan struct{})
+}
 
 // A Guard is the argument of a service that guards the rows of its table: it outlives them, and returns once it is told that they have ended. It is begun
 // again however often its process dies, as far as its retries go.
