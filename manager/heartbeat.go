@@ -110,7 +110,13 @@ var opBeat = define("heartbeat", true, func(_ context.Context, h *host, c *calle
 
 // beat notes a beat. note is called before a heartbeat that ends is forgotten: who finds that it has ended finds its status too.
 func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, error) {
+	q.noting.Lock()
+	defer q.noting.Unlock()
 	q.mu.Lock()
+	if isGone(conn) { // or nothing would end it
+		q.mu.Unlock()
+		return 0, ErrClosed
+	}
 	if in.Every > 0 {
 		if limit := q.idleLimit(); in.Every >= limit {
 			q.mu.Unlock()

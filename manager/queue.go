@@ -35,6 +35,7 @@ type callQueue struct {
 	beats    map[uint64]*beat
 	lastBeat uint64
 	over     map[uint64]bool // guards that have ended, or are to: another of their processes may still come
+	noting   sync.Mutex      // a heartbeat's status is noted: the last note is the last event's
 	freed    chan struct{}   // closed when the lease ends; nil: nobody waits
 	died     func(Operator)  // is told, without the lock, of an operator whose heartbeat's process has died
 	guarded  func()          // is told, without the lock, that a guard has begun or ended
@@ -139,7 +140,7 @@ const (
 	startPatience = time.Minute
 	// mostBarren is how many guards in a row may die before they begin.
 	mostBarren = 3
-	// mostOver bounds how many tables are remembered whose rows have ended.
+	// mostOver bounds how many tables are remembered whose rows have ended, for guards that come, or are replaced, afterwards.
 	mostOver = 1 << 10
 )
 
@@ -148,7 +149,7 @@ func newCallQueue(bound int, run func(*queued) outcomeOf) *callQueue {
 		bound = defaultQueue
 	}
 	return &callQueue{
-		bound: bound, run: run, buffers: map[uint32]*buffer{}, beats: map[uint64]*beat{}, over: map[uint64]bool{}, last: time.Now(),
+		bound: bound, run: run, buffers: map[uint32]*buffer{}, beats: map[uint64]*beat{}, last: time.Now(),
 		ended: map[uint64]*lease{}, guarded: func() {}, died: func(Operator) {},
 	}
 }
@@ -384,7 +385,7 @@ func (q *callQueue) settle() (after func()) {
 	case l != nil && l.exec && (l.calls > 0 || l.asked && q.entries.len() == 0):
 		return join(after, q.end(endedExec))
 	case q.stop != draining || l != nil && l.exec:
-	case q.entries.len() == 0 && q.gone != nil: // who takes the guard's place is to find that it has ended
+	case q.entries.len() == 0 && l == nil && q.gone != nil: // who takes its place is to find that it was stopped
 	case q.entries.len() == 0:
 		q.stop = stopped
 		if l != nil {
