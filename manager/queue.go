@@ -68,6 +68,8 @@ type queued struct {
 	id       uint64       // the call's at its sink
 	call     uint32       // of the append, by its connection
 	told     chan<- error // who waits for room in this process; nil: who came by a connection, if any
+	waits    any          // from, of a call that has waited for room
+	answered bool         // its append is; guarded by that connection's lock
 	reported bool         // a function's outcome is there
 	pooled   bool         // see blank
 	now      bool         // it does not wait for room
@@ -80,7 +82,7 @@ func (e *queued) admitted(err error) {
 		e.told <- err
 		return
 	}
-	e.from.(*hostConn).admitted(e, err)
+	e.waits.(*hostConn).admitted(e, err)
 }
 
 // fnCall is a call of a registered function.
@@ -178,6 +180,7 @@ func (q *callQueue) append(e *queued) (accepted bool, err error) {
 	case q.waiting.len() >= mostWaiting:
 		return false, fmt.Errorf("manager: append %s: %d calls are queued and as many wait for room: %w", e.what, q.entries.len(), ErrFull)
 	}
+	e.pooled, e.waits = false, e.from // who tells of its admission refers to it when it may have run
 	q.waiting.push(e)
 	return false, nil
 }
