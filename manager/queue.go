@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/xenonmp/xme"
 )
 
 // callQueue is the queue of a host's calls. It needs no host: what runs a call is handed to it. All methods may be called concurrently.
@@ -260,6 +262,9 @@ func (q *callQueue) drainOne() bool {
 func (q *callQueue) runOne(e *queued) {
 	o, returned := outcomeOf{err: errExited}, false
 	defer func() {
+		if m := e.method.m; !returned && m != nil {
+			o.err = m.threw(xme.CausePanic, "called runtime.Goexit", "", nil)
+		}
 		q.finish(e, o)
 		if !returned { // it has ended this goroutine
 			go q.drain()

@@ -25,7 +25,8 @@ type beatJob struct {
 }
 
 var beatRow = xme.Register("beat", func(ctx context.Context, j beatJob) (int, error) {
-	if _, err := j.M.Heartbeat(ctx, manager.HeartbeatOptions{Every: 10 * time.Millisecond, Drop: j.Drop}); err != nil {
+	h, err := j.M.Heartbeat(ctx, manager.HeartbeatOptions{Every: 10 * time.Millisecond, Drop: j.Drop})
+	if err != nil {
 		return 0, err
 	}
 	o, err := manager.Find[tally](ctx, j.M, beatTally)
@@ -44,7 +45,7 @@ var beatRow = xme.Register("beat", func(ctx context.Context, j beatJob) (int, er
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {} // until it arrives
 	}
-	return j.N, nil
+	return j.N, h.Stop() // or the next row, which dies, may come before the manager knows
 })
 
 // beatTally is the name of what counts.
