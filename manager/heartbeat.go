@@ -55,7 +55,7 @@ func (h *Heartbeat) run(ctx context.Context, id uint64) {
 	for {
 		select {
 		case <-tick.C:
-			next, err := h.m.beat(ctx, beatRequest{ID: id, Every: h.o.Every, Drop: h.o.Drop})
+			next, err := h.m.beatApart(ctx, beatRequest{ID: id, Every: h.o.Every, Drop: h.o.Drop}) // given up, it could be noted after the end
 			if err == nil {
 				id = next // the manager may be another process by now
 			} else if errors.Is(err, ErrClosed) {
@@ -63,9 +63,7 @@ func (h *Heartbeat) run(ctx context.Context, id uint64) {
 				return
 			}
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stringPatience)
-			defer cancel()
-			_, h.err = h.m.beat(ctx, beatRequest{ID: id, End: true})
+			_, h.err = h.m.beatApart(ctx, beatRequest{ID: id, End: true})
 			return
 		}
 	}
@@ -87,6 +85,13 @@ type beatRequest struct {
 	Every time.Duration
 	Drop  bool
 	End   bool
+}
+
+// beatApart is beat whatever becomes of ctx.
+func (m *Manager) beatApart(ctx context.Context, in beatRequest) (uint64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stringPatience)
+	defer cancel()
+	return m.beat(ctx, in)
 }
 
 func (m *Manager) beat(ctx context.Context, in beatRequest) (uint64, error) {

@@ -153,7 +153,7 @@ func newCallQueue(bound int, run func(*queued) outcomeOf) *callQueue {
 		bound = defaultQueue
 	}
 	return &callQueue{
-		bound: bound, run: run, buffers: map[uint32]*buffer{}, beats: map[uint64]*beat{}, last: time.Now(),
+		bound: bound, run: run, buffers: map[uint32]*buffer{}, beats: map[uint64]*beat{}, over: map[uint64]bool{}, last: time.Now(),
 		ended: map[uint64]*lease{}, guarded: func() {}, died: func(Operator) {},
 	}
 }
@@ -221,8 +221,32 @@ func (q *callQueue) admit() (in []*queued) {
 	return in
 }
 
-// drain runs what is there to run, on this goroutine, until there is nothing, another goroutine does, or the next call is the guard's to run.
+// drain runs what is there to run until there is nothing, another goroutine does, or the next call is the guard's to run. It does so on a goroutine
+// that a method may end, and waits for that.
 func (q *callQueue) drain() {
+	q.mu.Lock()
+	none := q.current != nil || q.entries.len() == 0
+	var after func()
+	if none {
+		after = q.settle()
+	}
+	q.mu.Unlock()
+	if after != nil {
+		after()
+	}
+	if none {
+		return
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		q.drainHere()
+	}()
+	<-over
+}
+
+// drainHere is drain on this goroutine.
+func (q *callQueue) drainHere() {
 	for q.drainOne() {
 	}
 }
@@ -233,7 +257,7 @@ func (q *callQueue) kick() {
 	work := q.current == nil && q.lease != nil && q.lease.asked && q.entries.len() > 0
 	q.mu.Unlock()
 	if work {
-		go q.drain()
+		go q.drainHere()
 	}
 }
 
@@ -267,7 +291,7 @@ func (q *callQueue) runOne(e *queued) {
 		}
 		q.finish(e, o)
 		if !returned { // it has ended this goroutine
-			go q.drain()
+			go q.drainHere()
 		}
 	}()
 	o = q.run(e)

@@ -22,13 +22,23 @@ func guardOf(t *testing.T, q *callQueue, table uint64, conn any) (ask func() (en
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
-	gen, err := q.attach(ctx, leaseRequest{Table: table, Idle: -1}, conn)
+	gen, err := q.attach(ctx, leaseRequest{ID: table, Rows: table == 7, Idle: -1}, conn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return func() (string, error) {
-		_, ended, _, err := q.ask(ctx, gen, nil)
-		return ended, err
+		type end struct {
+			ended string
+			err   error
+		}
+		over := make(chan end, 1)
+		q.ask(askRequest{Gen: gen}, func(a askAnswer, err error) { over <- end{a.Ended, err} })
+		select {
+		case e := <-over:
+			return e.ended, e.err
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
 	}
 }
 
@@ -42,7 +52,7 @@ func TestReplacedGuardEnds(t *testing.T) {
 	}{
 		"the rows end": {7, func(q *callQueue) { q.tableEnded(7) }},
 		"stopped":      {7, (*callQueue).stopNow},
-		"beside none":  {0, (*callQueue).stopNow},
+		"beside none":  {8, (*callQueue).stopNow},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := bare()
@@ -142,10 +152,10 @@ func TestLastStatus(t *testing.T) {
 func TestUnheardEnd(t *testing.T) {
 	q := bare()
 	p := &process{}
-	guardOf(t, q, 0, p)
+	guardOf(t, q, 8, p)
 	q.stopNow()
 	q.connGone(p)
-	if ended, err := guardOf(t, q, 0, &process{})(); ended != endedStop || err != nil {
+	if ended, err := guardOf(t, q, 8, &process{})(); ended != endedStop || err != nil {
 		t.Fatalf("ended %q, %v", ended, err)
 	}
 	if _, err := q.append(&queued{}); !errors.Is(err, ErrGuardStopped) {

@@ -636,3 +636,25 @@ func TestOldResultsGo(t *testing.T) {
 		}
 	})
 }
+
+// TestHeartbeatStops has no beat come after the end.
+//
+// feature: G3
+func TestHeartbeatStops(t *testing.T) {
+	inBoth(t, func(t *testing.T, o manager.Options) {
+		ctx := inTime(t)
+		m := openWith(t, o)
+		for range 200 {
+			h, err := m.Heartbeat(ctx, manager.HeartbeatOptions{Every: 100 * time.Microsecond})
+			must(t, err)
+			_, err = m.Queue().State(ctx) // some time goes by
+			must(t, err)
+			must(t, h.Stop())
+			all, err := manager.Get[map[string]string](ctx, m, manager.StatusKey)
+			must(t, err)
+			if !strings.HasPrefix(all["ADMIN"], "ended ") {
+				t.Fatalf("%v", all)
+			}
+		}
+	})
+}

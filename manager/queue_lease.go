@@ -324,13 +324,8 @@ func (q *callQueue) connGone(conn any) {
 		after = q.leaseGone(l)
 	}
 	for gen, l := range q.ended {
-		if l.conn != conn {
-			continue
-		}
-		delete(q.ended, gen)
-		if !l.exec && q.stop == stopped && !q.isGuarded() { // who takes its place is to hear of the end in its stead
-			q.stop = draining
-			q.replace(l)
+		if l.conn == conn {
+			delete(q.ended, gen)
 		}
 	}
 	after = join(after, q.beatsGone(conn)) // last: it settles
