@@ -206,5 +206,5 @@ func (r *reader) runQueued() {
 	if r.seq == 0 {
 		r.open()
 	}
-	r.c.h.queue.drain()
+	r.c.h.queue.drainHere()
 }

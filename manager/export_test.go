@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"reflect"
+	"time"
 	"unique"
 
 	"github.com/xenonmp/xme/internal/wire"
@@ -62,6 +63,22 @@ func Samples() map[int][][]byte {
 	sample(all, opMapDelete, keyRequest{public, dict, "a"})
 	sample(all, opPairs, pairsRequest{dict, false})
 	sample(all, opAdd, addRequest{public, dict, "a", uint8(reflect.Int), make([]byte, 8)})
+	sample(all, opAttach, leaseRequest{Exec: true})
+	sample(all, opAttach, leaseRequest{ID: 7, Rows: true, Idle: -1})
+	sample(all, opResign, askRequest{Gen: 1})
+	sample(all, opExpect, guardRequest{7})
+	sample(all, opTableEnded, guardRequest{7})
+	sample(all, opStop, struct{}{})
+	sample(all, opState, struct{}{})
+	sample(all, opBuffers, struct{}{})
+	sample(all, opBuiltin, builtinRequest{Op: public, ID: 1, Name: "Table::update", Changes: []change{{changePut, "k", 0, v}, {changePut, GuardKey, 0, g}}})
+	sample(all, opBuiltin, builtinRequest{Op: public, ID: 1, Nested: true, Name: "Lock::update", Kind: 1})
+	sample(all, opResult, operatorRequest{public})
+	sample(all, opTake, takeRequest{public, 1})
+	sample(all, opClean, operatorRequest{public})
+	sample(all, opDiscard, operatorRequest{public})
+	sample(all, opBeat, beatRequest{Op: public, Every: time.Second, Drop: true})
+	sample(all, opBeat, beatRequest{Op: public, ID: 1, End: true})
 	return all
 }
 

@@ -55,7 +55,7 @@ func (h *Heartbeat) run(ctx context.Context, id uint64) {
 	for {
 		select {
 		case <-tick.C:
-			next, err := h.m.beat(ctx, beatRequest{ID: id, Every: h.o.Every, Drop: h.o.Drop})
+			next, err := h.m.beatApart(ctx, beatRequest{ID: id, Every: h.o.Every, Drop: h.o.Drop}) // given up, it could be noted after the end
 			if err == nil {
 				id = next // the manager may be another process by now
 			} else if errors.Is(err, ErrClosed) {
@@ -63,9 +63,7 @@ func (h *Heartbeat) run(ctx context.Context, id uint64) {
 				return
 			}
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stringPatience)
-			defer cancel()
-			_, h.err = h.m.beat(ctx, beatRequest{ID: id, End: true})
+			_, h.err = h.m.beatApart(ctx, beatRequest{ID: id, End: true})
 			return
 		}
 	}
@@ -89,6 +87,13 @@ type beatRequest struct {
 	End   bool
 }
 
+// beatApart is beat whatever becomes of ctx.
+func (m *Manager) beatApart(ctx context.Context, in beatRequest) (uint64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stringPatience)
+	defer cancel()
+	return m.beat(ctx, in)
+}
+
 func (m *Manager) beat(ctx context.Context, in beatRequest) (uint64, error) {
 	in.Op = m.Operator()
 	return opBeat.call(ctx, m, in)
@@ -110,7 +115,13 @@ var opBeat = define("heartbeat", true, func(_ context.Context, h *host, c *calle
 
 // beat notes a beat. note is called before a heartbeat that ends is forgotten: who finds that it has ended finds its status too.
 func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, error) {
+	q.noting.Lock()
+	defer q.noting.Unlock()
 	q.mu.Lock()
+	if isGone(conn) { // or nothing would end it
+		q.mu.Unlock()
+		return 0, ErrClosed
+	}
 	if in.Every > 0 {
 		if limit := q.idleLimit(); in.Every >= limit {
 			q.mu.Unlock()

@@ -203,6 +203,9 @@ func (c *hostConn) close() {
 	c.done.close()
 }
 
+// gone reports whether the connection is over.
+func (c *hostConn) gone() bool { return c.over.Load() }
+
 // bye tells the process that the manager is closed.
 func (c *hostConn) bye() {
 	if !c.use() {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/xenonmp/xme"
 )
 
 // callQueue is the queue of a host's calls. It needs no host: what runs a call is handed to it. All methods may be called concurrently.
@@ -35,6 +37,7 @@ type callQueue struct {
 	beats    map[uint64]*beat
 	lastBeat uint64
 	over     map[uint64]bool // guards that have ended, or are to: another of their processes may still come
+	noting   sync.Mutex      // a heartbeat's status is noted: the last note is the last event's
 	freed    chan struct{}   // closed when the lease ends; nil: nobody waits
 	died     func(Operator)  // is told, without the lock, of an operator whose heartbeat's process has died
 	guarded  func()          // is told, without the lock, that a guard has begun or ended
@@ -67,6 +70,8 @@ type queued struct {
 	id       uint64       // the call's at its sink
 	call     uint32       // of the append, by its connection
 	told     chan<- error // who waits for room in this process; nil: who came by a connection, if any
+	waits    any          // from, of a call that has waited for room
+	answered bool         // its append is; guarded by that connection's lock
 	reported bool         // a function's outcome is there
 	pooled   bool         // see blank
 	now      bool         // it does not wait for room
@@ -79,7 +84,7 @@ func (e *queued) admitted(err error) {
 		e.told <- err
 		return
 	}
-	e.from.(*hostConn).admitted(e, err)
+	e.waits.(*hostConn).admitted(e, err)
 }
 
 // fnCall is a call of a registered function.
@@ -139,7 +144,7 @@ const (
 	startPatience = time.Minute
 	// mostBarren is how many guards in a row may die before they begin.
 	mostBarren = 3
-	// mostOver bounds how many tables are remembered whose rows have ended.
+	// mostOver bounds how many tables are remembered whose rows have ended, for guards that come, or are replaced, afterwards.
 	mostOver = 1 << 10
 )
 
@@ -177,6 +182,7 @@ func (q *callQueue) append(e *queued) (accepted bool, err error) {
 	case q.waiting.len() >= mostWaiting:
 		return false, fmt.Errorf("manager: append %s: %d calls are queued and as many wait for room: %w", e.what, q.entries.len(), ErrFull)
 	}
+	e.pooled, e.waits = false, e.from // who tells of its admission refers to it when it may have run
 	q.waiting.push(e)
 	return false, nil
 }
@@ -215,8 +221,32 @@ func (q *callQueue) admit() (in []*queued) {
 	return in
 }
 
-// drain runs what is there to run, on this goroutine, until there is nothing, another goroutine does, or the next call is the guard's to run.
+// drain runs what is there to run until there is nothing, another goroutine does, or the next call is the guard's to run. It does so on a goroutine
+// that a method may end, and waits for that.
 func (q *callQueue) drain() {
+	q.mu.Lock()
+	none := q.current != nil || q.entries.len() == 0
+	var after func()
+	if none {
+		after = q.settle()
+	}
+	q.mu.Unlock()
+	if after != nil {
+		after()
+	}
+	if none {
+		return
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		q.drainHere()
+	}()
+	<-over
+}
+
+// drainHere is drain on this goroutine.
+func (q *callQueue) drainHere() {
 	for q.drainOne() {
 	}
 }
@@ -227,7 +257,7 @@ func (q *callQueue) kick() {
 	work := q.current == nil && q.lease != nil && q.lease.asked && q.entries.len() > 0
 	q.mu.Unlock()
 	if work {
-		go q.drain()
+		go q.drainHere()
 	}
 }
 
@@ -256,9 +286,12 @@ func (q *callQueue) drainOne() bool {
 func (q *callQueue) runOne(e *queued) {
 	o, returned := outcomeOf{err: errExited}, false
 	defer func() {
+		if m := e.method.m; !returned && m != nil {
+			o.err = m.threw(xme.CausePanic, "called runtime.Goexit", "", nil)
+		}
 		q.finish(e, o)
 		if !returned { // it has ended this goroutine
-			go q.drain()
+			go q.drainHere()
 		}
 	}()
 	o = q.run(e)
@@ -384,7 +417,7 @@ func (q *callQueue) settle() (after func()) {
 	case l != nil && l.exec && (l.calls > 0 || l.asked && q.entries.len() == 0):
 		return join(after, q.end(endedExec))
 	case q.stop != draining || l != nil && l.exec:
-	case q.entries.len() == 0 && q.gone != nil: // who takes the guard's place is to find that it has ended
+	case q.entries.len() == 0 && l == nil && q.gone != nil: // who takes its place is to find that it was stopped
 	case q.entries.len() == 0:
 		q.stop = stopped
 		if l != nil {

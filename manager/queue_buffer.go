@@ -195,7 +195,11 @@ func (q *callQueue) beatsGone(conn any) func() {
 			after = join(after, dropped)
 		}
 		died := q.died
-		after = join(after, func() { died(b.op) })
+		after = join(after, func() {
+			q.noting.Lock()
+			defer q.noting.Unlock()
+			died(b.op)
+		})
 	}
 	return join(after, q.settle(), q.drain)
 }

@@ -143,7 +143,9 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte, now bool) 
 	head := appendHead{method: uint16(len(call.Name)), nested: nested, now: now, id: id, op: m.op}
 	body := append(append(head.put(nil), call.Name...), args...)
 	if err := t.submitted(conn.appendCall(ctx, 0, body, nil)); err != nil {
-		conn.queued.take(id)
+		if conn.queued.take(id) == nil { // it has its end already, with the connection's or because it was accepted and has run
+			return nil
+		}
 		return err
 	}
 	if !proc.Pulled(c) {

@@ -263,6 +263,9 @@ func (o *outcomeOf) append(dst []byte) []byte {
 
 // admitted answers an append that waited for room.
 func (c *hostConn) admitted(e *queued, err error) {
+	c.mu.Lock()
+	e.answered = true
+	c.mu.Unlock()
 	c.ended(e.call)
 	if err != nil {
 		e.free()
@@ -295,6 +298,12 @@ func (c *hostConn) awaitsRoom(call uint32, e *queued) {
 			e.admitted(context.Canceled)
 		}
 	})
+	c.mu.Lock()
+	late := e.answered
+	c.mu.Unlock()
+	if late {
+		c.ended(call)
+	}
 }
 
 // What the answer to a collect begins with.

@@ -22,7 +22,7 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) (gen u
 	defer patience.Stop()
 	for {
 		q.mu.Lock()
-		if q.closed {
+		if q.closed || isGone(conn) { // or nothing would end the lease
 			q.mu.Unlock()
 			return 0, ErrClosed
 		}
@@ -319,10 +319,16 @@ func (q *callQueue) connGone(conn any) {
 			e.from, e.to = nil, nil
 		}
 	}
-	after := q.beatsGone(conn)
+	var after func()
 	if l := q.lease; l != nil && l.conn == conn {
-		after = join(after, q.leaseGone(l))
+		after = q.leaseGone(l)
 	}
+	for gen, l := range q.ended {
+		if l.conn == conn {
+			delete(q.ended, gen)
+		}
+	}
+	after = join(after, q.beatsGone(conn)) // last: it settles
 	q.mu.Unlock()
 	after()
 }
@@ -403,4 +409,10 @@ func (q *callQueue) close() {
 	}
 	after()
 	q.release()
+}
+
+// isGone reports whether a process has died, or lost its connection. With q.mu held it is true before connGone, or connGone comes after.
+func isGone(conn any) bool {
+	c, ok := conn.(interface{ gone() bool })
+	return ok && c.gone()
 }

@@ -97,12 +97,20 @@ func FuzzRecords(f *testing.F) {
 	f.Add(record(kindCall, 0, 1, methodCall(mk, 1<<62)...))
 	f.Add(record(kindBatch, 0, 1, binary.LittleEndian.AppendUint16(nil, add)...))
 	f.Add(append(record(kindCall|parcelBit, 0, 1), record(kindCancel|parcelBit, 0, 1)...))
+	appends := func(nested bool, op Operator) []byte {
+		h := appendHead{method: add, nested: nested, id: 1, op: op}
+		return binary.LittleEndian.AppendUint64(h.put(nil), 1)
+	}
+	f.Add(record(kindAppend, 0, 1, appends(false, public)...))
+	f.Add(append(record(kindAppend, 0, 1, appends(true, Operator{})...), record(kindCancel, 0, cancelSent)...))
+	f.Add(append(record(kindAppend|parcelBit, 0, 1, appends(false, public)...), record(kindAppend, 1, 1, appends(false, public)[:appendHeadSize]...)...))
 	f.Add(record(kindBye, 0, 0))
 	for code := range rawOps {
 		f.Add(record(kindRequest, 1, byte(code)))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		m, o := openFuzzed(t)
+		Admit(m)
 		c := connected(t, m)
 		waits := false // for a parcel that does not come
 		records(in, func(r ring.Result) bool {

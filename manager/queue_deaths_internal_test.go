@@ -1,0 +1,164 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// process stands for a connection.
+type process struct{ over bool }
+
+func (p *process) gone() bool { return p.over }
+
+// bare is a queue whose calls do nothing.
+func bare() *callQueue { return newCallQueue(4, func(*queued) outcomeOf { return outcomeOf{} }) }
+
+// guardOf attaches a guard and returns what asks for its next function.
+func guardOf(t *testing.T, q *callQueue, table uint64, conn any) (ask func() (ended string, err error)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	gen, err := q.attach(ctx, leaseRequest{ID: table, Rows: table == 7, Idle: -1}, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() (string, error) {
+		type end struct {
+			ended string
+			err   error
+		}
+		over := make(chan end, 1)
+		q.ask(askRequest{Gen: gen}, func(a askAnswer, err error) { over <- end{a.Ended, err} })
+		select {
+		case e := <-over:
+			return e.ended, e.err
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// TestReplacedGuardEnds has a guard's process die, and its table or the guard be ended meanwhile: the process that takes its place ends, however often it is replaced.
+//
+// feature: G1, F18
+func TestReplacedGuardEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		table uint64
+		end   func(q *callQueue)
+	}{
+		"the rows end": {7, func(q *callQueue) { q.tableEnded(7) }},
+		"stopped":      {7, (*callQueue).stopNow},
+		"beside none":  {8, (*callQueue).stopNow},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := bare()
+			var all [3]process
+			for i := range all {
+				ask := guardOf(t, q, c.table, &all[i])
+				if i == len(all)-1 {
+					if ended, err := ask(); ended != endedStop || err != nil {
+						t.Errorf("ended %q, %v", ended, err)
+					}
+					break
+				}
+				q.connGone(&all[i])
+				if i == 0 {
+					c.end(q)
+				}
+			}
+			if s := q.state(); s.Guarded {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+// TestGuardOfEndedTable has a guard begin again whose end nobody has heard of: its table's rows have ended still.
+//
+// feature: G1
+func TestGuardOfEndedTable(t *testing.T) {
+	q := bare()
+	for range 2 {
+		ask := guardOf(t, q, 7, &process{})
+		q.tableEnded(7)
+		if ended, err := ask(); ended != endedStop || err != nil {
+			t.Fatalf("ended %q, %v", ended, err)
+		}
+	}
+	if ended, err := guardOf(t, q, 7, &process{})(); ended != endedStop || err != nil {
+		t.Fatalf("ended %q, %v", ended, err)
+	}
+}
+
+// TestDeadProcess has a process be heard of after its death: it gets no lease and no heartbeat, for nothing would end them.
+//
+// feature: G3
+func TestDeadProcess(t *testing.T) {
+	q := bare()
+	p := &process{over: true}
+	q.connGone(p)
+	if _, err := q.attach(t.Context(), leaseRequest{}, p); !errors.Is(err, ErrClosed) || q.lease != nil {
+		t.Errorf("a lease: %v", err)
+	}
+	if _, err := q.beat(beatRequest{Every: time.Millisecond}, p, func() error { return nil }); !errors.Is(err, ErrClosed) || len(q.beats) > 0 {
+		t.Errorf("a heartbeat: %v", err)
+	}
+}
+
+// TestLastStatus has a process die while its beat is noted: the last note is that it died.
+//
+// feature: G3
+func TestLastStatus(t *testing.T) {
+	q := bare()
+	var mu sync.Mutex
+	var notes []string
+	note := func(s string) {
+		mu.Lock()
+		defer mu.Unlock()
+		notes = append(notes, s)
+	}
+	q.died = func(Operator) { note("died") }
+	p := &process{}
+	dead := make(chan struct{})
+	_, err := q.beat(beatRequest{Every: time.Millisecond}, p, func() error {
+		go func() {
+			defer close(dead)
+			q.connGone(p)
+		}()
+		for { // until it is known
+			q.mu.Lock()
+			n := len(q.beats)
+			q.mu.Unlock()
+			if n == 0 {
+				break
+			}
+		}
+		note("alive")
+		return nil
+	})
+	<-dead
+	if got := strings.Join(notes, " "); got != "alive died" || err != nil {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
+// TestUnheardEnd has a guard's process die once its lease has ended, before it has heard: the process that takes its place hears of that, and the queue is not open again.
+//
+// feature: G2, F18
+func TestUnheardEnd(t *testing.T) {
+	q := bare()
+	p := &process{}
+	guardOf(t, q, 8, p)
+	q.stopNow()
+	q.connGone(p)
+	if ended, err := guardOf(t, q, 8, &process{})(); ended != endedStop || err != nil {
+		t.Fatalf("ended %q, %v", ended, err)
+	}
+	if _, err := q.append(&queued{}); !errors.Is(err, ErrGuardStopped) {
+		t.Error(err)
+	}
+}
