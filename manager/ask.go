@@ -39,8 +39,8 @@ func (in *askRequest) report(q *callQueue) *outcomeOf {
 	return &outcomeOf{value: &stored{typ: q.resultType(), bytes: in.Body}}
 }
 
-// ask answers, now or later, by reply, which is called once and without the queue's lock and must not block. It runs what is there to run on this goroutine before.
-func (q *callQueue) ask(in askRequest, reply func(askAnswer, error)) {
+// ask answers, now or later, by reply, which is called once and without the queue's lock and must not block. drain is q's, on this goroutine or not.
+func (q *callQueue) ask(in askRequest, drain func(), reply func(askAnswer, error)) {
 	report := in.report(q)
 	q.mu.Lock()
 	l := q.lease
@@ -68,7 +68,7 @@ func (q *callQueue) ask(in askRequest, reply func(askAnswer, error)) {
 	if reported {
 		q.finish(e, *report)
 	}
-	q.drain()
+	drain()
 }
 
 // answer is what to call, without the lock, to tell the holder of a lease of what there is for it; nil: nothing, or it has not asked. q.mu is held.
@@ -100,7 +100,7 @@ func (r *reader) ask(rec ring.Result, p *wire.Parcel) {
 		return
 	}
 	r.open()
-	c.h.queue.ask(in, func(a askAnswer, err error) {
+	c.h.queue.ask(in, c.h.queue.drainHere, func(a askAnswer, err error) {
 		out := ring.Result{Kind: kindAnswer, Call: rec.Call}
 		if err == nil {
 			out.Body, err = askAnswers().Append(nil, &a, nil)
@@ -121,7 +121,7 @@ func (m *Manager) ask(in askRequest) (a askAnswer, err error) {
 	}
 	if h != nil {
 		told := make(chan error, 1)
-		h.queue.ask(in, func(got askAnswer, err error) {
+		h.queue.ask(in, h.queue.drain, func(got askAnswer, err error) {
 			a = got
 			told <- err
 		})

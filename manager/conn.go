@@ -39,6 +39,9 @@ type conn struct {
 	parts   parts                   // the leader's
 	parcels map[uint32]*wire.Parcel // that came for calls
 
+	life context.Context //nolint:containedctx // the connection's own
+	over context.CancelFunc
+
 	queued appended // that are in the manager's queue
 }
 
@@ -70,6 +73,7 @@ func connect(to id) (*conn, error) {
 		return nil, fmt.Errorf("manager: connect: %w", err)
 	}
 	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, parcels: map[uint32]*wire.Parcel{}}
+	c.life, c.over = context.WithCancel(context.Background())
 	c.queued.role = make(chan struct{}, 1)
 	mem, err := r.Bytes(true)
 	if err != nil {
@@ -192,6 +196,7 @@ func (c *conn) fail(err error) {
 	}
 	c.end.Wake()
 	c.stop()
+	c.over()
 	c.queued.fail(err)
 }
 

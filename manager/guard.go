@@ -158,6 +158,16 @@ func (g *GuardCall) guard(ctx context.Context, o GuardOptions) (r GuardReport, a
 // serveLease runs what the holder of a lease is to run, until that ends.
 func serveLease(ctx context.Context, m *Manager, gen uint64) (askAnswer, error) {
 	in := askRequest{Gen: gen}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if h, err := m.host(); err == nil && h != nil {
+		defer context.AfterFunc(h.life, cancel)()
+	} else if r, ok := m.at.(*remote); ok {
+		if c, err := r.conn(); err == nil {
+			defer context.AfterFunc(c.life, cancel)()
+			c.unuse()
+		}
+	}
 	for {
 		a, err := m.ask(in)
 		if err != nil || a.Call == nil {

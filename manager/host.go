@@ -21,6 +21,9 @@ type host struct {
 	stop   func() // listening
 	at     post.Addr
 
+	life context.Context //nolint:containedctx // the host's own
+	end  context.CancelFunc
+
 	keeper   bool // somebody keeps snapshots of it
 	keeps    map[uint32]chan string
 	lastKeep uint32
@@ -41,6 +44,7 @@ type host struct {
 func bareHost(secret, queue int) *host {
 	h := &host{id: newID(), conns: map[post.Addr]*hostConn{}, keeps: map[uint32]chan string{}, named: map[string]uint32{}}
 	h.ops.Size = secret
+	h.life, h.end = context.WithCancel(context.Background())
 	h.collections.init()
 	h.queue = newCallQueue(queue, h.runQueued)
 	h.queue.guarded, h.queue.died = h.guardChanged, h.heartDied
@@ -105,6 +109,7 @@ func (h *host) close() {
 		c.close()
 	}
 	h.stop()
+	h.end()
 	if t := h.queueRuns.Load(); t != nil {
 		t.cancel(context.Canceled)
 	}

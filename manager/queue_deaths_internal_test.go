@@ -32,7 +32,7 @@ func guardOf(t *testing.T, q *callQueue, table uint64, conn any) (ask func() (en
 			err   error
 		}
 		over := make(chan end, 1)
-		q.ask(askRequest{Gen: gen}, func(a askAnswer, err error) { over <- end{a.Ended, err} })
+		q.ask(askRequest{Gen: gen}, q.drain, func(a askAnswer, err error) { over <- end{a.Ended, err} })
 		select {
 		case e := <-over:
 			return e.ended, e.err

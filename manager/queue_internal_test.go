@@ -32,7 +32,7 @@ func TestGuardOfATableThatHasEnded(t *testing.T) {
 // answered is what the holder of a lease is told.
 func answered(q *callQueue, gen uint64) (a askAnswer, err error) {
 	over := make(chan struct{})
-	q.ask(askRequest{Gen: gen}, func(got askAnswer, e error) {
+	q.ask(askRequest{Gen: gen}, q.drain, func(got askAnswer, e error) {
 		a, err = got, e
 		close(over)
 	})
