@@ -85,7 +85,8 @@ func (q *callQueue) answer(l *lease) func() {
 	}
 	if e := q.current; q.lease == l && e != nil && e.fn != nil && !l.sent && !e.reported {
 		l.reply, l.sent = nil, true
-		return func() { reply(askAnswer{Call: e.fn}, nil) }
+		fn := e.fn
+		return func() { reply(askAnswer{Call: fn}, nil) }
 	}
 	return nil
 }

@@ -366,7 +366,7 @@ const (
 
 // reuse takes back a call that has ended, and that nobody refers to.
 func (q *callQueue) reuse(e *queued) {
-	if !e.pooled || cap(e.method.args) > mostReused {
+	if !e.pooled || e.fn != nil || cap(e.method.args) > mostReused {
 		return
 	}
 	*e = queued{pooled: true, method: queuedMethod{args: e.method.args[:0]}}

@@ -33,14 +33,9 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) (gen u
 		if q.lease == nil {
 			if q.barren >= mostBarren && !r.Exec {
 				q.barren = 0
-				var after func()
-				if r.Rows {
-					after = q.abandon()
-				}
+				after := q.giveUp(r.Rows)
 				q.mu.Unlock()
-				if after != nil {
-					after()
-				}
+				after()
 				return 0, fmt.Errorf("manager: guard: its process died %d times before it had begun, look at its start-up function: %w", mostBarren, ErrGuardLost)
 			}
 			l := q.lend(r, conn)
@@ -360,6 +355,18 @@ func (q *callQueue) abandon() func() {
 	return join(q.drop(all, fmt.Errorf("manager: the table's guard has failed before it ran the call: %w", ErrGuardLost)), q.told())
 }
 
+// giveUp expects no guard any more. rows says that it was a table's. q.mu is held, not when the returned function is called.
+func (q *callQueue) giveUp(rows bool) func() {
+	if rows {
+		return q.abandon()
+	}
+	q.expectNone()
+	if q.stop == asked {
+		q.stop = open
+	}
+	return join(q.told(), q.settle(), q.drain)
+}
+
 // noneCame says that no guard has come in place of one whose process has died.
 func (q *callQueue) noneCame(l *lease) {
 	q.mu.Lock()
@@ -367,16 +374,7 @@ func (q *callQueue) noneCame(l *lease) {
 		q.mu.Unlock()
 		return
 	}
-	var after func()
-	if l.rows {
-		after = q.abandon()
-	} else {
-		q.expectNone()
-		if q.stop == asked {
-			q.stop = open
-		}
-		after = join(q.told(), q.settle(), q.drain)
-	}
+	after := q.giveUp(l.rows)
 	q.mu.Unlock()
 	after()
 }
