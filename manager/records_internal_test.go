@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/xenonmp/xme/internal/ring"
 )
@@ -104,6 +105,19 @@ func FuzzRecords(f *testing.F) {
 	f.Add(record(kindAppend, 0, 1, appends(false, public)...))
 	f.Add(append(record(kindAppend, 0, 1, appends(true, Operator{})...), record(kindCancel, 0, cancelSent)...))
 	f.Add(append(record(kindAppend|parcelBit, 0, 1, appends(false, public)...), record(kindAppend, 1, 1, appends(false, public)[:appendHeadSize]...)...))
+	function := appendHead{method: 4, now: true, id: 2, op: public}
+	f.Add(append(record(kindAppend, 0, 0, append(function.put(nil), "hostargs"...)...), record(kindCollect, 1, 0)...))
+	for _, in := range []askRequest{{Gen: 1}, {Gen: 1, Has: true, Body: []byte{1}}, {Gen: 9, Has: true, Threw: []byte{1, 2}}} {
+		body, err := askRequests().Append(nil, &in, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		lease, err := opAttach.in().Append(nil, &leaseRequest{Idle: time.Hour}, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(append(record(kindRequest, 0, opAttach.code, lease...), record(kindAsk, 1, 0, body...)...))
+	}
 	f.Add(record(kindBye, 0, 0))
 	for code := range rawOps {
 		f.Add(record(kindRequest, 1, byte(code)))

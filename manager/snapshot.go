@@ -14,6 +14,7 @@ import (
 type snapshot struct {
 	Operators []int                      `json:"operators"`
 	Guard     bool                       `json:"guard"`
+	Queued    int                        `json:"queued"`
 	Status    map[string]string          `json:"status"`
 	Values    map[string]json.RawMessage `json:"values"`
 	Messages  map[string]json.RawMessage `json:"messages"`
@@ -35,7 +36,8 @@ type opaque struct {
 }
 
 var opSnapshot = define("snapshot", false, func(_ context.Context, h *host, _ *caller, _ struct{}) ([]byte, error) {
-	s := snapshot{Guard: false}
+	q := h.queue.state()
+	s := snapshot{Guard: q.Guarded, Queued: q.Len}
 	h.mu.Lock()
 	for i := range h.ops.Hashes {
 		s.Operators = append(s.Operators, i+1)
@@ -102,6 +104,7 @@ func (c *collections) shown() (lists, tables []shownCollection) {
 //
 //	operators         their numbers; 1 is ADMIN
 //	guard             whether the guard runs
+//	queued            how many calls are queued that have not begun
 //	status            the operators' texts by their names
 //	values, messages  each key's value, reserved keys left out; of one that has no JSON its type and how many bytes it takes
 //	lists, maps       number, name, Go type and length of each
@@ -127,7 +130,10 @@ func (m *Manager) String() string {
 		return "manager that does not answer: " + err.Error()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "manager, operators: %d", len(s.Operators))
+	fmt.Fprintf(&b, "manager, operators: %d, queued: %d", len(s.Operators), s.Queued)
+	if s.Guard {
+		b.WriteString(", guarded")
+	}
 	for _, k := range slices.Sorted(maps.Keys(s.Status)) {
 		fmt.Fprintf(&b, "\nstatus %s: %s", k, s.Status[k])
 	}

@@ -303,7 +303,7 @@ func trySnapshot(ctx context.Context, m *manager.Manager, c *check) {
 	size := "" // of a handle, with a manager's id and an operator's secret: none of which is shown
 	_, size, _ = strings.Cut(string(text), `"bytes":`)
 	size, _, _ = strings.Cut(size, "}")
-	c.equal(string(text), `{"operators":[1,2],"guard":false,"status":{"ADMIN":"fine"},"values":{"list":{"type":"*github.com/xenonmp/xme/manager.List[int]","bytes":`+
+	c.equal(string(text), `{"operators":[1,2],"guard":false,"queued":0,"status":{"ADMIN":"fine"},"values":{"list":{"type":"*github.com/xenonmp/xme/manager.List[int]","bytes":`+
 		size+`},"op":1,"p":{"X":1,"Y":2,"Name":"p"}},"messages":{"hello":["world"]},"lists":[{"number":1,"name":"queue","type":"github.com/xenonmp/xme/manager.List[int]",`+
 		`"len":2}],"maps":[{"number":2,"type":"github.com/xenonmp/xme/manager.Map[string,bool]","len":0}]}`)
 	s := m.String()
