@@ -131,7 +131,7 @@ var (
 )
 
 // Workers that end in any order, with calls pending, and stops at any moment: nothing hangs, and what was accepted is run once, in each row's order.
-// feature: X4 G1 G2 G3 F18
+// feature: X4, G1, G2, G3, F18
 func TestStopRaces(t *testing.T) {
 	rounds := *stopRaces
 	if testing.Short() {
