@@ -61,7 +61,11 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 		return fu.value, fu.err
 	}
 	fu.point.enter()
-	pull(ctx, fu.on, &fu.over)
+	if err := pull(ctx, fu.on, &fu.over); err != nil {
+		fu.point.leave()
+		var none Out
+		return none, err
+	}
 	if fu.over.wait(ctx, fu.on, fu.fn, false) {
 		return fu.value, fu.err
 	}
@@ -76,16 +80,17 @@ func (fu *Future[Out]) Done() <-chan struct{} {
 	fu.point.enterForGood()
 	done := fu.over.done()
 	if p, ok := fu.on.(proc.Puller); ok {
-		go p.Pull(context.Background(), done)
+		go func() { _ = p.Pull(context.Background(), done) }()
 	}
 	return done
 }
 
 // pull has a call's end be fetched, if its executor wants that.
-func pull(ctx context.Context, on Executor, over *event) {
+func pull(ctx context.Context, on Executor, over *event) error {
 	if p, ok := on.(proc.Puller); ok && !over.has() {
-		p.Pull(ctx, over.done())
+		return p.Pull(ctx, over.done())
 	}
+	return nil
 }
 
 // Cancel ends the call early: if it has not begun it never does, if it runs its
@@ -133,7 +138,10 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	a.awaited, a.pulled = true, true
 	_ = submit(ctx, on, &a.Call)
 	a.point.enter()
-	pull(context.Background(), on, &a.over)
+	if err := pull(context.WithoutCancel(ctx), on, &a.over); err != nil {
+		var none Out
+		return none, err
+	}
 	a.over.wait(context.Background(), on, f.fn.index, a.led)
 	out, err := a.out, a.err
 	if _, ok := on.(*Pool); ok && err == nil && a.reusable() {

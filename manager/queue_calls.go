@@ -155,16 +155,19 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte, now bool) 
 }
 
 // Pull implements a seam of package xme: it fetches the ends of calls for who waits for one of them.
-func (q *Queue) Pull(ctx context.Context, done <-chan struct{}) {
+func (q *Queue) Pull(ctx context.Context, done <-chan struct{}) error {
+	if queueOf(ctx) == q.m.id {
+		return fmt.Errorf("manager: %w: %w", errOwnQueue, ErrDeadlock)
+	}
 	r, ok := q.m.at.(*remote)
 	if !ok {
-		return
+		return nil
 	}
 	r.mu.Lock()
 	c := r.c
 	r.mu.Unlock()
 	if c == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -176,6 +179,7 @@ func (q *Queue) Pull(ctx context.Context, done <-chan struct{}) {
 		}
 	}()
 	c.fetch(ctx, done)
+	return nil
 }
 
 // submitted is the end of an append: a call that was not accepted is not watched any more.

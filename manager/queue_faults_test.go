@@ -386,8 +386,8 @@ func nest(ctx context.Context, in nestCall) error {
 	c.ok(err)
 	_, err = first.Wait(ctx)
 	c.is(err, manager.ErrDeadlock, "queue")
-	_, err = add.Append(ctx, in.O, 1)
-	c.ok(err)
+	_, err = double.Call(ctx, in.M.Queue(), 1) // accepted, and not to be waited for
+	c.is(err, manager.ErrDeadlock, "queue")
 	_, err = add.Append(ctx, in.O, 1) // there is room for two
 	c.is(err, manager.ErrFull, "cannot wait")
 	c.is(in.M.Queue().Stop(ctx), manager.ErrDeadlock, manager.GuardKey)
@@ -427,10 +427,10 @@ func TestWithinTheQueue(t *testing.T) {
 		must(t, err)
 		comes(t, ctx, f, true)
 		comes(t, ctx, nestsIn.Go(ctx, m.Queue(), "c"), true)
-		if r, err := g.Stop(ctx); err != nil || r.Calls != 6 {
+		if r, err := g.Stop(ctx); err != nil || r.Calls != 6 { // the two, and what each has appended
 			t.Errorf("%+v, %v", r, err)
 		}
-		if n, err := add.Call(ctx, c, 0); n != 4 || err != nil {
+		if n, err := add.Call(ctx, c, 0); n != 2 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
 	})

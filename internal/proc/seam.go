@@ -35,8 +35,8 @@ var (
 
 // A Puller is an executor that has the ends of calls be fetched by who waits for them, as far as Pulled says that somebody will.
 type Puller interface {
-	// Pull fetches ends until done is closed, or ctx ends.
-	Pull(ctx context.Context, done <-chan struct{})
+	// Pull fetches ends until done is closed, or ctx ends. An error says that to wait would be for ever.
+	Pull(ctx context.Context, done <-chan struct{}) error
 }
 
 // A Guard is the argument of a service that guards the rows of its table: it outlives them, and returns once it is told that they have ended. It is begun
