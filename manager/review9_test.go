@@ -1,0 +1,219 @@
+package manager_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/manager"
+)
+
+// apart runs the test in another process of the same program, for what may take that down, and reports whether this is that process.
+func apart(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv("XME_REVIEW9") == t.Name() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=40s")
+	cmd.Env = append(os.Environ(), "XME_REVIEW9="+t.Name())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%.3000s", err, out)
+	}
+	return false
+}
+
+// gate is an object whose method waits until it is opened.
+type gate struct{ opened chan struct{} }
+
+func (g *gate) Pass(_ context.Context, n int) (int, error) {
+	<-g.opened
+	return n, nil
+}
+
+var pass = manager.Method("pass", (*gate).Pass)
+
+// shut returns a gate, and what opens it.
+func shut(t *testing.T, m *manager.Manager) (o *manager.Object[gate], opened func()) {
+	t.Helper()
+	g := &gate{make(chan struct{})}
+	o, err := manager.Share(t.Context(), m, "", g)
+	must(t, err)
+	return o, func() { close(g.opened) }
+}
+
+// A function that waits for room in a full queue when its context ends has its future end, and nothing else.
+func TestReview9ContextEndsWhileAFunctionWaitsForRoom(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	ctx := t.Context()
+	m := openWith(t, manager.Options{Queue: 1})
+	o, opened := shut(t, m)
+	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	for range 2 { // one runs, one fills the queue
+		_, err = pass.Append(ctx, o, 1)
+		must(t, err)
+	}
+	for range 50 {
+		limited, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+		if _, err := double.Call(limited, m.Queue(), 1); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		cancel()
+	}
+	time.Sleep(200 * time.Millisecond)
+	opened()
+}
+
+// So it is by a connection.
+func TestReview9ContextEndsWhileATasksFunctionWaitsForRoom(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	ctx := t.Context()
+	m := openWith(t, manager.Options{Queue: 1})
+	o, opened := shut(t, m)
+	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	for range 2 {
+		_, err = pass.Append(ctx, o, 1)
+		must(t, err)
+	}
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	_, err = impatient.Call(ctx, pool, m)
+	must(t, err)
+	opened()
+}
+
+var impatient = xme.Register("impatient", func(ctx context.Context, m *manager.Manager) (int, error) {
+	for range 50 {
+		limited, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+		_, err := double.Call(limited, m.Queue(), 1)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return 0, err
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	return 0, nil
+})
+
+// An exec that is given up leaves the queue usable.
+func TestReview9ExecGivenUpLeavesTheQueueUsable(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{Process: true})
+	q := m.Queue()
+	for i := range 2000 {
+		limited, cancel := context.WithTimeout(ctx, time.Duration(i%100)*2*time.Microsecond)
+		_, _ = q.Exec(limited)
+		cancel()
+	}
+	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := q.Exec(limited)
+	must(t, err)
+}
+
+// A queued method may end its goroutine: who executes it by hand hears of it.
+func TestReview9GoexitOfAMethodExecutedByHand(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+	must(t, err)
+	_, err = blowUp.Append(ctx, o, "exit")
+	must(t, err)
+	returned, over := false, make(chan struct{})
+	go func() {
+		defer close(over)
+		_, _ = m.Queue().Exec(ctx)
+		returned = true
+	}()
+	<-over
+	if !returned {
+		t.Error("Exec has ended its caller's goroutine")
+	}
+}
+
+// A guard in the driver goes on after a method that has ended its goroutine.
+func TestReview9GoexitOfAMethodEndsTheDriversGuard(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{})
+	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+	must(t, err)
+	_, err = blowUp.Append(ctx, o, "exit")
+	must(t, err)
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if n, err := double.Call(limited, m.Queue(), 2); n != 4 || err != nil {
+		t.Errorf("a function behind it: %d, %v", n, err)
+	}
+	if r, err := g.Stop(limited); err != nil || r.Ended != "stopped" {
+		t.Errorf("the guard: %+v, %v", r, err)
+	}
+}
+
+// Exec from within a call that Exec runs would wait for itself.
+func TestReview9ExecWithinACallThatExecRuns(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	within = m
+	double := execWithin.Go(ctx, m.Queue(), struct{}{})
+	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	go m.Queue().Exec(ctx)
+	if _, err := double.Wait(limited); !errors.Is(err, manager.ErrDeadlock) {
+		t.Errorf("got %v, not ErrDeadlock", err)
+	}
+}
+
+var within *manager.Manager
+
+var execWithin = xme.Register("execWithin", func(ctx context.Context, _ struct{}) (bool, error) { return within.Queue().Exec(ctx) })
+
+// A heartbeat lives as long as its process, though a guard that comes later has a shorter limit: the guard does not end idle, or somebody is told.
+func TestReview9HeartbeatOfBeforeAGuardWithAShorterLimit(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	h, err := m.Heartbeat(ctx, manager.HeartbeatOptions{})
+	must(t, err)
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Idle: 300 * time.Millisecond, Verbose: -1})
+	if err != nil {
+		return // told
+	}
+	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	r, err := g.Wait(limited)
+	told := h.Stop()
+	if err == nil && told == nil {
+		t.Errorf("the guard has ended %q while a heartbeat lived, and nobody was told", r.Ended)
+	}
+}
+
+// Once Stop has returned the table says that no guard runs.
+func TestReview9GuardStateAfterStop(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	for i := range 2000 {
+		g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+		must(t, err)
+		_, err = g.Stop(ctx)
+		must(t, err)
+		s, err := manager.Get[manager.GuardState](ctx, m, manager.GuardKey)
+		must(t, err)
+		if s.Status {
+			t.Fatalf("round %d: it runs", i)
+		}
+	}
+}
