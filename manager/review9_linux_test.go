@@ -202,3 +202,175 @@ func TestReview9ResultsWithMemoryOfADeadCaller(t *testing.T) {
 		t.Errorf("%d descriptors, %d after the guard ran %d calls and %d results were forgotten", before, after, r.Calls, n)
 	}
 }
+
+type slowCall struct {
+	M     *manager.Manager
+	Where *manager.Object[counter]
+}
+
+// slow is a function that runs in the guard's process.
+var slow = xme.Register("slow", func(_ context.Context, ms int) (int, error) {
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	return ms, nil
+})
+
+// twice queues a function that runs while the manager's process is killed, and then another.
+var twice = xme.Register("twice", func(ctx context.Context, in slowCall) (string, error) {
+	f := slow.Go(ctx, in.M.Queue(), 1500)
+	time.Sleep(300 * time.Millisecond)
+	p, err := pid.Call(ctx, in.Where, struct{}{})
+	if err != nil {
+		return "", err
+	}
+	_ = syscall.Kill(p, syscall.SIGKILL)
+	_, err = f.Wait(ctx)
+	if !errors.Is(err, manager.ErrLost) {
+		return "", err
+	}
+	for { // the manager comes back
+		if _, err = in.M.Table().Len(ctx); err == nil || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	time.Sleep(2 * time.Second) // the guard's function has ended
+	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if n, err := slow.Call(limited, in.M.Queue(), 1); err != nil {
+		return "the next function: " + err.Error(), nil
+	} else if n != 1 {
+		return "wrong", nil
+	}
+	return "", nil
+})
+
+// A guard goes on with a manager that has come back while a function ran.
+func TestReview9ManagerComesBackWhileAFunctionRuns(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{Process: true, Restart: true})
+	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+	must(t, err)
+	must(t, m.Keep(ctx))
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	var table xme.Table
+	rows := twice.Add(&table, xme.Repeat(1, slowCall{m, o}))
+	guard := manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1}}))
+	if err := table.Run(ctx, pool); err != nil {
+		t.Errorf("run: %v", err)
+	}
+	wrong, err := rows.Values()
+	t.Log(wrong, err)
+	if err != nil || wrong[0] != "" {
+		t.Errorf("%q, %v", wrong[0], err)
+	}
+	r, err := guard.Values()
+	if err != nil {
+		t.Errorf("the guard: %+v, %v", r, err)
+	}
+}
+
+// leaveBehind queues calls that take a while, and returns.
+var leaveBehind = xme.Register("leaveBehind", func(ctx context.Context, in slowCall) (int, error) {
+	for range 20 {
+		slow.Go(context.WithoutCancel(ctx), in.M.Queue(), 200)
+	}
+	return pid.Call(ctx, in.Where, struct{}{})
+})
+
+// A table ends though the manager's process dies, and comes back, while its guard runs what the rows have left.
+func TestReview9ManagerComesBackAfterTheRowsHaveEnded(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{Process: true, Restart: true})
+	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+	must(t, err)
+	must(t, m.Keep(ctx))
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	var table xme.Table
+	rows := leaveBehind.Add(&table, xme.Repeat(1, slowCall{m, o}))
+	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1, Idle: time.Second}}))
+	go func() {
+		for p, err := range rows.All() {
+			time.Sleep(time.Second)
+			if err == nil {
+				_ = syscall.Kill(p, syscall.SIGKILL)
+			}
+		}
+	}()
+	err = table.Run(ctx, pool)
+	if ctx.Err() != nil {
+		t.Errorf("the table's Run did not end by itself: %v", err)
+	}
+}
+
+// While functions are queued the manager's process dies: each future ends once.
+func TestReview9ManagerDiesWhileFunctionsAreQueued(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	ctx := t.Context()
+	for range 8 {
+		m := openWith(t, manager.Options{Process: true, Queue: 8})
+		o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+		must(t, err)
+		p, err := pid.Call(ctx, o, struct{}{})
+		must(t, err)
+		_, err = m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+		must(t, err)
+		over := make(chan struct{})
+		for range 4 {
+			go func() {
+				defer func() { over <- struct{}{} }()
+				for {
+					if _, err := slow.Call(ctx, m.Queue(), 0); err != nil {
+						return
+					}
+				}
+			}()
+		}
+		time.Sleep(50 * time.Millisecond)
+		_ = syscall.Kill(p, syscall.SIGKILL)
+		for range 4 {
+			<-over
+		}
+	}
+}
+
+// fragile ends its process the first time.
+var fragile = xme.Register("fragile", func(_ context.Context, file string) (int, error) {
+	if os.WriteFile(file, nil, 0o600) == nil {
+		if _, err := os.Stat(file + "2"); err != nil {
+			_ = os.WriteFile(file+"2", nil, 0o600)
+			os.Exit(3)
+		}
+	}
+	return 7, nil
+})
+
+// As the guide says: with Retries a function is run again whose guard was lost.
+func TestReview9RetriesOfAFunctionWhoseGuardWasLost(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{})
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	manager.Guard.Go(ctx, pool, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1}})
+	for {
+		s, err := m.Queue().State(ctx)
+		must(t, err)
+		if s.Guarded {
+			break
+		}
+	}
+	n, err := fragile.With(xme.Retries(2)).Call(ctx, m.Queue(), t.TempDir()+"/f")
+	if n != 7 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	must(t, m.Queue().Stop(ctx))
+}

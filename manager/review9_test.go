@@ -1,6 +1,7 @@
 package manager_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -215,5 +216,92 @@ func TestReview9GuardStateAfterStop(t *testing.T) {
 		if s.Status {
 			t.Fatalf("round %d: it runs", i)
 		}
+	}
+}
+
+var endless = xme.Register("endless", func(ctx context.Context, _ struct{}) (int, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+})
+
+// A manager that is closed ends the context of the function that its guard in the driver runs, as it does those of methods.
+func TestReview9CloseEndsAFunctionOfTheDriversGuard(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	endless.Go(ctx, m.Queue(), struct{}{})
+	for {
+		s, err := m.Queue().State(ctx)
+		must(t, err)
+		if s.Running != "" {
+			break
+		}
+	}
+	must(t, m.Close())
+	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if _, err := g.Wait(limited); errors.Is(err, context.DeadlineExceeded) {
+		t.Error("the guard did not end")
+	}
+}
+
+// RunTable ends when its context has ended, whatever the call does that its guard runs.
+func TestReview9RunTableEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{})
+	endless.Go(t.Context(), m.Queue(), struct{}{})
+	var table xme.Table
+	double.Add(&table, xme.Repeat(1, 1))
+	over := make(chan struct{})
+	go func() {
+		_, _ = m.RunTable(ctx, &table, xme.Inline(), manager.GuardOptions{Verbose: -1})
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-time.After(6 * time.Second):
+		t.Error("it runs on 5 s after its context has ended")
+	}
+}
+
+// Exec waits no longer than its context lasts.
+func TestReview9ExecEndsWithItsContext(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	endless.Go(ctx, m.Queue(), struct{}{})
+	limited, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	over := make(chan struct{})
+	go func() {
+		_, _ = m.Queue().Exec(limited)
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-time.After(3 * time.Second):
+		t.Error("it runs on 3 s after its context has ended")
+	}
+}
+
+// What the guide says of a function whose context ends before it has begun, and what the documentation of Submit says, is one of the two.
+func TestReview9GuideSaysAFunctionIsTakenOutWhenItsContextEnds(t *testing.T) {
+	guide, err := os.ReadFile("../docs/guide/guard.md")
+	must(t, err)
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	limited, cancel := context.WithCancel(ctx)
+	f := double.Go(limited, m.Queue(), 1)
+	cancel()
+	_, err = f.Wait(ctx)
+	if err == nil {
+		t.Error("no error")
+	}
+	time.Sleep(50 * time.Millisecond)
+	n, err := m.Queue().Len(ctx)
+	must(t, err)
+	if says := bytes.Contains(guide, []byte("is taken out when its context ends")); says != (n == 0) {
+		t.Errorf("the guide says that it is taken out: %v; %d calls are queued", says, n)
 	}
 }
