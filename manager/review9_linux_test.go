@@ -374,3 +374,198 @@ func TestReview9RetriesOfAFunctionWhoseGuardWasLost(t *testing.T) {
 	}
 	must(t, m.Queue().Stop(ctx))
 }
+
+// sleeper is an object whose method takes a while.
+type sleeper struct{ N int }
+
+func (s *sleeper) Sleep(_ context.Context, ms int) (int, error) {
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	s.N++
+	return os.Getpid(), nil
+}
+
+var (
+	sleep      = manager.Method("sleep", (*sleeper).Sleep)
+	newSleeper = manager.Constructor("newSleeper", func(context.Context, int) (*sleeper, error) { return &sleeper{}, nil })
+)
+
+var leaveMethods = xme.Register("leaveMethods", func(ctx context.Context, o *manager.Object[sleeper]) (int, error) {
+	p, err := sleep.Call(ctx, o, 0)
+	for range 20 {
+		if _, err := sleep.Append(ctx, o, 200); err != nil {
+			return 0, err
+		}
+	}
+	return p, err
+})
+
+// A table ends though the manager's process dies, and comes back, while its guard has methods run that the rows have left.
+func TestReview9ManagerComesBackWhileItDrains(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{Process: true, Restart: true})
+	o, err := manager.ShareNew(ctx, m, "", newSleeper, 0)
+	must(t, err)
+	must(t, m.Keep(ctx))
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	var table xme.Table
+	rows := leaveMethods.Add(&table, xme.Repeat(1, o))
+	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1, Idle: time.Second}}))
+	go func() {
+		for p, err := range rows.All() {
+			time.Sleep(time.Second)
+			if err == nil {
+				_ = syscall.Kill(p, syscall.SIGKILL)
+			}
+		}
+	}()
+	err = table.Run(ctx, pool)
+	if ctx.Err() != nil {
+		t.Errorf("the table's Run did not end by itself: %v", err)
+	}
+}
+
+// A guard of the manager's last process does not come in the way of another's lease.
+func TestReview9GuardOfTheManagersLastProcess(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{Process: true, Restart: true})
+	o, err := manager.ShareNew(ctx, m, "", newSleeper, 0)
+	must(t, err)
+	must(t, m.Keep(ctx))
+	p, err := sleep.Call(ctx, o, 0)
+	must(t, err)
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	manager.Guard.Go(ctx, pool, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1}})
+	for s := (manager.QueueState{}); !s.Guarded; {
+		s, err = m.Queue().State(ctx)
+		must(t, err)
+	}
+	slow.Go(ctx, m.Queue(), 2000)
+	time.Sleep(300 * time.Millisecond)
+	must(t, syscall.Kill(p, syscall.SIGKILL))
+	for {
+		if _, err := m.Queue().State(ctx); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	time.Sleep(3 * time.Second) // the first guard's function has ended
+	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if n, err := slow.Call(limited, m.Queue(), 5); n != 5 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if _, err := g.Stop(limited); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+type crowd struct {
+	O *manager.Object[counter]
+	N int
+}
+
+var crowded = xme.Register("crowded", func(ctx context.Context, in crowd) (int, error) {
+	errs := make(chan error, 8)
+	for range cap(errs) {
+		go func() {
+			for range in.N {
+				if _, err := add.Append(ctx, in.O, 1); err != nil {
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}()
+	}
+	var all error
+	for range cap(errs) {
+		all = errors.Join(all, <-errs)
+	}
+	return 0, all
+})
+
+// Who waits for room gets it: nobody's append is given up but his own.
+func TestReview9AppendsThatWaitForRoomAreAccepted(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{Queue: 1})
+	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+	must(t, err)
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	pool, err := xme.Open(ctx, xme.Options{Workers: 4})
+	must(t, err)
+	defer pool.Close()
+	var fs []*xme.Future[int]
+	for range 4 {
+		fs = append(fs, crowded.Go(ctx, pool, crowd{o, 3000}))
+	}
+	for _, f := range fs {
+		if _, err := f.Wait(ctx); err != nil {
+			t.Errorf("%.300s", err.Error())
+		}
+	}
+	_, err = g.Stop(ctx)
+	must(t, err)
+}
+
+// A guard in a worker says that the manager was closed, as its report is documented.
+func TestReview9ClosedIsWhatAGuardReports(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	m, err := manager.Open(ctx, manager.Options{})
+	must(t, err)
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	f := manager.Guard.Go(ctx, pool, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1}})
+	for s := (manager.QueueState{}); !s.Guarded; {
+		s, err = m.Queue().State(ctx)
+		must(t, err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	must(t, m.Close())
+	if r, err := f.Wait(ctx); err != nil || r.Ended != "closed" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+var lateSetup = xme.Register("lateSetup", func(_ context.Context, d time.Duration) (struct{}, error) {
+	time.Sleep(d)
+	return struct{}{}, nil
+})
+
+var oneCall = xme.Register("oneCall", func(ctx context.Context, o *manager.Object[sleeper]) (int, error) {
+	f, err := sleep.Append(ctx, o, 0)
+	if err != nil {
+		return 0, err
+	}
+	return f.Wait(ctx)
+})
+
+// A guard's process may take its time to set itself up.
+func TestReview9GuardWhoseSetupTakesLong(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{})
+	o, err := manager.ShareNew(ctx, m, "", newSleeper, 0)
+	must(t, err)
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1, Setup: lateSetup.Setup(11 * time.Second)})
+	must(t, err)
+	defer pool.Close()
+	var table xme.Table
+	rows := oneCall.Add(&table, xme.Repeat(1, o))
+	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1}}))
+	if err := table.Run(ctx, pool); err != nil {
+		t.Error(err)
+	}
+	if _, err := rows.Values(); err != nil {
+		t.Error(err)
+	}
+}
