@@ -569,3 +569,57 @@ func TestReview9GuardWhoseSetupTakesLong(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// appendsOn appends until it is refused, and leaves it to others what becomes of its calls.
+var appendsOn = xme.Register("appendsOn", func(ctx context.Context, in crowd) (int, error) {
+	errs := make(chan error, 32)
+	for range cap(errs) {
+		go func() {
+			for {
+				if _, err := add.Append(ctx, in.O, 1); err != nil {
+					errs <- err
+					return
+				}
+			}
+		}()
+	}
+	var all error
+	for range cap(errs) {
+		if err := <-errs; !errors.Is(err, manager.ErrGuardStopped) {
+			all = errors.Join(all, err)
+		}
+	}
+	return 0, all
+})
+
+// Calls are discarded while others wait for room.
+func TestReview9DiscardWhileOthersWaitForRoom(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	ctx := t.Context()
+	m := openWith(t, manager.Options{Queue: 16})
+	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+	must(t, err)
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	pool, err := xme.Open(ctx, xme.Options{Workers: 2})
+	must(t, err)
+	defer pool.Close()
+	var fs []*xme.Future[int]
+	for range 2 {
+		fs = append(fs, appendsOn.Go(ctx, pool, crowd{O: o}))
+	}
+	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); {
+		_, err := m.Queue().Discard(ctx)
+		must(t, err)
+		time.Sleep(50 * time.Microsecond)
+	}
+	_, err = g.Stop(ctx)
+	must(t, err)
+	for _, f := range fs {
+		if _, err := f.Wait(ctx); err != nil {
+			t.Errorf("%.300s", err.Error())
+		}
+	}
+}

@@ -305,3 +305,103 @@ func TestReview9GuideSaysAFunctionIsTakenOutWhenItsContextEnds(t *testing.T) {
 		t.Errorf("the guide says that it is taken out: %v; %d calls are queued", says, n)
 	}
 }
+
+var failsToStart = xme.Register("failsToStart", func(context.Context, *manager.Manager) (struct{}, error) {
+	return struct{}{}, errors.New("no device")
+})
+
+// The guide: "If the start-up function fails the guard does, and what is queued waits for another".
+func TestReview9WhatIsQueuedWaitsForAnotherGuardAsTheGuideSays(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+	must(t, err)
+	f, err := add.Append(ctx, o, 1)
+	must(t, err)
+	var table xme.Table
+	double.Add(&table, xme.Repeat(1, 1))
+	if _, err := m.RunTable(ctx, &table, xme.Inline(), manager.GuardOptions{Start: "failsToStart", Verbose: -1}); err == nil {
+		t.Error("no error")
+	}
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	_, err = g.Stop(ctx)
+	must(t, err)
+	if n, err := f.Wait(ctx); n != 1 || err != nil {
+		t.Errorf("the call that was accepted before: %d, %v", n, err)
+	}
+}
+
+// A queue is an executor: it maps, in order, more than it has room for.
+func TestReview9MapOverAQueue(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{Queue: 3})
+	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	i := 0
+	for n, err := range double.Map(ctx, m.Queue(), xme.Repeat(500, 4)) {
+		if n != 8 || err != nil {
+			t.Fatalf("row %d: %d, %v", i, n, err)
+		}
+		i++
+	}
+	if i != 500 {
+		t.Errorf("%d rows", i)
+	}
+}
+
+// appender2 is called directly, by a function from the queue, and appends.
+type forwarder struct{ To *manager.Object[counter] }
+
+func (f *forwarder) Forward(ctx context.Context, to *manager.Object[counter]) (int, error) {
+	_, err := add.Append(ctx, to, 1)
+	return 0, err
+}
+
+var (
+	forward      = manager.Method("forward", (*forwarder).Forward)
+	newForwarder = manager.Constructor("newForwarder", func(context.Context, int) (*forwarder, error) { return &forwarder{}, nil })
+)
+
+var scene9 struct {
+	m  *manager.Manager
+	o  *manager.Object[counter]
+	fw *manager.Object[forwarder]
+}
+
+var forwards = xme.Register("forwards", func(ctx context.Context, _ struct{}) (int, error) {
+	return forward.Call(ctx, scene9.fw, scene9.o)
+})
+
+// An append to a full queue within a queued call never waits, whatever is called in between.
+func TestReview9AppendByAMethodThatAQueuedFunctionCalls(t *testing.T) {
+	for _, process := range []bool{false, true} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		m := openWith(t, manager.Options{Queue: 1, Process: process})
+		o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+		must(t, err)
+		fw, err := manager.ShareNew(ctx, m, "", newForwarder, 0)
+		must(t, err)
+		scene9.m, scene9.o, scene9.fw = m, o, fw
+		f := forwards.Go(ctx, m.Queue(), struct{}{})
+		g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+		must(t, err)
+		for s := (manager.QueueState{}); s.Len == 0; { // it runs, or is to
+			_, err = add.Append(ctx, o, 1)
+			must(t, err)
+			s, err = m.Queue().State(ctx)
+			must(t, err)
+			if s.Running == "" && s.Len == 0 {
+				break
+			}
+		}
+		limited, stop := context.WithTimeout(ctx, 4*time.Second)
+		if _, err := f.Wait(limited); errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("process %v: it waits for itself", process)
+		}
+		stop()
+		cancel()
+		_ = g
+	}
+}
