@@ -623,3 +623,41 @@ func TestReview9DiscardWhileOthersWaitForRoom(t *testing.T) {
 		}
 	}
 }
+
+var appendsSlowly = xme.Register("appendsSlowly", func(ctx context.Context, o *manager.Object[counter]) (int, error) {
+	for range 40 {
+		if _, err := add.Append(ctx, o, 1); err != nil {
+			return 0, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return 1, nil
+})
+
+// At the first Ctrl-C the rows that run finish: their guard stays as long as they do.
+func TestReview9FirstInterruptLeavesTheGuardToTheRowsThatRun(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	for name, on := range forms {
+		t.Run(name, func(t *testing.T) {
+			ctx, stop := xme.Interruptible(t.Context())
+			defer stop()
+			m := openWith(t, manager.Options{})
+			o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+			must(t, err)
+			var table xme.Table
+			rows := appendsSlowly.Add(&table, xme.Repeat(1, o))
+			manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1}}))
+			e := on(t)
+			go func() {
+				time.Sleep(800 * time.Millisecond)
+				_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
+			}()
+			_ = table.Run(ctx, e)
+			if _, err := rows.Values(); err != nil {
+				t.Errorf("a row that ran: %v", err)
+			}
+		})
+	}
+}
