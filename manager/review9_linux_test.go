@@ -661,3 +661,93 @@ func TestReview9FirstInterruptLeavesTheGuardToTheRowsThatRun(t *testing.T) {
 		})
 	}
 }
+
+var goesOn = xme.Register("goesOn", func(ctx context.Context, m *manager.Manager) (int, error) {
+	var all []*xme.Future[int]
+	for range 4000 {
+		all = append(all, double.Go(ctx, m.Queue(), 1))
+	}
+	for _, f := range all {
+		if _, err := f.Wait(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return len(all), nil
+})
+
+// Nothing is killed, stopped or full: functions are queued whose results may come before the answer to who queued them.
+func TestReview9ResultsThatComeBeforeTheirAppendsAnswer(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	pool, err := xme.Open(ctx, xme.Options{Workers: 2})
+	must(t, err)
+	defer pool.Close()
+	for range 6 {
+		var table xme.Table
+		goesOn.Add(&table, xme.Repeat(4, m))
+		manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1}}))
+		if err := table.Run(ctx, pool); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// markAndDie notes in a file that it has run, and ends its process if that is not the driver.
+var markAndDie = xme.Register("markAndDie", func(_ context.Context, in mark) (int, error) {
+	f, err := os.OpenFile(in.File, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	_, _ = f.WriteString("x")
+	_ = f.Close()
+	if os.Getpid() != in.Driver {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		time.Sleep(time.Second)
+	}
+	return 1, nil
+})
+
+type mark struct {
+	File   string
+	Driver int
+}
+
+// A function whose guard dies is not run again, though another guard waits to begin.
+func TestReview9AnotherGuardWaitsWhenOneDiesWithAFunction(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{})
+	dir := t.TempDir()
+	for round := range 40 {
+		pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+		must(t, err)
+		gctx, end := context.WithCancel(ctx)
+		manager.Guard.Go(gctx, pool, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1}})
+		for s := (manager.QueueState{}); !s.Guarded; {
+			s, err = m.Queue().State(ctx)
+			must(t, err)
+		}
+		file := dir + "/" + string(rune('a'+round%26)) + string(rune('a'+round/26))
+		var others []chan *manager.RunningGuard
+		for range 4 {
+			c := make(chan *manager.RunningGuard, 1)
+			others = append(others, c)
+			go func() {
+				g, _ := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+				c <- g
+			}()
+		}
+		_, err = markAndDie.Call(ctx, m.Queue(), mark{file, os.Getpid()})
+		for _, c := range others {
+			if g := <-c; g != nil {
+				_, _ = g.Stop(ctx)
+			}
+		}
+		text, _ := os.ReadFile(file)
+		if errors.Is(err, manager.ErrGuardLost) && len(text) != 1 {
+			t.Errorf("round %d: it ran %d times, %v", round, len(text), err)
+		}
+		end()
+		must(t, pool.Close())
+	}
+}
