@@ -272,42 +272,6 @@ func TestReview9ManagerComesBackWhileAFunctionRuns(t *testing.T) {
 	}
 }
 
-// leaveBehind queues calls that take a while, and returns.
-var leaveBehind = xme.Register("leaveBehind", func(ctx context.Context, in slowCall) (int, error) {
-	for range 20 {
-		slow.Go(context.WithoutCancel(ctx), in.M.Queue(), 200)
-	}
-	return pid.Call(ctx, in.Where, struct{}{})
-})
-
-// A table ends though the manager's process dies, and comes back, while its guard runs what the rows have left.
-func TestReview9ManagerComesBackAfterTheRowsHaveEnded(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	m := openWith(t, manager.Options{Process: true, Restart: true})
-	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
-	must(t, err)
-	must(t, m.Keep(ctx))
-	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
-	must(t, err)
-	defer pool.Close()
-	var table xme.Table
-	rows := leaveBehind.Add(&table, xme.Repeat(1, slowCall{m, o}))
-	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1, Idle: time.Second}}))
-	go func() {
-		for p, err := range rows.All() {
-			time.Sleep(time.Second)
-			if err == nil {
-				_ = syscall.Kill(p, syscall.SIGKILL)
-			}
-		}
-	}()
-	err = table.Run(ctx, pool)
-	if ctx.Err() != nil {
-		t.Errorf("the table's Run did not end by itself: %v", err)
-	}
-}
-
 // While functions are queued the manager's process dies: each future ends once.
 func TestReview9ManagerDiesWhileFunctionsAreQueued(t *testing.T) {
 	if !apart(t) {
@@ -339,40 +303,6 @@ func TestReview9ManagerDiesWhileFunctionsAreQueued(t *testing.T) {
 			<-over
 		}
 	}
-}
-
-// fragile ends its process the first time.
-var fragile = xme.Register("fragile", func(_ context.Context, file string) (int, error) {
-	if os.WriteFile(file, nil, 0o600) == nil {
-		if _, err := os.Stat(file + "2"); err != nil {
-			_ = os.WriteFile(file+"2", nil, 0o600)
-			os.Exit(3)
-		}
-	}
-	return 7, nil
-})
-
-// As the guide says: with Retries a function is run again whose guard was lost.
-func TestReview9RetriesOfAFunctionWhoseGuardWasLost(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	m := openWith(t, manager.Options{})
-	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
-	must(t, err)
-	defer pool.Close()
-	manager.Guard.Go(ctx, pool, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1}})
-	for {
-		s, err := m.Queue().State(ctx)
-		must(t, err)
-		if s.Guarded {
-			break
-		}
-	}
-	n, err := fragile.With(xme.Retries(2)).Call(ctx, m.Queue(), t.TempDir()+"/f")
-	if n != 7 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	must(t, m.Queue().Stop(ctx))
 }
 
 // sleeper is an object whose method takes a while.

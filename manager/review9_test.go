@@ -202,23 +202,6 @@ func TestReview9HeartbeatOfBeforeAGuardWithAShorterLimit(t *testing.T) {
 	}
 }
 
-// Once Stop has returned the table says that no guard runs.
-func TestReview9GuardStateAfterStop(t *testing.T) {
-	ctx := t.Context()
-	m := openWith(t, manager.Options{})
-	for i := range 2000 {
-		g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
-		must(t, err)
-		_, err = g.Stop(ctx)
-		must(t, err)
-		s, err := manager.Get[manager.GuardState](ctx, m, manager.GuardKey)
-		must(t, err)
-		if s.Status {
-			t.Fatalf("round %d: it runs", i)
-		}
-	}
-}
-
 var endless = xme.Register("endless", func(ctx context.Context, _ struct{}) (int, error) {
 	<-ctx.Done()
 	return 0, ctx.Err()
@@ -263,25 +246,6 @@ func TestReview9RunTableEndsWithItsContext(t *testing.T) {
 	case <-over:
 	case <-time.After(6 * time.Second):
 		t.Error("it runs on 5 s after its context has ended")
-	}
-}
-
-// Exec waits no longer than its context lasts.
-func TestReview9ExecEndsWithItsContext(t *testing.T) {
-	ctx := t.Context()
-	m := openWith(t, manager.Options{})
-	endless.Go(ctx, m.Queue(), struct{}{})
-	limited, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-	defer cancel()
-	over := make(chan struct{})
-	go func() {
-		_, _ = m.Queue().Exec(limited)
-		close(over)
-	}()
-	select {
-	case <-over:
-	case <-time.After(3 * time.Second):
-		t.Error("it runs on 3 s after its context has ended")
 	}
 }
 
@@ -332,26 +296,7 @@ func TestReview9WhatIsQueuedWaitsForAnotherGuardAsTheGuideSays(t *testing.T) {
 	}
 }
 
-// A queue is an executor: it maps, in order, more than it has room for.
-func TestReview9MapOverAQueue(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	m := openWith(t, manager.Options{Queue: 3})
-	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
-	must(t, err)
-	i := 0
-	for n, err := range double.Map(ctx, m.Queue(), xme.Repeat(500, 4)) {
-		if n != 8 || err != nil {
-			t.Fatalf("row %d: %d, %v", i, n, err)
-		}
-		i++
-	}
-	if i != 500 {
-		t.Errorf("%d rows", i)
-	}
-}
-
-// appender2 is called directly, by a function from the queue, and appends.
+// forwarder is called directly, by a function from the queue, and appends.
 type forwarder struct{ To *manager.Object[counter] }
 
 func (f *forwarder) Forward(ctx context.Context, to *manager.Object[counter]) (int, error) {
@@ -404,4 +349,77 @@ func TestReview9AppendByAMethodThatAQueuedFunctionCalls(t *testing.T) {
 		cancel()
 		_ = g
 	}
+}
+
+// Exec of a method waits no longer than its context lasts.
+func TestReview9ExecOfAMethodEndsWithItsContext(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	o, opened := shut(t, m)
+	defer opened()
+	_, err := pass.Append(ctx, o, 1)
+	must(t, err)
+	limited, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	over := make(chan struct{})
+	go func() {
+		_, _ = m.Queue().Exec(limited)
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-time.After(3 * time.Second):
+		t.Error("it waits on 3 s after its context has ended")
+	}
+}
+
+// Cancel of a function that is queued ends its future; and a call that was cancelled before it began, as the guide says, does not run.
+func TestReview9CancelOfAQueuedFunction(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	f := double.Go(ctx, m.Queue(), 1)
+	f.Cancel()
+	if _, err := f.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	ran, err := m.Queue().Exec(ctx)
+	must(t, err)
+	if ran {
+		t.Error("Future.Cancel: \"if it has not begun it never does\", and it ran")
+	}
+}
+
+// A guard that never ends idle has no limit that a beat could be slower than.
+func TestReview9HeartbeatBesideAGuardThatNeverEndsIdle(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	_, err := m.StartGuard(ctx, manager.GuardOptions{Idle: -1, Verbose: -1})
+	must(t, err)
+	h, err := m.Heartbeat(ctx, manager.HeartbeatOptions{Every: 20 * time.Second})
+	must(t, err)
+	must(t, h.Stop())
+}
+
+var beatsSlowly = xme.Register("beatsSlowly", func(ctx context.Context, m *manager.Manager) (int, error) {
+	h, err := m.Heartbeat(ctx, manager.HeartbeatOptions{Every: 20 * time.Second})
+	if err != nil {
+		return 0, err
+	}
+	return 0, h.Stop()
+})
+
+// Rows may beat as slowly as their table's guard allows, whichever of them begins first.
+func TestReview9HeartbeatThatBeginsBeforeItsTablesGuard(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	var table xme.Table
+	rows := beatsSlowly.Add(&table, xme.Repeat(1, m))
+	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Idle: time.Minute, Verbose: -1}}))
+	must(t, table.Run(ctx, pool))
+	_, err = rows.Values()
+	must(t, err)
 }
