@@ -1,0 +1,52 @@
+package manager
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+type sink9 struct{ ends []outcomeOf }
+
+func (s *sink9) finished(_ uint64, o outcomeOf) { s.ends = append(s.ends, o) }
+
+// A function whose guard has died is not given to another guard that comes at that moment, and ends once.
+func TestReview9FunctionOfADeadGuardIsGivenToAnother(t *testing.T) {
+	q := newCallQueue(0, func(*queued) outcomeOf { return outcomeOf{} })
+	ctx := context.Background()
+	first := new(int)
+	gen, err := q.attach(ctx, leaseRequest{ID: 1, Idle: -1}, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var given []string
+	reply := func(a askAnswer, _ error) {
+		if a.Call != nil {
+			given = append(given, a.Call.Name)
+		}
+	}
+	q.ask(askRequest{Gen: gen}, reply)
+	if _, err := q.beat(beatRequest{Every: time.Second}, first, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	s := &sink9{}
+	if _, err := q.append(&queued{what: "f", fn: &fnCall{Name: "f"}, to: s}); err != nil {
+		t.Fatal(err)
+	}
+	q.drain()
+	var second uint64
+	q.died = func(Operator) { // it is told of the death before the call ends
+		if second, err = q.attach(ctx, leaseRequest{ID: 2, Idle: -1}, new(int)); err != nil {
+			t.Fatal(err)
+		}
+		q.ask(askRequest{Gen: second}, reply)
+	}
+	q.connGone(first)
+	if len(given) != 1 {
+		t.Errorf("it was given to %d guards", len(given))
+	}
+	q.ask(askRequest{Gen: second, Has: true}, reply) // the second guard has run it
+	if len(s.ends) != 1 {
+		t.Errorf("it has ended %d times: %v", len(s.ends), s.ends)
+	}
+}

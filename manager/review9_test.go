@@ -1,0 +1,425 @@
+package manager_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/manager"
+)
+
+// apart runs the test in another process of the same program, for what may take that down, and reports whether this is that process.
+func apart(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv("XME_REVIEW9") == t.Name() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=40s")
+	cmd.Env = append(os.Environ(), "XME_REVIEW9="+t.Name())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%.3000s", err, out)
+	}
+	return false
+}
+
+// gate is an object whose method waits until it is opened.
+type gate struct{ opened chan struct{} }
+
+func (g *gate) Pass(_ context.Context, n int) (int, error) {
+	<-g.opened
+	return n, nil
+}
+
+var pass = manager.Method("pass", (*gate).Pass)
+
+// shut returns a gate, and what opens it.
+func shut(t *testing.T, m *manager.Manager) (o *manager.Object[gate], opened func()) {
+	t.Helper()
+	g := &gate{make(chan struct{})}
+	o, err := manager.Share(t.Context(), m, "", g)
+	must(t, err)
+	return o, func() { close(g.opened) }
+}
+
+// A function that waits for room in a full queue when its context ends has its future end, and nothing else.
+func TestReview9ContextEndsWhileAFunctionWaitsForRoom(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	ctx := t.Context()
+	m := openWith(t, manager.Options{Queue: 1})
+	o, opened := shut(t, m)
+	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	for range 2 { // one runs, one fills the queue
+		_, err = pass.Append(ctx, o, 1)
+		must(t, err)
+	}
+	for range 50 {
+		limited, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+		if _, err := double.Call(limited, m.Queue(), 1); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		cancel()
+	}
+	time.Sleep(200 * time.Millisecond)
+	opened()
+}
+
+// So it is by a connection.
+func TestReview9ContextEndsWhileATasksFunctionWaitsForRoom(t *testing.T) {
+	if !apart(t) {
+		return
+	}
+	ctx := t.Context()
+	m := openWith(t, manager.Options{Queue: 1})
+	o, opened := shut(t, m)
+	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	for range 2 {
+		_, err = pass.Append(ctx, o, 1)
+		must(t, err)
+	}
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	_, err = impatient.Call(ctx, pool, m)
+	must(t, err)
+	opened()
+}
+
+var impatient = xme.Register("impatient", func(ctx context.Context, m *manager.Manager) (int, error) {
+	for range 50 {
+		limited, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+		_, err := double.Call(limited, m.Queue(), 1)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return 0, err
+		}
+	}
+	time.Sleep(200 * time.Millisecond)
+	return 0, nil
+})
+
+// An exec that is given up leaves the queue usable.
+func TestReview9ExecGivenUpLeavesTheQueueUsable(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{Process: true})
+	q := m.Queue()
+	for i := range 2000 {
+		limited, cancel := context.WithTimeout(ctx, time.Duration(i%100)*2*time.Microsecond)
+		_, _ = q.Exec(limited)
+		cancel()
+	}
+	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := q.Exec(limited)
+	must(t, err)
+}
+
+// A queued method may end its goroutine: who executes it by hand hears of it.
+func TestReview9GoexitOfAMethodExecutedByHand(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+	must(t, err)
+	_, err = blowUp.Append(ctx, o, "exit")
+	must(t, err)
+	returned, over := false, make(chan struct{})
+	go func() {
+		defer close(over)
+		_, _ = m.Queue().Exec(ctx)
+		returned = true
+	}()
+	<-over
+	if !returned {
+		t.Error("Exec has ended its caller's goroutine")
+	}
+}
+
+// A guard in the driver goes on after a method that has ended its goroutine.
+func TestReview9GoexitOfAMethodEndsTheDriversGuard(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{})
+	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+	must(t, err)
+	_, err = blowUp.Append(ctx, o, "exit")
+	must(t, err)
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if n, err := double.Call(limited, m.Queue(), 2); n != 4 || err != nil {
+		t.Errorf("a function behind it: %d, %v", n, err)
+	}
+	if r, err := g.Stop(limited); err != nil || r.Ended != "stopped" {
+		t.Errorf("the guard: %+v, %v", r, err)
+	}
+}
+
+// Exec from within a call that Exec runs would wait for itself.
+func TestReview9ExecWithinACallThatExecRuns(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	within = m
+	double := execWithin.Go(ctx, m.Queue(), struct{}{})
+	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	go m.Queue().Exec(ctx)
+	if _, err := double.Wait(limited); !errors.Is(err, manager.ErrDeadlock) {
+		t.Errorf("got %v, not ErrDeadlock", err)
+	}
+}
+
+var within *manager.Manager
+
+var execWithin = xme.Register("execWithin", func(ctx context.Context, _ struct{}) (bool, error) { return within.Queue().Exec(ctx) })
+
+// A heartbeat lives as long as its process, though a guard that comes later has a shorter limit: the guard does not end idle, or somebody is told.
+func TestReview9HeartbeatOfBeforeAGuardWithAShorterLimit(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	h, err := m.Heartbeat(ctx, manager.HeartbeatOptions{})
+	must(t, err)
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Idle: 300 * time.Millisecond, Verbose: -1})
+	if err != nil {
+		return // told
+	}
+	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	r, err := g.Wait(limited)
+	told := h.Stop()
+	if err == nil && told == nil {
+		t.Errorf("the guard has ended %q while a heartbeat lived, and nobody was told", r.Ended)
+	}
+}
+
+var endless = xme.Register("endless", func(ctx context.Context, _ struct{}) (int, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+})
+
+// A manager that is closed ends the context of the function that its guard in the driver runs, as it does those of methods.
+func TestReview9CloseEndsAFunctionOfTheDriversGuard(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	endless.Go(ctx, m.Queue(), struct{}{})
+	for {
+		s, err := m.Queue().State(ctx)
+		must(t, err)
+		if s.Running != "" {
+			break
+		}
+	}
+	must(t, m.Close())
+	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if _, err := g.Wait(limited); errors.Is(err, context.DeadlineExceeded) {
+		t.Error("the guard did not end")
+	}
+}
+
+// RunTable ends when its context has ended, whatever the call does that its guard runs.
+func TestReview9RunTableEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	m := openWith(t, manager.Options{})
+	endless.Go(t.Context(), m.Queue(), struct{}{})
+	var table xme.Table
+	double.Add(&table, xme.Repeat(1, 1))
+	over := make(chan struct{})
+	go func() {
+		_, _ = m.RunTable(ctx, &table, xme.Inline(), manager.GuardOptions{Verbose: -1})
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-time.After(6 * time.Second):
+		t.Error("it runs on 5 s after its context has ended")
+	}
+}
+
+// What the guide says of a function whose context ends before it has begun, and what the documentation of Submit says, is one of the two.
+func TestReview9GuideSaysAFunctionIsTakenOutWhenItsContextEnds(t *testing.T) {
+	guide, err := os.ReadFile("../docs/guide/guard.md")
+	must(t, err)
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	limited, cancel := context.WithCancel(ctx)
+	f := double.Go(limited, m.Queue(), 1)
+	cancel()
+	_, err = f.Wait(ctx)
+	if err == nil {
+		t.Error("no error")
+	}
+	time.Sleep(50 * time.Millisecond)
+	n, err := m.Queue().Len(ctx)
+	must(t, err)
+	if says := bytes.Contains(guide, []byte("is taken out when its context ends")); says != (n == 0) {
+		t.Errorf("the guide says that it is taken out: %v; %d calls are queued", says, n)
+	}
+}
+
+var failsToStart = xme.Register("failsToStart", func(context.Context, *manager.Manager) (struct{}, error) {
+	return struct{}{}, errors.New("no device")
+})
+
+// The guide: "If the start-up function fails the guard does, and what is queued waits for another".
+func TestReview9WhatIsQueuedWaitsForAnotherGuardAsTheGuideSays(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+	must(t, err)
+	f, err := add.Append(ctx, o, 1)
+	must(t, err)
+	var table xme.Table
+	double.Add(&table, xme.Repeat(1, 1))
+	if _, err := m.RunTable(ctx, &table, xme.Inline(), manager.GuardOptions{Start: "failsToStart", Verbose: -1}); err == nil {
+		t.Error("no error")
+	}
+	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	_, err = g.Stop(ctx)
+	must(t, err)
+	if n, err := f.Wait(ctx); n != 1 || err != nil {
+		t.Errorf("the call that was accepted before: %d, %v", n, err)
+	}
+}
+
+// forwarder is called directly, by a function from the queue, and appends.
+type forwarder struct{ To *manager.Object[counter] }
+
+func (f *forwarder) Forward(ctx context.Context, to *manager.Object[counter]) (int, error) {
+	_, err := add.Append(ctx, to, 1)
+	return 0, err
+}
+
+var (
+	forward      = manager.Method("forward", (*forwarder).Forward)
+	newForwarder = manager.Constructor("newForwarder", func(context.Context, int) (*forwarder, error) { return &forwarder{}, nil })
+)
+
+var scene9 struct {
+	m  *manager.Manager
+	o  *manager.Object[counter]
+	fw *manager.Object[forwarder]
+}
+
+var forwards = xme.Register("forwards", func(ctx context.Context, _ struct{}) (int, error) {
+	return forward.Call(ctx, scene9.fw, scene9.o)
+})
+
+// An append to a full queue within a queued call never waits, whatever is called in between.
+func TestReview9AppendByAMethodThatAQueuedFunctionCalls(t *testing.T) {
+	for _, process := range []bool{false, true} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		m := openWith(t, manager.Options{Queue: 1, Process: process})
+		o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+		must(t, err)
+		fw, err := manager.ShareNew(ctx, m, "", newForwarder, 0)
+		must(t, err)
+		scene9.m, scene9.o, scene9.fw = m, o, fw
+		f := forwards.Go(ctx, m.Queue(), struct{}{})
+		g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
+		must(t, err)
+		for s := (manager.QueueState{}); s.Len == 0; { // it runs, or is to
+			_, err = add.Append(ctx, o, 1)
+			must(t, err)
+			s, err = m.Queue().State(ctx)
+			must(t, err)
+			if s.Running == "" && s.Len == 0 {
+				break
+			}
+		}
+		limited, stop := context.WithTimeout(ctx, 4*time.Second)
+		if _, err := f.Wait(limited); errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("process %v: it waits for itself", process)
+		}
+		stop()
+		cancel()
+		_ = g
+	}
+}
+
+// Exec of a method waits no longer than its context lasts.
+func TestReview9ExecOfAMethodEndsWithItsContext(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	o, opened := shut(t, m)
+	defer opened()
+	_, err := pass.Append(ctx, o, 1)
+	must(t, err)
+	limited, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	over := make(chan struct{})
+	go func() {
+		_, _ = m.Queue().Exec(limited)
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-time.After(3 * time.Second):
+		t.Error("it waits on 3 s after its context has ended")
+	}
+}
+
+// Cancel of a function that is queued ends its future; and a call that was cancelled before it began, as the guide says, does not run.
+func TestReview9CancelOfAQueuedFunction(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	f := double.Go(ctx, m.Queue(), 1)
+	f.Cancel()
+	if _, err := f.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	ran, err := m.Queue().Exec(ctx)
+	must(t, err)
+	if ran {
+		t.Error("Future.Cancel: \"if it has not begun it never does\", and it ran")
+	}
+}
+
+// A guard that never ends idle has no limit that a beat could be slower than.
+func TestReview9HeartbeatBesideAGuardThatNeverEndsIdle(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	_, err := m.StartGuard(ctx, manager.GuardOptions{Idle: -1, Verbose: -1})
+	must(t, err)
+	h, err := m.Heartbeat(ctx, manager.HeartbeatOptions{Every: 20 * time.Second})
+	must(t, err)
+	must(t, h.Stop())
+}
+
+var beatsSlowly = xme.Register("beatsSlowly", func(ctx context.Context, m *manager.Manager) (int, error) {
+	h, err := m.Heartbeat(ctx, manager.HeartbeatOptions{Every: 20 * time.Second})
+	if err != nil {
+		return 0, err
+	}
+	return 0, h.Stop()
+})
+
+// Rows may beat as slowly as their table's guard allows, whichever of them begins first.
+func TestReview9HeartbeatThatBeginsBeforeItsTablesGuard(t *testing.T) {
+	ctx := t.Context()
+	m := openWith(t, manager.Options{})
+	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
+	must(t, err)
+	defer pool.Close()
+	var table xme.Table
+	rows := beatsSlowly.Add(&table, xme.Repeat(1, m))
+	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Idle: time.Minute, Verbose: -1}}))
+	must(t, table.Run(ctx, pool))
+	_, err = rows.Values()
+	must(t, err)
+}
