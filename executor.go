@@ -55,7 +55,9 @@ func (e *inline) runAll(calls []*Call) (int, error) {
 func (e *inline) serve(c *Call) {
 	ctx, cancel := context.WithCancelCause(c.ctx)
 	defer cancel(nil)
-	defer onDrain(c.ctx, func() { cancel(ErrInterrupted) })()
+	if !c.fn.guards { // it ends when the other rows have
+		defer onDrain(c.ctx, func() { cancel(ErrInterrupted) })()
+	}
 	c.ctx = ctx
 	e.finish(c)
 }

@@ -97,7 +97,7 @@ func (c *Call) settle(o link.Outcome, e *Error) {
 
 // wantsAgain reports whether a call that failed with e is to be tried once more.
 func (c *Call) wantsAgain(e *Error) bool {
-	return e != nil && c.attempt < c.opts.Retries && e.retryable() && (!c.fn.guards || e.Cause == CauseLost) && c.ctx.Err() == nil && !interrupted(c.ctx)
+	return e != nil && c.attempt < c.opts.Retries && e.retryable() && (!c.fn.guards || e.Cause == CauseLost) && c.ctx.Err() == nil && (c.fn.guards || !interrupted(c.ctx))
 }
 
 // finish ends a call that no pool runs.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/xenonmp/xme/internal/proc"
 )
@@ -75,10 +76,13 @@ func (a *addedRows[In, Out]) over(err error) { a.rows.over(err) }
 
 func (a *addedRows[In, Out]) read(r *tableRun) bool {
 	slot := 0
-	to := &tableSink[In, Out]{r, a.rows}
+	to := &tableSink[In, Out]{r: r, rows: a.rows}
 	for v := range a.in {
 		if r.kind == guardRows {
 			v = r.guard(any(v)).(In)
+			r.mu.Lock()
+			to.guards = append(to.guards, any(v).(proc.Guard)) // before the row is submitted
+			r.mu.Unlock()
 		}
 		if !feed(r.window, a.f, v, r.rows, slot, to, a.rows.expect) {
 			return false
@@ -91,8 +95,9 @@ func (a *addedRows[In, Out]) read(r *tableRun) bool {
 
 // tableSink passes a row's end on to its Rows and to the run's window.
 type tableSink[In, Out any] struct {
-	r    *tableRun
-	rows *Rows[Out]
+	r      *tableRun
+	rows   *Rows[Out]
+	guards []proc.Guard // by row, of guards
 }
 
 func (s *tableSink[In, Out]) again() { s.r.window.again() }
@@ -101,6 +106,11 @@ func (s *tableSink[In, Out]) charge(weight, files int) { s.r.window.charge(weigh
 
 func (s *tableSink[In, Out]) end(c *Call, _ int) {
 	t := c.value.(*call[In, Out])
+	if c.err != nil && s.r.kind == guardRows {
+		s.r.mu.Lock()
+		go s.guards[c.place.slot].Failed(s.r.ctx)
+		s.r.mu.Unlock()
+	}
 	s.rows.end(c.place.slot, t.out, c.err)
 	t.forget()
 	s.r.window.end(c, 0) // the result is not the window's
@@ -173,6 +183,23 @@ func (r *tableRun) read() {
 		}
 		r.window.meter.complete(r.rows)
 	})
+}
+
+// releaseAgain repeats it, until over is closed: whom it told may have been replaced.
+func (r *tableRun) releaseAgain(over <-chan struct{}) {
+	if len(r.guards) == 0 || !r.beside {
+		return
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = r.release() // if it cannot be told, its row knows
+		case <-over:
+			return
+		}
+	}
 }
 
 // wait returns when all rows have ended. It panics with an input's panic.
@@ -270,6 +297,9 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 			endGuards(errTableOver) // whom they guard is gone, or cannot be reached
 		}
 	}
+	told := make(chan struct{})
+	defer close(told)
+	go guards.releaseAgain(told)
 	guards.wait(func(err error) bool { return !stoppedInTime(guardCtx, err) })
 	finished = true
 	services.failed, services.total = services.failed+guards.failed, services.total+guards.total

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
@@ -40,16 +41,16 @@ func (in *askRequest) report(q *callQueue) *outcomeOf {
 }
 
 // ask answers, now or later, by reply, which is called once and without the queue's lock and must not block. drain is q's, on this goroutine or not.
-func (q *callQueue) ask(in askRequest, drain func(), reply func(askAnswer, error)) {
+func (q *callQueue) ask(conn any, in askRequest, drain func(), reply func(askAnswer, error)) {
 	report := in.report(q)
 	q.mu.Lock()
 	l := q.lease
-	if l == nil || l.gen != in.Gen {
+	if l == nil || l.gen != in.Gen || l.conn != conn {
 		l = q.ended[in.Gen]
 		delete(q.ended, in.Gen)
 		q.mu.Unlock()
-		if l == nil {
-			reply(askAnswer{}, fmt.Errorf("manager: guard: its lease has ended: %w", ErrGuardLost))
+		if l == nil { // it was another process of the manager's that has given it
+			reply(askAnswer{}, fmt.Errorf("manager: guard: there is no such lease: %w", ErrLost))
 			return
 		}
 		reply(askAnswer{Ended: l.ended, Calls: l.calls}, nil)
@@ -101,7 +102,7 @@ func (r *reader) ask(rec ring.Result, p *wire.Parcel) {
 		return
 	}
 	r.open()
-	c.h.queue.ask(in, c.h.queue.drainHere, func(a askAnswer, err error) {
+	c.h.queue.ask(c, in, c.h.queue.drainHere, func(a askAnswer, err error) {
 		out := ring.Result{Kind: kindAnswer, Call: rec.Call}
 		if err == nil {
 			out.Body, err = askAnswers().Append(nil, &a, nil)
@@ -114,20 +115,25 @@ func (r *reader) ask(rec ring.Result, p *wire.Parcel) {
 	})
 }
 
-// ask is what the holder of a lease asks. It waits until there is something.
-func (m *Manager) ask(in askRequest) (a askAnswer, err error) {
+// ask is what the holder of a lease asks. It waits until there is something, or ctx ends: then the lease is to be given back.
+func (m *Manager) ask(ctx context.Context, in askRequest) (a askAnswer, err error) {
 	h, err := m.host()
 	if err != nil {
 		return a, err
 	}
 	if h != nil {
-		told := make(chan error, 1)
-		h.queue.ask(in, h.queue.drain, func(got askAnswer, err error) {
-			a = got
-			told <- err
-		})
-		err = <-told
-		return a, err
+		type answer struct {
+			a   askAnswer
+			err error
+		}
+		told := make(chan answer, 1)
+		go h.queue.ask(nil, in, h.queue.drainHere, func(a askAnswer, err error) { told <- answer{a, err} })
+		select {
+		case got := <-told:
+			return got.a, got.err
+		case <-ctx.Done():
+			return a, context.Cause(ctx)
+		}
 	}
 	c, err := m.at.(*remote).conn()
 	if err != nil {
@@ -138,6 +144,6 @@ func (m *Manager) ask(in askRequest) (a askAnswer, err error) {
 	if err != nil {
 		return a, err
 	}
-	err = c.request(kindAsk, body, func(body []byte) error { return askAnswers().Decode(body, &a, nil) })
+	err = c.request(ctx, kindAsk, body, func(body []byte) error { return askAnswers().Decode(body, &a, nil) })
 	return a, err
 }

@@ -74,6 +74,7 @@ func connect(to id) (*conn, error) {
 	}
 	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, parcels: map[uint32]*wire.Parcel{}}
 	c.life, c.over = context.WithCancel(context.Background())
+	c.queued.more = c.pump
 	c.queued.role = make(chan struct{}, 1)
 	mem, err := r.Bytes(true)
 	if err != nil {

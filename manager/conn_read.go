@@ -171,12 +171,12 @@ func (c *conn) abandon(w *waiter, how uint64, posted bool) {
 var errKept = errors.New("waited for elsewhere")
 
 // request sends a message, whose answer read gets; it is valid until read returns.
-func (c *conn) request(kind uint8, body []byte, read func(body []byte) error) error {
-	w, leads, err := c.begin(context.Background(), kind, 0, body, nil)
+func (c *conn) request(ctx context.Context, kind uint8, body []byte, read func(body []byte) error) error {
+	w, leads, err := c.begin(ctx, kind, 0, body, nil)
 	if err != nil {
 		return err
 	}
-	return c.await(context.Background(), w, leads, false, func(kind uint8, body []byte, _ *wire.Parcel) error {
+	return c.await(ctx, w, leads, false, func(kind uint8, body []byte, _ *wire.Parcel) error {
 		if kind != kindAnswer {
 			return failure(kind, body)
 		}

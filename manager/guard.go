@@ -70,14 +70,17 @@ func (g GuardCall) Named() any {
 // OfTable implements the same seam.
 func (g GuardCall) OfTable(ctx context.Context) any {
 	g.Rows = true
-	_, _ = opExpect.call(ctx, g.Manager, guardRequest{g.ID}) // the guard itself finds what is wrong
+	_, _ = opExpect.call(ctx, g.Manager, guardRequest{g.ID, g.Options.idle()}) // the guard itself finds what is wrong
 	return g
 }
 
-type guardRequest struct{ ID uint64 }
+type guardRequest struct {
+	ID   uint64
+	Idle time.Duration
+}
 
 var opExpect = define("expect guard", false, func(_ context.Context, h *host, _ *caller, in guardRequest) (struct{}, error) {
-	h.queue.expectGuard(in.ID)
+	h.queue.expectGuard(in.ID, in.Idle)
 	return struct{}{}, nil
 })
 
@@ -91,15 +94,50 @@ var opTableEnded = define("table ended", false, func(_ context.Context, h *host,
 
 // TableEnded implements the same seam.
 func (g GuardCall) TableEnded(ctx context.Context) error {
-	_, err := opTableEnded.call(ctx, g.Manager, guardRequest{g.ID})
+	_, err := opTableEnded.call(ctx, g.Manager, guardRequest{ID: g.ID})
 	return err
+}
+
+var opGuardFailed = define("guard failed", true, func(_ context.Context, h *host, _ *caller, in guardRequest) (struct{}, error) {
+	h.queue.failed(in.ID)
+	return struct{}{}, nil
+})
+
+// Failed implements the same seam.
+func (g GuardCall) Failed(ctx context.Context) {
+	_, _ = opGuardFailed.call(ctx, g.Manager, guardRequest{ID: g.ID}) // without a manager there is nothing to be told
+}
+
+// idle is the limit that the options ask for.
+func (o *GuardOptions) idle() time.Duration {
+	if o.Idle == 0 {
+		return defaultIdle
+	}
+	return o.Idle
 }
 
 var _ proc.Guard = GuardCall{}
 
-var opAttach = define("guard", true, func(ctx context.Context, h *host, c *caller, in leaseRequest) (uint64, error) {
-	return h.queue.attach(ctx, in, c.of())
+var opAttach = define("guard", true, func(ctx context.Context, h *host, c *caller, in leaseRequest) (struct{}, error) {
+	return struct{}{}, h.queue.attach(ctx, in, c.of())
 })
+
+// attach takes a lease, and returns its number.
+func (m *Manager) attach(ctx context.Context, in leaseRequest) (gen uint64, err error) {
+	i := newID()
+	in.Gen = binary.LittleEndian.Uint64(i[:])
+	if _, err = opAttach.call(ctx, m, in); err != nil {
+		m.resign(ctx, in.Gen) // it may have been given all the same
+	}
+	return in.Gen, err
+}
+
+// resign gives a lease back.
+func (m *Manager) resign(ctx context.Context, gen uint64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stringPatience)
+	defer cancel()
+	_, _ = opResign.call(ctx, m, askRequest{Gen: gen}) // what it cannot reach needs no lease
+}
 
 // of returns what stands for the process that calls: nil for this one.
 func (c *caller) of() any {
@@ -112,9 +150,7 @@ func (c *caller) of() any {
 // run is a guard's life.
 func (g *GuardCall) run(ctx context.Context) (r GuardReport, err error) {
 	o := g.Options
-	if o.Idle == 0 {
-		o.Idle = defaultIdle
-	}
+	o.Idle = o.idle()
 	if o.Verbose == 0 {
 		o.Verbose = defaultVerbose
 	}
@@ -138,25 +174,28 @@ const defaultVerbose = 5 * time.Second
 // guard is its life with one process of the manager's.
 func (g *GuardCall) guard(ctx context.Context, o GuardOptions) (r GuardReport, asked bool, err error) {
 	m := g.Manager
-	gen, err := opAttach.call(ctx, m, leaseRequest{ID: g.ID, Rows: g.Rows, Idle: o.Idle})
+	gen, err := m.attach(ctx, leaseRequest{ID: g.ID, Rows: g.Rows, Idle: o.Idle})
 	if err != nil {
 		return r, false, err
 	}
 	within := context.WithValue(context.WithoutCancel(ctx), queueKey{}, m.id)
 	if o.Start != "" {
 		if err := g.start(within, o.Start); err != nil {
-			_, _ = opResign.call(context.WithoutCancel(ctx), m, askRequest{Gen: gen})
+			m.resign(ctx, gen)
 			return r, false, err
 		}
 	}
 	defer context.AfterFunc(ctx, func() { _, _ = opStop.call(context.Background(), m, struct{}{}) })()
 	defer g.verbose(ctx, o)()
-	a, err := serveLease(within, m, gen)
+	a, err := serveLease(within, within, m, gen)
+	if errors.Is(err, ErrClosed) {
+		a, err = askAnswer{Ended: endedShut}, nil
+	}
 	return GuardReport{a.Calls, a.Ended}, true, err
 }
 
-// serveLease runs what the holder of a lease is to run, until that ends.
-func serveLease(ctx context.Context, m *Manager, gen uint64) (askAnswer, error) {
+// serveLease runs what the holder of a lease is to run, under ctx, until the lease ends, or wait.
+func serveLease(wait, ctx context.Context, m *Manager, gen uint64) (askAnswer, error) {
 	in := askRequest{Gen: gen}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -169,7 +208,7 @@ func serveLease(ctx context.Context, m *Manager, gen uint64) (askAnswer, error) 
 		}
 	}
 	for {
-		a, err := m.ask(in)
+		a, err := m.ask(wait, in)
 		if err != nil || a.Call == nil {
 			return a, err
 		}
@@ -210,7 +249,11 @@ func (q *callQueue) resign(gen uint64) {
 	var after func()
 	if l := q.lease; l != nil && l.gen == gen {
 		rows := l.rows
-		after = q.end(endedLost)
+		if e := q.current; e != nil && e.fn != nil && l.sent && !e.reported {
+			e.reported = true
+			after = func() { q.finish(e, outcomeOf{err: lostCall(e)}) }
+		}
+		after = join(after, q.end(endedLost), q.drain)
 		delete(q.ended, gen)
 		if rows {
 			after = join(after, q.abandon())
@@ -238,13 +281,20 @@ func (q *Queue) Stop(ctx context.Context) error {
 }
 
 // Exec runs the first call of the queue, if there is one, and reports whether there was. How it went is told to its future and its operator. A function of the table runs in this process. While a
-// guard runs the error wraps ErrGuardRuns; of several that execute at once one does at a time.
+// guard runs the error wraps ErrGuardRuns; of several that execute at once one does at a time. If ctx ends
+// the error is its cause: a method that runs then runs on, a function has its context ended, and is lost to its future if it does not listen.
 func (q *Queue) Exec(ctx context.Context) (ran bool, err error) {
-	gen, err := opAttach.call(ctx, q.m, leaseRequest{Exec: true})
+	if q.m != nil && queueOf(ctx) == q.m.id {
+		return false, fmt.Errorf("manager: exec within a call that runs from the queue, and waits for itself: %w", ErrDeadlock)
+	}
+	gen, err := q.m.attach(ctx, leaseRequest{Exec: true})
 	if err != nil {
 		return false, err
 	}
-	a, err := serveLease(context.WithValue(ctx, queueKey{}, q.m.id), q.m, gen)
+	a, err := serveLease(ctx, context.WithValue(ctx, queueKey{}, q.m.id), q.m, gen)
+	if err != nil {
+		q.m.resign(ctx, gen)
+	}
 	return a.Calls > 0, err
 }
 
@@ -315,12 +365,19 @@ func (m *Manager) RunTable(ctx context.Context, t *xme.Table, on xme.Executor, o
 		return GuardReport{}, err
 	}
 	err = t.Run(ctx, on)
-	if gerr := c.TableEnded(context.WithoutCancel(ctx)); gerr != nil {
-		g.cancel()
-		err = errors.Join(err, gerr)
+	for {
+		if gerr := c.TableEnded(context.WithoutCancel(ctx)); gerr != nil && !errors.Is(gerr, ErrLost) {
+			g.cancel()
+			err = errors.Join(err, gerr)
+		}
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		r, gerr := g.Wait(limited)
+		again := limited.Err() != nil && ctx.Err() == nil // another process of the manager's may not have heard
+		cancel()
+		if !again {
+			return r, errors.Join(err, gerr)
+		}
 	}
-	r, gerr := g.Wait(context.WithoutCancel(ctx))
-	return r, errors.Join(err, gerr)
 }
 
 // verbose says now and then how the guard is, until what it returns is called.

@@ -122,8 +122,8 @@ func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, e
 		q.mu.Unlock()
 		return 0, ErrClosed
 	}
-	if in.Every > 0 {
-		if limit := q.idleLimit(); in.Every >= limit {
+	if in.Every > 0 && q.beats[in.ID] == nil {
+		if limit := q.idleLimit(); limit > 0 && in.Every >= limit {
 			q.mu.Unlock()
 			return 0, fmt.Errorf("manager: heartbeat: a beat every %v is not shorter than the guard's idle limit of %v: make it so, or raise GuardOptions.Idle", in.Every, limit)
 		}
@@ -140,7 +140,7 @@ func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, e
 		}
 		q.lastBeat++
 		in.ID = q.lastBeat
-		b = &beat{op: in.Op, conn: conn, drop: in.Drop}
+		b = &beat{op: in.Op, conn: conn, drop: in.Drop, every: in.Every}
 		q.beats[in.ID] = b
 	}
 	b.last = time.Now()
@@ -163,10 +163,12 @@ func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, e
 // mostBeats bounds the heartbeats of a manager.
 const mostBeats = 1 << 16
 
-// idleLimit is how long a guard waits. q.mu is held.
+// idleLimit is how long a guard waits, or is expected to; not above 0: for ever. q.mu is held.
 func (q *callQueue) idleLimit() time.Duration {
-	if q.lease != nil && !q.lease.exec {
-		return q.lease.period()
+	for _, l := range []*lease{q.lease, q.gone} {
+		if l != nil && !l.exec {
+			return l.idle
+		}
 	}
 	return defaultIdle
 }

@@ -38,7 +38,8 @@ var methods struct {
 //	var add = manager.Method("add", (*Counter).Add)
 //
 // f has the one shape func(*T, context.Context, In) (Out, error). Its name is one among those of T. The calls on one object never overlap. ctx ends when
-// the caller gives up or is gone; shared memory and locks that came with the call end with it, as a task's do, unless they are retained. Method panics, naming the field, if In or Out holds what cannot cross, if the name is taken, and after the program has
+// the caller gives up or is gone; shared memory and locks that came with the call end with it, as a task's do, unless they are retained; what a
+// method makes and returns stays its own too, and is its to close. Method panics, naming the field, if In or Out holds what cannot cross, if the name is taken, and after the program has
 // shared its first object.
 func Method[T, In, Out any](name string, f func(*T, context.Context, In) (Out, error)) *MethodFunc[T, In, Out] {
 	m := &MethodFunc[T, In, Out]{f: f}

@@ -32,7 +32,7 @@ type callQueue struct {
 	barren   int     // guards in a row that died before they asked for work
 	last     time.Time
 	seq      uint64
-	gen      uint64
+	overs    fifo[uint64]       // the same, oldest first
 	buffers  map[uint32]*buffer // of outcomes, by operator
 	beats    map[uint64]*beat
 	lastBeat uint64
@@ -72,6 +72,7 @@ type queued struct {
 	told     chan<- error // who waits for room in this process; nil: who came by a connection, if any
 	waits    any          // from, of a call that has waited for room
 	answered bool         // its append is; guarded by that connection's lock
+	holds    bool         // its connection, while it waits; the connection's lock guards both
 	reported bool         // a function's outcome is there
 	pooled   bool         // see blank
 	now      bool         // it does not wait for room
@@ -140,8 +141,6 @@ const (
 	mostWaiting = 1 << 16
 	// patience is how long a guard is expected whose process has died.
 	patience = 10 * time.Second
-	// startPatience is how long the guard of a table is expected that has begun.
-	startPatience = time.Minute
 	// mostBarren is how many guards in a row may die before they begin.
 	mostBarren = 3
 	// mostOver bounds how many tables are remembered whose rows have ended, for guards that come, or are replaced, afterwards.
@@ -339,6 +338,8 @@ func (q *callQueue) finish(e *queued, o outcomeOf) {
 	q.mu.Unlock()
 	if e.to != nil {
 		e.to.finished(e.id, o)
+	} else {
+		o.value.release()
 	}
 	q.reuse(e)
 	if after != nil {

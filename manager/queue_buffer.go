@@ -164,17 +164,21 @@ func (q *callQueue) release() {
 
 // beat is a heartbeat.
 type beat struct {
-	op   Operator
-	conn any // nil: this process's
-	last time.Time
-	drop bool // its operator's calls, when its process dies
+	op    Operator
+	conn  any // nil: this process's
+	last  time.Time
+	every time.Duration
+	drop  bool // its operator's calls, when its process dies
 }
 
 // beating reports whether a heartbeat lives: its process does, and its last beat is not older than a guard waits. q.mu is held.
 func (q *callQueue) beating() bool {
 	limit := q.idleLimit()
+	if limit <= 0 {
+		limit = defaultIdle
+	}
 	for _, b := range q.beats {
-		if time.Since(b.last) <= limit {
+		if time.Since(b.last) <= max(limit, 2*b.every) {
 			return true
 		}
 	}

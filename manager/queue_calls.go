@@ -133,20 +133,20 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte, now bool) 
 	}
 	conn, err := m.at.(*remote).conn()
 	if err != nil {
-		return err
+		return t.submitted(err)
 	}
 	defer conn.unuse()
 	id, err := conn.queued.add(t)
 	if err != nil {
-		return err
+		return t.submitted(err)
 	}
 	head := appendHead{method: uint16(len(call.Name)), nested: nested, now: now, id: id, op: m.op}
 	body := append(append(head.put(nil), call.Name...), args...)
-	if err := t.submitted(conn.appendCall(ctx, 0, body, nil)); err != nil {
+	if err := conn.appendCall(ctx, 0, body, nil); err != nil {
 		if conn.queued.take(id) == nil { // it has its end already, with the connection's or because it was accepted and has run
 			return nil
 		}
-		return err
+		return t.submitted(err)
 	}
 	if !proc.Pulled(c) {
 		conn.pump()

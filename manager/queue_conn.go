@@ -19,6 +19,7 @@ type appended struct {
 	last    uint64
 	pumping bool // a goroutine fetches what has ended
 
+	more func()        // has something be fetched
 	role chan struct{} // holds a token while somebody fetches
 }
 
@@ -66,7 +67,9 @@ func (a *appended) settle(b []byte) error {
 		if b = b[finishedSize:]; uint64(n) > uint64(len(b)) {
 			return errRubbish
 		}
-		if call := a.take(id); call != nil { // otherwise its append was given up
+		if id == 0 {
+			a.more()
+		} else if call := a.take(id); call != nil { // otherwise its append was given up
 			call.came(kind, b[:n])
 		}
 		b = b[n:]

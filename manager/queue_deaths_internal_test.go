@@ -22,7 +22,7 @@ func guardOf(t *testing.T, q *callQueue, table uint64, conn any) (ask func() (en
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
-	gen, err := q.attach(ctx, leaseRequest{ID: table, Rows: table == 7, Idle: -1}, conn)
+	gen, err := leased(q, ctx, leaseRequest{ID: table, Rows: table == 7, Idle: -1}, conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func guardOf(t *testing.T, q *callQueue, table uint64, conn any) (ask func() (en
 			err   error
 		}
 		over := make(chan end, 1)
-		q.ask(askRequest{Gen: gen}, q.drain, func(a askAnswer, err error) { over <- end{a.Ended, err} })
+		q.ask(leaseholder(q), askRequest{Gen: gen}, q.drain, func(a askAnswer, err error) { over <- end{a.Ended, err} })
 		select {
 		case e := <-over:
 			return e.ended, e.err
@@ -101,7 +101,7 @@ func TestDeadProcess(t *testing.T) {
 	q := bare()
 	p := &process{over: true}
 	q.connGone(p)
-	if _, err := q.attach(t.Context(), leaseRequest{}, p); !errors.Is(err, ErrClosed) || q.lease != nil {
+	if _, err := leased(q, t.Context(), leaseRequest{}, p); !errors.Is(err, ErrClosed) || q.lease != nil {
 		t.Errorf("a lease: %v", err)
 	}
 	if _, err := q.beat(beatRequest{Every: time.Millisecond}, p, func() error { return nil }); !errors.Is(err, ErrClosed) || len(q.beats) > 0 {

@@ -216,6 +216,9 @@ func (f *finishedCalls) take(dst []byte, bytes, calls int) []byte {
 	defer f.mu.Unlock()
 	for n := 0; n < calls && f.list.len() > 0; n++ {
 		next := f.list.first()
+		if next.o.value.names() > 0 && n == 0 && calls == rideCalls { // it does not ride: it is to be fetched
+			return append(dst, make([]byte, finishedSize)...)
+		}
 		if next.o.value.names() > 0 || n > 0 && next.o.value.size() > bytes {
 			break
 		}
@@ -265,10 +268,18 @@ func (o *outcomeOf) append(dst []byte) []byte {
 func (c *hostConn) admitted(e *queued, err error) {
 	c.mu.Lock()
 	e.answered = true
+	used := e.holds
+	if !used && c.users > 0 { // it is told before it waits
+		c.users++
+		used = true
+	}
 	c.mu.Unlock()
 	c.ended(e.call)
 	if err != nil {
 		e.free()
+	}
+	if !used {
+		return
 	}
 	go func() { // whoever made room is not to wait for who does not read
 		defer c.unuse()
@@ -289,9 +300,14 @@ func (c *hostConn) accepted(call uint32, err error, mem []byte) []byte {
 
 // awaitsRoom has a call be withdrawn if who appends it gives up.
 func (c *hostConn) awaitsRoom(call uint32, e *queued) {
-	if c.crowded() || !c.use() { // until it is answered
+	c.mu.Lock()
+	if e.answered {
+		c.mu.Unlock()
 		return
 	}
+	c.users++ // until it is answered; who reads has one
+	e.holds = true
+	c.mu.Unlock()
 	t := c.begin(call, nil)
 	context.AfterFunc(t, func() {
 		if c.h.queue.withdraw(e) {
@@ -304,6 +320,7 @@ func (c *hostConn) awaitsRoom(call uint32, e *queued) {
 	if late {
 		c.ended(call)
 	}
+	c.crowded()
 }
 
 // What the answer to a collect begins with.

@@ -1,6 +1,8 @@
 package manager
 
 import (
+	"context"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -11,7 +13,7 @@ import (
 func TestGuardOfATableThatHasEnded(t *testing.T) {
 	q := newCallQueue(0, func(*queued) outcomeOf { return outcomeOf{} })
 	for range 2 {
-		gen, err := q.attach(t.Context(), leaseRequest{Rows: true, ID: 1, Idle: -time.Second}, "a process")
+		gen, err := leased(q, t.Context(), leaseRequest{Rows: true, ID: 1, Idle: -time.Second}, "a process")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -20,7 +22,7 @@ func TestGuardOfATableThatHasEnded(t *testing.T) {
 			t.Fatalf("ended %q, %v", a.Ended, err)
 		}
 	}
-	gen, err := q.attach(t.Context(), leaseRequest{Rows: true, ID: 1, Idle: -time.Second}, "another")
+	gen, err := leased(q, t.Context(), leaseRequest{Rows: true, ID: 1, Idle: -time.Second}, "another")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,10 +34,26 @@ func TestGuardOfATableThatHasEnded(t *testing.T) {
 // answered is what the holder of a lease is told.
 func answered(q *callQueue, gen uint64) (a askAnswer, err error) {
 	over := make(chan struct{})
-	q.ask(askRequest{Gen: gen}, q.drain, func(got askAnswer, e error) {
+	q.ask(leaseholder(q), askRequest{Gen: gen}, q.drain, func(got askAnswer, e error) {
 		a, err = got, e
 		close(over)
 	})
 	<-over
 	return a, err
+}
+
+// leased takes a lease, and returns its number.
+func leased(q *callQueue, ctx context.Context, r leaseRequest, conn any) (uint64, error) { //nolint:revive // in the order of a method's
+	r.Gen = rand.Uint64()
+	return r.Gen, q.attach(ctx, r, conn)
+}
+
+// leaseholder is who has the lease.
+func leaseholder(q *callQueue) any {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lease == nil {
+		return nil
+	}
+	return q.lease.conn
 }

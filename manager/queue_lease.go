@@ -10,6 +10,7 @@ import (
 
 // leaseRequest asks for a lease.
 type leaseRequest struct {
+	Gen  uint64 // of the lease: who asks for it chooses it, and can give it back whether or not he has heard of it
 	Exec bool
 	ID   uint64        // of the guard, whose processes come one after the other
 	Rows bool          // it guards a table's
@@ -17,18 +18,18 @@ type leaseRequest struct {
 }
 
 // attach gives a lease. While another one executes by hand it waits, and a moment while a guard runs: its process may be dead already.
-func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) (gen uint64, err error) {
+func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) error {
 	patience := time.NewTimer(time.Second)
 	defer patience.Stop()
 	for {
 		q.mu.Lock()
 		if q.closed || isGone(conn) { // or nothing would end the lease
 			q.mu.Unlock()
-			return 0, ErrClosed
+			return ErrClosed
 		}
 		if r.Exec && q.isGuarded() {
 			q.mu.Unlock()
-			return 0, fmt.Errorf("manager: exec: %w", ErrGuardRuns)
+			return fmt.Errorf("manager: exec: %w", ErrGuardRuns)
 		}
 		if q.lease == nil {
 			if q.barren >= mostBarren && !r.Exec {
@@ -36,14 +37,14 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) (gen u
 				after := q.giveUp(r.Rows)
 				q.mu.Unlock()
 				after()
-				return 0, fmt.Errorf("manager: guard: its process died %d times before it had begun, look at its start-up function: %w", mostBarren, ErrGuardLost)
+				return fmt.Errorf("manager: guard: its process died %d times before it had begun, look at its start-up function: %w", mostBarren, ErrGuardLost)
 			}
-			l := q.lend(r, conn)
+			q.lend(r, conn)
 			q.mu.Unlock()
 			if !r.Exec {
 				q.guarded()
 			}
-			return l.gen, nil
+			return nil
 		}
 		exec := q.lease.exec
 		if q.freed == nil {
@@ -57,20 +58,19 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) (gen u
 		select {
 		case <-freed:
 		case <-expired:
-			return 0, fmt.Errorf("manager: guard: another one runs: %w", ErrGuardRuns)
+			return fmt.Errorf("manager: guard: another one runs: %w", ErrGuardRuns)
 		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }
 
 // lend makes the lease. q.mu is held.
-func (q *callQueue) lend(r leaseRequest, conn any) *lease {
-	q.gen++
-	l := &lease{gen: q.gen, conn: conn, exec: r.Exec, id: r.ID, rows: r.Rows, idle: r.Idle}
+func (q *callQueue) lend(r leaseRequest, conn any) {
+	l := &lease{gen: r.Gen, conn: conn, exec: r.Exec, id: r.ID, rows: r.Rows, idle: r.Idle}
 	q.lease = l
 	if r.Exec {
-		return l
+		return
 	}
 	q.expectNone()
 	over := q.over[l.id]
@@ -88,7 +88,6 @@ func (q *callQueue) lend(r leaseRequest, conn any) *lease {
 	}
 	q.last = time.Now()
 	l.timer = time.AfterFunc(l.period(), func() { q.look(l) })
-	return l
 }
 
 // period is how often a lease is looked at.
@@ -241,10 +240,14 @@ func (q *callQueue) waitStopped(ctx context.Context) error {
 
 // isOver notes that a guard has nothing more to do than to drain: a process of its that comes later finds out. q.mu is held.
 func (q *callQueue) isOver(id uint64) {
-	if len(q.over) >= mostOver {
-		clear(q.over)
+	if q.over[id] {
+		return
 	}
 	q.over[id] = true
+	q.overs.push(id)
+	if q.overs.len() > mostOver {
+		delete(q.over, q.overs.pop())
+	}
 }
 
 // tableEnded says that the rows of a guard's table have ended: it drains and ends.
@@ -269,14 +272,14 @@ func (q *callQueue) tableEnded(id uint64) {
 }
 
 // expectGuard says that a guard is about to come, before the rows of its table begin.
-func (q *callQueue) expectGuard(id uint64) {
+func (q *callQueue) expectGuard(id uint64, idle time.Duration) {
 	q.mu.Lock()
 	expect := !q.closed && !q.isGuarded()
 	if expect {
 		if q.stop == stopped {
 			q.stop = open
 		}
-		q.replace(&lease{id: id, rows: true}, startPatience)
+		q.replace(&lease{id: id, rows: true, idle: idle})
 	}
 	q.mu.Unlock()
 	if expect {
@@ -285,15 +288,19 @@ func (q *callQueue) expectGuard(id uint64) {
 }
 
 // replace expects another guard in a lease's place. q.mu is held.
-func (q *callQueue) replace(l *lease, patience time.Duration) {
+func (q *callQueue) replace(l *lease) {
 	q.gone = l
-	q.expect = time.AfterFunc(patience, func() { q.noneCame(l) })
+	if !l.rows { // the table tells if there will be none
+		q.expect = time.AfterFunc(patience, func() { q.noneCame(l) })
+	}
 }
 
 // expectNone says that no guard's process is to be replaced. q.mu is held.
 func (q *callQueue) expectNone() {
 	if q.gone != nil {
-		q.expect.Stop()
+		if q.expect != nil {
+			q.expect.Stop()
+		}
 		q.gone, q.expect = nil, nil
 		if q.freed != nil {
 			close(q.freed)
@@ -308,7 +315,13 @@ func (q *callQueue) connGone(conn any) {
 		return
 	}
 	q.mu.Lock()
-	q.waiting.remove(func(e *queued) bool { return e.from == conn }) // nobody is there to be told
+	var gone []*queued
+	q.waiting.remove(func(e *queued) bool {
+		if e.from == conn {
+			gone = append(gone, e)
+		}
+		return e.from == conn
+	})
 	for _, e := range q.entries.all() {
 		if e.from == conn {
 			e.from, e.to = nil, nil
@@ -325,6 +338,9 @@ func (q *callQueue) connGone(conn any) {
 	}
 	after = join(after, q.beatsGone(conn)) // last: it settles
 	q.mu.Unlock()
+	for _, e := range gone {
+		e.admitted(ErrLost) // nobody is there to read it
+	}
 	after()
 }
 
@@ -334,6 +350,7 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 	q.vacate()
 	l.reply = nil
 	if e := q.current; e != nil && e.fn != nil && !e.reported {
+		e.reported = true
 		after = func() { q.finish(e, outcomeOf{err: lostCall(e)}) }
 	}
 	switch {
@@ -342,8 +359,24 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 	case !l.asked:
 		q.barren++
 	}
-	q.replace(l, patience)
+	q.replace(l)
 	return join(after, q.drain)
+}
+
+// failed says that a table's guard has failed for good.
+func (q *callQueue) failed(id uint64) {
+	q.mu.Lock()
+	var after func()
+	switch {
+	case q.lease != nil && q.lease.id == id: // its process has not been heard to be gone yet
+		after = join(q.end(endedLost), q.abandon())
+	case q.gone != nil && q.gone.id == id:
+		after = q.abandon()
+	}
+	q.mu.Unlock()
+	if after != nil {
+		after()
+	}
 }
 
 // abandon ends what is queued for a table whose guard has failed for good: its rows may wait for it. Nothing is accepted until there is another guard. q.mu is held, not when the returned function is called.
@@ -393,6 +426,7 @@ func (q *callQueue) close() {
 	after := q.drop(all, ErrClosed)
 	if q.lease != nil {
 		if e := q.current; e != nil && e.fn != nil && !e.reported {
+			e.reported = true
 			after = join(after, func() { q.finish(e, outcomeOf{err: ErrClosed}) })
 		}
 		after = join(after, q.end(endedShut))

@@ -15,7 +15,7 @@ func TestReview9FunctionOfADeadGuardIsGivenToAnother(t *testing.T) {
 	q := newCallQueue(0, func(*queued) outcomeOf { return outcomeOf{} })
 	ctx := context.Background()
 	first := new(int)
-	gen, err := q.attach(ctx, leaseRequest{ID: 1, Idle: -1}, first)
+	gen, err := leased(q, ctx, leaseRequest{ID: 1, Idle: -1}, first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestReview9FunctionOfADeadGuardIsGivenToAnother(t *testing.T) {
 			given = append(given, a.Call.Name)
 		}
 	}
-	q.ask(askRequest{Gen: gen}, reply)
+	q.ask(leaseholder(q), askRequest{Gen: gen}, q.drain, reply)
 	if _, err := q.beat(beatRequest{Every: time.Second}, first, func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -36,16 +36,16 @@ func TestReview9FunctionOfADeadGuardIsGivenToAnother(t *testing.T) {
 	q.drain()
 	var second uint64
 	q.died = func(Operator) { // it is told of the death before the call ends
-		if second, err = q.attach(ctx, leaseRequest{ID: 2, Idle: -1}, new(int)); err != nil {
+		if second, err = leased(q, ctx, leaseRequest{ID: 2, Idle: -1}, new(int)); err != nil {
 			t.Fatal(err)
 		}
-		q.ask(askRequest{Gen: second}, reply)
+		q.ask(leaseholder(q), askRequest{Gen: second}, q.drain, reply)
 	}
 	q.connGone(first)
 	if len(given) != 1 {
 		t.Errorf("it was given to %d guards", len(given))
 	}
-	q.ask(askRequest{Gen: second, Has: true}, reply) // the second guard has run it
+	q.ask(leaseholder(q), askRequest{Gen: second, Has: true}, q.drain, reply) // the second guard has run it
 	if len(s.ends) != 1 {
 		t.Errorf("it has ended %d times: %v", len(s.ends), s.ends)
 	}

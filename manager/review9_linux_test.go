@@ -46,7 +46,7 @@ func goroutines(in string) int {
 
 type wantsRoom struct {
 	M       *manager.Manager
-	O       *manager.Object[gate]
+	O       *manager.Object[gate9]
 	Builtin bool
 }
 
@@ -55,7 +55,7 @@ var wantRoom = xme.Register("wantRoom", func(ctx context.Context, in wantsRoom) 
 	if in.Builtin {
 		_, err = in.M.Queue().Append(ctx, manager.Builtin{Name: "Table::items"})
 	} else {
-		_, err = pass.Append(ctx, in.O, 1)
+		_, err = pass9.Append(ctx, in.O, 1)
 	}
 	return 0, err
 })
@@ -64,12 +64,12 @@ var wantRoom = xme.Register("wantRoom", func(ctx context.Context, in wantsRoom) 
 func killedWaiting(t *testing.T, builtin bool) (before, after int) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{Queue: 1})
-	o, opened := shut(t, m)
+	o, opened := shut9(t, m)
 	defer opened()
 	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
 	must(t, err)
 	for range 2 {
-		_, err = pass.Append(ctx, o, 1)
+		_, err = pass9.Append(ctx, o, 1)
 		must(t, err)
 	}
 	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
@@ -92,8 +92,10 @@ func killedWaiting(t *testing.T, builtin bool) (before, after int) {
 		_, err := double.Call(ctx, pool, 1) // the replacement
 		must(t, err)
 	}
-	round()
-	before = atMost(t, 0)
+	for range 4 {
+		round()
+	}
+	before = atMost(t, 0) + 2 // a pool whose workers die now and then has two more
 	for range 20 {
 		round()
 	}
@@ -120,11 +122,21 @@ func TestReview9KilledWhileItWaitsForRoomForABuiltin(t *testing.T) {
 }
 
 // maker makes shared memory.
-type maker struct{ N int }
+type maker struct {
+	N    int
+	last *shm.Array[int]
+}
 
 func (m *maker) Array(_ context.Context, n int) (*shm.Array[int], error) {
 	m.N++
-	return shm.NewArray[int](n)
+	if m.last != nil {
+		if err := m.last.Close(); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	m.last, err = shm.NewArray[int](n)
+	return m.last, err
 }
 
 var makeArray = manager.Method("array", (*maker).Array)

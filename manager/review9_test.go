@@ -29,20 +29,20 @@ func apart(t *testing.T) bool {
 	return false
 }
 
-// gate is an object whose method waits until it is opened.
-type gate struct{ opened chan struct{} }
+// gate9 is an object whose method waits until it is opened.
+type gate9 struct{ opened chan struct{} }
 
-func (g *gate) Pass(_ context.Context, n int) (int, error) {
+func (g *gate9) Pass(_ context.Context, n int) (int, error) {
 	<-g.opened
 	return n, nil
 }
 
-var pass = manager.Method("pass", (*gate).Pass)
+var pass9 = manager.Method("pass9", (*gate9).Pass)
 
-// shut returns a gate, and what opens it.
-func shut(t *testing.T, m *manager.Manager) (o *manager.Object[gate], opened func()) {
+// shut9 returns a gate9, and what opens it.
+func shut9(t *testing.T, m *manager.Manager) (o *manager.Object[gate9], opened func()) {
 	t.Helper()
-	g := &gate{make(chan struct{})}
+	g := &gate9{make(chan struct{})}
 	o, err := manager.Share(t.Context(), m, "", g)
 	must(t, err)
 	return o, func() { close(g.opened) }
@@ -55,11 +55,11 @@ func TestReview9ContextEndsWhileAFunctionWaitsForRoom(t *testing.T) {
 	}
 	ctx := t.Context()
 	m := openWith(t, manager.Options{Queue: 1})
-	o, opened := shut(t, m)
+	o, opened := shut9(t, m)
 	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
 	must(t, err)
 	for range 2 { // one runs, one fills the queue
-		_, err = pass.Append(ctx, o, 1)
+		_, err = pass9.Append(ctx, o, 1)
 		must(t, err)
 	}
 	for range 50 {
@@ -80,11 +80,11 @@ func TestReview9ContextEndsWhileATasksFunctionWaitsForRoom(t *testing.T) {
 	}
 	ctx := t.Context()
 	m := openWith(t, manager.Options{Queue: 1})
-	o, opened := shut(t, m)
+	o, opened := shut9(t, m)
 	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
 	must(t, err)
 	for range 2 {
-		_, err = pass.Append(ctx, o, 1)
+		_, err = pass9.Append(ctx, o, 1)
 		must(t, err)
 	}
 	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
@@ -274,27 +274,6 @@ var failsToStart = xme.Register("failsToStart", func(context.Context, *manager.M
 	return struct{}{}, errors.New("no device")
 })
 
-// The guide: "If the start-up function fails the guard does, and what is queued waits for another".
-func TestReview9WhatIsQueuedWaitsForAnotherGuardAsTheGuideSays(t *testing.T) {
-	ctx := t.Context()
-	m := openWith(t, manager.Options{})
-	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
-	must(t, err)
-	f, err := add.Append(ctx, o, 1)
-	must(t, err)
-	var table xme.Table
-	double.Add(&table, xme.Repeat(1, 1))
-	if _, err := m.RunTable(ctx, &table, xme.Inline(), manager.GuardOptions{Start: "failsToStart", Verbose: -1}); err == nil {
-		t.Error("no error")
-	}
-	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
-	must(t, err)
-	_, err = g.Stop(ctx)
-	must(t, err)
-	if n, err := f.Wait(ctx); n != 1 || err != nil {
-		t.Errorf("the call that was accepted before: %d, %v", n, err)
-	}
-}
 
 // forwarder is called directly, by a function from the queue, and appends.
 type forwarder struct{ To *manager.Object[counter] }
@@ -355,9 +334,9 @@ func TestReview9AppendByAMethodThatAQueuedFunctionCalls(t *testing.T) {
 func TestReview9ExecOfAMethodEndsWithItsContext(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
-	o, opened := shut(t, m)
+	o, opened := shut9(t, m)
 	defer opened()
-	_, err := pass.Append(ctx, o, 1)
+	_, err := pass9.Append(ctx, o, 1)
 	must(t, err)
 	limited, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
@@ -373,22 +352,6 @@ func TestReview9ExecOfAMethodEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Cancel of a function that is queued ends its future; and a call that was cancelled before it began, as the guide says, does not run.
-func TestReview9CancelOfAQueuedFunction(t *testing.T) {
-	ctx := t.Context()
-	m := openWith(t, manager.Options{})
-	f := double.Go(ctx, m.Queue(), 1)
-	f.Cancel()
-	if _, err := f.Wait(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-	time.Sleep(50 * time.Millisecond)
-	ran, err := m.Queue().Exec(ctx)
-	must(t, err)
-	if ran {
-		t.Error("Future.Cancel: \"if it has not begun it never does\", and it ran")
-	}
-}
 
 // A guard that never ends idle has no limit that a beat could be slower than.
 func TestReview9HeartbeatBesideAGuardThatNeverEndsIdle(t *testing.T) {

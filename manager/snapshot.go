@@ -130,9 +130,9 @@ func (m *Manager) String() string {
 		return "manager that does not answer: " + err.Error()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "manager, operators: %d, queued: %d", len(s.Operators), s.Queued)
-	if s.Guard {
-		b.WriteString(", guarded")
+	fmt.Fprintf(&b, "manager, operators: %d", len(s.Operators))
+	if s.Queued > 0 || s.Guard {
+		fmt.Fprintf(&b, ", queued: %d, guarded: %v", s.Queued, s.Guard)
 	}
 	for _, k := range slices.Sorted(maps.Keys(s.Status)) {
 		fmt.Fprintf(&b, "\nstatus %s: %s", k, s.Status[k])

@@ -227,6 +227,9 @@ func (p *Pool) CancelUnbegun(err error, rows ...*link.Row) {
 	b := batch{p: p}
 	p.mu.Lock()
 	for _, r := range rows {
+		if r.Tireless { // it ends when the others have
+			continue
+		}
 		if r.Seq == 0 || r.Unbegun != nil || r.Cancelled != nil {
 			continue
 		}

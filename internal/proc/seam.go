@@ -46,6 +46,8 @@ type Guard interface {
 	Named() any
 	// OfTable returns the argument for a table with other rows, before any of them begins, in the driver.
 	OfTable(ctx context.Context) any
-	// TableEnded tells it, from the driver.
+	// Failed says, from the driver, that it has failed for good.
+	Failed(ctx context.Context)
+	// TableEnded tells it, from the driver, perhaps again and again.
 	TableEnded(ctx context.Context) error
 }
