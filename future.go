@@ -121,6 +121,14 @@ func (a *awaited[In, Out]) end(*Call, int) {
 	a.over.happen(a.on)
 }
 
+// pull is Future's: the end of ctx does not end the wait.
+func (a *awaited[In, Out]) pull(ctx context.Context, on Executor) error {
+	if p, ok := on.(proc.Puller); ok && !a.over.has() {
+		return p.Pull(context.WithoutCancel(ctx), a.over.done())
+	}
+	return nil
+}
+
 // Call runs f on an executor and waits for the result. ctx bounds the task: when
 // it ends, a call that has not begun ends at once and one that runs has its
 // context ended.
@@ -138,7 +146,8 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	a.awaited, a.pulled = true, true
 	_ = submit(ctx, on, &a.Call)
 	a.point.enter()
-	if err := pull(context.WithoutCancel(ctx), on, &a.over); err != nil {
+	if err := a.pull(ctx, on); err != nil {
+		a.point.leave()
 		var none Out
 		return none, err
 	}

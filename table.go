@@ -108,7 +108,7 @@ func (s *tableSink[In, Out]) end(c *Call, _ int) {
 	t := c.value.(*call[In, Out])
 	if c.err != nil && s.r.kind == guardRows {
 		s.r.mu.Lock()
-		go s.guards[c.place.slot].Failed(s.r.ctx)
+		go s.guards[c.place.slot].Failed(context.WithoutCancel(s.r.ctx)) // it returns when the manager has heard, or is gone
 		s.r.mu.Unlock()
 	}
 	s.rows.end(c.place.slot, t.out, c.err)
@@ -165,7 +165,7 @@ func (r *tableRun) release() (err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, g := range r.guards {
-		err = errors.Join(err, g.TableEnded(r.ctx))
+		err = errors.Join(err, g.TableEnded(context.WithoutCancel(r.ctx)))
 	}
 	return err
 }
@@ -187,9 +187,6 @@ func (r *tableRun) read() {
 
 // releaseAgain repeats it, until over is closed: whom it told may have been replaced.
 func (r *tableRun) releaseAgain(over <-chan struct{}) {
-	if len(r.guards) == 0 || !r.beside {
-		return
-	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -281,9 +278,11 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 		rows.end(why)
 	}()
 	guards.read()
-	select {
-	case <-guards.ready:
-	case <-runCtx.Done():
+	if len(guards.adds) > 0 {
+		select {
+		case <-guards.ready:
+		case <-runCtx.Done():
+		}
 	}
 	services.read()
 	rows.read()
@@ -299,7 +298,9 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	}
 	told := make(chan struct{})
 	defer close(told)
-	go guards.releaseAgain(told)
+	if len(guards.adds) > 0 && guards.beside {
+		go guards.releaseAgain(told)
+	}
 	guards.wait(func(err error) bool { return !stoppedInTime(guardCtx, err) })
 	finished = true
 	services.failed, services.total = services.failed+guards.failed, services.total+guards.total

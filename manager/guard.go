@@ -191,6 +191,9 @@ func (g *GuardCall) guard(ctx context.Context, o GuardOptions) (r GuardReport, a
 	if errors.Is(err, ErrClosed) {
 		a, err = askAnswer{Ended: endedShut}, nil
 	}
+	if err != nil {
+		m.resign(ctx, gen)
+	}
 	return GuardReport{a.Calls, a.Ended}, true, err
 }
 

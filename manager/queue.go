@@ -426,8 +426,11 @@ func (q *callQueue) settle() (after func()) {
 		}
 		return join(after, q.told())
 	case l == nil && q.gone == nil && q.entries.first().fn != nil: // no process is there to run it
-		lost := []*queued{q.entries.pop()}
-		return join(after, q.drop(lost, lostCall(lost[0])), q.drain)
+		var lost []*queued
+		for q.entries.len() > 0 && q.entries.first().fn != nil {
+			lost = append(lost, q.entries.pop())
+		}
+		return join(after, q.drop(lost, fmt.Errorf("manager: %s, and functions behind it: %w", lost[0].what, ErrGuardLost)), q.drain)
 	}
 	return after
 }

@@ -37,6 +37,7 @@ func (h *host) enqueue(e *queued) (accepted bool, err error) {
 // appendHere queues a call of this process's own, or of an op: it waits for room for as long as ctx lasts.
 func (h *host) appendHere(ctx context.Context, e *queued) error {
 	if err := h.usable(); err != nil {
+		e.free()
 		return err
 	}
 	if err := h.check(e.op); err != nil {
@@ -102,6 +103,9 @@ func (h *host) runQueued(e *queued) outcomeOf {
 	return c.m.outcome(&r.stored, body, out, failed)
 }
 
+// mostResult bounds the result of a queued call, which goes with others.
+const mostResult = mostMessage / 2
+
 // queuedRun is what one run of a queued method needs.
 type queuedRun struct {
 	callContext
@@ -146,6 +150,10 @@ func (o *object) queueUp() (now bool, t *turn, err error) {
 func (m *method) outcome(s *stored, body []byte, out *wire.Parcel, err *xme.Error) outcomeOf {
 	if err != nil {
 		return outcomeOf{err: err}
+	}
+	if len(body) > mostResult {
+		out.Free()
+		return outcomeOf{err: m.threw(xme.CauseEncode, fmt.Sprintf("the result of a queued call has %d bytes, over %d: share memory", len(body), mostResult), "", xme.ErrEncode)}
 	}
 	s.typ, s.bytes = m.out, body
 	if out != nil {

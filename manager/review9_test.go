@@ -298,37 +298,6 @@ var forwards = xme.Register("forwards", func(ctx context.Context, _ struct{}) (i
 	return forward.Call(ctx, scene9.fw, scene9.o)
 })
 
-// An append to a full queue within a queued call never waits, whatever is called in between.
-func TestReview9AppendByAMethodThatAQueuedFunctionCalls(t *testing.T) {
-	for _, process := range []bool{false, true} {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		m := openWith(t, manager.Options{Queue: 1, Process: process})
-		o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
-		must(t, err)
-		fw, err := manager.ShareNew(ctx, m, "", newForwarder, 0)
-		must(t, err)
-		scene9.m, scene9.o, scene9.fw = m, o, fw
-		f := forwards.Go(ctx, m.Queue(), struct{}{})
-		g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
-		must(t, err)
-		for s := (manager.QueueState{}); s.Len == 0; { // it runs, or is to
-			_, err = add.Append(ctx, o, 1)
-			must(t, err)
-			s, err = m.Queue().State(ctx)
-			must(t, err)
-			if s.Running == "" && s.Len == 0 {
-				break
-			}
-		}
-		limited, stop := context.WithTimeout(ctx, 4*time.Second)
-		if _, err := f.Wait(limited); errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("process %v: it waits for itself", process)
-		}
-		stop()
-		cancel()
-		_ = g
-	}
-}
 
 // Exec of a method waits no longer than its context lasts.
 func TestReview9ExecOfAMethodEndsWithItsContext(t *testing.T) {
