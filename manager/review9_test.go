@@ -274,7 +274,6 @@ var failsToStart = xme.Register("failsToStart", func(context.Context, *manager.M
 	return struct{}{}, errors.New("no device")
 })
 
-
 // forwarder is called directly, by a function from the queue, and appends.
 type forwarder struct{ To *manager.Object[counter] }
 
@@ -298,7 +297,6 @@ var forwards = xme.Register("forwards", func(ctx context.Context, _ struct{}) (i
 	return forward.Call(ctx, scene9.fw, scene9.o)
 })
 
-
 // Exec of a method waits no longer than its context lasts.
 func TestReview9ExecOfAMethodEndsWithItsContext(t *testing.T) {
 	ctx := t.Context()
@@ -320,7 +318,6 @@ func TestReview9ExecOfAMethodEndsWithItsContext(t *testing.T) {
 		t.Error("it waits on 3 s after its context has ended")
 	}
 }
-
 
 // A guard that never ends idle has no limit that a beat could be slower than.
 func TestReview9HeartbeatBesideAGuardThatNeverEndsIdle(t *testing.T) {
