@@ -208,3 +208,62 @@ func (r *reader) runQueued() {
 	}
 	r.c.h.queue.drainHere()
 }
+
+// admitted answers an append that waited for room.
+func (c *hostConn) admitted(e *queued, err error) {
+	c.mu.Lock()
+	e.answered = true
+	used := e.holds
+	if !used && c.users > 0 { // it is told before it waits
+		c.users++
+		used = true
+	}
+	c.mu.Unlock()
+	c.ended(e.call)
+	if err != nil {
+		e.free()
+	}
+	if !used {
+		return
+	}
+	go func() { // whoever made room is not to wait for who does not read
+		defer c.unuse()
+		c.accepted(e.call, err, nil)
+	}()
+}
+
+// accepted answers an append. mem is memory for what rides on the answer; it returns it, or more.
+func (c *hostConn) accepted(call uint32, err error, mem []byte) []byte {
+	if err != nil {
+		c.failed(call, err)
+		return mem
+	}
+	mem = c.done.take(mem[:0], rideBytes, rideCalls)
+	c.answerSoon(ring.Result{Kind: kindAnswer, Call: call, Body: mem})
+	return mem
+}
+
+// awaitsRoom has a call be withdrawn if who appends it gives up.
+func (c *hostConn) awaitsRoom(call uint32, e *queued) {
+	c.mu.Lock()
+	if e.answered {
+		c.mu.Unlock()
+		return
+	}
+	c.users++ // until it is answered; who reads has one
+	e.holds = true
+	c.mu.Unlock()
+	t := c.begin(call, nil)
+	context.AfterFunc(t, func() {
+		if c.h.queue.withdraw(e) {
+			e.admitted(context.Canceled)
+		}
+	})
+	c.mu.Lock()
+	late := e.answered
+	c.mu.Unlock()
+	if late {
+		c.ended(call)
+	}
+	c.crowded()
+}

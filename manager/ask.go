@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -38,6 +39,20 @@ func (in *askRequest) report(q *callQueue) *outcomeOf {
 		return &outcomeOf{err: failure(kindThrew, in.Threw)}
 	}
 	return &outcomeOf{value: &stored{typ: q.resultType(), bytes: in.Body}}
+}
+
+// resultType names the type of what the function that runs returns.
+func (q *callQueue) resultType() string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.current == nil || q.current.fn == nil {
+		return ""
+	}
+	t, err := proc.ResultOf(q.current.fn.Name)
+	if err != nil {
+		return ""
+	}
+	return typeName(t)
 }
 
 // ask answers, now or later, by reply, which is called once and without the queue's lock and must not block. drain is q's, on this goroutine or not.

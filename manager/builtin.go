@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -74,6 +75,8 @@ var builtinTakes = map[string]builtinFields{
 	"Table::delete": {keys: true}, "Table::get": {keys: true}, "Monitor::get": {keys: true}, "Monitor::delete": {keys: true},
 	"Table::items": {}, "Monitor::copy_msg": {}, "Lock::update": {kind: true},
 }
+
+var errNoCollector = errors.New("manager: calls of this process's own do not come as requests")
 
 var opBuiltin = defineStored("append built-in", true, func(ctx context.Context, h *host, c *caller, in builtinRequest) (struct{}, error) {
 	defer func() {

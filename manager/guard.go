@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -301,88 +300,6 @@ func (q *Queue) Exec(ctx context.Context) (ran bool, err error) {
 	return a.Calls > 0, err
 }
 
-// RunningGuard is a guard in this process.
-type RunningGuard struct {
-	m      *Manager
-	cancel context.CancelFunc
-	over   chan struct{}
-	report GuardReport
-	err    error
-}
-
-// StartGuard starts a guard in this process, which functions that are queued run in. It returns once the guard runs. When ctx ends the guard drains the queue and ends.
-func (m *Manager) StartGuard(ctx context.Context, o GuardOptions) (*RunningGuard, error) {
-	return startGuard(ctx, GuardCall{Manager: m, Options: o}.Named().(GuardCall))
-}
-
-func startGuard(ctx context.Context, c GuardCall) (*RunningGuard, error) {
-	g := &RunningGuard{m: c.Manager, over: make(chan struct{})}
-	ctx, g.cancel = context.WithCancel(ctx)
-	up := make(chan struct{})
-	var once sync.Once
-	ctx = context.WithValue(ctx, guardUpKey{}, func() { once.Do(func() { close(up) }) })
-	go func() {
-		defer close(g.over)
-		defer g.cancel()
-		g.report, g.err = c.run(ctx)
-	}()
-	select {
-	case <-up:
-		return g, nil
-	case <-g.over:
-		if g.err == nil {
-			return g, nil
-		}
-		return nil, g.err
-	}
-}
-
-type guardUpKey struct{}
-
-// Wait waits until the guard has ended, or ctx, and says what it did.
-func (g *RunningGuard) Wait(ctx context.Context) (GuardReport, error) {
-	select {
-	case <-g.over:
-		return g.report, g.err
-	case <-ctx.Done():
-		return GuardReport{}, context.Cause(ctx)
-	}
-}
-
-// Done returns a channel that is closed once the guard has ended.
-func (g *RunningGuard) Done() <-chan struct{} { return g.over }
-
-// Stop is [Queue.Stop], and [RunningGuard.Wait].
-func (g *RunningGuard) Stop(ctx context.Context) (GuardReport, error) {
-	if err := g.m.Queue().Stop(ctx); err != nil {
-		return GuardReport{}, err
-	}
-	return g.Wait(ctx)
-}
-
-// RunTable runs a table with a guard in this process: the guard ends once the rows have, and what they have queued is done. The error is the table's and the guard's.
-func (m *Manager) RunTable(ctx context.Context, t *xme.Table, on xme.Executor, o GuardOptions) (GuardReport, error) {
-	c := GuardCall{Manager: m, Options: o}.Named().(GuardCall).OfTable(ctx).(GuardCall)
-	g, err := startGuard(context.WithoutCancel(ctx), c)
-	if err != nil {
-		return GuardReport{}, err
-	}
-	err = t.Run(ctx, on)
-	for {
-		if gerr := c.TableEnded(context.WithoutCancel(ctx)); gerr != nil && !errors.Is(gerr, ErrLost) {
-			g.cancel()
-			err = errors.Join(err, gerr)
-		}
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		r, gerr := g.Wait(limited)
-		again := limited.Err() != nil && ctx.Err() == nil // another process of the manager's may not have heard
-		cancel()
-		if !again {
-			return r, errors.Join(err, gerr)
-		}
-	}
-}
-
 // verbose says now and then how the guard is, until what it returns is called.
 func (g *GuardCall) verbose(ctx context.Context, o GuardOptions) (stop func()) {
 	if up, ok := ctx.Value(guardUpKey{}).(func()); ok {
@@ -406,4 +323,19 @@ func (g *GuardCall) verbose(ctx context.Context, o GuardOptions) (stop func()) {
 		}
 	}()
 	return func() { close(end) }
+}
+
+// say says how a guard is.
+func (g *GuardCall) say(ctx context.Context, o GuardOptions) {
+	limited, cancel := context.WithTimeout(ctx, o.Verbose)
+	defer cancel()
+	s, err := g.Manager.Queue().State(limited)
+	if err != nil {
+		return // the guard finds out
+	}
+	limit := "none"
+	if o.Idle > 0 {
+		limit = o.Idle.String()
+	}
+	xme.Logger(ctx).Info("guard", "since_last", s.Idle.Round(time.Millisecond).String(), "limit", limit, "queued", s.Len)
 }

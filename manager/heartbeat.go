@@ -172,3 +172,49 @@ func (q *callQueue) idleLimit() time.Duration {
 	}
 	return defaultIdle
 }
+
+// beat is a heartbeat.
+type beat struct {
+	op    Operator
+	conn  any // nil: this process's
+	last  time.Time
+	every time.Duration
+	drop  bool // its operator's calls, when its process dies
+}
+
+// beating reports whether a heartbeat lives: its process does, and its last beat is not older than a guard waits. q.mu is held.
+func (q *callQueue) beating() bool {
+	limit := q.idleLimit()
+	if limit <= 0 {
+		limit = defaultIdle
+	}
+	for _, b := range q.beats {
+		if time.Since(b.last) <= max(limit, 2*b.every) {
+			return true
+		}
+	}
+	return false
+}
+
+// beatsGone ends the heartbeats of a process that has died. q.mu is held, not when the returned function is called.
+func (q *callQueue) beatsGone(conn any) func() {
+	after := func() {}
+	for id, b := range q.beats {
+		if b.conn != conn {
+			continue
+		}
+		delete(q.beats, id)
+		q.last = time.Now()
+		if b.drop {
+			_, dropped := q.discardLocked(b.op, fmt.Errorf("manager: %v's process has died, with its heartbeat its queued calls: %w", b.op, ErrDropped))
+			after = join(after, dropped)
+		}
+		died := q.died
+		after = join(after, func() {
+			q.noting.Lock()
+			defer q.noting.Unlock()
+			died(b.op)
+		})
+	}
+	return join(after, q.settle(), q.drain)
+}

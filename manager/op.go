@@ -96,3 +96,21 @@ func (o *op[In, Out]) call(ctx context.Context, m *Manager, in In) (out Out, err
 	err = r.ask(ctx, o.code, body, p, func(answer []byte, p *wire.Parcel) error { return o.out().Decode(answer, &out, p) })
 	return out, err
 }
+
+// askBy has a manager do an op by a connection that is in use.
+func askBy[In any](ctx context.Context, c *conn, o *op[In, struct{}], in In, p *wire.Parcel) error {
+	body, err := o.in().Append(nil, &in, p)
+	if err != nil {
+		return fmt.Errorf("manager: %s: %w", o.name, err)
+	}
+	w, leads, err := c.begin(ctx, kindRequest, uint32(o.code), body, p)
+	if err != nil {
+		return err
+	}
+	return c.await(ctx, w, leads, false, func(kind uint8, body []byte, _ *wire.Parcel) error {
+		if kind != kindAnswer {
+			return failure(kind, body)
+		}
+		return nil
+	})
+}

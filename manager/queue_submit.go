@@ -1,0 +1,176 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/proc"
+)
+
+// tableCall is a call of a registered function that was appended.
+type tableCall struct {
+	call *xme.Call
+	once sync.Once
+	stop func() bool // watching its context
+}
+
+func (t *tableCall) finish(body []byte, err error) {
+	t.stop()
+	t.end(body, err)
+}
+
+// end is finish for who watches the context.
+func (t *tableCall) end(body []byte, err error) {
+	t.once.Do(func() { go t.call.Finish(body, err) }) // it decodes
+}
+
+// came implements awaitedCall.
+func (t *tableCall) came(kind uint8, body []byte) {
+	if kind != kindAnswer {
+		t.finish(nil, failure(kind, body))
+		return
+	}
+	t.finish(append([]byte(nil), body...), nil)
+}
+
+// cameWith implements awaitedCall.
+func (t *tableCall) cameWith(s *stored) {
+	s.release()
+	t.finish(nil, errors.ErrUnsupported)
+}
+
+// failed implements awaitedCall.
+func (t *tableCall) failed(err error) { t.finish(nil, err) }
+
+// finished implements sink.
+func (t *tableCall) finished(_ uint64, o outcomeOf) {
+	if o.err != nil {
+		t.finish(nil, o.err)
+		return
+	}
+	t.finish(o.value.bytes, nil)
+}
+
+// Submit implements xme.Executor: it appends calls of registered functions, which the guard runs in its own process. It waits for room for the first only. Their arguments and results cannot hold
+// shared memory or open files, and no option but Retries is honoured, which lies above it. When a call's context
+// ends its future ends with it; the call stays queued, and is run all the same: a task that returns need not wait for what it has queued.
+func (q *Queue) Submit(ctx context.Context, calls []*xme.Call) (int, error) {
+	for i, c := range calls {
+		args, err := c.AppendArgs(nil)
+		if err == nil {
+			err = refused(c.Options())
+		}
+		if err != nil {
+			c.Finish(nil, err)
+			continue
+		}
+		if err := q.submit(ctx, c, args, i > 0); err != nil {
+			if i > 0 {
+				err = nil // who submits the rest is told
+			}
+			return i, err
+		}
+	}
+	return len(calls), nil
+}
+
+func refused(o xme.CallOptions) error {
+	option := ""
+	switch {
+	case len(o.On) > 0:
+		option = "On"
+	case o.Fresh:
+		option = "Fresh"
+	case o.Service:
+		option = "Service"
+	case o.Memory != 0:
+		option = "Memory"
+	case o.Timeout != 0:
+		option = "Timeout"
+	default:
+		return nil
+	}
+	return fmt.Errorf("manager: a queue does not honour option %s: %w", option, errors.ErrUnsupported)
+}
+
+// submit appends a call. now: it does not wait for room.
+func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte, now bool) error {
+	m := q.m
+	h, err := m.host()
+	if err != nil {
+		return fmt.Errorf("manager: append %s: %w", c.Name(), err)
+	}
+	t := &tableCall{call: c}
+	t.stop = context.AfterFunc(c.Context(), func() { t.end(nil, context.Cause(c.Context())) })
+	nested := queueOf(ctx) == m.id
+	call := fnCall{c.Name(), args}
+	if h != nil {
+		return t.submitted(h.appendHere(ctx, &queued{op: m.op, nested: nested, now: now, to: t, what: call.Name, fn: &call, size: len(args)}))
+	}
+	conn, err := m.at.(*remote).conn()
+	if err != nil {
+		return t.submitted(err)
+	}
+	defer conn.unuse()
+	id, err := conn.queued.add(t)
+	if err != nil {
+		return t.submitted(err)
+	}
+	head := appendHead{method: uint16(len(call.Name)), nested: nested, now: now, id: id, op: m.op}
+	body := append(append(head.put(nil), call.Name...), args...)
+	if err := conn.appendCall(ctx, 0, body, nil); err != nil {
+		if conn.queued.take(id) == nil { // it has its end already, with the connection's or because it was accepted and has run
+			return nil
+		}
+		return t.submitted(err)
+	}
+	if !proc.Pulled(c) {
+		conn.pump()
+	}
+	return nil
+}
+
+// submitted is the end of an append: a call that was not accepted is not watched any more.
+func (t *tableCall) submitted(err error) error {
+	if err == nil {
+		return nil
+	}
+	t.stop()
+	refused := false
+	t.once.Do(func() { refused = true })
+	if !refused { // it has ended already, and its context with it
+		return nil
+	}
+	return err
+}
+
+// Pull implements a seam of package xme: it fetches the ends of calls for who waits for one of them.
+func (q *Queue) Pull(ctx context.Context, done <-chan struct{}) error {
+	if queueOf(ctx) == q.m.id {
+		return fmt.Errorf("manager: %w: %w", errOwnQueue, ErrDeadlock)
+	}
+	r, ok := q.m.at.(*remote)
+	if !ok {
+		return nil
+	}
+	r.mu.Lock()
+	c := r.c
+	r.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // a call can end without having been fetched
+		select {
+		case <-done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	c.fetch(ctx, done)
+	return nil
+}
