@@ -19,14 +19,15 @@ type queuedMethod struct {
 	parcel *wire.Parcel
 }
 
-// Append queues a call of the method, behind all that were queued before, for whoever runs the manager's queue: its guard, or [Queue.Exec]. It returns once the
-// manager has accepted the call, which then is run once whatever becomes of this process, with a future of its result. ctx bounds this only, and not the call.
+// Append queues a call of the method, behind all that were queued before, for whoever runs the manager's queue: its guard, or [Queue.Exec]. It returns
+// once the manager has accepted the call, which then is run once whatever becomes of this process, with a future of its result. ctx bounds this only,
+// and not the call.
 //
-// A full queue has Append wait while a guard runs; otherwise, and within a call that itself runs from the queue, the error wraps ErrFull. Other errors wrap
-// ErrGuardStopped, ErrClosed, ErrLost, ErrReleased, ErrNotAuthorised or xme.ErrEncode; if ctx has ended, or the error is ErrLost, the call may have been accepted. The
-// result is kept for the object's handle's operator too: see [Queue.Results].
+// A full queue has Append wait while a guard runs; otherwise, and within a call that itself runs from the queue, the error wraps ErrFull. Other errors
+// wrap ErrGuardStopped, ErrClosed, ErrLost, ErrReleased, ErrNotAuthorised or xme.ErrEncode; if ctx has ended, or the error is ErrLost, the call may have
+// been accepted. The result is kept for the object's handle's operator too: see [Queue.Results].
 //
-// The calls that one goroutine appends run in the order in which it appends them.
+// It may be called concurrently. The calls that one goroutine appends run in the order in which it appends them.
 func (m *MethodFunc[T, In, Out]) Append(ctx context.Context, o *Object[T], in In) (*Future[Out], error) {
 	h, r, err := o.where(m.name)
 	if err != nil {
@@ -91,8 +92,8 @@ func (c *conn) appendCall(ctx context.Context, object uint32, body []byte, p *wi
 	})
 }
 
-// appendHead is what an append's message has before the argument: the method's number, or of a function, which has no object, the length of its name (2 bytes), which comes before the argument, flags (1), the
-// call's number in its process (8), the operator (a byte for its length, itself).
+// appendHead is what an append's message has before the argument: the method's number, or of a function, which has no object, the length of its name (2
+// bytes), which comes before the argument, flags (1), the call's number in its process (8), the operator (a byte for its length, itself).
 type appendHead struct {
 	method uint16
 	nested bool

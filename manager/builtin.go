@@ -222,11 +222,12 @@ func decodeEntries(src []byte, v *Values, p *wire.Parcel) error {
 	return nil
 }
 
-// Append queues a call of one of the manager's own functions: [Builtin] says which there are, [MethodFunc.Append] how a call is queued. Its result has the values that the function reads, and is empty for the others. It acts as
-// the handle's operator, who must be entitled to what it does when it runs.
+// Append queues a call of one of the manager's own functions: [Builtin] says which there are, [MethodFunc.Append] how a call is queued. Its result has
+// the values that the function reads, and is empty for the others. It acts as the handle's operator, who must be entitled to what it does when it runs.
+// A name that there is not is an error that wraps ErrNotFound; fields that do not go with the name are one too.
 //
-// A queued Table::update that puts GuardState{} under [GuardKey] says that who appended it is done: the guard ends, once what is queued is run, when the other rows of its table have ended; if it guards
-// no table, at once unless a heartbeat lives.
+// A queued Table::update that puts GuardState{} under [GuardKey] says that who appended it is done: the guard ends, once what is queued is run, when the
+// other rows of its table have ended; if it guards no table, at once unless a heartbeat lives.
 func (q *Queue) Append(ctx context.Context, b Builtin) (*Future[Values], error) {
 	m := q.m
 	in := builtinRequest{Op: m.Operator(), Nested: queueOf(ctx) == m.id, Name: b.Name, Keys: b.Keys, Kind: int(b.Kind), Changes: make([]change, len(b.Changes))}

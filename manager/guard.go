@@ -13,12 +13,13 @@ import (
 
 // GuardOptions say how a guard runs. The zero value works.
 type GuardOptions struct {
-	// Idle is after how long without a call the guard ends: 10 s (the default), or never if negative. While rows of its table or a heartbeat live it does not.
+	// Idle is after how long without a call the guard ends: 10 s (the default), or never if negative. While rows of its table or a heartbeat live it
+	// does not.
 	Idle time.Duration
 	// Verbose is how often it says, by its process's log, how it is: every 5 s (the default), or never if negative.
 	Verbose time.Duration
-	// Start is a registered function, func(context.Context, *manager.Manager) (struct{}, error), by its name, that is called in the guard's process before its first call, and again in a process that takes its place. If it
-	// fails so does the guard.
+	// Start is a registered function, func(context.Context, *manager.Manager) (struct{}, error), by its name, that is called in the guard's process
+	// before its first call, and again in a process that takes its place. If it fails so does the guard.
 	Start string
 }
 
@@ -41,11 +42,12 @@ type GuardReport struct {
 //
 //	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m}))
 //
-// It runs the queued calls one at a time, in order, for as long as the table's other rows run, services too; then it runs what is queued still, and ends. By Guard.Go it is beside no
-// table, and ends when it is idle or stopped; when its context ends it drains the queue, for as long as the pool's Grace lets it. Of a manager's guards one runs at a time: another is ErrGuardRuns.
+// It runs the queued calls one at a time, in order, for as long as the table's other rows run, services too; then it runs what is queued still, and
+// ends. By Guard.Go it is beside no table, and ends when it is idle or stopped; when its context ends it drains the queue, for as long as the pool's
+// Grace lets it. Of a manager's guards one runs at a time: another is ErrGuardRuns.
 //
-// Functions that are queued run in the guard's process, methods in the manager's. If the guard's process dies, the function that it ran ends with ErrGuardLost and is not run again; the pool starts another guard, and
-// the queue goes on.
+// Functions that are queued run in the guard's process, methods in the manager's. If the guard's process dies, the function that it ran ends with
+// ErrGuardLost and is not run again; the pool starts another guard, and the queue goes on.
 var Guard = xme.Register("guard", runGuard(handles)).With(xme.Service(), xme.Retries(mostGuards))
 
 // mostGuards bounds how often a guard is replaced.
@@ -66,7 +68,7 @@ func (g GuardCall) Named() any {
 	return g
 }
 
-// OfTable implements the same seam.
+// OfTable implements a seam of package xme.
 func (g GuardCall) OfTable(ctx context.Context) any {
 	g.Rows = true
 	_, _ = opExpect.call(ctx, g.Manager, guardRequest{g.ID, g.Options.idle()}) // the guard itself finds what is wrong
@@ -91,7 +93,7 @@ var opTableEnded = define("table ended", false, func(_ context.Context, h *host,
 	return struct{}{}, nil
 })
 
-// TableEnded implements the same seam.
+// TableEnded implements a seam of package xme.
 func (g GuardCall) TableEnded(ctx context.Context) error {
 	_, err := opTableEnded.call(ctx, g.Manager, guardRequest{ID: g.ID})
 	return err
@@ -185,6 +187,7 @@ func (g *GuardCall) guard(ctx context.Context, o GuardOptions) (r GuardReport, a
 		}
 	}
 	defer context.AfterFunc(ctx, func() { _, _ = opStop.call(context.Background(), m, struct{}{}) })()
+	isUp(ctx)
 	defer g.verbose(ctx, o)()
 	a, err := serveLease(within, within, m, gen)
 	if errors.Is(err, ErrClosed) {
@@ -272,8 +275,9 @@ var opStop = define("stop guard", true, func(ctx context.Context, h *host, _ *ca
 	return struct{}{}, h.queue.waitStopped(ctx)
 })
 
-// Stop has the guard run what is queued, and end; nothing is accepted any more, and who waits for results of which no call is queued gets ErrGuardStopped at once. It waits until the guard has ended. Without a guard it does
-// nothing. A call in the queue would wait for itself: its error wraps ErrDeadlock.
+// Stop has the guard run what is queued, and end; nothing is accepted any more, and who waits for results of which no call is queued gets
+// ErrGuardStopped at once. It waits until the guard has ended, or ctx, which ends the wait only. Without a guard it does nothing; one that is being
+// replaced it waits for. A call in the queue would wait for itself: its error wraps ErrDeadlock.
 func (q *Queue) Stop(ctx context.Context) error {
 	if queueOf(ctx) == q.m.id && q.m.id != (id{}) {
 		return fmt.Errorf("manager: stop the guard from a call that it runs, which would wait for itself: queue %q with %s, or set it: %w", "Table::update", GuardKey, ErrDeadlock)
@@ -302,9 +306,6 @@ func (q *Queue) Exec(ctx context.Context) (ran bool, err error) {
 
 // verbose says now and then how the guard is, until what it returns is called.
 func (g *GuardCall) verbose(ctx context.Context, o GuardOptions) (stop func()) {
-	if up, ok := ctx.Value(guardUpKey{}).(func()); ok {
-		up()
-	}
 	if o.Verbose < 0 {
 		return func() {}
 	}
@@ -325,7 +326,7 @@ func (g *GuardCall) verbose(ctx context.Context, o GuardOptions) (stop func()) {
 	return func() { close(end) }
 }
 
-// say says how a guard is.
+// say says by the log how a guard is.
 func (g *GuardCall) say(ctx context.Context, o GuardOptions) {
 	limited, cancel := context.WithTimeout(ctx, o.Verbose)
 	defer cancel()

@@ -9,7 +9,7 @@ import (
 	"github.com/xenonmp/xme"
 )
 
-// RunningGuard is a guard in this process.
+// RunningGuard is a guard in this process, made by [Manager.StartGuard]. Its methods may be called concurrently.
 type RunningGuard struct {
 	m      *Manager
 	cancel context.CancelFunc
@@ -18,7 +18,9 @@ type RunningGuard struct {
 	err    error
 }
 
-// StartGuard starts a guard in this process, which functions that are queued run in. It returns once the guard runs. When ctx ends the guard drains the queue and ends.
+// StartGuard starts a guard in this process, which functions that are queued run in. It returns once the guard runs, and its start-up function has;
+// while another guard runs the error wraps ErrGuardRuns. When ctx ends the guard drains the queue and ends: wait for it by [RunningGuard.Wait] before
+// the manager is closed.
 func (m *Manager) StartGuard(ctx context.Context, o GuardOptions) (*RunningGuard, error) {
 	return startGuard(ctx, GuardCall{Manager: m, Options: o}.Named().(GuardCall))
 }
@@ -47,6 +49,13 @@ func startGuard(ctx context.Context, c GuardCall) (*RunningGuard, error) {
 
 type guardUpKey struct{}
 
+// isUp tells who started a guard in this process that it runs.
+func isUp(ctx context.Context) {
+	if up, ok := ctx.Value(guardUpKey{}).(func()); ok {
+		up()
+	}
+}
+
 // Wait waits until the guard has ended, or ctx, and says what it did.
 func (g *RunningGuard) Wait(ctx context.Context) (GuardReport, error) {
 	select {
@@ -68,7 +77,8 @@ func (g *RunningGuard) Stop(ctx context.Context) (GuardReport, error) {
 	return g.Wait(ctx)
 }
 
-// RunTable runs a table with a guard in this process: the guard ends once the rows have, and what they have queued is done. The error is the table's and the guard's.
+// RunTable runs a table with a guard in this process: the guard ends once the rows have, and what they have queued is done. The error is the table's and
+// the guard's. ctx ends the rows as that of [xme.Table.Run] does; the queue is drained all the same.
 func (m *Manager) RunTable(ctx context.Context, t *xme.Table, on xme.Executor, o GuardOptions) (GuardReport, error) {
 	c := GuardCall{Manager: m, Options: o}.Named().(GuardCall).OfTable(ctx).(GuardCall)
 	g, err := startGuard(context.WithoutCancel(ctx), c)

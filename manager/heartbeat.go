@@ -15,7 +15,7 @@ type HeartbeatOptions struct {
 	Drop bool
 }
 
-// Heartbeat tells that the process of an operator lives.
+// Heartbeat tells that the process of an operator lives. It is made by [Manager.Heartbeat]; its method may be called concurrently.
 type Heartbeat struct {
 	m    *Manager
 	o    HeartbeatOptions
@@ -26,9 +26,11 @@ type Heartbeat struct {
 
 const defaultBeat = time.Second
 
-// Heartbeat has the manager know, from now on, that the process lives which acts as the handle's operator. Its status is "alive" and the time of the last beat; while a heartbeat lives the guard does not end
-// for being idle, or for a queued stop. It ends by [Heartbeat.Stop], and when ctx ends, as a task's does when the task returns: the status then is "ended". If the process dies the manager notices at
-// once: the status is "died" and the operator's queued calls are run all the same, or dropped if Options.Drop says so. A process that lives and does not beat, because it is stopped, counts as long as a guard waits.
+// Heartbeat has the manager know, from now on, that the process lives which acts as the handle's operator. Its status is "alive" and the time of the
+// last beat; while a heartbeat lives the guard does not end for being idle, or for a queued stop. It ends by [Heartbeat.Stop], and when ctx ends, as a
+// task's does when the task returns: the status then is "ended". If the process dies the manager notices at once: the status is "died" and the
+// operator's queued calls are run all the same, or dropped if HeartbeatOptions.Drop says so. A process that lives and does not beat, because it is
+// stopped, counts as long as a guard waits.
 //
 // A beat that is not shorter than the guard's idle limit is an error, as is one that is negative.
 func (m *Manager) Heartbeat(ctx context.Context, o HeartbeatOptions) (*Heartbeat, error) {
@@ -136,7 +138,7 @@ func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, e
 		}
 		if len(q.beats) >= mostBeats {
 			q.mu.Unlock()
-			return 0, fmt.Errorf("manager: heartbeat: more than %d", mostBeats)
+			return 0, fmt.Errorf("manager: heartbeat: %d beat already: stop some", mostBeats)
 		}
 		q.lastBeat++
 		in.ID = q.lastBeat

@@ -6,10 +6,12 @@ import (
 	"time"
 )
 
-// callQueue is the queue of a host's calls. It needs no host: what runs a call is handed to it. All methods may be called concurrently.
+// callQueue is the queue of a host's calls. It needs no host: what runs a call is handed to it. Its methods may be called concurrently, and take its
+// lock, but for those that say that it is held.
 //
-// A call is accepted into entries, or waits for room; it is running while it is neither; it has ended once its sink and its operator's buffer have the outcome. One runs at a time, on the goroutine
-// that has found work: see drain. Whether there is work to do says the lease: without one the queue stands still.
+// A call is accepted into entries, or waits for room; it is running while it is neither; it has ended once its sink and its operator's buffer have the
+// outcome. One runs at a time, on the goroutine that has found work: see drain. Whether there is work to do says the lease: without one the queue stands
+// still.
 type callQueue struct {
 	bound int
 	run   func(e *queued) outcomeOf // methods and built-ins; must not panic
@@ -20,7 +22,7 @@ type callQueue struct {
 	bytes    int // of arguments in entries
 	waiting  fifo[*queued]
 	lease    *lease
-	gone     *lease            // of a guard whose process has died, for which another is expected; nil: none
+	gone     *lease            // of a guard that is expected: to begin, or in the place of one whose process has died; nil: none
 	expect   *time.Timer       // until when
 	blanks   []*queued         // to be used again
 	ended    map[uint64]*lease // of which their holders have not heard
@@ -35,12 +37,21 @@ type callQueue struct {
 	lastBeat uint64
 	over     map[uint64]bool // guards that have ended, or are to: another of their processes may still come
 	noting   sync.Mutex      // a heartbeat's status is noted: the last note is the last event's
-	freed    chan struct{}   // closed when the lease ends; nil: nobody waits
+	freed    chan struct{}   // closed when the lease ends, or a guard is not expected any more; nil: nobody waits
 	died     func(Operator)  // is told, without the lock, of an operator whose heartbeat's process has died
 	guarded  func()          // is told, without the lock, that a guard has begun or ended
 }
 
 // stopping is how far a queue is in being stopped.
+//
+//	                  nothing holds the guard: settle        no call is left: settle
+//	open ── askStop ──> asked ──────────────────> draining ──────────────────────> stopped
+//	 │                                               ^                                │
+//	 ├── stopping, tableEnded ───────────────────────┘                                │
+//	 ├── look (idle), abandon ───────────────────────────────────────────────────────>│
+//	 └<── lend, expectGuard: another guard ───────────────────────────────────────────┘
+//
+// A guard that comes when it is over has the queue go to draining instead of open. giveUp takes asked back to open, for no guard is left to end.
 type stopping uint8
 
 const (
@@ -109,7 +120,7 @@ type lease struct {
 	exec  bool          // for one call
 	id    uint64        // the guard's
 	rows  bool          // it guards those of a table, and they have not ended
-	idle  time.Duration // after which without a call it ends; 0: never
+	idle  time.Duration // after which without a call it ends; not over 0: never
 	timer *time.Timer   // of idle
 
 	calls int                    // that ran

@@ -7,14 +7,16 @@ import (
 	"time"
 )
 
-// Queue is a handle on a manager's queue of calls, with the operator of the manager's handle that it is of. What is appended to it is run one call at a time, in order, by the
-// manager's guard (see [Guard]) or by [Queue.Exec]. What it has accepted it runs once, whatever becomes of who appended it; only if the manager's own process dies are
-// the calls lost that were queued, and their futures say so.
+// Queue is a handle on a manager's queue of calls, with the operator of the manager's handle that it is of. What is appended to it is run one call at a
+// time, in order, by the manager's guard (see [Guard]) or by [Queue.Exec]. What it has accepted it runs once, whatever becomes of who appended it; only
+// if the manager's own process dies are the calls lost that were queued, and their futures say so.
 //
-// Three kinds of calls can be appended: of an object's method by [MethodFunc.Append]; of a function of the function table, for a Queue is an xme.Executor, by f.Go(ctx, queue, in); of the manager's own
-// functions by [Queue.Append]. Methods and the manager's functions run in the manager's process, functions of the table in the guard's.
+// Three kinds of calls can be appended: of an object's method by [MethodFunc.Append]; of a function of the function table, for a Queue is an
+// xme.Executor, by f.Go(ctx, queue, in); of the manager's own functions by [Queue.Append]. Methods and the manager's functions run in the manager's
+// process, functions of the table in the guard's.
 //
-// All methods may be called concurrently, from all processes.
+// It is made by [Manager.Queue]. All methods may be called concurrently, from all processes. Those that take a context give up when it ends, and their
+// errors wrap ErrClosed once the manager is closed, and ErrLost if its process has died.
 type Queue struct{ m *Manager }
 
 // Queue returns the manager's queue of calls.
@@ -30,7 +32,8 @@ var opDiscard = define("discard", true, func(_ context.Context, h *host, _ *call
 	return h.queue.discard(in.Op, fmt.Errorf("manager: discarded by %v: %w", in.Op, ErrDropped)), nil
 })
 
-// Discard takes the handle's operator's calls out of the queue that have not begun, and returns how many they were. They end with an error that wraps ErrDropped.
+// Discard takes the handle's operator's calls out of the queue that have not begun, and returns how many they were. They end with an error that wraps
+// ErrDropped.
 func (q *Queue) Discard(ctx context.Context) (int, error) {
 	return opDiscard.call(ctx, q.m, operatorRequest{q.m.Operator()})
 }
@@ -65,7 +68,7 @@ func (q *callQueue) state() QueueState {
 	return s
 }
 
-// State returns how the queue is.
+// State returns how the queue is. It does not wait.
 func (q *Queue) State(ctx context.Context) (QueueState, error) {
 	return opState.call(ctx, q.m, struct{}{})
 }
@@ -118,7 +121,7 @@ func (q *callQueue) image() (out buffersOut) {
 	return out
 }
 
-// Buffers returns a copy of what the queue has.
+// Buffers returns a copy of what the queue has: up to 255 results of each operator's with it.
 func (q *Queue) Buffers(ctx context.Context) (b Buffers, err error) {
 	out, err := opBuffers.call(ctx, q.m, struct{}{})
 	if err != nil {

@@ -152,7 +152,7 @@ func (c *hostConn) collect(call uint32) {
 // mostAsking bounds who fetches at a time: one does, of a process that keeps to the rules.
 const mostAsking = 16
 
-// tell answers a collect. There is something to tell.
+// tell answers a collect, with nothing if an append's answer has told of it meanwhile.
 func (c *hostConn) tell(call uint32) {
 	f := &c.done
 	f.mu.Lock()

@@ -519,11 +519,15 @@ func TestIdleGuard(t *testing.T) {
 	inBoth(t, func(t *testing.T, o manager.Options) {
 		ctx := inTime(t)
 		m := openWith(t, o)
-		g, err := m.StartGuard(ctx, manager.GuardOptions{Idle: 50 * time.Millisecond})
+		g, err := m.StartGuard(ctx, manager.GuardOptions{Idle: 5 * time.Second})
 		must(t, err)
-		if _, err := m.Heartbeat(ctx, manager.HeartbeatOptions{Every: time.Second}); err == nil || !strings.Contains(err.Error(), "not shorter") {
+		if _, err := m.Heartbeat(ctx, manager.HeartbeatOptions{Every: 6 * time.Second}); err == nil || !strings.Contains(err.Error(), "not shorter") {
 			t.Errorf("a slow heartbeat: %v", err)
 		}
+		_, err = g.Stop(ctx)
+		must(t, err)
+		g, err = m.StartGuard(ctx, manager.GuardOptions{Idle: 50 * time.Millisecond})
+		must(t, err)
 		if r, err := g.Wait(ctx); err != nil || r.Ended != "idle" {
 			t.Errorf("%+v, %v", r, err)
 		}

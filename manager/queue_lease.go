@@ -179,7 +179,7 @@ func (q *callQueue) replace(l *lease) {
 	}
 }
 
-// expectNone says that no guard's process is to be replaced. q.mu is held.
+// expectNone says that no guard is expected any more. q.mu is held.
 func (q *callQueue) expectNone() {
 	if q.gone != nil {
 		if q.expect != nil {

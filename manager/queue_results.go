@@ -79,8 +79,10 @@ var opTake = define("take result", false, func(_ context.Context, h *host, _ *ca
 	return h.queue.take(in.Op, in.Seq), nil
 })
 
-// Result waits for the oldest result of the handle's operator's calls that was not fetched, and fetches it. At most 255 are kept of an operator, also of those that a
-// future has told of; older ones are dropped, which the next one says. The error wraps ErrGuardStopped if the guard has ended, or is to, and none of the operator's calls is queued any more.
+// Result waits for the oldest result of the handle's operator's calls that was not fetched, or until ctx ends, and fetches it. At most 255 are kept of
+// an operator, also of those that a future has told of; older ones are dropped, which the next one says. The error wraps ErrGuardStopped if the guard
+// has ended, or is to, and none of the operator's calls is queued any more. Each result goes to one of those who wait. Within a queued call it may wait
+// for that call's own result, which does not come before it returns.
 func (q *Queue) Result(ctx context.Context) (r Result, err error) {
 	for {
 		out, err := opResult.call(ctx, q.m, operatorRequest{q.m.Operator()})
@@ -99,8 +101,8 @@ func (q *Queue) Result(ctx context.Context) (r Result, err error) {
 	}
 }
 
-// Results yields the results of the handle's operator's calls as [Queue.Result] fetches them, until ctx ends, the guard has ended and there are no more, or the range is left. The last pair has the error
-// that ended it: one that wraps ErrGuardStopped is its regular end.
+// Results yields the results of the handle's operator's calls as [Queue.Result] fetches them, until ctx ends, the guard has ended and there are no more,
+// or the range is left. The last pair has the error that ended it: one that wraps ErrGuardStopped is its regular end.
 func (q *Queue) Results(ctx context.Context) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		for {

@@ -8,8 +8,8 @@ import (
 	"github.com/xenonmp/xme"
 )
 
-// drain runs what is there to run until there is nothing, another goroutine does, or the next call is the guard's to run. It does so on a goroutine
-// that a method may end, and waits for that.
+// drain runs what is there to run until there is nothing, another goroutine does, or the next call is the guard's to run. It does so on a goroutine that
+// a method may end, and waits for that.
 func (q *callQueue) drain() {
 	q.mu.Lock()
 	none := q.current != nil || q.entries.len() == 0

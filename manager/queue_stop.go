@@ -22,7 +22,7 @@ func (q *callQueue) stopSoon() {
 	}
 }
 
-// stopNow has the guard drain and end, if there is one. It does not wait.
+// stopNow has the guard drain and end, if there is one. It does not wait for the guard, but may run what is queued: see drain.
 func (q *callQueue) stopNow() {
 	if after := q.stopping(); after != nil {
 		after()
@@ -45,7 +45,8 @@ func (q *callQueue) beginStop() func() {
 	return q.told()
 }
 
-// told refuses who waits for room, and wakes who waits for outcomes. q.mu is held, not when the returned function is called.
+// told refuses who waits for room if nobody makes any, wakes who waits for outcomes, and has it be noted whether a guard runs. q.mu is held, not when
+// the returned function is called.
 func (q *callQueue) told() func() {
 	var refused []*queued
 	if q.waiting.len() > 0 && !q.isGuarded() || q.stop >= draining {
@@ -68,7 +69,7 @@ func (q *callQueue) told() func() {
 	}
 }
 
-// stopped waits until no guard runs.
+// waitStopped waits until no guard runs or is expected, or ctx ends.
 func (q *callQueue) waitStopped(ctx context.Context) error {
 	for {
 		q.mu.Lock()
@@ -122,7 +123,8 @@ func (q *callQueue) tableEnded(id uint64) {
 	}
 }
 
-// abandon ends what is queued for a table whose guard has failed for good: its rows may wait for it. Nothing is accepted until there is another guard. q.mu is held, not when the returned function is called.
+// abandon ends what is queued for a table whose guard has failed for good: its rows may wait for it. Nothing is accepted until there is another guard.
+// q.mu is held, not when the returned function is called.
 func (q *callQueue) abandon() func() {
 	q.expectNone()
 	all := slices.Clone(q.entries.all())

@@ -54,9 +54,12 @@ func (t *tableCall) finished(_ uint64, o outcomeOf) {
 	t.finish(o.value.bytes, nil)
 }
 
-// Submit implements xme.Executor: it appends calls of registered functions, which the guard runs in its own process. It waits for room for the first only. Their arguments and results cannot hold
-// shared memory or open files, and no option but Retries is honoured, which lies above it. When a call's context
-// ends its future ends with it; the call stays queued, and is run all the same: a task that returns need not wait for what it has queued.
+// Submit implements xme.Executor: it appends calls of registered functions, which the guard runs in its own process. It waits for room for the first
+// only, and no longer than ctx lasts. Their arguments and results cannot hold shared memory or open files, and no option but Retries is honoured, which
+// lies above it.
+//
+// When a call's context ends its future ends with it; the call stays queued, and is run all the same: a task that returns need not wait for what it has
+// queued. A queued call that waits for the future of a function, which is behind it, gets ErrDeadlock.
 func (q *Queue) Submit(ctx context.Context, calls []*xme.Call) (int, error) {
 	for i, c := range calls {
 		args, err := c.AppendArgs(nil)
@@ -147,7 +150,8 @@ func (t *tableCall) submitted(err error) error {
 	return err
 }
 
-// Pull implements a seam of package xme: it fetches the ends of calls for who waits for one of them.
+// Pull implements a seam of package xme, which alone calls it: it fetches the ends of calls for who waits for one of them, until done is closed or ctx
+// ends. Within a call that runs from the queue the error wraps ErrDeadlock.
 func (q *Queue) Pull(ctx context.Context, done <-chan struct{}) error {
 	if queueOf(ctx) == q.m.id {
 		return fmt.Errorf("manager: %w: %w", errOwnQueue, ErrDeadlock)

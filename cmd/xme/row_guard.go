@@ -98,8 +98,12 @@ var queuePlain = xme.Register("queuePlain", func(ctx context.Context, c queueCal
 		all = append(all, plain.Go(ctx, q, len(all)))
 	}
 	for i, f := range all {
-		if n, err := f.Wait(ctx); err != nil || n != i+1 {
-			return 0, fmt.Errorf("%d after %d, %w", n, i, err)
+		n, err := f.Wait(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if n != i+1 {
+			return 0, fmt.Errorf("plain(%d) is %d", i, n)
 		}
 	}
 	return time.Since(begin).Seconds() / float64(len(all)), nil
