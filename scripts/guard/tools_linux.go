@@ -215,21 +215,11 @@ func unlucky(ctx context.Context, err error) bool {
 
 // lost reports whether a row's error is that its worker was killed, and calls any other one wrong.
 func (s *soak) lost(row int, err error) bool {
-	if !errors.Is(err, xme.ErrWorkerLost) {
-		s.wrong("row %d: %v", row, err)
+	if errors.Is(err, xme.ErrWorkerLost) {
+		return true
 	}
-	return true
-}
-
-// reports says what is wrong with a guard's end.
-func (s *soak) reports(guard *xme.Rows[manager.GuardReport]) (r manager.GuardReport) {
-	for v, err := range guard.All() {
-		if err != nil {
-			s.wrong("the guard: %v", err)
-		}
-		r = v
-	}
-	return r
+	s.wrong("row %d: %v", row, err)
+	return false
 }
 
 func stop(ctx context.Context, m *manager.Manager) error {
