@@ -251,6 +251,7 @@ var opResign = define("guard resigns", true, func(_ context.Context, h *host, _ 
 // resign ends a guard that has not begun, for which no other is expected.
 func (q *callQueue) resign(gen uint64) {
 	q.mu.Lock()
+	q.isOver(gen) // who asked for it may be about to be given it
 	var after func()
 	if l := q.lease; l != nil && l.gen == gen {
 		rows := l.rows

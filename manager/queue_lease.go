@@ -23,6 +23,10 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) error 
 	defer patience.Stop()
 	for {
 		q.mu.Lock()
+		if q.over[r.Gen] || ctx.Err() != nil {
+			q.mu.Unlock()
+			return context.Canceled
+		}
 		if q.closed || isGone(conn) { // or nothing would end the lease
 			q.mu.Unlock()
 			return ErrClosed

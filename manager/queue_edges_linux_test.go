@@ -32,7 +32,7 @@ func atMost(t *testing.T, n int) (got int) {
 		if got = descriptors(t); got <= n {
 			return got
 		}
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 	}
 	return got
 }
@@ -46,7 +46,7 @@ func goroutines(in string) int {
 
 type wantsRoom struct {
 	M       *manager.Manager
-	O       *manager.Object[gate9]
+	O       *manager.Object[barrierGate]
 	Builtin bool
 }
 
@@ -55,7 +55,7 @@ var wantRoom = xme.Register("wantRoom", func(ctx context.Context, in wantsRoom) 
 	if in.Builtin {
 		_, err = in.M.Queue().Append(ctx, manager.Builtin{Name: "Table::items"})
 	} else {
-		_, err = pass9.Append(ctx, in.O, 1)
+		_, err = passGate.Append(ctx, in.O, 1)
 	}
 	return 0, err
 })
@@ -64,12 +64,12 @@ var wantRoom = xme.Register("wantRoom", func(ctx context.Context, in wantsRoom) 
 func killedWaiting(t *testing.T, builtin bool) (before, after int) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{Queue: 1})
-	o, opened := shut9(t, m)
+	o, opened := shutGate(t, m)
 	defer opened()
 	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
 	must(t, err)
 	for range 2 {
-		_, err = pass9.Append(ctx, o, 1)
+		_, err = passGate.Append(ctx, o, 1)
 		must(t, err)
 	}
 	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
@@ -83,7 +83,7 @@ func killedWaiting(t *testing.T, builtin bool) (before, after int) {
 			if s.Waiting > 0 {
 				break
 			}
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 		}
 		must(t, syscall.Kill(pool.Workers()[0].PID, syscall.SIGKILL))
 		if _, err := f.Wait(ctx); !errors.Is(err, xme.ErrWorkerLost) {
@@ -103,7 +103,7 @@ func killedWaiting(t *testing.T, builtin bool) (before, after int) {
 }
 
 // A worker that is killed while it waits to append leaves nothing behind.
-func TestReview9KilledWhileItWaitsForRoom(t *testing.T) {
+func TestKilledWhileItWaitsForRoom(t *testing.T) {
 	before, after := killedWaiting(t, false)
 	if after > before {
 		t.Errorf("%d descriptors, %d after 20 workers were killed", before, after)
@@ -111,7 +111,7 @@ func TestReview9KilledWhileItWaitsForRoom(t *testing.T) {
 }
 
 // So it is of a built-in function.
-func TestReview9KilledWhileItWaitsForRoomForABuiltin(t *testing.T) {
+func TestKilledWhileItWaitsForRoomForABuiltin(t *testing.T) {
 	before, after := killedWaiting(t, true)
 	if n := goroutines("(*host).appendHere"); n > 0 {
 		t.Errorf("%d goroutines wait for ever", n)
@@ -167,7 +167,7 @@ var makes = xme.Register("makes", func(ctx context.Context, in makeCall) (int, e
 })
 
 // What nobody waits for is not kept: results that hold shared memory as little as others.
-func TestReview9ResultsWithMemoryThatNobodyFetches(t *testing.T) {
+func TestResultsWithMemoryThatNobodyFetches(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	o, err := manager.Share(ctx, m, "", &maker{})
@@ -189,7 +189,7 @@ func TestReview9ResultsWithMemoryThatNobodyFetches(t *testing.T) {
 }
 
 // The results of calls whose caller has died are kept for their operator only.
-func TestReview9ResultsWithMemoryOfADeadCaller(t *testing.T) {
+func TestResultsWithMemoryOfADeadCaller(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	o, err := manager.Share(ctx, m, "", &maker{})
@@ -203,7 +203,7 @@ func TestReview9ResultsWithMemoryOfADeadCaller(t *testing.T) {
 	if _, err = makes.Call(ctx, pool, makeCall{m, o, 200, true}); !errors.Is(err, xme.ErrWorkerLost) {
 		t.Errorf("got %v", err)
 	}
-	time.Sleep(300 * time.Millisecond)
+	<-time.After(300 * time.Millisecond)
 	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
 	must(t, err)
 	r, err := g.Stop(ctx)
@@ -222,14 +222,14 @@ type slowCall struct {
 
 // slow is a function that runs in the guard's process.
 var slow = xme.Register("slow", func(_ context.Context, ms int) (int, error) {
-	time.Sleep(time.Duration(ms) * time.Millisecond)
+	<-time.After(time.Duration(ms) * time.Millisecond)
 	return ms, nil
 })
 
 // twice queues a function that runs while the manager's process is killed, and then another.
 var twice = xme.Register("twice", func(ctx context.Context, in slowCall) (string, error) {
 	f := slow.Go(ctx, in.M.Queue(), 1500)
-	time.Sleep(300 * time.Millisecond)
+	<-time.After(300 * time.Millisecond)
 	p, err := pid.Call(ctx, in.Where, struct{}{})
 	if err != nil {
 		return "", err
@@ -243,9 +243,9 @@ var twice = xme.Register("twice", func(ctx context.Context, in slowCall) (string
 		if _, err = in.M.Table().Len(ctx); err == nil || ctx.Err() != nil {
 			break
 		}
-		time.Sleep(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond)
 	}
-	time.Sleep(2 * time.Second) // the guard's function has ended
+	<-time.After(2 * time.Second) // the guard's function has ended
 	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if n, err := slow.Call(limited, in.M.Queue(), 1); err != nil {
@@ -257,7 +257,7 @@ var twice = xme.Register("twice", func(ctx context.Context, in slowCall) (string
 })
 
 // A guard goes on with a manager that has come back while a function ran.
-func TestReview9ManagerComesBackWhileAFunctionRuns(t *testing.T) {
+func TestManagerComesBackWhileAFunctionRuns(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	m := openWith(t, manager.Options{Process: true, Restart: true})
@@ -285,7 +285,7 @@ func TestReview9ManagerComesBackWhileAFunctionRuns(t *testing.T) {
 }
 
 // While functions are queued the manager's process dies: each future ends once.
-func TestReview9ManagerDiesWhileFunctionsAreQueued(t *testing.T) {
+func TestManagerDiesWhileFunctionsAreQueued(t *testing.T) {
 	if !apart(t) {
 		return
 	}
@@ -309,7 +309,7 @@ func TestReview9ManagerDiesWhileFunctionsAreQueued(t *testing.T) {
 				}
 			}()
 		}
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 		_ = syscall.Kill(p, syscall.SIGKILL)
 		for range 4 {
 			<-over
@@ -321,7 +321,7 @@ func TestReview9ManagerDiesWhileFunctionsAreQueued(t *testing.T) {
 type sleeper struct{ N int }
 
 func (s *sleeper) Sleep(_ context.Context, ms int) (int, error) {
-	time.Sleep(time.Duration(ms) * time.Millisecond)
+	<-time.After(time.Duration(ms) * time.Millisecond)
 	s.N++
 	return os.Getpid(), nil
 }
@@ -342,7 +342,7 @@ var leaveMethods = xme.Register("leaveMethods", func(ctx context.Context, o *man
 })
 
 // A table ends though the manager's process dies, and comes back, while its guard has methods run that the rows have left.
-func TestReview9ManagerComesBackWhileItDrains(t *testing.T) {
+func TestManagerComesBackWhileItDrains(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	m := openWith(t, manager.Options{Process: true, Restart: true})
@@ -357,7 +357,7 @@ func TestReview9ManagerComesBackWhileItDrains(t *testing.T) {
 	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1, Idle: time.Second}}))
 	go func() {
 		for p, err := range rows.All() {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			if err == nil {
 				_ = syscall.Kill(p, syscall.SIGKILL)
 			}
@@ -370,7 +370,7 @@ func TestReview9ManagerComesBackWhileItDrains(t *testing.T) {
 }
 
 // A guard of the manager's last process does not come in the way of another's lease.
-func TestReview9GuardOfTheManagersLastProcess(t *testing.T) {
+func TestGuardOfTheManagersLastProcess(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	m := openWith(t, manager.Options{Process: true, Restart: true})
@@ -388,7 +388,7 @@ func TestReview9GuardOfTheManagersLastProcess(t *testing.T) {
 		must(t, err)
 	}
 	slow.Go(ctx, m.Queue(), 2000)
-	time.Sleep(300 * time.Millisecond)
+	<-time.After(300 * time.Millisecond)
 	must(t, syscall.Kill(p, syscall.SIGKILL))
 	for {
 		if _, err := m.Queue().State(ctx); err == nil || ctx.Err() != nil {
@@ -397,7 +397,7 @@ func TestReview9GuardOfTheManagersLastProcess(t *testing.T) {
 	}
 	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
 	must(t, err)
-	time.Sleep(3 * time.Second) // the first guard's function has ended
+	<-time.After(3 * time.Second) // the first guard's function has ended
 	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	if n, err := slow.Call(limited, m.Queue(), 5); n != 5 || err != nil {
@@ -434,7 +434,7 @@ var crowded = xme.Register("crowded", func(ctx context.Context, in crowd) (int, 
 })
 
 // Who waits for room gets it: nobody's append is given up but his own.
-func TestReview9AppendsThatWaitForRoomAreAccepted(t *testing.T) {
+func TestAppendsThatWaitForRoomAreAccepted(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{Queue: 1})
 	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
@@ -458,7 +458,7 @@ func TestReview9AppendsThatWaitForRoomAreAccepted(t *testing.T) {
 }
 
 // A guard in a worker says that the manager was closed, as its report is documented.
-func TestReview9ClosedIsWhatAGuardReports(t *testing.T) {
+func TestClosedIsWhatAGuardReports(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	m, err := manager.Open(ctx, manager.Options{})
@@ -471,7 +471,7 @@ func TestReview9ClosedIsWhatAGuardReports(t *testing.T) {
 		s, err = m.Queue().State(ctx)
 		must(t, err)
 	}
-	time.Sleep(100 * time.Millisecond)
+	<-time.After(100 * time.Millisecond)
 	must(t, m.Close())
 	if r, err := f.Wait(ctx); err != nil || r.Ended != "closed" {
 		t.Errorf("%+v, %v", r, err)
@@ -479,7 +479,7 @@ func TestReview9ClosedIsWhatAGuardReports(t *testing.T) {
 }
 
 var lateSetup = xme.Register("lateSetup", func(_ context.Context, d time.Duration) (struct{}, error) {
-	time.Sleep(d)
+	<-time.After(d)
 	return struct{}{}, nil
 })
 
@@ -492,7 +492,7 @@ var oneCall = xme.Register("oneCall", func(ctx context.Context, o *manager.Objec
 })
 
 // A guard's process may take its time to set itself up.
-func TestReview9GuardWhoseSetupTakesLong(t *testing.T) {
+func TestGuardWhoseSetupTakesLong(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 	defer cancel()
 	m := openWith(t, manager.Options{})
@@ -535,7 +535,7 @@ var appendsOn = xme.Register("appendsOn", func(ctx context.Context, in crowd) (i
 })
 
 // Calls are discarded while others wait for room.
-func TestReview9DiscardWhileOthersWaitForRoom(t *testing.T) {
+func TestDiscardWhileOthersWaitForRoom(t *testing.T) {
 	if !apart(t) {
 		return
 	}
@@ -555,7 +555,7 @@ func TestReview9DiscardWhileOthersWaitForRoom(t *testing.T) {
 	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); {
 		_, err := m.Queue().Discard(ctx)
 		must(t, err)
-		time.Sleep(50 * time.Microsecond)
+		<-time.After(50 * time.Microsecond)
 	}
 	_, err = g.Stop(ctx)
 	must(t, err)
@@ -571,13 +571,13 @@ var appendsSlowly = xme.Register("appendsSlowly", func(ctx context.Context, o *m
 		if _, err := add.Append(ctx, o, 1); err != nil {
 			return 0, err
 		}
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 	}
 	return 1, nil
 })
 
 // At the first Ctrl-C the rows that run finish: their guard stays as long as they do.
-func TestReview9FirstInterruptLeavesTheGuardToTheRowsThatRun(t *testing.T) {
+func TestFirstInterruptLeavesTheGuardToTheRowsThatRun(t *testing.T) {
 	if !apart(t) {
 		return
 	}
@@ -593,7 +593,7 @@ func TestReview9FirstInterruptLeavesTheGuardToTheRowsThatRun(t *testing.T) {
 			manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Verbose: -1}}))
 			e := on(t)
 			go func() {
-				time.Sleep(800 * time.Millisecond)
+				<-time.After(800 * time.Millisecond)
 				_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
 			}()
 			_ = table.Run(ctx, e)
@@ -618,7 +618,7 @@ var goesOn = xme.Register("goesOn", func(ctx context.Context, m *manager.Manager
 })
 
 // Nothing is killed, stopped or full: functions are queued whose results may come before the answer to who queued them.
-func TestReview9ResultsThatComeBeforeTheirAppendsAnswer(t *testing.T) {
+func TestResultsThatComeBeforeTheirAppendsAnswer(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	pool, err := xme.Open(ctx, xme.Options{Workers: 2})

@@ -29,37 +29,37 @@ func apart(t *testing.T) bool {
 	return false
 }
 
-// gate9 is an object whose method waits until it is opened.
-type gate9 struct{ opened chan struct{} }
+// barrierGate is an object whose method waits until it is opened.
+type barrierGate struct{ opened chan struct{} }
 
-func (g *gate9) Pass(_ context.Context, n int) (int, error) {
+func (g *barrierGate) Pass(_ context.Context, n int) (int, error) {
 	<-g.opened
 	return n, nil
 }
 
-var pass9 = manager.Method("pass9", (*gate9).Pass)
+var passGate = manager.Method("passGate", (*barrierGate).Pass)
 
-// shut9 returns a gate9, and what opens it.
-func shut9(t *testing.T, m *manager.Manager) (o *manager.Object[gate9], opened func()) {
+// shutGate returns a barrierGate, and what opens it.
+func shutGate(t *testing.T, m *manager.Manager) (o *manager.Object[barrierGate], opened func()) {
 	t.Helper()
-	g := &gate9{make(chan struct{})}
+	g := &barrierGate{make(chan struct{})}
 	o, err := manager.Share(t.Context(), m, "", g)
 	must(t, err)
 	return o, func() { close(g.opened) }
 }
 
 // A function that waits for room in a full queue when its context ends has its future end, and nothing else.
-func TestReview9ContextEndsWhileAFunctionWaitsForRoom(t *testing.T) {
+func TestContextEndsWhileAFunctionWaitsForRoom(t *testing.T) {
 	if !apart(t) {
 		return
 	}
 	ctx := t.Context()
 	m := openWith(t, manager.Options{Queue: 1})
-	o, opened := shut9(t, m)
+	o, opened := shutGate(t, m)
 	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
 	must(t, err)
 	for range 2 { // one runs, one fills the queue
-		_, err = pass9.Append(ctx, o, 1)
+		_, err = passGate.Append(ctx, o, 1)
 		must(t, err)
 	}
 	for range 50 {
@@ -69,22 +69,22 @@ func TestReview9ContextEndsWhileAFunctionWaitsForRoom(t *testing.T) {
 		}
 		cancel()
 	}
-	time.Sleep(200 * time.Millisecond)
+	<-time.After(200 * time.Millisecond)
 	opened()
 }
 
 // So it is by a connection.
-func TestReview9ContextEndsWhileATasksFunctionWaitsForRoom(t *testing.T) {
+func TestContextEndsWhileATasksFunctionWaitsForRoom(t *testing.T) {
 	if !apart(t) {
 		return
 	}
 	ctx := t.Context()
 	m := openWith(t, manager.Options{Queue: 1})
-	o, opened := shut9(t, m)
+	o, opened := shutGate(t, m)
 	_, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
 	must(t, err)
 	for range 2 {
-		_, err = pass9.Append(ctx, o, 1)
+		_, err = passGate.Append(ctx, o, 1)
 		must(t, err)
 	}
 	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
@@ -104,12 +104,12 @@ var impatient = xme.Register("impatient", func(ctx context.Context, m *manager.M
 			return 0, err
 		}
 	}
-	time.Sleep(200 * time.Millisecond)
+	<-time.After(200 * time.Millisecond)
 	return 0, nil
 })
 
 // An exec that is given up leaves the queue usable.
-func TestReview9ExecGivenUpLeavesTheQueueUsable(t *testing.T) {
+func TestExecGivenUpLeavesTheQueueUsable(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{Process: true})
 	q := m.Queue()
@@ -125,7 +125,7 @@ func TestReview9ExecGivenUpLeavesTheQueueUsable(t *testing.T) {
 }
 
 // A queued method may end its goroutine: who executes it by hand hears of it.
-func TestReview9GoexitOfAMethodExecutedByHand(t *testing.T) {
+func TestGoexitOfAMethodExecutedByHand(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
@@ -145,7 +145,7 @@ func TestReview9GoexitOfAMethodExecutedByHand(t *testing.T) {
 }
 
 // A guard in the driver goes on after a method that has ended its goroutine.
-func TestReview9GoexitOfAMethodEndsTheDriversGuard(t *testing.T) {
+func TestGoexitOfAMethodEndsTheDriversGuard(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	m := openWith(t, manager.Options{})
@@ -166,7 +166,7 @@ func TestReview9GoexitOfAMethodEndsTheDriversGuard(t *testing.T) {
 }
 
 // Exec from within a call that Exec runs would wait for itself.
-func TestReview9ExecWithinACallThatExecRuns(t *testing.T) {
+func TestExecWithinACallThatExecRuns(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	within = m
@@ -184,7 +184,7 @@ var within *manager.Manager
 var execWithin = xme.Register("execWithin", func(ctx context.Context, _ struct{}) (bool, error) { return within.Queue().Exec(ctx) })
 
 // A heartbeat lives as long as its process, though a guard that comes later has a shorter limit: the guard does not end idle, or somebody is told.
-func TestReview9HeartbeatOfBeforeAGuardWithAShorterLimit(t *testing.T) {
+func TestHeartbeatOfBeforeAGuardWithAShorterLimit(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	h, err := m.Heartbeat(ctx, manager.HeartbeatOptions{})
@@ -208,7 +208,7 @@ var endless = xme.Register("endless", func(ctx context.Context, _ struct{}) (int
 })
 
 // A manager that is closed ends the context of the function that its guard in the driver runs, as it does those of methods.
-func TestReview9CloseEndsAFunctionOfTheDriversGuard(t *testing.T) {
+func TestCloseEndsAFunctionOfTheDriversGuard(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	g, err := m.StartGuard(ctx, manager.GuardOptions{Verbose: -1})
@@ -230,7 +230,7 @@ func TestReview9CloseEndsAFunctionOfTheDriversGuard(t *testing.T) {
 }
 
 // RunTable ends when its context has ended, whatever the call does that its guard runs.
-func TestReview9RunTableEndsWithItsContext(t *testing.T) {
+func TestRunTableEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	m := openWith(t, manager.Options{})
@@ -250,7 +250,7 @@ func TestReview9RunTableEndsWithItsContext(t *testing.T) {
 }
 
 // What the guide says of a function whose context ends before it has begun, and what the documentation of Submit says, is one of the two.
-func TestReview9GuideSaysAFunctionIsTakenOutWhenItsContextEnds(t *testing.T) {
+func TestGuideSaysAFunctionIsTakenOutWhenItsContextEnds(t *testing.T) {
 	guide, err := os.ReadFile("../docs/guide/guard.md")
 	must(t, err)
 	ctx := t.Context()
@@ -262,7 +262,7 @@ func TestReview9GuideSaysAFunctionIsTakenOutWhenItsContextEnds(t *testing.T) {
 	if err == nil {
 		t.Error("no error")
 	}
-	time.Sleep(50 * time.Millisecond)
+	<-time.After(50 * time.Millisecond)
 	n, err := m.Queue().Len(ctx)
 	must(t, err)
 	if says := bytes.Contains(guide, []byte("is taken out when its context ends")); says != (n == 0) {
@@ -298,12 +298,12 @@ var forwards = xme.Register("forwards", func(ctx context.Context, _ struct{}) (i
 })
 
 // Exec of a method waits no longer than its context lasts.
-func TestReview9ExecOfAMethodEndsWithItsContext(t *testing.T) {
+func TestExecOfAMethodEndsWithItsContext(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
-	o, opened := shut9(t, m)
+	o, opened := shutGate(t, m)
 	defer opened()
-	_, err := pass9.Append(ctx, o, 1)
+	_, err := passGate.Append(ctx, o, 1)
 	must(t, err)
 	limited, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
@@ -320,7 +320,7 @@ func TestReview9ExecOfAMethodEndsWithItsContext(t *testing.T) {
 }
 
 // A guard that never ends idle has no limit that a beat could be slower than.
-func TestReview9HeartbeatBesideAGuardThatNeverEndsIdle(t *testing.T) {
+func TestHeartbeatBesideAGuardThatNeverEndsIdle(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	_, err := m.StartGuard(ctx, manager.GuardOptions{Idle: -1, Verbose: -1})
@@ -339,7 +339,7 @@ var beatsSlowly = xme.Register("beatsSlowly", func(ctx context.Context, m *manag
 })
 
 // Rows may beat as slowly as their table's guard allows, whichever of them begins first.
-func TestReview9HeartbeatThatBeginsBeforeItsTablesGuard(t *testing.T) {
+func TestHeartbeatThatBeginsBeforeItsTablesGuard(t *testing.T) {
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	pool, err := xme.Open(ctx, xme.Options{Workers: 1})

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-type sink9 struct{ ends []outcomeOf }
+type noteSink struct{ ends []outcomeOf }
 
-func (s *sink9) finished(_ uint64, o outcomeOf) { s.ends = append(s.ends, o) }
+func (s *noteSink) finished(_ uint64, o outcomeOf) { s.ends = append(s.ends, o) }
 
 // A function whose guard has died is not given to another guard that comes at that moment, and ends once.
-func TestReview9FunctionOfADeadGuardIsGivenToAnother(t *testing.T) {
+func TestFunctionOfADeadGuardIsGivenToAnother(t *testing.T) {
 	q := newCallQueue(0, func(*queued) outcomeOf { return outcomeOf{} })
 	ctx := context.Background()
 	first := new(int)
@@ -29,7 +29,7 @@ func TestReview9FunctionOfADeadGuardIsGivenToAnother(t *testing.T) {
 	if _, err := q.beat(beatRequest{Every: time.Second}, first, func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	s := &sink9{}
+	s := &noteSink{}
 	if _, err := q.append(&queued{what: "f", fn: &fnCall{Name: "f"}, to: s}); err != nil {
 		t.Fatal(err)
 	}
