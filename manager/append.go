@@ -154,7 +154,7 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 		c.refuse()
 		return
 	}
-	e := c.h.queue.blank()
+	e := blanks.Get().(*queued)
 	e.op, e.nested, e.now, e.from, e.to, e.id, e.call = head.op, head.nested, head.now, c, c, head.id, rec.Call
 	if number == 0 {
 		p.Close()
@@ -240,7 +240,15 @@ func (c *hostConn) accepted(call uint32, err error, mem []byte) []byte {
 		return mem
 	}
 	mem = c.done.take(mem[:0], rideBytes, rideCalls)
-	c.answerSoon(ring.Result{Kind: kindAnswer, Call: call, Body: mem})
+	a := ring.Result{Kind: kindAnswer, Call: call, Body: mem}
+	if c.end.Fits(len(mem)) && c.writing.TryLock() {
+		put := c.end.Put(a)
+		c.writing.Unlock()
+		if put {
+			return mem
+		}
+	}
+	c.answerSoon(a)
 	return mem
 }
 

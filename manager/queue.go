@@ -24,7 +24,6 @@ type callQueue struct {
 	lease    *lease
 	gone     *lease            // of a guard that is expected: to begin, or in the place of one whose process has died; nil: none
 	expect   *time.Timer       // until when
-	blanks   []*queued         // to be used again
 	ended    map[uint64]*lease // of which their holders have not heard
 	stop     stopping
 	current  *queued // runs
@@ -63,11 +62,12 @@ const (
 
 // queued is a call that was appended.
 type queued struct {
-	seq  uint64
-	op   Operator
-	what string // a name for people
-	size int
-	from any // the connection that it came by; nil: this process
+	seq    uint64
+	op     Operator
+	what   string // a name for people
+	size   int
+	buffer *buffer // its operator's, once it is accepted
+	from   any     // the connection that it came by; nil: this process
 
 	method queuedMethod     // a method of an object; without one: none
 	own    func() outcomeOf // a built-in function
@@ -205,7 +205,8 @@ func (q *callQueue) push(e *queued) {
 	e.seq = q.seq
 	q.bytes += e.size
 	q.entries.push(e)
-	q.bufferOf(e.op).pending++
+	e.buffer = q.bufferOf(e.op)
+	e.buffer.pending++
 }
 
 // isGuarded reports whether a guard runs, or is being replaced. q.mu is held.

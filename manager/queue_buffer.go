@@ -41,7 +41,7 @@ func (b *buffer) wake() {
 
 // record keeps a call's outcome for its operator. q.mu is held.
 func (q *callQueue) record(e *queued, o outcomeOf) {
-	b := q.bufferOf(e.op)
+	b := e.buffer
 	b.pending--
 	if q.closed {
 		return

@@ -3,6 +3,7 @@ package manager
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -66,23 +67,24 @@ func (q *callQueue) drainOne() bool {
 	if e == nil {
 		return false
 	}
-	q.runOne(e)
-	return true
+	return q.runOne(e)
 }
 
-func (q *callQueue) runOne(e *queued) {
+// runOne runs a call, and reports whether there are more.
+func (q *callQueue) runOne(e *queued) (more bool) {
 	o, returned := outcomeOf{err: errExited}, false
 	defer func() {
 		if m := e.method.m; !returned && m != nil {
 			o.err = m.threw(xme.CausePanic, "called runtime.Goexit", "", nil)
 		}
-		q.finish(e, o)
+		more = q.finish(e, o)
 		if !returned { // it has ended this goroutine
 			go q.drainHere()
 		}
 	}()
 	o = q.run(e)
 	returned = true
+	return false // finish says
 }
 
 var errExited = errors.New("manager: a queued call has ended its goroutine, by runtime.Goexit")
@@ -113,8 +115,8 @@ func (q *callQueue) next() (e *queued, in []*queued) {
 	return e, in
 }
 
-// finish ends the call that runs.
-func (q *callQueue) finish(e *queued, o outcomeOf) {
+// finish ends the call that runs, and reports whether others are queued.
+func (q *callQueue) finish(e *queued, o outcomeOf) (more bool) {
 	q.mu.Lock()
 	q.current = nil
 	q.last = time.Time{}
@@ -123,16 +125,18 @@ func (q *callQueue) finish(e *queued, o outcomeOf) {
 	}
 	q.record(e, o)
 	after := q.settle()
+	more = q.entries.len() > 0
 	q.mu.Unlock()
 	if e.to != nil {
 		e.to.finished(e.id, o)
 	} else {
 		o.value.release()
 	}
-	q.reuse(e)
+	e.reuse()
 	if after != nil {
 		after()
 	}
+	return more
 }
 
 // drop ends calls that will not run. They are in no list any more. q.mu is held; the returned function is called without it.
@@ -210,33 +214,17 @@ func (q *callQueue) held() bool {
 	return q.lease != nil && q.lease.rows || q.gone != nil && q.gone.rows || q.beating()
 }
 
-// blank returns a call to be filled in.
-func (q *callQueue) blank() *queued {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	n := len(q.blanks)
-	if n == 0 {
-		return &queued{pooled: true}
-	}
-	e := q.blanks[n-1]
-	q.blanks = q.blanks[:n-1]
-	return e
-}
+// blanks are calls to be filled in.
+var blanks = sync.Pool{New: func() any { return &queued{pooled: true} }}
 
-const (
-	mostBlanks = 64
-	mostReused = 1 << 10 // bytes of its arguments
-)
+// mostReused bounds the arguments whose memory is used again.
+const mostReused = 1 << 10
 
 // reuse takes back a call that has ended, and that nobody refers to.
-func (q *callQueue) reuse(e *queued) {
+func (e *queued) reuse() {
 	if !e.pooled || e.fn != nil || cap(e.method.args) > mostReused {
 		return
 	}
 	*e = queued{pooled: true, method: queuedMethod{args: e.method.args[:0]}}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.blanks) < mostBlanks {
-		q.blanks = append(q.blanks, e)
-	}
+	blanks.Put(e)
 }
