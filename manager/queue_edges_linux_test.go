@@ -139,6 +139,14 @@ func (m *maker) Array(_ context.Context, n int) (*shm.Array[int], error) {
 	return m.last, err
 }
 
+// Close implements io.Closer: the manager calls it.
+func (m *maker) Close() error {
+	if m.last == nil {
+		return nil
+	}
+	return m.last.Close()
+}
+
 var makeArray = manager.Method("array", (*maker).Array)
 
 type makeCall struct {

@@ -173,7 +173,7 @@ func TestExecWithinACallThatExecRuns(t *testing.T) {
 	double := execWithin.Go(ctx, m.Queue(), struct{}{})
 	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	go m.Queue().Exec(ctx)
+	go func() { _, _ = m.Queue().Exec(ctx) }()
 	if _, err := double.Wait(limited); !errors.Is(err, manager.ErrDeadlock) {
 		t.Errorf("got %v, not ErrDeadlock", err)
 	}
@@ -270,33 +270,6 @@ func TestGuideSaysAFunctionIsTakenOutWhenItsContextEnds(t *testing.T) {
 	}
 }
 
-var failsToStart = xme.Register("failsToStart", func(context.Context, *manager.Manager) (struct{}, error) {
-	return struct{}{}, errors.New("no device")
-})
-
-// forwarder is called directly, by a function from the queue, and appends.
-type forwarder struct{ To *manager.Object[counter] }
-
-func (f *forwarder) Forward(ctx context.Context, to *manager.Object[counter]) (int, error) {
-	_, err := add.Append(ctx, to, 1)
-	return 0, err
-}
-
-var (
-	forward      = manager.Method("forward", (*forwarder).Forward)
-	newForwarder = manager.Constructor("newForwarder", func(context.Context, int) (*forwarder, error) { return &forwarder{}, nil })
-)
-
-var scene9 struct {
-	m  *manager.Manager
-	o  *manager.Object[counter]
-	fw *manager.Object[forwarder]
-}
-
-var forwards = xme.Register("forwards", func(ctx context.Context, _ struct{}) (int, error) {
-	return forward.Call(ctx, scene9.fw, scene9.o)
-})
-
 // Exec of a method waits no longer than its context lasts.
 func TestExecOfAMethodEndsWithItsContext(t *testing.T) {
 	ctx := t.Context()
@@ -314,8 +287,8 @@ func TestExecOfAMethodEndsWithItsContext(t *testing.T) {
 	}()
 	select {
 	case <-over:
-	case <-time.After(3 * time.Second):
-		t.Error("it waits on 3 s after its context has ended")
+	case <-time.After(20 * time.Second):
+		t.Error("it waits on long after its context has ended")
 	}
 }
 

@@ -34,7 +34,7 @@ var appendRow = xme.Register("append", func(ctx context.Context, j appendJob) (i
 	guarded(ctx, j.M)
 	rng := rand.New(rand.NewPCG(j.Seed, uint64(j.Row)))
 	words := j.Record.Slice()[2*j.Row:][:2]
-	for i := 0; i < j.N; i++ {
+	for i := range j.N {
 		atomic.StoreInt64(&words[0], int64(i+1))
 		f, err := countFor.Append(ctx, j.Tally, j.Row)
 		for err != nil && unlucky(ctx, err) {

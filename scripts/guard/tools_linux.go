@@ -192,7 +192,7 @@ func (s *soak) quiet(ctx context.Context, m *manager.Manager) {
 
 // guarded waits a while until a guard runs: the one before may have been stopped, and until the next begins nothing is accepted.
 func guarded(ctx context.Context, m *manager.Manager) {
-	for tries := 0; tries < 500; tries++ {
+	for range 500 {
 		if s, err := m.Queue().State(ctx); err != nil || s.Guarded {
 			return
 		}
