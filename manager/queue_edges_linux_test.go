@@ -443,6 +443,9 @@ var crowded = xme.Register("crowded", func(ctx context.Context, in crowd) (int, 
 
 // Who waits for room gets it: nobody's append is given up but his own.
 func TestAppendsThatWaitForRoomAreAccepted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	ctx := t.Context()
 	m := openWith(t, manager.Options{Queue: 1})
 	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
@@ -501,6 +504,9 @@ var oneCall = xme.Register("oneCall", func(ctx context.Context, o *manager.Objec
 
 // A guard's process may take its time to set itself up.
 func TestGuardWhoseSetupTakesLong(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 	defer cancel()
 	m := openWith(t, manager.Options{})
@@ -544,6 +550,9 @@ var appendsOn = xme.Register("appendsOn", func(ctx context.Context, in crowd) (i
 
 // Calls are discarded while others wait for room.
 func TestDiscardWhileOthersWaitForRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	if !apart(t) {
 		return
 	}
@@ -586,6 +595,9 @@ var appendsSlowly = xme.Register("appendsSlowly", func(ctx context.Context, o *m
 
 // At the first Ctrl-C the rows that run finish: their guard stays as long as they do.
 func TestFirstInterruptLeavesTheGuardToTheRowsThatRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	if !apart(t) {
 		return
 	}
@@ -627,6 +639,9 @@ var goesOn = xme.Register("goesOn", func(ctx context.Context, m *manager.Manager
 
 // Nothing is killed, stopped or full: functions are queued whose results may come before the answer to who queued them.
 func TestResultsThatComeBeforeTheirAppendsAnswer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	pool, err := xme.Open(ctx, xme.Options{Workers: 2})
