@@ -99,6 +99,9 @@ func (p *report) print(out io.Writer) error {
 
 // limit prints a limit with its direction.
 func (r *result) limit(v float64) string {
+	if r.Must == 0 && r.Reach == 0 {
+		return ""
+	}
 	if r.AtLeast {
 		return "≥ " + r.FigureUnit.text(v)
 	}

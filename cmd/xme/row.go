@@ -59,7 +59,8 @@ const (
 	reached = "reached" // what is aimed at
 	met     = "met"     // what must be
 	missed  = "MISSED"
-	unsized = "quick" // not judged: run at a small size
+	unbound = "no bound" // printed for comparison
+	unsized = "quick"    // not judged: run at a small size
 	absent  = "not on this system"
 )
 
@@ -67,6 +68,8 @@ func (r *row) verdict(figure float64, quick bool) string {
 	switch {
 	case quick:
 		return unsized
+	case r.must == 0 && r.reach == 0:
+		return unbound
 	case r.within(figure, r.reach):
 		return reached
 	case r.within(figure, r.must):
