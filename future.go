@@ -61,7 +61,7 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 		return fu.value, fu.err
 	}
 	fu.point.enter()
-	if err := pull(ctx, fu.on, &fu.over); err != nil {
+	if err := pull(ctx, true, fu.on, &fu.over); err != nil {
 		fu.point.leave()
 		var none Out
 		return none, err
@@ -85,12 +85,19 @@ func (fu *Future[Out]) Done() <-chan struct{} {
 	return done
 }
 
-// pull has a call's end be fetched, if its executor wants that.
-func pull(ctx context.Context, on Executor, over *event) error {
-	if p, ok := on.(proc.Puller); ok && !over.has() {
-		return p.Pull(ctx, over.done())
+// pull has a call's end be fetched, if its executor wants that. ends says that the end of ctx ends the wait.
+func pull(ctx context.Context, ends bool, on Executor, over *event) error {
+	if _, pool := on.(*Pool); pool {
+		return nil
 	}
-	return nil
+	p, ok := on.(proc.Puller)
+	if !ok || over.has() {
+		return nil
+	}
+	if !ends {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return p.Pull(ctx, over.done())
 }
 
 // Cancel ends the call early: if it has not begun it never does, if it runs its
@@ -121,14 +128,6 @@ func (a *awaited[In, Out]) end(*Call, int) {
 	a.over.happen(a.on)
 }
 
-// pull is Future's: the end of ctx does not end the wait.
-func (a *awaited[In, Out]) pull(ctx context.Context, on Executor) error {
-	if p, ok := on.(proc.Puller); ok && !a.over.has() {
-		return p.Pull(context.WithoutCancel(ctx), a.over.done())
-	}
-	return nil
-}
-
 // Call runs f on an executor and waits for the result. ctx bounds the task: when
 // it ends, a call that has not begun ends at once and one that runs has its
 // context ended.
@@ -146,7 +145,7 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	a.awaited, a.pulled = true, true
 	_ = submit(ctx, on, &a.Call)
 	a.point.enter()
-	if err := a.pull(ctx, on); err != nil {
+	if err := pull(ctx, false, on, &a.over); err != nil {
 		a.point.leave()
 		var none Out
 		return none, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -163,8 +164,9 @@ func (r *tableRun) guard(v any) any {
 // release tells the guards that the other rows have ended.
 func (r *tableRun) release() (err error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, g := range r.guards {
+	guards := slices.Clone(r.guards)
+	r.mu.Unlock()
+	for _, g := range guards { // without the lock: a manager may take its time
 		err = errors.Join(err, g.TableEnded(context.WithoutCancel(r.ctx)))
 	}
 	return err
@@ -277,8 +279,9 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 		services.end(why)
 		rows.end(why)
 	}()
-	guards.read()
-	if len(guards.adds) > 0 {
+	guarded := len(guards.adds) > 0
+	if guarded {
+		guards.read()
 		select {
 		case <-guards.ready:
 		case <-runCtx.Done():
@@ -291,17 +294,17 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 		stop(errTableOver)
 	}
 	services.wait(func(err error) bool { return !stoppedInTime(serviceCtx, err) })
-	if guards.beside {
-		if err := guards.release(); err != nil {
-			endGuards(errTableOver) // whom they guard is gone, or cannot be reached
+	if guarded {
+		if guards.beside {
+			if err := guards.release(); err != nil {
+				endGuards(errTableOver) // whom they guard is gone, or cannot be reached
+			}
+			told := make(chan struct{})
+			defer close(told)
+			go guards.releaseAgain(told)
 		}
+		guards.wait(func(err error) bool { return !stoppedInTime(guardCtx, err) })
 	}
-	told := make(chan struct{})
-	defer close(told)
-	if len(guards.adds) > 0 && guards.beside {
-		go guards.releaseAgain(told)
-	}
-	guards.wait(func(err error) bool { return !stoppedInTime(guardCtx, err) })
 	finished = true
 	services.failed, services.total = services.failed+guards.failed, services.total+guards.total
 	if services.first == nil {
