@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/manager"
 	"github.com/xenonmp/xme/shm"
 )
@@ -121,6 +122,13 @@ func TestKilledWhileItWaitsForRoomForABuiltin(t *testing.T) {
 	}
 }
 
+// keepNone has this process keep no memory for the next regions, for tests that count descriptors.
+func keepNone(t *testing.T) {
+	t.Helper()
+	region.KeepIdle(0)
+	t.Cleanup(func() { region.KeepIdle(256 << 20) })
+}
+
 // maker makes shared memory.
 type maker struct {
 	N    int
@@ -176,6 +184,7 @@ var makes = xme.Register("makes", func(ctx context.Context, in makeCall) (int, e
 
 // What nobody waits for is not kept: results that hold shared memory as little as others.
 func TestResultsWithMemoryThatNobodyFetches(t *testing.T) {
+	keepNone(t)
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	o, err := manager.Share(ctx, m, "", &maker{})
@@ -198,6 +207,7 @@ func TestResultsWithMemoryThatNobodyFetches(t *testing.T) {
 
 // The results of calls whose caller has died are kept for their operator only.
 func TestResultsWithMemoryOfADeadCaller(t *testing.T) {
+	keepNone(t)
 	ctx := t.Context()
 	m := openWith(t, manager.Options{})
 	o, err := manager.Share(ctx, m, "", &maker{})
