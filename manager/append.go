@@ -241,14 +241,9 @@ func (c *hostConn) accepted(call uint32, err error, mem []byte) []byte {
 	}
 	mem = c.done.take(mem[:0], rideBytes, rideCalls)
 	a := ring.Result{Kind: kindAnswer, Call: call, Body: mem}
-	if c.end.Fits(len(mem)) && c.writing.TryLock() {
-		put := c.end.Put(a)
-		c.writing.Unlock()
-		if put {
-			return mem
-		}
+	if !c.putNow(a) {
+		c.answerSoon(a)
 	}
-	c.answerSoon(a)
 	return mem
 }
 

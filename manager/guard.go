@@ -23,7 +23,7 @@ type GuardOptions struct {
 	Start string
 }
 
-// GuardCall is what [Guard] guards.
+// GuardCall is the argument of [Guard]: which manager's queue it runs, and how.
 type GuardCall struct {
 	Manager *Manager
 	Options GuardOptions
@@ -140,14 +140,6 @@ func (m *Manager) resign(ctx context.Context, gen uint64) {
 	_, _ = opResign.call(ctx, m, askRequest{Gen: gen}) // what it cannot reach needs no lease
 }
 
-// of returns what stands for the process that calls: nil for this one.
-func (c *caller) of() any {
-	if c.conn == nil {
-		return nil
-	}
-	return c.conn
-}
-
 // run is a guard's life.
 func (g *GuardCall) run(ctx context.Context) (r GuardReport, err error) {
 	o := g.Options
@@ -248,7 +240,7 @@ var opResign = define("guard resigns", true, func(_ context.Context, h *host, _ 
 	return struct{}{}, nil
 })
 
-// resign ends a guard that has not begun, for which no other is expected.
+// resign ends a lease that its holder gives back, or will never hear of; no other guard is expected for it. What is queued for a table goes with it.
 func (q *callQueue) resign(gen uint64) {
 	q.mu.Lock()
 	q.isOver(gen) // who asked for it may be about to be given it
@@ -287,9 +279,9 @@ func (q *Queue) Stop(ctx context.Context) error {
 	return err
 }
 
-// Exec runs the first call of the queue, if there is one, and reports whether there was. How it went is told to its future and its operator. A function of the table runs in this process. While a
-// guard runs the error wraps ErrGuardRuns; of several that execute at once one does at a time. If ctx ends
-// the error is its cause: a method that runs then runs on, a function has its context ended, and is lost to its future if it does not listen.
+// Exec runs the first call of the queue, if there is one, and reports whether there was. How it went is told to its future and its operator. A function of
+// the table runs in this process. While a guard runs the error wraps ErrGuardRuns; of several that execute at once one does at a time. If ctx ends the
+// error is its cause: a method that runs then runs on, a function has its context ended, and is lost to its future if it does not listen.
 func (q *Queue) Exec(ctx context.Context) (ran bool, err error) {
 	if q.m != nil && queueOf(ctx) == q.m.id {
 		return false, fmt.Errorf("manager: exec within a call that runs from the queue, and waits for itself: %w", ErrDeadlock)

@@ -33,6 +33,14 @@ type caller struct {
 	conn *hostConn // nil: this process
 }
 
+// of returns what stands for the process that calls: nil for this one.
+func (c *caller) of() any {
+	if c.conn == nil {
+		return nil
+	}
+	return c.conn
+}
+
 // define makes an op. do must keep nothing of in's beyond what it owns, and may be called concurrently.
 func define[In, Out any](name string, waits bool, do func(ctx context.Context, h *host, c *caller, in In) (Out, error)) *op[In, Out] {
 	o := &op[In, Out]{code: uint8(len(rawOps)), name: name, in: sync.OnceValue(mustCodec[In]), out: sync.OnceValue(mustCodec[Out]), do: do}

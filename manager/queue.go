@@ -30,11 +30,11 @@ type callQueue struct {
 	barren   int     // guards in a row that died before they asked for work
 	last     time.Time
 	seq      uint64
-	overs    fifo[uint64]       // the same, oldest first
 	buffers  map[uint32]*buffer // of outcomes, by operator
 	beats    map[uint64]*beat
 	lastBeat uint64
 	over     map[uint64]bool // guards that have ended, or are to: another of their processes may still come
+	overs    fifo[uint64]    // the same, oldest first
 	noting   sync.Mutex      // a heartbeat's status is noted: the last note is the last event's
 	freed    chan struct{}   // closed when the lease ends, or a guard is not expected any more; nil: nobody waits
 	died     func(Operator)  // is told, without the lock, of an operator whose heartbeat's process has died
@@ -82,7 +82,7 @@ type queued struct {
 	answered bool         // its append is; guarded by that connection's lock
 	holds    bool         // its connection, while it waits; the connection's lock guards both
 	reported bool         // a function's outcome is there
-	pooled   bool         // see blank
+	pooled   bool         // see blanks
 	now      bool         // it does not wait for room
 	nested   bool         // appended by a call that ran from the queue
 }
@@ -151,7 +151,7 @@ const (
 	patience = 10 * time.Second
 	// mostBarren is how many guards in a row may die before they begin.
 	mostBarren = 3
-	// mostOver bounds how many tables are remembered whose rows have ended, for guards that come, or are replaced, afterwards.
+	// mostOver bounds how many guards and leases are remembered that have ended, for processes of theirs that come afterwards.
 	mostOver = 1 << 10
 )
 

@@ -87,11 +87,10 @@ const finishedSize = 8 + 1 + 4
 
 // kind is the kind of record that an outcome would be.
 func (o *outcomeOf) kind() uint8 {
-	switch e := o.err.(type) { //nolint:errorlint // the error itself
+	switch o.err.(type) { //nolint:errorlint // the error itself
 	case nil:
 		return kindAnswer
 	case *xme.Error:
-		_ = e
 		return kindThrew
 	}
 	return kindFailed
@@ -185,18 +184,23 @@ func (c *hostConn) tell(call uint32) {
 	}()
 }
 
+// putNow answers if there is room, and nobody else is answering; false: it did not. The connection is in use.
+func (c *hostConn) putNow(r ring.Result) bool {
+	if !c.end.Fits(len(r.Body)) || !c.writing.TryLock() {
+		return false
+	}
+	defer c.writing.Unlock()
+	return c.end.Put(r)
+}
+
 // answerSoon answers now if there is room, otherwise on another goroutine.
 func (c *hostConn) answerSoon(r ring.Result) {
 	if !c.use() {
 		return
 	}
-	if c.end.Fits(len(r.Body)) && c.writing.TryLock() {
-		ok := c.end.Put(r)
-		c.writing.Unlock()
-		if ok {
-			c.unuse()
-			return
-		}
+	if c.putNow(r) {
+		c.unuse()
+		return
 	}
 	r.Body = slices.Clone(r.Body)
 	go func() {

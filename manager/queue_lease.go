@@ -3,8 +3,6 @@ package manager
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -137,7 +135,10 @@ func (q *callQueue) end(why string) func() {
 	}
 	q.ended[l.gen] = l
 	if len(q.ended) > mostOver {
-		delete(q.ended, slices.Min(slices.Collect(maps.Keys(q.ended))))
+		for gen := range q.ended {
+			delete(q.ended, gen) // any: holders that are there ask soon
+			break
+		}
 	}
 	q.vacate()
 	answer := q.answer(l)
