@@ -25,31 +25,28 @@ const (
 
 // access decides who may call what.
 type access struct {
-	tls       *TLS
 	tokens    *Tokens
 	allowed   map[string]map[string]bool // caller -> functions; nil: all may call all
 	authorize func(ctx context.Context, who Caller, function string) error
 }
 
 var (
-	errNoToken  = errors.New("rpc: a token is needed: Authorization: Bearer TOKEN")
-	errNobody   = errors.New("rpc: the certificate names nobody: it needs a common name or a subject alternative name")
-	errNotGiven = errors.New("rpc: not allowed")
+	errNoToken  = errors.New("a token is needed: Authorization: Bearer TOKEN")
+	errNobody   = errors.New("the certificate names nobody: it needs a common name or a subject alternative name")
+	errNotGiven = errors.New("not allowed")
 )
 
 // authenticate says who has sent a request, or why that is not believed.
-func (a *access) authenticate(r *http.Request) (c Caller, err error) {
-	if a.tls != nil {
+func (a *access) authenticate(r *http.Request, t *TLS) (c Caller, err error) {
+	if t != nil && t.mutual() {
 		if r.TLS == nil {
-			return c, errors.New("rpc: the connection is not secured by TLS")
+			return c, errors.New("the connection is not secured by TLS")
 		}
-		if a.tls.mutual() {
-			if err := a.tls.check(r.TLS); err != nil { // it may have been revoked since the connection was made
-				return c, err
-			}
-			if c, err = callerOf(r.TLS); err != nil {
-				return c, err
-			}
+		if err := t.check(r.TLS); err != nil { // it may have been revoked since the connection was made
+			return c, err
+		}
+		if c, err = callerOf(r.TLS); err != nil {
+			return c, err
 		}
 	}
 	if a.tokens == nil {
@@ -66,7 +63,7 @@ func (a *access) authenticate(r *http.Request) (c Caller, err error) {
 // callerOf is who a certificate names.
 func callerOf(s *tls.ConnectionState) (c Caller, err error) {
 	if len(s.PeerCertificates) == 0 {
-		return c, errors.New("rpc: a certificate of the client's is needed")
+		return c, errors.New("a certificate of the client's is needed")
 	}
 	leaf := s.PeerCertificates[0]
 	c.Serial = leaf.SerialNumber.Text(16)
@@ -115,10 +112,31 @@ func (a *access) allow(caller string, functions []string) {
 	}
 }
 
-// check says what is missing for a server to be served on this kind of address.
-func (a *access) check(secured bool) error {
-	if secured && !a.tls.mutual() && a.tokens == nil {
+// check says what is missing for a server over TLS.
+func (a *access) check(t *TLS) error {
+	if !t.mutual() && a.tokens == nil {
 		return errors.New("rpc: anybody could call: give the server an authority for the certificates of clients (TLSFiles.CA), or tokens (WithTokens), or both")
 	}
 	return nil
 }
+
+// WithTokens has a server take only requests with a token of t's: Authorization: Bearer, and the token. With certificates of clients both are needed, and
+// the token says who calls.
+func WithTokens(t *Tokens) ServeOption {
+	return serveFunc(func(o *serveOptions) { o.access.tokens = t })
+}
+
+// Allow lets a caller, or [Anybody], call functions by their full names, read or change messages ([ReadMessages], [WriteMessages]), or use [Everything]. A server
+// with one Allow refuses all that none allows; one without lets all its callers use everything.
+func Allow(caller string, functions ...string) ServeOption {
+	return serveFunc(func(o *serveOptions) { o.access.allow(caller, functions) })
+}
+
+// WithAuthorize asks f about each call, besides what [Allow] says: an error refuses it, and its text is told to the caller. f is called concurrently. Function is
+// the full name of a function, [ReadMessages] or [WriteMessages].
+func WithAuthorize(f func(ctx context.Context, who Caller, function string) error) ServeOption {
+	return serveFunc(func(o *serveOptions) { o.access.authorize = f })
+}
+
+// WithToken sends a token, as [NewToken] makes them, with each request.
+func WithToken(text string) DialOption { return dialFunc(func(o *dialOptions) { o.token = text }) }

@@ -81,3 +81,10 @@ func load(t *testing.T, f rpc.TLSFiles) *rpc.TLS {
 	must(t, err)
 	return l
 }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -3,13 +3,11 @@ package rpc
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -272,10 +270,4 @@ func (t *TLS) clientConfig(host string) *tls.Config {
 		c.Certificates = []tls.Certificate{*s.cert}
 	}
 	return c
-}
-
-// dial makes a connection of a client's: each with the files as they are now.
-func (t *TLS) dial(ctx context.Context, network, addr, host string) (net.Conn, error) {
-	d := tls.Dialer{Config: t.clientConfig(host)}
-	return d.DialContext(ctx, network, addr)
 }

@@ -46,7 +46,7 @@ func TestTLS(t *testing.T) {
 	server := a.issue("server", 2, nil)
 	server.Revoked = filepath.Join(a.dir, "revoked")
 	must(t, os.WriteFile(server.Revoked, []byte("# none yet\nserial=0B  # eleven\n"), 0o600))
-	addr := serve(t, nil, rpc.WithTLS(load(t, server)))
+	addr := serve(t, rpc.WithTLS(load(t, server)))
 	client := a.issue("client", 10, nil)
 	expired := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }
 	for name, tc := range map[string]struct {
@@ -98,7 +98,7 @@ func TestRevokedWhileConnected(t *testing.T) {
 	server.Revoked = filepath.Join(a.dir, "revoked")
 	must(t, os.WriteFile(server.Revoked, nil, 0o600))
 	loaded := load(t, server)
-	addr := serve(t, nil, rpc.WithTLS(loaded))
+	addr := serve(t, rpc.WithTLS(loaded))
 	c, err := rpc.Dial(ctx, "https://"+addr, rpc.WithTLS(load(t, a.issue("client", 0xabc, nil))))
 	must(t, err)
 	defer c.Close()
@@ -126,7 +126,7 @@ func TestRevokedIsReadAgain(t *testing.T) {
 	server := a.issue("server", 2, nil)
 	server.Revoked = filepath.Join(a.dir, "revoked")
 	must(t, os.WriteFile(server.Revoked, nil, 0o600))
-	addr := serve(t, nil, rpc.WithTLS(load(t, server)))
+	addr := serve(t, rpc.WithTLS(load(t, server)))
 	client := rpc.WithTLS(load(t, a.issue("client", 0xabc, nil)))
 	must(t, dialTLS(ctx, addr, client))
 	must(t, os.WriteFile(server.Revoked, []byte("abc\n"), 0o600))
@@ -174,7 +174,7 @@ func TestTokens(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("# who may call\n"+line+"\n"+guestLine+" # only to look\n"), 0o600))
 	tokens, err := rpc.LoadTokens(file)
 	must(t, err)
-	addr := serve(t, nil, rpc.Plain(), rpc.WithTokens(tokens), rpc.Allow("ann", rpc.Everything), rpc.Allow("guest", "double"))
+	addr := serve(t, rpc.Plain(), rpc.WithTokens(tokens), rpc.Allow("ann", rpc.Everything), rpc.Allow("guest", "double"))
 	call := func(function string, o ...rpc.DialOption) error {
 		c, err := rpc.Dial(ctx, "http://"+addr, append(o, rpc.Plain(), rpc.WithRetry(0))...)
 		if err != nil {
@@ -216,7 +216,7 @@ func TestTokens(t *testing.T) {
 // What a function may not be told by its name is not told by the error either: nobody learns what there is.
 func TestUnknownAndNotAllowed(t *testing.T) {
 	ctx := limited(t)
-	addr := serve(t, nil, rpc.Plain(), rpc.WithAuthorize(func(_ context.Context, _ rpc.Caller, function string) error {
+	addr := serve(t, rpc.Plain(), rpc.WithAuthorize(func(_ context.Context, _ rpc.Caller, function string) error {
 		if strings.HasSuffix(function, ".square") {
 			return errors.New("on Sundays only")
 		}
@@ -245,7 +245,7 @@ func TestServerKnowsItsClients(t *testing.T) {
 func TestHTTP2(t *testing.T) {
 	ctx := limited(t)
 	a := newAuthority(t)
-	addr := serve(t, nil, rpc.WithTLS(load(t, a.issue("server", 2, nil))))
+	addr := serve(t, rpc.WithTLS(load(t, a.issue("server", 2, nil))))
 	f := a.issue("client", 10, nil)
 	cert, err := tls.LoadX509KeyPair(f.Cert, f.Key)
 	must(t, err)
@@ -262,6 +262,22 @@ func TestHTTP2(t *testing.T) {
 	if answer.ProtoMajor != 2 || answer.StatusCode != http.StatusOK {
 		t.Errorf("%s %s", answer.Proto, answer.Status)
 	}
+}
+
+// serve serves square and double on a loopback address until the test ends.
+func serve(t *testing.T, o ...rpc.ServeOption) (addr string) {
+	t.Helper()
+	l := listen(t)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- rpc.Serve(ctx, l, []rpc.Function{rpc.Export(square, xme.Inline()), rpc.Export(double, xme.Inline())}, o...)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		must(t, <-ended)
+	})
+	return l.Addr().String()
 }
 
 var (

@@ -130,7 +130,7 @@ func readTokens(file string) (map[[sha256.Size]byte]string, error) {
 	return names, nil
 }
 
-var errToken = errors.New("rpc: the token is not known")
+var errToken = errors.New("the token is not known")
 
 // caller returns whose token it is. What is looked up is a hash, whose bytes say nothing of the token: how long that takes does not either.
 func (t *Tokens) caller(text string) (string, error) {

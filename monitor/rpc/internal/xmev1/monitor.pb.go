@@ -442,11 +442,13 @@ func (x *CallResponse) GetResult() string {
 }
 
 type StreamRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Function      string                 `protobuf:"bytes,1,opt,name=function,proto3" json:"function,omitempty"`
-	Args          []string               `protobuf:"bytes,2,rep,name=args,proto3" json:"args,omitempty"` // JSON, one for each row
-	Mark          *Mark                  `protobuf:"bytes,3,opt,name=mark,proto3" json:"mark,omitempty"`
-	Received      uint64                 `protobuf:"varint,4,opt,name=received,proto3" json:"received,omitempty"` // how many responses the client has: the next are sent
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Function string                 `protobuf:"bytes,1,opt,name=function,proto3" json:"function,omitempty"`
+	Args     []string               `protobuf:"bytes,2,rep,name=args,proto3" json:"args,omitempty"` // JSON, one for each row; left out if received is not 0
+	Mark     *Mark                  `protobuf:"bytes,3,opt,name=mark,proto3" json:"mark,omitempty"`
+	// How many responses the client has: the next are sent. Only for a stream that the server knows by its mark. A marked stream may end before all
+	// rows have come: the client asks for the rest.
+	Received      uint64 `protobuf:"varint,4,opt,name=received,proto3" json:"received,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -574,7 +576,8 @@ type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"` // Connect's name, as "deadline_exceeded"
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	Error         []byte                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"` // xme.Error in its binary form, for clients in Go
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`   // xme.Error as JSON, if the function's row failed
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // what the server refused it for: busy, unknown_function, args, mark, restarted, forgotten, too_large, draining, superseded
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -623,16 +626,23 @@ func (x *Failure) GetMessage() string {
 	return ""
 }
 
-func (x *Failure) GetError() []byte {
+func (x *Failure) GetError() string {
 	if x != nil {
 		return x.Error
 	}
-	return nil
+	return ""
+}
+
+func (x *Failure) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 type CancelRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Mark          *Mark                  `protobuf:"bytes,1,opt,name=mark,proto3" json:"mark,omitempty"`
+	Mark          *Mark                  `protobuf:"bytes,1,opt,name=mark,proto3" json:"mark,omitempty"` // number 0: all of the session, which ends
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1012,11 +1022,12 @@ const file_monitor_proto_rawDesc = "" +
 	"\x0eStreamResponse\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x16\n" +
 	"\x06result\x18\x02 \x01(\tR\x06result\x12)\n" +
-	"\afailure\x18\x03 \x01(\v2\x0f.xme.v1.FailureR\afailure\"M\n" +
+	"\afailure\x18\x03 \x01(\v2\x0f.xme.v1.FailureR\afailure\"e\n" +
 	"\aFailure\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\fR\x05error\"1\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"1\n" +
 	"\rCancelRequest\x12 \n" +
 	"\x04mark\x18\x01 \x01(\v2\f.xme.v1.MarkR\x04mark\"\x10\n" +
 	"\x0eCancelResponse\"\x89\x02\n" +
