@@ -63,6 +63,14 @@ func floor(b *testing.B, l net.Listener, h2 bool, on xme.Executor) func(context.
 	}
 }
 
+func called(b *testing.B, l net.Listener, on xme.Executor, o ...rpc.DialOption) func(context.Context) error {
+	c := dial(b, serveOn(b, l, []rpc.Function{rpc.Export(echo, on)}).addr, o...)
+	return func(ctx context.Context) error {
+		_, err := rpc.Call[string, string](ctx, c, "echo", "hello")
+		return err
+	}
+}
+
 // BenchmarkCall compares a call with bare handlers of the same protocol on the same kind of socket, which call nothing, and the pool. "one" is a round
 // trip, "64" the time of a call with 64 in flight.
 func BenchmarkCall(b *testing.B) {
@@ -76,13 +84,8 @@ func BenchmarkCall(b *testing.B) {
 			"floor-h2":      func(b *testing.B) func(context.Context) error { return floor(b, socket.listen(b), true, nil) },
 			"floor-h1-pool": func(b *testing.B) func(context.Context) error { return floor(b, socket.listen(b), false, pool) },
 			"floor-h2-pool": func(b *testing.B) func(context.Context) error { return floor(b, socket.listen(b), true, pool) },
-			"call": func(b *testing.B) func(context.Context) error {
-				c := dial(b, serveOn(b, socket.listen(b), []rpc.Function{rpc.Export(echo, pool)}).addr)
-				return func(ctx context.Context) error {
-					_, err := rpc.Call[string, string](ctx, c, "echo", "hello")
-					return err
-				}
-			},
+			"call-h1": func(b *testing.B) func(context.Context) error { return called(b, socket.listen(b), pool, rpc.HTTP1()) },
+			"call-h2": func(b *testing.B) func(context.Context) error { return called(b, socket.listen(b), pool, rpc.HTTP2()) },
 		} {
 			b.Run(socket.name+"/"+name+"/one", func(b *testing.B) {
 				call := open(b)

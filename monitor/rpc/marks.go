@@ -17,8 +17,8 @@ import (
 // longer knows it refuses. It does no input or output; its methods may be called from any goroutine.
 //
 // What it keeps is bounded: sessions, by letting go of those longest unused in which nothing runs; outcomes, by bytes and by age, the oldest first. Of
-// an outcome let go a tombstone stays, so that its number does not run again; when tombstones too are over the bound, all numbers of the session up to
-// the oldest are refused.
+// an outcome let go a tombstone stays, so that its number does not run again; when there are too many of them, all numbers of the session up to the oldest
+// are refused.
 type marks struct {
 	life string
 	base context.Context //nolint:containedctx // the parent of all runs, for as long as the server lives
@@ -251,5 +251,4 @@ func (m *marks) finish(c *marked, value any, f *failure, size int) {
 		return
 	}
 	m.keep(c, size)
-	m.tidy()
 }

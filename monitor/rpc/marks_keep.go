@@ -11,11 +11,12 @@ func (m *marks) keep(c *marked, size int) {
 	c.size, c.at = size+tombBytes, m.now()
 	m.bytes += c.size
 	c.place = m.outcomes.PushBack(c)
+	m.tidy()
 }
 
 // tidy lets go of what is too old or too much.
 func (m *marks) tidy() {
-	var now = m.now()
+	now := m.now()
 	for e := m.outcomes.Front(); e != nil; e = m.outcomes.Front() {
 		c := e.Value.(*marked)
 		if m.bytes <= m.Kept && now.Sub(c.at) < m.KeptAge {
@@ -25,13 +26,16 @@ func (m *marks) tidy() {
 		m.bytes -= c.size - tombBytes
 		c.gone, c.value, c.fail, c.log, c.size = true, nil, nil, nil, tombBytes
 		c.place = m.tombs.PushBack(c)
+		m.bury()
 	}
-	for m.bytes > m.Kept && m.tombs.Len() > 0 {
+}
+
+// bury bounds the tombstones to a quarter of what is kept.
+func (m *marks) bury() {
+	for m.tombs.Len()*tombBytes > m.Kept/4 {
 		c := m.tombs.Front().Value.(*marked)
 		m.raise(c.ses, max(c.number, c.ses.floor))
-		if c.place != nil {
-			m.drop(c)
-		}
+		m.drop(c) // if the floor was above it
 	}
 }
 
