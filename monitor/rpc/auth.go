@@ -112,6 +112,25 @@ func (a *access) allow(caller string, functions []string) {
 	}
 }
 
+// resolve has Allow mean functions by their full names. The error names one that is not exported.
+func (a *access) resolve(f *functions) error {
+	for caller, all := range a.allowed {
+		full := map[string]bool{}
+		for name := range all {
+			switch found := f.byName[name]; {
+			case name == Everything || name == ReadMessages || name == WriteMessages:
+				full[name] = true
+			case found == nil:
+				return fmt.Errorf("rpc: Allow(%q, %q): no such function is exported", caller, name)
+			default:
+				full[found.name] = true
+			}
+		}
+		a.allowed[caller] = full
+	}
+	return nil
+}
+
 // check says what is missing for a server over TLS.
 func (a *access) check(t *TLS) error {
 	if !t.mutual() && a.tokens == nil {
@@ -126,7 +145,7 @@ func WithTokens(t *Tokens) ServeOption {
 	return serveFunc(func(o *serveOptions) { o.access.tokens = t })
 }
 
-// Allow lets a caller, or [Anybody], call functions by their full names, read or change messages ([ReadMessages], [WriteMessages]), or use [Everything]. A server
+// Allow lets a caller, or [Anybody], call functions, read or change messages ([ReadMessages], [WriteMessages]), or use [Everything]. A server
 // with one Allow refuses all that none allows; one without lets all its callers use everything.
 func Allow(caller string, functions ...string) ServeOption {
 	return serveFunc(func(o *serveOptions) { o.access.allow(caller, functions) })

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -31,7 +32,8 @@ type Client struct {
 	mu      sync.Mutex
 	ses     *clientSession // nil: none is open
 	conns   map[net.Conn]struct{}
-	ended   bool // no more of quiet, no more connections
+	ended   bool                        // no more of quiet, no more connections
+	secured atomic.Pointer[securedConn] // made last
 }
 
 // protocol is which HTTP is spoken without TLS.
@@ -120,24 +122,6 @@ func (c *Client) connector(addr string) (string, error) {
 	return base, nil
 }
 
-// dialTLS has t make connections to host with the files as they are at that moment.
-func (c *Client) dialTLS(t *http.Transport, host string) {
-	t.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		raw, err := t.DialContext(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		conn := tls.Client(raw, c.tls.clientConfig(host))
-		ctx, cancel := context.WithTimeout(ctx, t.TLSHandshakeTimeout)
-		defer cancel()
-		if err := conn.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, err
-		}
-		return conn, nil
-	}
-}
-
 // cutUnix returns the path of a Unix socket's address.
 func cutUnix(addr string) (path string, ok bool) {
 	path, ok = strings.CutPrefix(addr, "unix:")
@@ -157,11 +141,15 @@ func (d doer) Do(r *http.Request) (*http.Response, error) {
 	if d.c.request != nil {
 		d.c.request(r)
 	}
-	return d.c.transport.RoundTrip(r)
+	res, err := d.c.transport.RoundTrip(r)
+	if err != nil && d.c.tls != nil {
+		err = d.c.refused(err)
+	}
+	return res, err
 }
 
 // track lets Close close a connection.
-func (c *Client) track(conn net.Conn) (net.Conn, error) {
+func (c *Client) track(conn net.Conn) (*trackedConn, error) {
 	t := &trackedConn{Conn: conn, c: c}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -175,13 +163,15 @@ func (c *Client) track(conn net.Conn) (net.Conn, error) {
 
 type trackedConn struct {
 	net.Conn
-	c *Client
+	c      *Client
+	closed atomic.Bool
 }
 
 func (t *trackedConn) Close() error {
 	t.c.mu.Lock()
 	delete(t.c.conns, t)
 	t.c.mu.Unlock()
+	t.closed.Store(true)
 	return t.Conn.Close()
 }
 

@@ -109,7 +109,10 @@ func newServer(base context.Context, at net.Addr, funcs []Function, o []ServeOpt
 	_, unix := at.(*net.UnixAddr)
 	s.hosts = s.plain && !unix
 	var err error
-	if s.funcs, err = newFunctions(funcs); err != nil {
+	if s.funcs, err = newFunctions(funcs); err == nil {
+		err = s.access.resolve(s.funcs)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.marks = newMarks(base, s.limits.marks())
