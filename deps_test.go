@@ -18,7 +18,7 @@ const modulePath = "github.com/xenonmp/xme"
 // root package, "*" stands for one folder. A new package is placed here.
 var layers = [][]string{
 	{"internal/sys", "internal/logmark"},
-	{"internal/dump", "internal/life", "internal/region", "internal/ring", "internal/park"},
+	{"internal/dump", "internal/life", "internal/region", "internal/ring", "internal/park", "internal/inherit"},
 	{"internal/wire"},
 	{"internal/post"},
 	{"internal/link"},

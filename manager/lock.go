@@ -320,6 +320,11 @@ func (m *Manager) guard(ctx context.Context) (leave func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	return l.guard(ctx)
+}
+
+// guard takes the lock for a change of a table, unless its holder has it. leave gives it back.
+func (l *Lock) guard(ctx context.Context) (leave func(), err error) {
 	if has := l.seat.now(); has == sideWrite {
 		return func() {}, nil
 	}

@@ -1,0 +1,57 @@
+package monitor
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/wire"
+	"github.com/xenonmp/xme/manager"
+)
+
+// reference is how a monitor crosses.
+type reference struct {
+	Manager  *manager.Manager
+	Lock     *manager.Lock
+	Keys     *Keys
+	Context  string
+	Limit    int
+	Plain    bool
+	Window   time.Duration
+	Remember int
+}
+
+// references is made when it is first used: then all types are registered.
+var references = sync.OnceValues(wire.CodecFor[reference])
+
+func init() {
+	wire.RegisterHandle(wire.Handle[*Monitor]{Append: appendMonitor, Decode: decodeMonitor})
+}
+
+func appendMonitor(dst []byte, m *Monitor, p *wire.Parcel) ([]byte, error) {
+	if err := m.usable(); err != nil {
+		return dst, err
+	}
+	if m.o.Manager == nil {
+		return dst, fmt.Errorf("%w: a monitor without a manager is a table of this process alone: give it a manager (Options.Manager)", xme.ErrEncode)
+	}
+	codec, err := references()
+	if err != nil {
+		return dst, err
+	}
+	o := &m.o
+	return codec.AppendNested(dst, &reference{o.Manager, o.Lock, o.Keys, o.Context, o.Limit, o.Plain, o.Window, o.Remember}, p)
+}
+
+func decodeMonitor(src []byte, p *wire.Parcel) (*Monitor, error) {
+	codec, err := references()
+	if err != nil {
+		return nil, err
+	}
+	var r reference
+	if err := codec.DecodeNested(src, &r, p); err != nil {
+		return nil, err
+	}
+	return New(Options{r.Manager, r.Lock, r.Keys, r.Context, r.Limit, r.Plain, r.Window, r.Remember}), nil
+}
