@@ -71,9 +71,9 @@ type receipt struct {
 var ran *shm.Array[int64]
 
 var (
-	share = xme.Register("share", func(_ context.Context, a *shm.Array[int64]) (struct{}, error) {
-		ran = a
-		return struct{}{}, nil
+	share = xme.Register("share", func(_ context.Context, a *shm.Array[int64]) (_ struct{}, err error) {
+		ran, err = a.Retain()
+		return struct{}{}, err
 	})
 	count = xme.Register("count", func(_ context.Context, in order) (receipt, error) {
 		atomic.AddInt64(&ran.Slice()[in.Row], 1)
