@@ -31,11 +31,16 @@ type vector struct {
 
 const vectorFile = "testdata/vectors.json"
 
-func vectors(t *testing.T) (all []vector) {
+func vectorText(t testing.TB) []byte {
 	t.Helper()
 	text, err := os.ReadFile(vectorFile)
 	ok(t, err)
-	ok(t, json.Unmarshal(text, &all))
+	return text
+}
+
+func vectors(t *testing.T) (all []vector) {
+	t.Helper()
+	ok(t, json.Unmarshal(vectorText(t), &all))
 	return all
 }
 
