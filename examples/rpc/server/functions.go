@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/monitor"
+)
+
+// span is what primes looks at: the numbers from From up to To, without To.
+type span struct{ From, To int }
+
+// messages are the server's, in each worker.
+var messages *monitor.Monitor
+
+var (
+	tell = xme.Register("tell", func(_ context.Context, m *monitor.Monitor) (struct{}, error) {
+		messages = m
+		return struct{}{}, nil
+	})
+	square = xme.Register("square", func(_ context.Context, n int64) (int64, error) { return n * n, nil })
+	// primes counts them, and tells whoever watches how far it is.
+	primes = xme.Register("primes", func(ctx context.Context, s span) (int, error) {
+		count := 0
+		for n := max(2, s.From); n < s.To && ctx.Err() == nil; n++ {
+			if isPrime(n) {
+				count++
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return count, monitor.Set(ctx, messages, "last", map[string]any{"span": []int{s.From, s.To}, "primes": count})
+	})
+	// crash shows that a function costs the server a worker at most.
+	crash = xme.Register("crash", func(context.Context, struct{}) (struct{}, error) {
+		os.Exit(3)
+		return struct{}{}, nil
+	})
+)
+
+func isPrime(n int) bool {
+	for d := 2; d*d <= n; d++ {
+		if n%d == 0 {
+			return false
+		}
+	}
+	return n > 1
+}
