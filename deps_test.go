@@ -53,7 +53,7 @@ var outside = []struct {
 	{"github.com/google/go-cmp", nil, true},
 	{"github.com/rogpeppe/go-internal", nil, true},
 
-	{"syscall", []string{"internal/sys", "scripts/*"}, true},                                   // what checks the engine does not go through its door
+	{"syscall", []string{"internal/sys", "scripts/*"}, true},                                                   // what checks the engine does not go through its door
 	{"net/http", []string{"monitor/rpc", "cmd/*", "examples/*", "examples/*/*", "scripts", "scripts/*"}, true}, // it triples the start of a worker
 	{"net/rpc", []string{"cmd/*"}, true},
 	{"encoding/gob", []string{"cmd/*"}, true},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/monitor"
@@ -47,4 +48,20 @@ func isPrime(n int) bool {
 		}
 	}
 	return n > 1
+}
+
+// readKey reads a key from a file; without a file there is none.
+func readKey(file string) (*monitor.Keys, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	key, err := monitor.ParseKey(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, err
+	}
+	return monitor.NewKeys(key), nil
 }

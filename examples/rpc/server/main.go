@@ -26,18 +26,19 @@ func main() {
 	xme.Init()
 	at := flag.String("at", "127.0.0.1:7080", "`address`, or unix:/path")
 	workers := flag.Int("workers", 2, "`processes` that run functions")
+	keyFile := flag.String("key", "", "`file` with the key to seal messages with, as xme message key prints it; without it a key of this program's own is used")
 	flag.Parse()
 	if flag.NArg() > 0 || *workers < 1 {
 		fmt.Fprintf(os.Stderr, "server: -workers %d %q: give 1 or more workers and nothing else, see -h\n", *workers, flag.Args())
 		os.Exit(2)
 	}
-	if err := run(*at, *workers); err != nil {
+	if err := run(*at, *workers, *keyFile); err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
 	}
 }
 
-func run(at string, workers int) (err error) {
+func run(at string, workers int, keyFile string) (err error) {
 	ctx, stop := xme.Interruptible(context.Background())
 	defer stop()
 	m, err := manager.Open(ctx, manager.Options{})
@@ -45,7 +46,11 @@ func run(at string, workers int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	messages := monitor.New(monitor.Options{Manager: m, Context: "rpc example"})
+	keys, err := readKey(keyFile)
+	if err != nil {
+		return err
+	}
+	messages := monitor.New(monitor.Options{Manager: m, Context: "rpc example", Keys: keys})
 	pool, err := xme.Open(ctx, xme.Options{Workers: workers, Setup: tell.Setup(messages)})
 	if err != nil {
 		return err
