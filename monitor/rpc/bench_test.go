@@ -84,8 +84,8 @@ func BenchmarkCall(b *testing.B) {
 			"floor-h2":      func(b *testing.B) func(context.Context) error { return floor(b, socket.listen(b), true, nil) },
 			"floor-h1-pool": func(b *testing.B) func(context.Context) error { return floor(b, socket.listen(b), false, pool) },
 			"floor-h2-pool": func(b *testing.B) func(context.Context) error { return floor(b, socket.listen(b), true, pool) },
-			"call-h1": func(b *testing.B) func(context.Context) error { return called(b, socket.listen(b), pool, rpc.HTTP1()) },
-			"call-h2": func(b *testing.B) func(context.Context) error { return called(b, socket.listen(b), pool, rpc.HTTP2()) },
+			"call-h1":       func(b *testing.B) func(context.Context) error { return called(b, socket.listen(b), pool, rpc.HTTP1()) },
+			"call-h2":       func(b *testing.B) func(context.Context) error { return called(b, socket.listen(b), pool, rpc.HTTP2()) },
 		} {
 			b.Run(socket.name+"/"+name+"/one", func(b *testing.B) {
 				call := open(b)

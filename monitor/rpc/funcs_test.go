@@ -56,7 +56,7 @@ var (
 		}
 		return how, nil
 	})
-	nap     = xme.Register("nap", func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() }).With(xme.Timeout(50 * time.Millisecond))
+	nap = xme.Register("nap", func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() }).With(xme.Timeout(50 * time.Millisecond))
 )
 
 // Functions of pools in this process: tests see what they do.
