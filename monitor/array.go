@@ -161,6 +161,7 @@ func newTagged(at map[string][]byte) (t tagged, err error) {
 	if t.elem = numberTypes[name]; err != nil || t.elem == nil {
 		return t, fmt.Errorf("%w: an array of %s", ErrMalformed, brief(at["$array"]))
 	}
+	t.shape = []int{}
 	s := &scan{b: at["shape"]}
 	err = s.array(func() error {
 		n, err := strconv.ParseInt(string(s.skip()), 10, strconv.IntSize)

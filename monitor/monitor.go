@@ -193,7 +193,7 @@ func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
 		return got, nil
 	}
 	if isShared[T]() {
-		return v, fmt.Errorf("the value of %q is a %s: %w", key, stored.Type(), ErrType)
+		return v, fmt.Errorf("the value of %q is a %s, not a %T: %w", key, stored.Type(), v, ErrType)
 	}
 	text, err := show(ctx, key, stored)
 	if err != nil {
