@@ -211,3 +211,8 @@ func TestExamplesAreShort(t *testing.T) {
 		}
 	}
 }
+
+// Keys are made, messages sealed and opened, and what is wrong is told, without the key in it.
+//
+// feature: N2
+func TestMessageCommand(t *testing.T) { runScript(t, "message-command", "./cmd/xme") }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/monitor"
 )
 
 // The kinds of failure that errors.Is finds in an [*Error], besides those of package xme and of context.
@@ -29,9 +29,13 @@ var (
 var reasons = map[string]error{
 	"busy": ErrBusy, "unknown_function": ErrUnknownFunction, "args": ErrArguments, "unauthenticated": ErrUnauthenticated, "not_allowed": ErrNotAllowed,
 	"restarted": ErrRestarted, "forgotten": ErrForgotten, "too_large": ErrTooLarge, "draining": ErrDraining, "mark": ErrMark, "superseded": errSuperseded,
+
+	"no_key": monitor.ErrNoKey, "conflict": monitor.ErrConflict, "reserved": monitor.ErrReserved, "key": monitor.ErrKey, "malformed": monitor.ErrMalformed,
+	"tampered": monitor.ErrTampered, "replay": monitor.ErrReplay, "message_too_large": monitor.ErrTooLarge,
 }
 
-// Error is how a call of a [Client] failed. errors.Is compares it with the kinds of this package; with ErrTimeout, ErrWorkerLost and their like of
+// Error is how a call of a [Client] failed. errors.Is compares it with the kinds of this package, and, where messages are concerned, with those of package
+// monitor; with ErrTimeout, ErrWorkerLost and their like of
 // package xme, and with errors registered by xme.RegisterError, if the function's call failed so; with context.DeadlineExceeded and context.Canceled.
 type Error struct {
 	Code     string // Connect's name for it, as "not_found"; "lost" and "closed" are the client's own
@@ -66,5 +70,3 @@ func (e *Error) Is(target error) bool {
 
 // Unwrap returns the [*xme.Error] that the server sent, or what ended the attempts; nil: neither.
 func (e *Error) Unwrap() error { return e.err }
-
-var _ error = (*xme.Error)(nil)

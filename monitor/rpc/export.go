@@ -97,8 +97,8 @@ func Export[In, Out any](f *xme.Func[In, Out], on xme.Executor) Function {
 // As gives the function another public name, instead of its own.
 func (f Function) As(name string) Function {
 	f.name, f.bare = name, ""
-	if name == "" || len(name) > 200 || !utf8.ValidString(name) {
-		f.err = fmt.Errorf("rpc: a function cannot be exported as %q: a name has 1 to 200 bytes of UTF-8", name)
+	if name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.HasPrefix(name, "messages:") {
+		f.err = fmt.Errorf("rpc: a function cannot be exported as %q: a name has 1 to 200 bytes of UTF-8, and does not begin with messages:", name)
 	}
 	return f
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -145,7 +146,7 @@ func (b *requestBody) arm(slow time.Duration) {
 
 func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
+	if errors.Is(err, io.EOF) { // else there is more, which shall not take its time either
 		b.disarm()
 	}
 	return n, err

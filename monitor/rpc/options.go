@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/xenonmp/xme/monitor"
 )
 
 // ServeOption is an option of [Serve].
@@ -20,12 +22,13 @@ type Option interface {
 }
 
 type serveOptions struct {
-	plain  bool
-	tls    *TLS
-	limits Limits
-	drain  time.Duration
-	log    *slog.Logger
-	access access
+	plain   bool
+	tls     *TLS
+	monitor *monitor.Monitor
+	limits  Limits
+	drain   time.Duration
+	log     *slog.Logger
+	access  access
 }
 
 type dialOptions struct {
@@ -66,6 +69,11 @@ func WithTLS(c *TLS) Option {
 // is nothing.
 func WithLogger(l *slog.Logger) Option {
 	return bothFunc{func(o *serveOptions) { o.log = l }, func(o *dialOptions) { o.log = l }}
+}
+
+// WithMonitor serves the messages of m. Without it requests for messages are answered as unimplemented.
+func WithMonitor(m *monitor.Monitor) ServeOption {
+	return serveFunc(func(o *serveOptions) { o.monitor = m })
 }
 
 // WithDrain bounds how long the calls that a server has accepted may last after the end of its context: 10 s unless set, then they are cancelled. 0 or less

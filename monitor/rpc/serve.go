@@ -23,14 +23,16 @@ type server struct {
 	xmev1connect.UnimplementedMonitorHandler
 	serveOptions
 
-	funcs     *functions
-	marks     *marks
-	seed      maphash.Seed
-	calls     atomic.Int64 // in flight
-	gate      *gate
-	drained   chan struct{} // closed when no more requests are taken
-	tlsConfig *tls.Config   // nil: none
-	hosts     bool          // only requests to hosts of this machine are taken
+	funcs *functions
+	marks *marks
+	seed  maphash.Seed
+	calls atomic.Int64 // in flight
+	gate  *gate
+
+	draining  context.Context //nolint:containedctx // ends when no more requests are taken
+	drainNow  context.CancelFunc
+	hosts     bool        // only requests to hosts of this machine are taken
+	tlsConfig *tls.Config // nil: none
 	refusal   *connecthttp.ErrorWriter
 	mux       *http.ServeMux
 
@@ -78,7 +80,7 @@ func Serve(ctx context.Context, l net.Listener, funcs []Function, o ...ServeOpti
 // newServer makes a server of which nothing runs.
 func newServer(base context.Context, at net.Addr, funcs []Function, o []ServeOption) (*server, error) {
 	s := &server{
-		serveOptions: serveOptions{drain: 10 * time.Second}, seed: maphash.MakeSeed(), gate: newGate(), drained: make(chan struct{}),
+		serveOptions: serveOptions{drain: 10 * time.Second}, seed: maphash.MakeSeed(), gate: newGate(),
 		new: map[net.Conn]struct{}{}, mux: http.NewServeMux(),
 	}
 	for _, set := range o {
@@ -115,6 +117,7 @@ func newServer(base context.Context, at net.Addr, funcs []Function, o []ServeOpt
 	if err != nil {
 		return nil, err
 	}
+	s.draining, s.drainNow = context.WithCancel(base)
 	s.marks = newMarks(base, s.limits.marks())
 	cs := connect.NewServer()
 	xmev1connect.RegisterMonitorHandler(cs, s)
@@ -163,7 +166,7 @@ func (s *server) http(base context.Context) *http.Server {
 // end takes no more requests, waits for those under way, and closes everything.
 func (s *server) end(hs *http.Server, end context.CancelCauseFunc) {
 	s.gate.shut()
-	close(s.drained)
+	s.drainNow()
 	s.mu.Lock()
 	for c := range s.new { // Shutdown would give them time for a request
 		_ = c.Close()
