@@ -16,9 +16,9 @@ type span struct{ From, To int }
 var messages *monitor.Monitor
 
 var (
-	tell = xme.Register("tell", func(_ context.Context, m *monitor.Monitor) (struct{}, error) {
-		messages = m
-		return struct{}{}, nil
+	tell = xme.Register("tell", func(_ context.Context, m *monitor.Monitor) (_ struct{}, err error) {
+		messages, err = m.Retain() // for the tasks that follow
+		return struct{}{}, err
 	})
 	square = xme.Register("square", func(_ context.Context, n int64) (int64, error) { return n * n, nil })
 	// primes counts them, and tells whoever watches how far it is.

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
 
 	"github.com/xenonmp/xme"
@@ -39,7 +40,7 @@ func main() {
 }
 
 func run(at string, workers int, keyFile string) (err error) {
-	ctx, stop := xme.Interruptible(context.Background())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	m, err := manager.Open(ctx, manager.Options{})
 	if err != nil {
