@@ -60,7 +60,7 @@ func Dial(ctx context.Context, addr string, o ...DialOption) (*Client, error) {
 		return nil, err
 	}
 	c.api = xmev1connect.NewMonitorClient(connect.NewClient(connecthttp.NewTransport(doer{c}, base,
-		connecthttp.WithReadMaxBytes(0), connecthttp.WithCompressors())))
+		connecthttp.WithReadMaxBytes(mostAnswer), connecthttp.WithCompressors())))
 	if _, err := c.session(ctx, true); err != nil {
 		_ = c.Close()
 		return nil, err
@@ -161,6 +161,9 @@ func (t *trackedConn) Close() error {
 	t.c.mu.Unlock()
 	return t.Conn.Close()
 }
+
+// mostAnswer bounds an answer, whatever the server says.
+const mostAnswer = 1 << 30
 
 // byeTime bounds how long Close tries to tell the server.
 const byeTime = time.Second
