@@ -168,6 +168,9 @@ func (s *server) Subscribe(ctx context.Context, req *xmev1.SubscribeRequest, to 
 			s.log.Warn("message left out", "key", m.Key, "err", err)
 			continue
 		}
+		if _, err := s.authenticate(requestOf(ctx).http); err != nil { // any more
+			return refuse(connect.CodeUnauthenticated, "unauthenticated", "the server does not know any more who subscribed").connect()
+		}
 		if err := to.Send(messageOf(m)); err != nil {
 			return err
 		}
