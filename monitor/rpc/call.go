@@ -68,6 +68,9 @@ func (c *Client) marked(ctx context.Context, name string, size int, send func(k 
 			return &Error{Code: "resource_exhausted", Function: name, Message: fmt.Sprintf("arguments of %d bytes are over the server's limit, %d", size, s.message), kind: ErrTooLarge}
 		}
 		k := s.mark()
+		if s.wide() {
+			c.replace(s)
+		}
 		fresh := false // the server has refused it, and did not have it before
 		err = c.repeat(ctx, name, func(n int) (note, error) {
 			note, err := send(k)

@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,7 +32,8 @@ type Client struct {
 
 	opening chan struct{} // holds a token while a session is opened
 	mu      sync.Mutex
-	ses     *clientSession // nil: none is open
+	ses     *clientSession   // nil: none is open
+	old     []*clientSession // before it, whose calls are not all done with
 	conns   map[net.Conn]struct{}
 	ended   bool                        // no more of quiet, no more connections
 	secured atomic.Pointer[securedConn] // made last
@@ -63,7 +66,7 @@ func Dial(ctx context.Context, addr string, o ...DialOption) (*Client, error) {
 		return nil, err
 	}
 	c.api = xmev1connect.NewMonitorClient(connect.NewClient(connecthttp.NewTransport(doer{c}, base,
-		connecthttp.WithReadMaxBytes(0), connecthttp.WithCompressors())))
+		connecthttp.WithReadMaxBytes(mostAnswer), connecthttp.WithCompressors())))
 	if _, err := c.session(ctx, true); err != nil {
 		_ = c.Close()
 		return nil, err
@@ -175,6 +178,9 @@ func (t *trackedConn) Close() error {
 	return t.Conn.Close()
 }
 
+// mostAnswer bounds an answer, whatever the server says.
+const mostAnswer = 1 << 30
+
 // byeTime bounds how long Close tries to tell the server.
 const byeTime = time.Second
 
@@ -183,22 +189,18 @@ func (c *Client) Close() error {
 	c.once.Do(func() {
 		close(c.closed)
 		c.mu.Lock()
-		ses := c.ses
-		c.ses = nil
-		c.mu.Unlock()
-		if ses != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), byeTime)
-			_, _ = c.api.Cancel(ctx, &xmev1.CancelRequest{Mark: &xmev1.Mark{Life: ses.life, Session: ses.id}})
-			cancel()
+		open := c.old
+		if c.ses != nil {
+			open = append(open, c.ses)
 		}
+		c.ses, c.old = nil, nil
+		c.mu.Unlock()
+		c.bye(open)
 		c.mu.Lock()
 		c.ended = true
-		open := make([]net.Conn, 0, len(c.conns))
-		for conn := range c.conns {
-			open = append(open, conn)
-		}
+		conns := slices.Collect(maps.Keys(c.conns))
 		c.mu.Unlock()
-		for _, conn := range open {
+		for _, conn := range conns {
 			_ = conn.Close()
 		}
 		if c.transport != nil {
@@ -207,6 +209,15 @@ func (c *Client) Close() error {
 		c.quiet.Wait()
 	})
 	return nil
+}
+
+// bye ends sessions.
+func (c *Client) bye(open []*clientSession) {
+	ctx, cancel := context.WithTimeout(context.Background(), byeTime)
+	defer cancel()
+	for _, s := range open {
+		_, _ = c.api.Cancel(ctx, &xmev1.CancelRequest{Mark: &xmev1.Mark{Life: s.life, Session: s.id}})
+	}
 }
 
 // aside runs f beside the client's calls; not any more once it is closed.

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1"
@@ -24,6 +25,23 @@ func (s *clientSession) mark() *xmev1.Mark {
 	defer s.mu.Unlock()
 	s.next++
 	return &xmev1.Mark{Life: s.life, Session: s.id, Number: s.next, Done: s.floor}
+}
+
+// mostApart is how far the numbers of a session's calls may be apart: what one call that takes long keeps the server from forgetting.
+const mostApart = 1024
+
+// wide reports whether the next calls should be another session's.
+func (s *clientSession) wide() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next-s.floor >= mostApart
+}
+
+// idle reports whether all calls so far are done with.
+func (s *clientSession) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next == s.floor
 }
 
 // finish says that the client needs nothing more of a call.
@@ -74,6 +92,17 @@ func (c *Client) session(ctx context.Context, dial bool) (*clientSession, error)
 	defer c.mu.Unlock()
 	c.ses = s
 	return s, nil
+}
+
+// replace makes the next call open another session than s, whose calls go on.
+func (c *Client) replace(s *clientSession) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ses != s {
+		return
+	}
+	c.ses = nil
+	c.old = append(slices.DeleteFunc(c.old, (*clientSession).idle), s)
 }
 
 func (c *Client) current() *clientSession {

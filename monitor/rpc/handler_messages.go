@@ -168,6 +168,9 @@ func (s *server) Subscribe(ctx context.Context, req *xmev1.SubscribeRequest, to 
 			s.log.Warn("message left out", "key", m.Key, "err", err)
 			continue
 		}
+		if _, err := s.access.authenticate(requestOf(ctx).http, s.tls); err != nil { // any more
+			return refuse(connect.CodeUnauthenticated, "unauthenticated", err.Error()).connect()
+		}
 		if err := to.Send(messageOf(m)); err != nil {
 			return err
 		}

@@ -39,9 +39,11 @@ func (s *server) Stream(ctx context.Context, req *xmev1.StreamRequest, to xmev1c
 		go func() {
 			defer s.gate.leave()
 			defer s.give()
+			defer func() {
+				stop()
+				s.marks.finish(c, nil, nil, l.end())
+			}()
 			s.runRows(c.ctx, f, req.GetArgs(), l)
-			stop()
-			s.marks.finish(c, nil, nil, l.end())
 		}()
 	}
 	defer s.marks.leave(c)
@@ -66,8 +68,8 @@ func (s *server) streamOnce(ctx context.Context, f *Function, req *xmev1.StreamR
 		defer s.gate.leave()
 		defer s.give()
 		defer close(ended)
+		defer l.end()
 		s.runRows(ctx, f, req.GetArgs(), l)
-		l.end()
 	}()
 	err := s.sendRows(ctx, l, 0, false, to)
 	cancel()
@@ -137,23 +139,25 @@ func (s *server) runRows(ctx context.Context, f *Function, args []string, l *row
 		l.add(r)
 		<-turns
 	}
-	func() {
-		defer func() {
-			if v := recover(); v != nil {
-				s.log.Error("panic in a stream", "function", f.name, "panic", v)
-			}
-		}()
-		f.stream(ctx, taken(ctx, args, turns, l), emit)
-	}()
-	left := refuse(connect.CodeInternal, "", "the row was not run")
-	if ctx.Err() != nil {
-		_, left = s.outcome(ctx, f, "", context.Canceled)
-	}
-	for row, done := range there {
-		if !done {
-			l.add(&xmev1.StreamResponse{Index: uint64(row), Failure: left.proto()})
+	defer func() {
+		if v := recover(); v != nil { // of a marshaler
+			s.log.Error("panic in a stream", "function", f.name, "panic", v)
 		}
-	}
+		left := refuse(connect.CodeInternal, "", "the stream ended before the row")
+		if ctx.Err() != nil {
+			_, left = s.outcome(ctx, f, "", context.Canceled)
+		}
+		told := left.proto()
+		mu.Lock()
+		defer mu.Unlock()
+		for row, done := range there {
+			if !done {
+				there[row] = true
+				l.add(&xmev1.StreamResponse{Index: uint64(row), Failure: told})
+			}
+		}
+	}()
+	f.stream(ctx, taken(ctx, args, turns, l), emit)
 }
 
 // taken yields args as far as they may run.

@@ -18,6 +18,7 @@ var crossOrigin = http.NewCrossOriginProtection()
 // request is what handlers know of the request that they serve.
 type request struct {
 	caller Caller
+	http   *http.Request
 	conn   net.Conn // of HTTP/1, which serves nothing else; nil: it is shared
 }
 
@@ -50,7 +51,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, refuse(connect.CodeUnauthenticated, "unauthenticated", err.Error()))
 		return
 	}
-	info := request{caller: caller}
+	info := request{caller: caller, http: r}
 	if r.ProtoMajor == 1 {
 		info.conn, _ = r.Context().Value(connKey{}).(net.Conn)
 	}

@@ -229,3 +229,23 @@ func TestForgotten(t *testing.T) {
 		}
 	}
 }
+
+// TestStraggler has a call that lasts beside many that do not: they are not kept for its sake.
+func TestStraggler(t *testing.T) {
+	pool := xmetest.OpenInProcess(t, xme.Options{Workers: 2})
+	s := serveOn(t, listen(t), []rpc.Function{rpc.Export(hold, pool), rpc.Export(count, pool)}, rpc.WithLimits(rpc.Limits{Kept: 100 << 10}))
+	c := dial(t, s.addr)
+	g, ended := held(t.Context(), t, c, "straggler")
+	for range 3000 {
+		if _, err := rpc.Call[string, string](t.Context(), c, "count", "beside"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, more := held(t.Context(), t, c, "straggler")
+	close(g.open)
+	is(t, <-ended, nil)
+	is(t, <-more, nil)
+	if n := ran("beside"); n != 3000 {
+		t.Error(n)
+	}
+}

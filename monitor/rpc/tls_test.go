@@ -280,7 +280,4 @@ func serve(t *testing.T, o ...rpc.ServeOption) (addr string) {
 	return l.Addr().String()
 }
 
-var (
-	square = xme.Register("square", func(_ context.Context, n int) (int, error) { return n * n, nil })
-	double = xme.Register("double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
-)
+var double = xme.Register("double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
