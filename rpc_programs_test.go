@@ -85,7 +85,7 @@ func TestRPCPrograms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		line := regexp.MustCompile(`(?m)^\$? *curl .*-d '(.*)' (http://127.0.0.1:7080)(/\S+)\n(\{.*)$`).FindStringSubmatch(string(readme))
+		line := regexp.MustCompile(`(?m)^\$? *curl .*-d '(.*)' (http://127.0.0.1:7080)(/\S+)\n`+"```\n\n```text\n"+`(\{.*)$`).FindStringSubmatch(string(readme))
 		if line == nil {
 			t.Fatal("the README has no line with curl, and one with the answer")
 		}
