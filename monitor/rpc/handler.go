@@ -104,7 +104,7 @@ func (s *server) once(ctx context.Context, k *xmev1.Mark, sum func() uint64, run
 		return s.marks.wait(ctx, c)
 	}
 	var out any
-	size, f := 0, refuse(connect.CodeInternal, "", "the call ended its goroutine")
+	size, f := 0, errGoexit
 	defer func() {
 		s.give()
 		if f != nil {
@@ -117,6 +117,8 @@ func (s *server) once(ctx context.Context, k *xmev1.Mark, sum func() uint64, run
 	out, size, f = run(c.ctx)
 	return out, f
 }
+
+var errGoexit = refuse(connect.CodeInternal, "", "the call ended its goroutine")
 
 // left is called when the request that runs c has ended before it.
 func (s *server) left(ctx context.Context, c *marked) {

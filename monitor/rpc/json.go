@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // A form says how values of a type are read from JSON.
@@ -18,7 +19,19 @@ type form struct {
 	loose  bool // it holds any, whose numbers are to stay exact
 }
 
+// forms are those found so far, by type.
+var forms sync.Map
+
 func formOf(t reflect.Type) form {
+	if f, ok := forms.Load(t); ok {
+		return f.(form)
+	}
+	f := findForm(t)
+	forms.Store(t, f)
+	return f
+}
+
+func findForm(t reflect.Type) form {
 	var f form
 	f.add(t, map[reflect.Type]bool{})
 	f.strict = f.strict || f.loose
