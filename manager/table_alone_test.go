@@ -65,11 +65,10 @@ func TestTableAloneKeepsNoMemory(t *testing.T) {
 	if !errors.Is(err, xme.ErrEncode) || !strings.Contains(err.Error(), `"k"`) || !strings.Contains(err.Error(), "use a manager's") {
 		t.Errorf("got %v", err)
 	}
-	w := weak.Make(tab)
 	if err := manager.Set(ctx, tab, "k", 1); err != nil {
 		t.Error(err)
 	}
-	tab = nil
+	w := weak.Make(tab)
 	for range 100 {
 		runtime.GC()
 		if w.Value() == nil {

@@ -129,7 +129,7 @@ func mapKey(k reflect.Value) (string, error) {
 	if k.Kind() == reflect.String {
 		return k.String(), nil
 	}
-	if m, ok := k.Interface().(encoding.TextMarshaler); ok {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](k); ok {
 		text, err := m.MarshalText()
 		return string(text), err
 	}
@@ -149,7 +149,9 @@ func numeric(t reflect.Type) (rank int, elem reflect.Type) {
 			return 0, nil
 		}
 		t = t.Elem()
-		rank++
+		if rank++; rank > mostRank { // it may be a slice of itself
+			return 0, nil
+		}
 	}
 	if numberName(t) == "" || marshals(t) || reflect.PointerTo(t).Implements(jsonMarshaler) || reflect.PointerTo(t).Implements(textMarshaler) {
 		return 0, nil
