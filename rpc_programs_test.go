@@ -19,7 +19,7 @@ import (
 func rpcServer(t *testing.T, args ...string) (bin, addr string) {
 	t.Helper()
 	bin = t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), "./examples/rpc/server", "./examples/rpc/client").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), "./examples/rpc/server", "./examples/rpc/client", "./cmd/xme").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	server := exec.CommandContext(t.Context(), filepath.Join(bin, "server"), append([]string{"-at", "127.0.0.1:0"}, args...)...)
@@ -85,13 +85,43 @@ func TestRPCPrograms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		line := regexp.MustCompile(`(?m)^\$? *curl .*-d '(.*)' (http://127.0.0.1:7080)(/\S+)\n`+"```\n\n```text\n"+`(\{.*)$`).FindStringSubmatch(string(readme))
+		line := regexp.MustCompile(`(?m)^\$? *curl .*-d '(.*)' (http://127.0.0.1:7080)(/\S+)\n` + "```\n\n```text\n" + `(\{.*)$`).FindStringSubmatch(string(readme))
 		if line == nil {
 			t.Fatal("the README has no line with curl, and one with the answer")
 		}
 		got := programOut(t, nil, "curl", "-s", "-H", "Content-Type: application/json", "-d", line[1], addr+line[3])
 		if got != line[4] {
 			t.Errorf("curl printed %s, the README says %s", got, line[4])
+		}
+	})
+	t.Run("xme rpc", func(t *testing.T) {
+		xme := filepath.Join(bin, "xme")
+		for _, try := range []struct{ args, want string }{
+			{"list", `^main\.crash +struct \{\} +struct \{\}\nmain\.primes +main\.span +int\nmain\.square +int64 +int64\n$`},
+			{"call square 12", `^144\n$`},
+			{"call primes {\"To\":9}", `^4\n$`},
+			{"watch --timeout=1s l*", `^\{"key":"last","value":\{.*"primes":4.*\},"revision":\d+.*\}\n$`},
+		} {
+			words := strings.Fields(try.args)
+			words = append([]string{"rpc", words[0], addr}, words[1:]...)
+			cmd := exec.CommandContext(t.Context(), xme, words...)
+			cmd.Stdin = strings.NewReader("")
+			out, err := cmd.Output() // watch ends with its time
+			if !regexp.MustCompile(try.want).Match(out) || err != nil && words[1] != "watch" {
+				t.Errorf("xme %q: %v, printed\n%s\nwant %s", words, err, out, try.want)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), xme, "rpc", "call", "--stream", addr, "square")
+		cmd.Stdin = strings.NewReader("5\n\n\"six\"\n")
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), `{"index":0,"result":25}`) || !strings.Contains(string(out), `{"index":1,"error":"`) || !strings.Contains(string(out), "1 of 2 calls failed") {
+			t.Errorf("xme rpc call --stream: %v, printed\n%s", err, out)
+		}
+		if out, err := exec.CommandContext(t.Context(), xme, "rpc", "call", addr, "cube", "1").CombinedOutput(); err == nil || !strings.Contains(string(out), `no function "cube" is exported`) {
+			t.Errorf("a function that is not there: %v, printed\n%s", err, out)
+		}
+		if out, err := exec.CommandContext(t.Context(), xme, "rpc", "token", "ann").Output(); err != nil || !strings.HasPrefix(string(out), "xmet1.") {
+			t.Errorf("a token: %v, printed\n%s", err, out)
 		}
 	})
 	t.Run("python", func(t *testing.T) {
