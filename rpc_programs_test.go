@@ -97,7 +97,7 @@ func TestRPCPrograms(t *testing.T) {
 	t.Run("xme rpc", func(t *testing.T) {
 		xme := filepath.Join(bin, "xme")
 		for _, try := range []struct{ args, want string }{
-			{"list", `^main\.crash +struct \{\} +struct \{\}\nmain\.primes +main\.span +int\nmain\.square +int64 +int64\n$`},
+			{"list", `^main\.square +int64 +int64\nmain\.primes +main\.span +int\nmain\.crash +struct \{\} +struct \{\}\n$`},
 			{"call square 12", `^144\n$`},
 			{"call primes {\"To\":9}", `^4\n$`},
 			{"watch --timeout=1s l*", `^\{"key":"last","value":\{.*"primes":4.*\},"revision":\d+.*\}\n$`},
