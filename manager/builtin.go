@@ -152,7 +152,7 @@ func (h *host) runBuiltin(ctx context.Context, m *Manager, in builtinRequest) ([
 			}
 		}
 		if len(changes) > 0 {
-			leave, err := t.enter(ctx)
+			_, leave, err := t.enter(ctx)
 			if err != nil {
 				return nil, err
 			}

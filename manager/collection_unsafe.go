@@ -3,6 +3,7 @@ package manager
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -39,6 +40,11 @@ func (r *ref) operator() Operator {
 	return r.m.op
 }
 
+// MarshalJSON fails: what a list or a map holds is read from its manager, not from the handle.
+func (r *ref) MarshalJSON() ([]byte, error) {
+	return nil, fmt.Errorf("a handle %s has no JSON: read what it holds", r.typ)
+}
+
 func (r *ref) target() target { return target{r.number, r.typ} }
 
 func init() { wire.RegisterFamily(refFamily) }
@@ -52,6 +58,9 @@ func refFamily(t reflect.Type) (f *wire.FamilyHandle, ours bool) {
 	}
 	if elem.PkgPath() != refPackage || elem.Kind() != reflect.Struct {
 		return nil, false
+	}
+	if elem == reflect.TypeFor[Table]() {
+		return &wire.FamilyHandle{Reason: "manager.Table is used in the process that made it", Remedy: "pass the *manager.Manager, or the values"}, true
 	}
 	name, _, generic := strings.Cut(elem.Name(), "[")
 	if !generic || !slices.Contains(refTypes, name) {

@@ -8,7 +8,7 @@ func (m *Manager) Messages() *Table { return &Table{m: m, which: messageTable} }
 // CopyMsg has the messages be a copy of the value table, without reserved keys and without values of types that hold handles; what messages there were is
 // no more. Nobody sees a part of it.
 func (m *Manager) CopyMsg(ctx context.Context) error {
-	leave, err := m.asTable().enter(ctx)
+	_, leave, err := m.asTable().enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,8 @@ import (
 type Table struct {
 	m     *Manager
 	which uint8
+	alone *table // instead of a manager's; nil: there is none
+	lock  *Lock  // that changes take, beside the manager's own; nil: none
 }
 
 // Tabler is what has a table: a [Table], or a [Manager], whose value table is meant.
@@ -49,7 +51,7 @@ func Get[T any](ctx context.Context, t Tabler, key string) (T, error) {
 // Load is Get with the key's revision.
 func Load[T any](ctx context.Context, t Tabler, key string) (v T, rev uint64, err error) {
 	tab := t.asTable()
-	all, err := opValues.call(ctx, tab.m, valuesRequest{tab.which, []string{key}})
+	all, err := tab.read(ctx, []string{key})
 	if err != nil {
 		return v, 0, err
 	}
@@ -115,21 +117,16 @@ func (t *Table) update(ctx context.Context, changes ...Change) (rev uint64, err 
 		}
 		in.Changes[i] = c.c
 	}
-	leave, err := t.enter(ctx)
+	m, leave, err := t.enter(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer leave()
-	in.Op = t.m.op
-	return opUpdate.call(ctx, t.m, in)
-}
-
-// enter takes the lock of the manager's tables.
-func (t *Table) enter(ctx context.Context) (leave func(), err error) {
-	if t.m == nil || t.m.at == nil {
-		return nil, fmt.Errorf("a zero Manager: %w", ErrClosed)
+	if t.alone != nil {
+		return t.alone.updateAlone(in.Changes)
 	}
-	return t.m.guard(ctx)
+	in.Op = m.op
+	return opUpdate.call(ctx, m, in)
 }
 
 // Delete deletes keys. If one of them is missing nothing is deleted, and the error wraps ErrNoKey.
@@ -146,17 +143,23 @@ func (t *Table) Delete(ctx context.Context, keys ...string) error {
 
 // Clear deletes all keys but the reserved ones.
 func (t *Table) Clear(ctx context.Context) error {
-	leave, err := t.enter(ctx)
+	m, leave, err := t.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	_, err = opClear.call(ctx, t.m, tableRequest{t.m.op, t.which})
+	if t.alone != nil {
+		return t.alone.clear()
+	}
+	_, err = opClear.call(ctx, m, tableRequest{m.op, t.which})
 	return err
 }
 
 // Len returns how many keys there are, reserved ones not counted.
 func (t *Table) Len(ctx context.Context) (int, error) {
+	if t.alone != nil {
+		return t.alone.size()
+	}
 	if t.m == nil {
 		return 0, ErrClosed
 	}

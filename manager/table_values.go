@@ -70,7 +70,7 @@ func (v Values) Items() iter.Seq2[string, Value] {
 // Values returns the values of keys, all as they were at one moment: of one key, or ErrNoKey; of several, those that are there; of none, of all keys of the
 // table, reserved ones too.
 func (t *Table) Values(ctx context.Context, keys ...string) (Values, error) {
-	all, err := opValues.call(ctx, t.m, valuesRequest{t.which, keys})
+	all, err := t.read(ctx, keys)
 	if err != nil {
 		return nil, err
 	}

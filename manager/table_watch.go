@@ -171,7 +171,12 @@ var opKeys = define("keys", false, func(_ context.Context, h *host, _ *caller, i
 	if err != nil {
 		return keysAnswer{}, err
 	}
-	match := matcher(in.Patterns)
+	return t.keys(in.Patterns)
+})
+
+// keys returns the keys that match patterns.
+func (t *table) keys(patterns []string) (keysAnswer, error) {
+	match := matcher(patterns)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -184,4 +189,4 @@ var opKeys = define("keys", false, func(_ context.Context, h *host, _ *caller, i
 		}
 	}
 	return a, nil
-})
+}

@@ -105,6 +105,7 @@ func init() {
 	basic[map[string]bool]()
 	basic[time.Time]()
 	basic[time.Duration]()
+	basic[json.RawMessage]()
 }
 
 func basicNumber[T number]() {

@@ -73,7 +73,7 @@ func (w *watch) next(ctx context.Context) ([]Event, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	a, err := opWatch.call(ctx, w.table.m, watchRequest{w.table.which, w.patterns, !w.begun, w.after, w.seen})
+	a, err := w.table.poll(ctx, watchRequest{w.table.which, w.patterns, !w.begun, w.after, w.seen})
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (w *watch) take(e event) (out Event, fresh bool) {
 
 // resync returns the deletions of known keys that the host has forgotten.
 func (w *watch) resync(ctx context.Context) ([]Event, error) {
-	a, err := opKeys.call(ctx, w.table.m, keysRequest{w.table.which, w.patterns})
+	a, err := w.table.names(ctx, keysRequest{w.table.which, w.patterns})
 	if err != nil {
 		return nil, err
 	}

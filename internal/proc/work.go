@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/xenonmp/xme/internal/inherit"
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -32,6 +33,7 @@ func Work(ctx context.Context, c link.Conn, id wire.Identity, side func(wire.Hel
 		c.Wait(0)
 		return &wire.SkewError{Driver: wire.Identity{Version: h.Version, Build: h.Build}, Worker: refusal}
 	}
+	inherit.Take(h.Key)
 	c.Send(link.Frame{Kind: wire.KindReady, Body: h.Token[:]})
 	c.Flush()
 	return link.Serve(ctx, c, side(h, c))
@@ -40,6 +42,7 @@ func Work(ctx context.Context, c link.Conn, id wire.Identity, side func(wire.Hel
 // greet is the driver's half of the handshake.
 func greet(c link.Conn, id wire.Identity, h wire.Hello) error {
 	_, _ = rand.Read(h.Token[:]) // never fails: see its documentation
+	h.Key = inherit.Make()
 	c.Send(link.Frame{Kind: wire.KindHello, Body: h.Append(nil)})
 	c.Flush()
 	f, _, err := c.Recv()

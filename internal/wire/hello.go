@@ -38,11 +38,18 @@ type Hello struct {
 	MaxMessage  uint64
 	Shared      uint64 // bytes of shared memory that the pool may use; 0: no bound
 	Token       Token
+	Key         Key // that the processes of a program have in common
 }
 
 // Token is random and this link's alone: who answers a Hello with it holds the
 // descriptor that the worker inherited.
 type Token [16]byte
+
+// Key is a secret: fmt does not show it.
+type Key [32]byte
+
+// Format implements fmt.Formatter.
+func (Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "(secret)") }
 
 // Refusal is a worker's answer to a Hello that does not fit it: what it is
 // itself.
@@ -109,7 +116,8 @@ func (h Hello) Append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, h.Rank)
 	b = binary.LittleEndian.AppendUint64(b, h.MaxMessage)
 	b = binary.LittleEndian.AppendUint64(b, h.Shared)
-	return append(b, h.Token[:]...)
+	b = append(b, h.Token[:]...)
+	return append(b, h.Key[:]...)
 }
 
 // ParseHello reads a Hello.
@@ -117,6 +125,7 @@ func ParseHello(b []byte) (Hello, error) {
 	r := reader{b: b}
 	h := Hello{Version: r.uint32(), Build: r.text(), Fingerprint: r.text(), Rank: r.uint32(), MaxMessage: r.uint64(), Shared: r.uint64()}
 	copy(h.Token[:], r.take(len(h.Token)))
+	copy(h.Key[:], r.take(len(h.Key)))
 	if !r.done() {
 		return Hello{}, errHandshake
 	}

@@ -442,11 +442,13 @@ func (x *CallResponse) GetResult() string {
 }
 
 type StreamRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Function      string                 `protobuf:"bytes,1,opt,name=function,proto3" json:"function,omitempty"`
-	Args          []string               `protobuf:"bytes,2,rep,name=args,proto3" json:"args,omitempty"` // JSON, one for each row
-	Mark          *Mark                  `protobuf:"bytes,3,opt,name=mark,proto3" json:"mark,omitempty"`
-	Received      uint64                 `protobuf:"varint,4,opt,name=received,proto3" json:"received,omitempty"` // how many responses the client has: the next are sent
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Function string                 `protobuf:"bytes,1,opt,name=function,proto3" json:"function,omitempty"`
+	Args     []string               `protobuf:"bytes,2,rep,name=args,proto3" json:"args,omitempty"` // JSON, one for each row; left out if received is not 0
+	Mark     *Mark                  `protobuf:"bytes,3,opt,name=mark,proto3" json:"mark,omitempty"`
+	// How many responses the client has: the next are sent. Only for a stream that the server knows by its mark. A marked stream may end before all
+	// rows have come: the client asks for the rest.
+	Received      uint64 `protobuf:"varint,4,opt,name=received,proto3" json:"received,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -574,7 +576,8 @@ type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"` // Connect's name, as "deadline_exceeded"
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	Error         []byte                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"` // xme.Error in its binary form, for clients in Go
+	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`   // xme.Error as JSON, if the function's row failed
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // what the server refused it for: busy, unknown_function, args, mark, restarted, forgotten, too_large, draining, superseded
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -623,16 +626,23 @@ func (x *Failure) GetMessage() string {
 	return ""
 }
 
-func (x *Failure) GetError() []byte {
+func (x *Failure) GetError() string {
 	if x != nil {
 		return x.Error
 	}
-	return nil
+	return ""
+}
+
+func (x *Failure) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 type CancelRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Mark          *Mark                  `protobuf:"bytes,1,opt,name=mark,proto3" json:"mark,omitempty"`
+	Mark          *Mark                  `protobuf:"bytes,1,opt,name=mark,proto3" json:"mark,omitempty"` // number 0: all of the session, which ends
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -719,6 +729,7 @@ type MessagesRequest struct {
 	All           bool                   `protobuf:"varint,5,opt,name=all,proto3" json:"all,omitempty"`                                                                          // all are
 	Seal          bool                   `protobuf:"varint,6,opt,name=seal,proto3" json:"seal,omitempty"`                                                                        // the answer is sealed instead of plain
 	Mark          *Mark                  `protobuf:"bytes,7,opt,name=mark,proto3" json:"mark,omitempty"`
+	Expect        map[string]uint64      `protobuf:"bytes,8,rep,name=expect,proto3" json:"expect,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // revisions that keys must have before the changes, 0: there is no such key
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -798,6 +809,13 @@ func (x *MessagesRequest) GetSeal() bool {
 func (x *MessagesRequest) GetMark() *Mark {
 	if x != nil {
 		return x.Mark
+	}
+	return nil
+}
+
+func (x *MessagesRequest) GetExpect() map[string]uint64 {
+	if x != nil {
+		return x.Expect
 	}
 	return nil
 }
@@ -905,6 +923,7 @@ type Message struct {
 	Revision      uint64                 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"` // of the table when it changed
 	Deleted       bool                   `protobuf:"varint,4,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	Missed        uint64                 `protobuf:"varint,5,opt,name=missed,proto3" json:"missed,omitempty"` // changes of this key that were left out before this one
+	Life          string                 `protobuf:"bytes,6,opt,name=life,proto3" json:"life,omitempty"`      // the server's: in the first message of Subscribe, which has nothing else
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -974,6 +993,13 @@ func (x *Message) GetMissed() uint64 {
 	return 0
 }
 
+func (x *Message) GetLife() string {
+	if x != nil {
+		return x.Life
+	}
+	return ""
+}
+
 var File_monitor_proto protoreflect.FileDescriptor
 
 const file_monitor_proto_rawDesc = "" +
@@ -1012,14 +1038,15 @@ const file_monitor_proto_rawDesc = "" +
 	"\x0eStreamResponse\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x16\n" +
 	"\x06result\x18\x02 \x01(\tR\x06result\x12)\n" +
-	"\afailure\x18\x03 \x01(\v2\x0f.xme.v1.FailureR\afailure\"M\n" +
+	"\afailure\x18\x03 \x01(\v2\x0f.xme.v1.FailureR\afailure\"e\n" +
 	"\aFailure\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\fR\x05error\"1\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"1\n" +
 	"\rCancelRequest\x12 \n" +
 	"\x04mark\x18\x01 \x01(\v2\f.xme.v1.MarkR\x04mark\"\x10\n" +
-	"\x0eCancelResponse\"\x89\x02\n" +
+	"\x0eCancelResponse\"\x81\x03\n" +
 	"\x0fMessagesRequest\x122\n" +
 	"\x03put\x18\x01 \x03(\v2 .xme.v1.MessagesRequest.PutEntryR\x03put\x12\x16\n" +
 	"\x06delete\x18\x02 \x03(\tR\x06delete\x12\x16\n" +
@@ -1027,21 +1054,26 @@ const file_monitor_proto_rawDesc = "" +
 	"\x04keys\x18\x04 \x03(\tR\x04keys\x12\x10\n" +
 	"\x03all\x18\x05 \x01(\bR\x03all\x12\x12\n" +
 	"\x04seal\x18\x06 \x01(\bR\x04seal\x12 \n" +
-	"\x04mark\x18\a \x01(\v2\f.xme.v1.MarkR\x04mark\x1a6\n" +
+	"\x04mark\x18\a \x01(\v2\f.xme.v1.MarkR\x04mark\x12;\n" +
+	"\x06expect\x18\b \x03(\v2#.xme.v1.MessagesRequest.ExpectEntryR\x06expect\x1a6\n" +
 	"\bPutEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"W\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
+	"\vExpectEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"W\n" +
 	"\x10MessagesResponse\x12+\n" +
 	"\bmessages\x18\x01 \x03(\v2\x0f.xme.v1.MessageR\bmessages\x12\x16\n" +
 	"\x06sealed\x18\x02 \x01(\fR\x06sealed\"&\n" +
 	"\x10SubscribeRequest\x12\x12\n" +
-	"\x04keys\x18\x01 \x03(\tR\x04keys\"\x7f\n" +
+	"\x04keys\x18\x01 \x03(\tR\x04keys\"\x93\x01\n" +
 	"\aMessage\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x18\n" +
 	"\adeleted\x18\x04 \x01(\bR\adeleted\x12\x16\n" +
-	"\x06missed\x18\x05 \x01(\x04R\x06missed2\x92\x03\n" +
+	"\x06missed\x18\x05 \x01(\x04R\x06missed\x12\x12\n" +
+	"\x04life\x18\x06 \x01(\tR\x04life2\x92\x03\n" +
 	"\aMonitor\x124\n" +
 	"\x05Hello\x12\x14.xme.v1.HelloRequest\x1a\x15.xme.v1.HelloResponse\x121\n" +
 	"\x04List\x12\x13.xme.v1.ListRequest\x1a\x14.xme.v1.ListResponse\x121\n" +
@@ -1063,7 +1095,7 @@ func file_monitor_proto_rawDescGZIP() []byte {
 	return file_monitor_proto_rawDescData
 }
 
-var file_monitor_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_monitor_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_monitor_proto_goTypes = []any{
 	(*Mark)(nil),             // 0: xme.v1.Mark
 	(*HelloRequest)(nil),     // 1: xme.v1.HelloRequest
@@ -1083,6 +1115,7 @@ var file_monitor_proto_goTypes = []any{
 	(*SubscribeRequest)(nil), // 15: xme.v1.SubscribeRequest
 	(*Message)(nil),          // 16: xme.v1.Message
 	nil,                      // 17: xme.v1.MessagesRequest.PutEntry
+	nil,                      // 18: xme.v1.MessagesRequest.ExpectEntry
 }
 var file_monitor_proto_depIdxs = []int32{
 	5,  // 0: xme.v1.ListResponse.functions:type_name -> xme.v1.Function
@@ -1092,26 +1125,27 @@ var file_monitor_proto_depIdxs = []int32{
 	0,  // 4: xme.v1.CancelRequest.mark:type_name -> xme.v1.Mark
 	17, // 5: xme.v1.MessagesRequest.put:type_name -> xme.v1.MessagesRequest.PutEntry
 	0,  // 6: xme.v1.MessagesRequest.mark:type_name -> xme.v1.Mark
-	16, // 7: xme.v1.MessagesResponse.messages:type_name -> xme.v1.Message
-	1,  // 8: xme.v1.Monitor.Hello:input_type -> xme.v1.HelloRequest
-	3,  // 9: xme.v1.Monitor.List:input_type -> xme.v1.ListRequest
-	6,  // 10: xme.v1.Monitor.Call:input_type -> xme.v1.CallRequest
-	8,  // 11: xme.v1.Monitor.Stream:input_type -> xme.v1.StreamRequest
-	11, // 12: xme.v1.Monitor.Cancel:input_type -> xme.v1.CancelRequest
-	13, // 13: xme.v1.Monitor.Messages:input_type -> xme.v1.MessagesRequest
-	15, // 14: xme.v1.Monitor.Subscribe:input_type -> xme.v1.SubscribeRequest
-	2,  // 15: xme.v1.Monitor.Hello:output_type -> xme.v1.HelloResponse
-	4,  // 16: xme.v1.Monitor.List:output_type -> xme.v1.ListResponse
-	7,  // 17: xme.v1.Monitor.Call:output_type -> xme.v1.CallResponse
-	9,  // 18: xme.v1.Monitor.Stream:output_type -> xme.v1.StreamResponse
-	12, // 19: xme.v1.Monitor.Cancel:output_type -> xme.v1.CancelResponse
-	14, // 20: xme.v1.Monitor.Messages:output_type -> xme.v1.MessagesResponse
-	16, // 21: xme.v1.Monitor.Subscribe:output_type -> xme.v1.Message
-	15, // [15:22] is the sub-list for method output_type
-	8,  // [8:15] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	18, // 7: xme.v1.MessagesRequest.expect:type_name -> xme.v1.MessagesRequest.ExpectEntry
+	16, // 8: xme.v1.MessagesResponse.messages:type_name -> xme.v1.Message
+	1,  // 9: xme.v1.Monitor.Hello:input_type -> xme.v1.HelloRequest
+	3,  // 10: xme.v1.Monitor.List:input_type -> xme.v1.ListRequest
+	6,  // 11: xme.v1.Monitor.Call:input_type -> xme.v1.CallRequest
+	8,  // 12: xme.v1.Monitor.Stream:input_type -> xme.v1.StreamRequest
+	11, // 13: xme.v1.Monitor.Cancel:input_type -> xme.v1.CancelRequest
+	13, // 14: xme.v1.Monitor.Messages:input_type -> xme.v1.MessagesRequest
+	15, // 15: xme.v1.Monitor.Subscribe:input_type -> xme.v1.SubscribeRequest
+	2,  // 16: xme.v1.Monitor.Hello:output_type -> xme.v1.HelloResponse
+	4,  // 17: xme.v1.Monitor.List:output_type -> xme.v1.ListResponse
+	7,  // 18: xme.v1.Monitor.Call:output_type -> xme.v1.CallResponse
+	9,  // 19: xme.v1.Monitor.Stream:output_type -> xme.v1.StreamResponse
+	12, // 20: xme.v1.Monitor.Cancel:output_type -> xme.v1.CancelResponse
+	14, // 21: xme.v1.Monitor.Messages:output_type -> xme.v1.MessagesResponse
+	16, // 22: xme.v1.Monitor.Subscribe:output_type -> xme.v1.Message
+	16, // [16:23] is the sub-list for method output_type
+	9,  // [9:16] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_monitor_proto_init() }
@@ -1125,7 +1159,7 @@ func file_monitor_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_monitor_proto_rawDesc), len(file_monitor_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,207 @@
+package monitor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/xenonmp/xme/manager"
+)
+
+// Options say what a monitor works with. The zero value is a table of this process that stands alone.
+type Options struct {
+	// Manager is whose message table it is. nil: a table in this process.
+	Manager *manager.Manager
+	// Lock is taken for each change. nil: none but that of the manager's tables.
+	Lock *manager.Lock
+	// Keys seal and open messages. nil: the key that processes of a pool inherit.
+	Keys *Keys
+	// Context is what messages are for: who opens them must name the same.
+	Context string
+	// Limit bounds what is sealed or opened, in bytes. 0: 64 MiB.
+	Limit int
+	// Plain has what is sealed not be compressed.
+	Plain bool
+	// Window, if it is more than 0, has Unmarshal refuse what it has opened before, and what was sealed longer ago: see Opener.
+	Window time.Duration
+	// Remember is how many messages Unmarshal remembers. 0: 65536.
+	Remember int
+}
+
+// Monitor is a table of messages, JSON values by key, which can be sealed and merged from what was. One with a manager crosses as a field of an argument
+// or a result, with its keys: all who have one see the same messages. All methods may be called concurrently.
+type Monitor struct {
+	o      Options
+	table  *manager.Table // nil: a zero Monitor
+	opener *Opener
+}
+
+// New makes a monitor. What is wrong with options is told by the first call that needs them.
+func New(o Options) *Monitor {
+	m := &Monitor{o: o, opener: &Opener{Keys: o.Keys, Context: o.Context, Limit: o.Limit, Window: o.Window, Remember: o.Remember}}
+	if o.Manager != nil {
+		m.table = o.Manager.Messages()
+	} else {
+		m.table = manager.NewTable()
+	}
+	m.table = m.table.Guarded(o.Lock)
+	return m
+}
+
+func (m *Monitor) usable() error {
+	if m == nil || m.table == nil {
+		return fmt.Errorf("a zero Monitor: make it with New: %w", manager.ErrClosed)
+	}
+	return nil
+}
+
+// Update makes all changes at once, or none: nobody sees a part of them. An update that changes a key twice is an error. Without changes it does nothing.
+func (m *Monitor) Update(ctx context.Context, changes ...Change) error {
+	if err := m.usable(); err != nil {
+		return err
+	}
+	all := make([]manager.Change, len(changes))
+	for i, c := range changes {
+		var err error
+		if all[i], err = c.make(m); err != nil {
+			return err
+		}
+	}
+	return m.table.Update(ctx, all...)
+}
+
+// Set gives a key a value: see Put.
+func Set[T any](ctx context.Context, m *Monitor, key string, v T) error {
+	return m.Update(ctx, Put(key, v))
+}
+
+// Delete deletes keys. If one of them is missing nothing is deleted, and the error wraps ErrNoKey.
+func (m *Monitor) Delete(ctx context.Context, keys ...string) error {
+	if err := m.usable(); err != nil {
+		return err
+	}
+	return m.table.Delete(ctx, keys...)
+}
+
+// Clear deletes all keys.
+func (m *Monitor) Clear(ctx context.Context) error {
+	if err := m.usable(); err != nil {
+		return err
+	}
+	return m.table.Clear(ctx)
+}
+
+// Len returns how many keys there are.
+func (m *Monitor) Len(ctx context.Context) (int, error) {
+	if err := m.usable(); err != nil {
+		return 0, err
+	}
+	return m.table.Len(ctx)
+}
+
+// Message is what a key has.
+type Message struct {
+	Key     string
+	JSON    json.RawMessage // nil: it is deleted
+	Rev     uint64          // of the table's change that wrote it
+	Deleted bool
+	Missed  int // in a Watch: how many changes of the key before this one it did not yield
+}
+
+// Messages are messages by their keys.
+type Messages map[string]Message
+
+// Items yields the messages by their keys in order.
+func (m Messages) Items() iter.Seq2[string, Message] {
+	return func(yield func(string, Message) bool) {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if !yield(k, m[k]) {
+				return
+			}
+		}
+	}
+}
+
+// Messages returns the messages of keys: of one key, or ErrNoKey; of several, those that are there; of none, all. They are as they were at one moment; what
+// shared lists and maps hold is read after that.
+func (m *Monitor) Messages(ctx context.Context, keys ...string) (Messages, error) {
+	if err := m.usable(); err != nil {
+		return nil, err
+	}
+	values, err := m.table.Values(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	all := make(Messages, len(values))
+	for key, v := range values {
+		text, err := show(ctx, key, v)
+		if err != nil {
+			return nil, err
+		}
+		all[key] = Message{Key: key, JSON: text, Rev: v.Rev()}
+	}
+	return all, nil
+}
+
+// Watch yields the messages that are there, and then every change, as manager.Watch does: keys are those to watch; one that ends in "*" stands for all keys
+// with that prefix; none: all. What a shared list or map holds is read when its message is yielded; to change it is no change of the table.
+//
+// A message that cannot be shown comes with its key and an error, and the watch goes on. The error that ends it is the last pair, with Rev 0.
+func (m *Monitor) Watch(ctx context.Context, keys ...string) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		if err := m.usable(); err != nil {
+			yield(Message{}, err)
+			return
+		}
+		for e, err := range manager.Watch(ctx, m.table, keys...) {
+			if err != nil {
+				yield(Message{}, err)
+				return
+			}
+			msg := Message{Key: e.Key, Rev: e.Rev, Deleted: e.Deleted, Missed: e.Missed}
+			if !e.Deleted {
+				msg.JSON, err = show(ctx, e.Key, e.Value)
+			}
+			if !yield(msg, err) {
+				return
+			}
+		}
+	}
+}
+
+// Get returns a key's value as a T. The error wraps ErrNoKey if there is none, ErrType if it is no T.
+//
+// Slices and arrays of numbers, nested or not, and Arrays are read from what was put with the same type and shape, or from untagged JSON arrays; everything else as encoding/json
+// does. As any, integers are int64, or uint64 where they are too large for it, other numbers float64, numbers beyond those json.Number; numeric arrays of one
+// dimension are slices, as []float64, and others Arrays, as Array[float64].
+//
+// *manager.List and *manager.Map are the handles that were put; as another type, what they hold.
+func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
+	if err := m.usable(); err != nil {
+		return v, err
+	}
+	values, err := m.table.Values(ctx, key)
+	if err != nil {
+		return v, err
+	}
+	stored := values[key]
+	if got, err := manager.As[T](stored); err == nil {
+		return got, nil
+	}
+	if isShared[T]() {
+		return v, fmt.Errorf("the value of %q is a %s, not a %T: %w", key, stored.Type(), v, ErrType)
+	}
+	text, err := show(ctx, key, stored)
+	if err != nil {
+		return v, err
+	}
+	if err := decode(text, &v); err != nil {
+		var none T
+		return none, fmt.Errorf("the value of %q as a %T: %w", key, none, err)
+	}
+	return v, nil
+}

@@ -1,0 +1,103 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1"
+)
+
+// Call calls the server's function of that name with in, and returns its result. It runs at most once. ctx bounds the call: its deadline goes along, and
+// when it ends the server is told to cancel the call.
+func Call[In, Out any](ctx context.Context, c *Client, name string, in In) (Out, error) {
+	var out Out
+	args, err := text(in)
+	if err != nil {
+		return out, &Error{Code: "invalid_argument", Function: name, Message: "argument: " + err.Error(), kind: ErrArguments, err: err}
+	}
+	result, err := c.call(ctx, name, args)
+	if err != nil {
+		return out, err
+	}
+	if err := formOf(reflect.TypeFor[Out]()).decode([]byte(result), &out); err != nil {
+		var none Out
+		return none, &Error{Code: "internal", Function: name, Message: fmt.Sprintf("the result is not a %v: %v", reflect.TypeFor[Out](), err), err: err}
+	}
+	return out, nil
+}
+
+// CallFunc is Call of a function that this program has registered too, by its full name.
+func CallFunc[In, Out any](ctx context.Context, c *Client, f *xme.Func[In, Out], in In) (Out, error) {
+	return Call[In, Out](ctx, c, f.Name(), in)
+}
+
+// CallJSON is Call with the argument and the result as JSON.
+func (c *Client) CallJSON(ctx context.Context, name string, args []byte) ([]byte, error) {
+	if len(args) > 0 && !json.Valid(args) {
+		return nil, &Error{Code: "invalid_argument", Function: name, Message: "argument: it is not JSON", kind: ErrArguments}
+	}
+	result, err := c.call(ctx, name, string(args))
+	return []byte(result), err
+}
+
+func (c *Client) call(ctx context.Context, name, args string) (string, error) {
+	result := ""
+	err := c.marked(ctx, name, len(args), func(k *xmev1.Mark) (note, error) {
+		res, err := c.api.Call(ctx, &xmev1.CallRequest{Function: name, Args: args, Mark: k})
+		result = res.GetResult()
+		return 0, err
+	})
+	return result, err
+}
+
+// mostSessions is how often a call that has not run for want of a session is sent in another.
+const mostSessions = 3
+
+// marked sends a request of that size until the server tells how it ended, always with the same mark. Only what a server has refused at the first
+// attempt, because it does not know the session, is sent in another: it has not run.
+func (c *Client) marked(ctx context.Context, name string, size int, send func(k *xmev1.Mark) (note, error)) error {
+	for n := 1; ; n++ {
+		s, err := c.session(ctx, false)
+		if err != nil {
+			return named(err, name)
+		}
+		if size > s.message {
+			return &Error{Code: "resource_exhausted", Function: name, Message: fmt.Sprintf("arguments of %d bytes are over the server's limit, %d", size, s.message), kind: ErrTooLarge}
+		}
+		k := s.mark()
+		if s.wide() {
+			c.replace(s)
+		}
+		fresh := false // the server has refused it, and did not have it before
+		err = c.repeat(ctx, name, func(n int) (note, error) {
+			note, err := send(k)
+			fresh = n == 1 && note != progress
+			return note, err
+		})
+		s.finish(k.GetNumber())
+		if err == nil {
+			return nil
+		}
+		e := err.(*Error) //nolint:errorlint // repeat returns no other
+		switch {
+		case e.kind == ErrRestarted || e.kind == ErrForgotten:
+			c.drop(s)
+			if fresh && n < mostSessions {
+				continue
+			}
+		case ctx.Err() != nil || e.kind == ErrLost:
+			c.cancelled(k)
+		}
+		return e
+	}
+}
+
+func named(err error, function string) error {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // it is made here
+		e.Function = function
+	}
+	return err
+}

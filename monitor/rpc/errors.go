@@ -1,0 +1,72 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/xenonmp/xme/monitor"
+)
+
+// The kinds of failure that errors.Is finds in an [*Error], besides those of package xme and of context.
+var (
+	ErrBusy            = errors.New("rpc: busy")                     // as many calls are in flight as the server allows: it did not run
+	ErrUnknownFunction = errors.New("rpc: unknown function")         // the server does not export it
+	ErrArguments       = errors.New("rpc: arguments refused")        // they are not JSON of what the function takes
+	ErrUnauthenticated = errors.New("rpc: not authenticated")        // the server does not know who calls
+	ErrNotAllowed      = errors.New("rpc: not allowed")              // it does, and refuses
+	ErrRestarted       = errors.New("rpc: server restarted")         // the server has another life; the call may have run in its last
+	ErrForgotten       = errors.New("rpc: outcome forgotten")        // the server let go of the session or the outcome; the call may have run
+	ErrLost            = errors.New("rpc: no answer")                // the server was not reached until ctx or the attempts ended; the call may have run
+	ErrTooLarge        = errors.New("rpc: message too large")        // arguments or result are over Limits.Message
+	ErrDraining        = errors.New("rpc: server is ending")         // the server ends, and takes no more calls: it did not run
+	ErrClosed          = errors.New("rpc: closed")                   // the client is
+	ErrMark            = errors.New("rpc: mark used for other call") // a number was used before, for a call of something else
+	errSuperseded      = errors.New("rpc: superseded")               // another request reads the stream now
+)
+
+// reasons are the names that sentinels have on the wire.
+var reasons = map[string]error{
+	"busy": ErrBusy, "unknown_function": ErrUnknownFunction, "args": ErrArguments, "unauthenticated": ErrUnauthenticated, "not_allowed": ErrNotAllowed,
+	"restarted": ErrRestarted, "forgotten": ErrForgotten, "too_large": ErrTooLarge, "draining": ErrDraining, "mark": ErrMark, "superseded": errSuperseded,
+
+	"no_key": monitor.ErrNoKey, "conflict": monitor.ErrConflict, "reserved": monitor.ErrReserved, "key": monitor.ErrKey, "malformed": monitor.ErrMalformed,
+	"tampered": monitor.ErrTampered, "replay": monitor.ErrReplay, "message_too_large": monitor.ErrTooLarge,
+}
+
+// Error is how a call of a [Client] failed. errors.Is compares it with the kinds of this package, and, where messages are concerned, with those of package
+// monitor; with ErrTimeout, ErrWorkerLost and their like of
+// package xme, and with errors registered by xme.RegisterError, if the function's call failed so; with context.DeadlineExceeded and context.Canceled.
+type Error struct {
+	Code     string // Connect's name for it, as "not_found"; "lost" and "closed" are the client's own
+	Function string // that was called; empty: none
+	Message  string
+
+	kind error // one of this package's; nil: none
+	err  error // an *xme.Error that the server sent, or what ended the attempts
+}
+
+func (e *Error) Error() string {
+	if e.Function == "" {
+		return fmt.Sprintf("rpc: %s: %s", e.Code, e.Message)
+	}
+	return fmt.Sprintf("rpc: %s: %s: %s", e.Function, e.Code, e.Message)
+}
+
+// Is reports whether target is e's kind.
+func (e *Error) Is(target error) bool {
+	switch {
+	case target == nil:
+		return false
+	case target == e.kind:
+		return true
+	case target == context.DeadlineExceeded:
+		return e.Code == "deadline_exceeded"
+	case target == context.Canceled:
+		return e.Code == "canceled"
+	}
+	return false
+}
+
+// Unwrap returns the [*xme.Error] that the server sent, or what ended the attempts; nil: neither.
+func (e *Error) Unwrap() error { return e.err }

@@ -1,0 +1,121 @@
+package rpc
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/xenonmp/xme/monitor"
+)
+
+// ServeOption is an option of [Serve].
+type ServeOption interface{ serve(o *serveOptions) }
+
+// DialOption is an option of [Dial].
+type DialOption interface{ dial(o *dialOptions) }
+
+// Option is an option of both.
+type Option interface {
+	ServeOption
+	DialOption
+}
+
+type serveOptions struct {
+	plain   bool
+	tls     *TLS
+	monitor *monitor.Monitor
+	limits  Limits
+	drain   time.Duration
+	log     *slog.Logger
+	access  access
+}
+
+type dialOptions struct {
+	plain   bool
+	tls     *TLS
+	log     *slog.Logger
+	retry   time.Duration
+	proto   protocol
+	token   string
+	request func(*http.Request) // changes each request before it is sent; nil: nothing does
+}
+
+type serveFunc func(*serveOptions)
+
+func (f serveFunc) serve(o *serveOptions) { f(o) }
+
+type dialFunc func(*dialOptions)
+
+func (f dialFunc) dial(o *dialOptions) { f(o) }
+
+type bothFunc struct {
+	serveFunc
+	dialFunc
+}
+
+// Plain serves and calls without TLS. A server then listens on a loopback address or a Unix socket only, and on a loopback address it refuses requests whose
+// Host is not of this machine: no web page reaches it through a name of its own.
+func Plain() Option {
+	return bothFunc{func(o *serveOptions) { o.plain = true }, func(o *dialOptions) { o.plain = true }}
+}
+
+// WithTLS serves and calls over TLS as c says.
+func WithTLS(c *TLS) Option {
+	return bothFunc{func(o *serveOptions) { o.tls = c }, func(o *dialOptions) { o.tls = c }}
+}
+
+// WithLogger has what goes wrong written to l: on a server what failed for other reasons than the caller's, with all that callers are not told. The default
+// is nothing.
+func WithLogger(l *slog.Logger) Option {
+	return bothFunc{func(o *serveOptions) { o.log = l }, func(o *dialOptions) { o.log = l }}
+}
+
+// WithMonitor serves the messages of m. Without it requests for messages are answered as unimplemented.
+func WithMonitor(m *monitor.Monitor) ServeOption {
+	return serveFunc(func(o *serveOptions) { o.monitor = m })
+}
+
+// WithDrain bounds how long the calls that a server has accepted may last after the end of its context: 10 s unless set, then they are cancelled. 0 or less
+// cancels them at once.
+func WithDrain(d time.Duration) ServeOption { return serveFunc(func(o *serveOptions) { o.drain = d }) }
+
+// WithRetry says for how long a client tries to reach a server that does not answer, before a call fails with [ErrLost]: 30 s unless set. The end of a
+// call's context ends it sooner. Time that an accepted call takes does not count.
+func WithRetry(d time.Duration) DialOption { return dialFunc(func(o *dialOptions) { o.retry = d }) }
+
+// WithLimits bounds what a server does at once and what it keeps. Zero fields keep their defaults.
+func WithLimits(l Limits) ServeOption { return serveFunc(func(o *serveOptions) { o.limits = l }) }
+
+// Limits bounds a server.
+type Limits struct {
+	Calls           int           // calls and streams in flight, 1024: one more is answered "busy" at once
+	CallsPerSession int           // of one session; 0: no bound of its own
+	Conns           int           // connections, 1024: one more is closed at once
+	Message         int           // bytes of a request, and of an answer: 4 MiB
+	Sessions        int           // 65536: the longest unused is forgotten
+	Kept            int           // bytes of outcomes that clients may not have, of all sessions: 64 MiB; the oldest are forgotten
+	KeptAge         time.Duration // how long an outcome is kept: 2 min
+	Linger          time.Duration // how long a marked call goes on for which no request waits: 30 s
+	Slow            time.Duration // how long a request may take to arrive, and an answer to be taken: 30 s
+	Streams         int           // rows in flight of a stream: 64
+	StreamBytes     int           // bytes of results that a stream's client has not confirmed, above which no more rows start: 1 MiB
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Calls = cmp.Or(l.Calls, 1024)
+	l.Conns = cmp.Or(l.Conns, 1024)
+	l.Message = cmp.Or(l.Message, 4<<20)
+	l.Sessions = cmp.Or(l.Sessions, 65536)
+	l.Kept = cmp.Or(l.Kept, 64<<20)
+	l.KeptAge = cmp.Or(l.KeptAge, 2*time.Minute)
+	l.Linger = cmp.Or(l.Linger, 30*time.Second)
+	l.Slow = cmp.Or(l.Slow, 30*time.Second)
+	l.Streams = cmp.Or(l.Streams, 64)
+	l.StreamBytes = cmp.Or(l.StreamBytes, 1<<20)
+	return l
+}
+
+func (l Limits) marks() markLimits {
+	return markLimits{Sessions: l.Sessions, CallsPerSession: l.CallsPerSession, Kept: l.Kept, KeptAge: l.KeptAge, Linger: l.Linger}
+}
