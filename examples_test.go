@@ -216,3 +216,13 @@ func TestExamplesAreShort(t *testing.T) {
 //
 // feature: N2
 func TestMessageCommand(t *testing.T) { runScript(t, "message-command", "./cmd/xme") }
+
+// Tasks exchange messages by one table, with lists and maps that they share; a worker seals them.
+//
+// feature: N1, N2
+func TestMonitorProgram(t *testing.T) { runScript(t, "monitor", "./examples/monitor") }
+
+// Programs that share a key, and nothing else, exchange a message once.
+//
+// feature: N1, N2
+func TestMessageProgram(t *testing.T) { runScript(t, "message", "./examples/message") }

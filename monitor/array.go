@@ -126,12 +126,12 @@ type tagged struct {
 	data  []byte
 }
 
-func (t tagged) String() string { return fmt.Sprintf("array of %v, shape %v", t.elem, t.shape) }
+func (a tagged) String() string { return fmt.Sprintf("array of %v, shape %v", a.elem, a.shape) }
 
 // holds says why an array has not elements of a type.
-func (t tagged) holds(elem reflect.Type) error {
-	if t.elem.Kind().String() != numberName(elem) {
-		return fmt.Errorf("it is an %v, not of %v: %w", t, elem, ErrType)
+func (a tagged) holds(elem reflect.Type) error {
+	if a.elem.Kind().String() != numberName(elem) {
+		return fmt.Errorf("it is an %v, not of %v: %w", a, elem, ErrType)
 	}
 	return nil
 }

@@ -3,24 +3,13 @@ package monitor
 import (
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/wire"
-	"github.com/xenonmp/xme/manager"
 )
 
-// reference is how a monitor crosses.
-type reference struct {
-	Manager  *manager.Manager
-	Lock     *manager.Lock
-	Keys     *Keys
-	Context  string
-	Limit    int
-	Plain    bool
-	Window   time.Duration
-	Remember int
-}
+// reference is how a monitor crosses: by its options.
+type reference Options
 
 // references is made when it is first used: then all types are registered.
 var references = sync.OnceValues(wire.CodecFor[reference])
@@ -40,8 +29,8 @@ func appendMonitor(dst []byte, m *Monitor, p *wire.Parcel) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	o := &m.o
-	return codec.AppendNested(dst, &reference{o.Manager, o.Lock, o.Keys, o.Context, o.Limit, o.Plain, o.Window, o.Remember}, p)
+	r := reference(m.o)
+	return codec.AppendNested(dst, &r, p)
 }
 
 func decodeMonitor(src []byte, p *wire.Parcel) (*Monitor, error) {
@@ -53,5 +42,5 @@ func decodeMonitor(src []byte, p *wire.Parcel) (*Monitor, error) {
 	if err := codec.DecodeNested(src, &r, p); err != nil {
 		return nil, err
 	}
-	return New(Options{r.Manager, r.Lock, r.Keys, r.Context, r.Limit, r.Plain, r.Window, r.Remember}), nil
+	return New(Options(r)), nil
 }

@@ -129,7 +129,7 @@ func mapKey(k reflect.Value) (string, error) {
 	if k.Kind() == reflect.String {
 		return k.String(), nil
 	}
-	if m, ok := k.Interface().(encoding.TextMarshaler); ok {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](k); ok {
 		text, err := m.MarshalText()
 		return string(text), err
 	}

@@ -141,7 +141,7 @@ func TestKeysAreNotShown(t *testing.T) {
 	secret := []byte(k.Text())
 	raw, err := base64.RawURLEncoding.DecodeString(string(secret[5:]))
 	ok(t, err)
-	list := strings.Trim(fmt.Sprint(raw[:4]), "[]")
+	list := strings.Trim(fmt.Sprint([]int{int(raw[0]), int(raw[1]), int(raw[2]), int(raw[3])}), "[]")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%p"} {
 		for _, v := range []any{k, &k, keys, *keys, holder, &holder, []monitor.Key{k}, map[string]monitor.Key{"k": k}} {
 			shown := fmt.Sprintf(verb, v)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"sync"
@@ -71,11 +72,7 @@ func Element[E any]() struct{} {
 			if err != nil {
 				return nil, err
 			}
-			all := map[string]E{}
-			for k, e := range pairs {
-				all[k] = e
-			}
-			return encode(all)
+			return encode(maps.Collect(pairs))
 		},
 	})
 	return struct{}{}

@@ -98,6 +98,7 @@ func TestValuesRoundTrip(t *testing.T) {
 		"slices of any": roundTrip([]any{[]uint16{1}, map[string]any{}}, `[{"$array":"uint16","shape":[1],"data":[1]},{}]`),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			test(t)
 		})
 	}

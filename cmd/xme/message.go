@@ -48,7 +48,7 @@ func (m *messageInput) keys() (*monitor.Keys, error) {
 		text, from = string(b), m.KeyFile
 	}
 	var all []monitor.Key
-	for _, line := range strings.Fields(text) {
+	for line := range strings.FieldsSeq(text) {
 		k, err := monitor.ParseKey(line)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", from, err)
@@ -141,7 +141,7 @@ func (c *messageOpenCommand) info(out io.Writer, sealed []byte) error {
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "version\t%d\nkey\t%s\nsealed\t%s\ncompressed\t%t\ntext\t%d bytes\nmessage\t%d bytes\n",
+	_, _ = fmt.Fprintf(w, "version\t%d\nkey\t%s\nsealed\t%s\ncompressed\t%t\ntext\t%d bytes\nmessage\t%d bytes\n",
 		h.Version, h.KeyID, h.SealedAt.UTC().Format(time.RFC3339Nano), h.Compressed, h.Length, h.Sealed)
 	return w.Flush()
 }
