@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -83,12 +84,12 @@ func (c *Client) marked(ctx context.Context, name string, size int, send func(k 
 		}
 		e := err.(*Error) //nolint:errorlint // repeat returns no other
 		switch {
-		case e.kind == ErrRestarted || e.kind == ErrForgotten:
+		case errors.Is(e.kind, ErrRestarted), errors.Is(e.kind, ErrForgotten):
 			c.drop(s)
 			if fresh && n < mostSessions {
 				continue
 			}
-		case ctx.Err() != nil || e.kind == ErrLost:
+		case ctx.Err() != nil, errors.Is(e.kind, ErrLost):
 			c.cancelled(k)
 		}
 		return e

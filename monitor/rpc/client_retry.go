@@ -103,8 +103,7 @@ func (c *Client) over(ctx context.Context, function string) *Error {
 
 // verdict says what an error of an attempt means, and whether it is the answer: otherwise the call may be sent again.
 func (c *Client) verdict(ctx context.Context, function string, err error) (e *Error, answered bool) {
-	var own *Error
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*Error](err); ok {
 		return own, true
 	}
 	if c.isClosed() {
@@ -116,7 +115,7 @@ func (c *Client) verdict(ctx context.Context, function string, err error) (e *Er
 	}
 	if p := failureIn(ce); p != nil {
 		e = errorOf(function, p)
-		return e, e.kind != ErrDraining
+		return e, !errors.Is(e.kind, ErrDraining)
 	}
 	if ctx.Err() != nil {
 		return c.over(ctx, function), true

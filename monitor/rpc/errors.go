@@ -55,17 +55,15 @@ func (e *Error) Error() string {
 
 // Is reports whether target is e's kind.
 func (e *Error) Is(target error) bool {
-	switch {
-	case target == nil:
+	switch target {
+	case nil:
 		return false
-	case target == e.kind:
-		return true
-	case target == context.DeadlineExceeded:
+	case context.DeadlineExceeded:
 		return e.Code == "deadline_exceeded"
-	case target == context.Canceled:
+	case context.Canceled:
 		return e.Code == "canceled"
 	}
-	return false
+	return target == e.kind //nolint:errorlint // errors.Is asks
 }
 
 // Unwrap returns the [*xme.Error] that the server sent, or what ended the attempts; nil: neither.

@@ -98,7 +98,7 @@ func Export[In, Out any](f *xme.Func[In, Out], on xme.Executor) Function {
 func (f Function) As(name string) Function {
 	f.name, f.bare = name, ""
 	if name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.HasPrefix(name, "messages:") {
-		f.err = fmt.Errorf("rpc: a function cannot be exported as %q: a name has 1 to 200 bytes of UTF-8, and does not begin with messages:", name)
+		f.err = fmt.Errorf("rpc: a function cannot be exported as %q: a name has 1 to 200 bytes of UTF-8, and another beginning than messages:, which is no function", name)
 	}
 	return f
 }

@@ -42,12 +42,10 @@ func failureOf(err error) *failure {
 	if errors.As(err, &f) {
 		return f
 	}
-	var args *argsError
-	if errors.As(err, &args) {
+	if args, ok := errors.AsType[*argsError](err); ok {
 		return refuse(connect.CodeInvalidArgument, "args", args.Error())
 	}
-	var e *xme.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*xme.Error](err); ok {
 		told := *e
 		told.Stack, told.Output, told.PID = "", "", 0
 		f = &failure{code: codeOf(e.Cause), message: e.Message, err: &told}

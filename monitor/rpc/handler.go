@@ -178,8 +178,7 @@ func (s *server) tell(f *Function, failed *failure, err error) {
 		return
 	}
 	attr := slog.String("err", err.Error())
-	var e *xme.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*xme.Error](err); ok {
 		attr = slog.Any("err", e)
 	}
 	s.log.LogAttrs(context.Background(), level, "call failed", slog.String("function", f.name), slog.String("code", failed.code.String()), attr)

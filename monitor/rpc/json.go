@@ -46,8 +46,8 @@ func (f *form) add(t reflect.Type, seen map[reflect.Type]bool) {
 	switch t.Kind() {
 	case reflect.Struct:
 		f.strict = true
-		for i := range t.NumField() {
-			f.add(t.Field(i).Type, seen)
+		for field := range t.Fields() {
+			f.add(field.Type, seen)
 		}
 	case reflect.Interface:
 		f.loose = true

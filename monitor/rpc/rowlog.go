@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1"
@@ -118,8 +119,7 @@ func (l *rowLog) next(ctx context.Context, reader, at int) ([]*xmev1.StreamRespo
 			l.mu.Unlock()
 			return nil, errSuperseded
 		case at < l.base+len(l.rows) || l.ended:
-			rows := l.rows[at-l.base:]
-			rows = rows[:len(rows):len(rows)]
+			rows := slices.Clip(l.rows[at-l.base:])
 			l.mu.Unlock()
 			return rows, nil
 		}
