@@ -168,7 +168,7 @@ func (r *rpcListCommand) Run(ctx context.Context, out io.Writer) error {
 		}
 		w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 		for _, f := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", f.Name, f.Input, f.Output)
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", f.Name, f.Input, f.Output)
 		}
 		return w.Flush()
 	})

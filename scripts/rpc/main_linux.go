@@ -198,7 +198,6 @@ func (s *soak) round(ctx context.Context, round uint64) (err error) {
 	calm()
 	kills.Wait()
 	for row, n := range counts.Slice() {
-		n := n
 		if n > 1 {
 			s.violation("row %d ran %d times", row, n)
 		}
