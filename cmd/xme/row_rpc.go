@@ -187,6 +187,6 @@ func served(ctx context.Context, pool *xme.Pool) (call func() error, end func(),
 	return call, func() {
 		_ = c.Close()
 		stop()
-		_ = <-ended //nolint:staticcheck // it is an error, of which errcheck asks
+		_ = <-ended
 	}, nil
 }
