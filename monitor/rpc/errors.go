@@ -63,7 +63,7 @@ func (e *Error) Is(target error) bool {
 	case context.Canceled:
 		return e.Code == "canceled"
 	}
-	return target == e.kind //nolint:errorlint // errors.Is asks
+	return target == e.kind
 }
 
 // Unwrap returns the [*xme.Error] that the server sent, or what ended the attempts; nil: neither.
