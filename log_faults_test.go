@@ -277,7 +277,11 @@ func TestOnePipeForBoth(t *testing.T) {
 	var read sync.WaitGroup
 	read.Go(func() { _, _ = io.Copy(&got, r) })
 	pool := xmetest.Open(t, xme.Options{Workers: 2, Stdout: w, Stderr: again, Log: xmelog.Options{NoTime: true, NoPID: true}})
-	for _, err := range logMuch.Map(t.Context(), pool, xme.Repeat(4, 300)) {
+	each := 300
+	if testing.Short() {
+		each = 60
+	}
+	for _, err := range logMuch.Map(t.Context(), pool, xme.Repeat(4, each)) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -295,7 +299,7 @@ func TestOnePipeForBoth(t *testing.T) {
 		}
 		n++
 	}
-	if n != 4*2*300 {
+	if n != 4*2*each {
 		t.Errorf("%d lines", n)
 	}
 }

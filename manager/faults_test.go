@@ -60,7 +60,10 @@ func TestCallersDie(t *testing.T) {
 				t.Fatal(err)
 			}
 			pool := xmetest.Open(t, xme.Options{Workers: 2})
-			const times = 20_000
+			times := 20_000
+			if testing.Short() {
+				times = 2000
+			}
 			done, kills := 0, 0
 			for range 4 {
 				begun, err := shm.NewEvent()

@@ -276,6 +276,20 @@ func (l *Lock) As(o Operator) *Lock {
 	return &Lock{c: l.c, op: o, seat: l.who.seat(l.c, o), who: l.who}
 }
 
+// Retain returns a handle on the same lock that does not end with the task whose argument l is, and is another holder: for later tasks of the same worker. Close
+// ends it. It returns ErrClosed if l has ended.
+func (l *Lock) Retain() (*Lock, error) {
+	if l == nil || l.c == nil {
+		return nil, fmt.Errorf("a zero Lock: %w", ErrClosed)
+	}
+	memory, err := l.c.retain()
+	if err != nil {
+		return nil, fmt.Errorf("manager: %v: %w", l, err)
+	}
+	c := &lockCore{at: l.c.at.bare(), number: l.c.number, name: l.c.name, own: true, lockMemory: memory}
+	return &Lock{c: c, op: l.op, made: true, seat: newSeat()}, nil
+}
+
 // Operator is whose calls those of this handle are.
 func (l *Lock) Operator() Operator { return l.op }
 

@@ -86,6 +86,17 @@ func (m *Manager) Close() error {
 	return m.owned()
 }
 
+// Retain returns a handle on the same manager that does not end with the task whose argument m is: for later tasks of the same worker, as a set-up function
+// leaves them in a package variable. It needs no Close.
+func (m *Manager) Retain() *Manager {
+	c := *m
+	c.owned = nil
+	if !m.here() {
+		c.lock = nil // the process's own, which is asked for when it is needed
+	}
+	return &c
+}
+
 // As returns a handle on the same manager whose calls are the operator's.
 func (m *Manager) As(o Operator) *Manager {
 	c := *m

@@ -77,15 +77,19 @@ func killedWaiting(t *testing.T, builtin bool) (before, after int) {
 	must(t, err)
 	defer pool.Close()
 	round := func() {
-		f := wantRoom.Go(ctx, pool, wantsRoom{m, o, builtin})
-		for {
-			s, err := m.Queue().State(ctx)
-			must(t, err)
-			if s.Waiting > 0 {
-				break
+		wait := func(n int) {
+			for {
+				s, err := m.Queue().State(ctx)
+				must(t, err)
+				if s.Waiting == n {
+					return
+				}
+				<-time.After(time.Millisecond)
 			}
-			<-time.After(time.Millisecond)
 		}
+		wait(0) // nobody of the last round: a worker that is killed before it begins the row has another one run it
+		f := wantRoom.Go(ctx, pool, wantsRoom{m, o, builtin})
+		wait(1)
 		must(t, syscall.Kill(pool.Workers()[0].PID, syscall.SIGKILL))
 		if _, err := f.Wait(ctx); !errors.Is(err, xme.ErrWorkerLost) {
 			t.Errorf("got %v", err)

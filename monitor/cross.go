@@ -18,6 +18,26 @@ func init() {
 	wire.RegisterHandle(wire.Handle[*Monitor]{Append: appendMonitor, Decode: decodeMonitor})
 }
 
+// Retain returns the same monitor as one that does not end with the task whose argument m is: for later tasks of the same worker, as a set-up function leaves
+// them in a package variable. It returns manager.ErrClosed if m's lock has ended.
+func (m *Monitor) Retain() (*Monitor, error) {
+	if err := m.usable(); err != nil {
+		return nil, err
+	}
+	o := m.o
+	if o.Manager == nil {
+		return m, nil
+	}
+	o.Manager = o.Manager.Retain()
+	if o.Lock != nil {
+		var err error
+		if o.Lock, err = o.Lock.Retain(); err != nil {
+			return nil, err
+		}
+	}
+	return New(o), nil
+}
+
 func appendMonitor(dst []byte, m *Monitor, p *wire.Parcel) ([]byte, error) {
 	if err := m.usable(); err != nil {
 		return dst, err

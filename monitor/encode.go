@@ -149,7 +149,9 @@ func numeric(t reflect.Type) (rank int, elem reflect.Type) {
 			return 0, nil
 		}
 		t = t.Elem()
-		rank++
+		if rank++; rank > mostRank { // it may be a slice of itself
+			return 0, nil
+		}
 	}
 	if numberName(t) == "" || marshals(t) || reflect.PointerTo(t).Implements(jsonMarshaler) || reflect.PointerTo(t).Implements(textMarshaler) {
 		return 0, nil

@@ -239,3 +239,28 @@ func TestWhatHasNoJSON(t *testing.T) {
 		t.Errorf("%d keys, %v", n, err)
 	}
 }
+
+type nest []nest
+
+// What is nested as deep as JSON may be is read; what is deeper than can be told from what holds itself is not put.
+func TestDeep(t *testing.T) {
+	t.Parallel()
+	const depth = 9990
+	ctx, m := t.Context(), monitor.New(monitor.Options{})
+	ok(t, m.Update(ctx, monitor.PutJSON("k", []byte(strings.Repeat("[", depth)+strings.Repeat("]", depth))), monitor.PutJSON("o", []byte(strings.Repeat(`{"$":`, depth)+"1"+strings.Repeat("}", depth)))))
+	v, err := monitor.Get[any](ctx, m, "k")
+	ok(t, err)
+	n, err := monitor.Get[nest](ctx, m, "k")
+	if err != nil || len(n) != 1 {
+		t.Errorf("got %d, %v", len(n), err)
+	}
+	if _, err := monitor.Get[any](ctx, m, "o"); err != nil {
+		t.Error(err)
+	}
+	for _, v := range []any{v, n} {
+		if err := monitor.Set(ctx, m, "k", v); !errors.Is(err, xme.ErrEncode) {
+			t.Errorf("got %v", err)
+		}
+	}
+	ok(t, monitor.Set(ctx, m, "k", nest{{}, {{}}}))
+}

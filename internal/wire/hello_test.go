@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -126,4 +127,20 @@ func FuzzHandshake(f *testing.F) {
 			t.Errorf("refusal %x became %x", b, r.Append(nil))
 		}
 	})
+}
+
+// The key that processes have in common is not shown with the rest of a hello.
+//
+// feature: N2
+func TestHelloHidesItsKey(t *testing.T) {
+	t.Parallel()
+	h := helloOf(id)
+	h.Key = wire.Key(bytes.Repeat([]byte{0xab}, len(h.Key)))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%X", "%s", "%q", "%d"} {
+		for _, v := range []any{h, &h, h.Key, &h.Key} {
+			if text := strings.ToLower(fmt.Sprintf(verb, v)); strings.Contains(text, "abab") || strings.Contains(text, "0xab") || strings.Contains(text, "171") || strings.Contains(text, "\xab\xab") {
+				t.Errorf("%s shows the key: %s", verb, text)
+			}
+		}
+	}
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -33,7 +35,8 @@ type Client struct {
 	ses     *clientSession   // nil: none is open
 	old     []*clientSession // before it, whose calls are not all done with
 	conns   map[net.Conn]struct{}
-	ended   bool // no more of quiet, no more connections
+	ended   bool                        // no more of quiet, no more connections
+	secured atomic.Pointer[securedConn] // made last
 }
 
 // protocol is which HTTP is spoken without TLS.
@@ -92,8 +95,9 @@ func (c *Client) connector(addr string) (string, error) {
 	case u.Scheme == "https" && !c.plain:
 		t.Protocols.SetHTTP2(true)
 		t.Protocols.SetHTTP1(true)
+		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS13}
 		if c.tls != nil {
-			t.TLSClientConfig = c.tls.clientConfig(u.Hostname())
+			c.dialTLS(t, u.Hostname())
 		}
 	case u.Scheme == "http" && c.plain && c.tls == nil:
 		if network == "tcp" && !ownHost(u.Host) {
@@ -134,14 +138,21 @@ func cutUnix(addr string) (path string, ok bool) {
 type doer struct{ c *Client }
 
 func (d doer) Do(r *http.Request) (*http.Response, error) {
+	if d.c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+d.c.token)
+	}
 	if d.c.request != nil {
 		d.c.request(r)
 	}
-	return d.c.transport.RoundTrip(r)
+	res, err := d.c.transport.RoundTrip(r)
+	if err != nil && d.c.tls != nil {
+		err = d.c.refused(err)
+	}
+	return res, err
 }
 
 // track lets Close close a connection.
-func (c *Client) track(conn net.Conn) (net.Conn, error) {
+func (c *Client) track(conn net.Conn) (*trackedConn, error) {
 	t := &trackedConn{Conn: conn, c: c}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,13 +166,15 @@ func (c *Client) track(conn net.Conn) (net.Conn, error) {
 
 type trackedConn struct {
 	net.Conn
-	c *Client
+	c      *Client
+	closed atomic.Bool
 }
 
 func (t *trackedConn) Close() error {
 	t.c.mu.Lock()
 	delete(t.c.conns, t)
 	t.c.mu.Unlock()
+	t.closed.Store(true)
 	return t.Conn.Close()
 }
 

@@ -15,7 +15,7 @@ import (
 
 // Hello implements the service.
 func (s *server) Hello(ctx context.Context, _ *xmev1.HelloRequest) (*xmev1.HelloResponse, error) {
-	id, f := s.marks.open(requestOf(ctx).caller.Name())
+	id, f := s.marks.open(requestOf(ctx).caller.Name)
 	if f != nil {
 		return nil, f.connect()
 	}
@@ -26,7 +26,7 @@ func (s *server) Hello(ctx context.Context, _ *xmev1.HelloRequest) (*xmev1.Hello
 func (s *server) List(ctx context.Context, _ *xmev1.ListRequest) (*xmev1.ListResponse, error) {
 	res := &xmev1.ListResponse{}
 	for _, f := range s.funcs.infos {
-		if s.authorize(ctx, requestOf(ctx).caller, f.Name) == nil {
+		if s.access.may(ctx, requestOf(ctx).caller, f.Name) == nil {
 			res.Functions = append(res.Functions, &xmev1.Function{Name: f.Name, Input: f.Input, Output: f.Output})
 		}
 	}
@@ -52,7 +52,7 @@ func (s *server) Call(ctx context.Context, req *xmev1.CallRequest) (*xmev1.CallR
 
 // Cancel implements the service.
 func (s *server) Cancel(ctx context.Context, req *xmev1.CancelRequest) (*xmev1.CancelResponse, error) {
-	if f := s.marks.cancel(req.GetMark(), requestOf(ctx).caller.Name()); f != nil {
+	if f := s.marks.cancel(req.GetMark(), requestOf(ctx).caller.Name); f != nil {
 		return nil, f.connect()
 	}
 	return &xmev1.CancelResponse{}, nil
@@ -65,7 +65,7 @@ func (s *server) function(ctx context.Context, name string) (*Function, *failure
 	if f != nil {
 		full = f.name
 	}
-	if err := s.authorize(ctx, requestOf(ctx).caller, full); err != nil {
+	if err := s.access.may(ctx, requestOf(ctx).caller, full); err != nil {
 		return nil, refuse(connect.CodePermissionDenied, "not_allowed", err.Error())
 	}
 	if f == nil {
@@ -96,7 +96,7 @@ func (s *server) once(ctx context.Context, k *xmev1.Mark, sum func() uint64, run
 		out, _, f := run(ctx)
 		return out, f
 	}
-	c, _, first, f := s.marks.begin(k, requestOf(ctx).caller.Name(), sum(), until(ctx), nil, false, s.take)
+	c, _, first, f := s.marks.begin(k, requestOf(ctx).caller.Name, sum(), until(ctx), nil, false, s.take)
 	if f != nil {
 		return nil, f
 	}

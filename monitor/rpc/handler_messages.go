@@ -29,7 +29,7 @@ func (s *server) Messages(ctx context.Context, req *xmev1.MessagesRequest) (*xme
 		bare := proto.CloneOf(req)
 		bare.Mark = nil
 		b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(bare)
-		return s.sum(writeMessages, string(b))
+		return s.sum(WriteMessages, string(b))
 	}
 	out, f := s.once(ctx, k, sum, func(ctx context.Context) (any, int, *failure) {
 		res, err := s.exchange(ctx, req, changes)
@@ -49,11 +49,11 @@ func (s *server) messages(ctx context.Context, reads, writes bool) *failure {
 	if s.monitor == nil {
 		return refuse(connect.CodeUnimplemented, "", "the server has no messages")
 	}
-	for what, asked := range map[string]bool{readMessages: reads, writeMessages: writes} {
+	for what, asked := range map[string]bool{ReadMessages: reads, WriteMessages: writes} {
 		if !asked {
 			continue
 		}
-		if err := s.authorize(ctx, requestOf(ctx).caller, what); err != nil {
+		if err := s.access.may(ctx, requestOf(ctx).caller, what); err != nil {
 			return refuse(connect.CodePermissionDenied, "not_allowed", err.Error())
 		}
 	}
@@ -168,8 +168,8 @@ func (s *server) Subscribe(ctx context.Context, req *xmev1.SubscribeRequest, to 
 			s.log.Warn("message left out", "key", m.Key, "err", err)
 			continue
 		}
-		if _, err := s.authenticate(requestOf(ctx).http); err != nil { // any more
-			return refuse(connect.CodeUnauthenticated, "unauthenticated", "the server does not know any more who subscribed").connect()
+		if _, err := s.access.authenticate(requestOf(ctx).http, s.tls); err != nil { // any more
+			return refuse(connect.CodeUnauthenticated, "unauthenticated", err.Error()).connect()
 		}
 		if err := to.Send(messageOf(m)); err != nil {
 			return err

@@ -26,7 +26,7 @@ func (s *server) Stream(ctx context.Context, req *xmev1.StreamRequest, to xmev1c
 		return s.streamOnce(ctx, f, req, l, to)
 	}
 	more := req.GetReceived() > 0
-	c, l, first, refused := s.marks.begin(req.GetMark(), requestOf(ctx).caller.Name(), s.sum(f.name, req.GetArgs()...), until(ctx), l, more, s.take)
+	c, l, first, refused := s.marks.begin(req.GetMark(), requestOf(ctx).caller.Name, s.sum(f.name, req.GetArgs()...), until(ctx), l, more, s.take)
 	if refused != nil {
 		return refused.connect()
 	}

@@ -45,10 +45,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, refuse(connect.CodePermissionDenied, "not_allowed", "the request is another web page's: "+err.Error()))
 		return
 	}
-	caller, err := s.authenticate(r)
+	caller, err := s.access.authenticate(r, s.tls)
 	if err != nil {
 		s.log.Warn("request refused", "remote", r.RemoteAddr, "err", err)
-		s.refuse(w, r, refuse(connect.CodeUnauthenticated, "unauthenticated", "the server does not know who calls"))
+		s.refuse(w, r, refuse(connect.CodeUnauthenticated, "unauthenticated", err.Error()))
 		return
 	}
 	info := request{caller: caller, http: r}

@@ -28,7 +28,7 @@ type serveOptions struct {
 	limits  Limits
 	drain   time.Duration
 	log     *slog.Logger
-	auth    auth
+	access  access
 }
 
 type dialOptions struct {
@@ -37,6 +37,7 @@ type dialOptions struct {
 	log     *slog.Logger
 	retry   time.Duration
 	proto   protocol
+	token   string
 	request func(*http.Request) // changes each request before it is sent; nil: nothing does
 }
 

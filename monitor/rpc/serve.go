@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -28,11 +29,12 @@ type server struct {
 	calls atomic.Int64 // in flight
 	gate  *gate
 
-	draining context.Context //nolint:containedctx // ends when no more requests are taken
-	drainNow context.CancelFunc
-	hosts    bool // only requests to hosts of this machine are taken
-	refusal  *connecthttp.ErrorWriter
-	mux      *http.ServeMux
+	draining  context.Context //nolint:containedctx // ends when no more requests are taken
+	drainNow  context.CancelFunc
+	hosts     bool        // only requests to hosts of this machine are taken
+	tlsConfig *tls.Config // nil: none
+	refusal   *connecthttp.ErrorWriter
+	mux       *http.ServeMux
 
 	mu  sync.Mutex
 	new map[net.Conn]struct{} // connections without a request so far
@@ -96,10 +98,23 @@ func newServer(base context.Context, at net.Addr, funcs []Function, o []ServeOpt
 	case !s.plain && s.tls == nil:
 		return nil, errors.New("rpc: Serve needs WithTLS, or Plain for this machine only")
 	}
+	if s.tls != nil {
+		config, err := s.tls.serverConfig()
+		if err == nil {
+			err = s.access.check(s.tls)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.tlsConfig = config
+	}
 	_, unix := at.(*net.UnixAddr)
 	s.hosts = s.plain && !unix
 	var err error
-	if s.funcs, err = newFunctions(funcs); err != nil {
+	if s.funcs, err = newFunctions(funcs); err == nil {
+		err = s.access.resolve(s.funcs)
+	}
+	if err != nil {
 		return nil, err
 	}
 	s.draining, s.drainNow = context.WithCancel(base)
@@ -144,9 +159,7 @@ func (s *server) http(base context.Context) *http.Server {
 			}
 		},
 	}
-	if s.tls != nil {
-		hs.TLSConfig = s.tls.serverConfig()
-	}
+	hs.TLSConfig = s.tlsConfig
 	return hs
 }
 

@@ -1,14 +1,273 @@
 package rpc
 
-import "crypto/tls"
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
-// TLS is what a server or a client needs for connections of TLS 1.3.
-type TLS struct{}
-
-func (c *TLS) serverConfig() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS13} }
-
-func (c *TLS) clientConfig(host string) *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS13, ServerName: host}
+// TLSFiles names the files, in PEM form, that a server or a client says who it is with.
+type TLSFiles struct {
+	Cert string // this side's certificate, and those between it and its authority; a client may have none
+	Key  string // its private key
+	CA   string // authorities whose certificates the other side may have; a server without it takes clients without certificates, which then need tokens; a client without it uses the system's
+	// Revoked holds serial numbers of certificates that are not valid any more, in hexadecimal, one a line; what follows a # is ignored.
+	Revoked string
 }
 
-func (c *TLS) revoked(*tls.ConnectionState) error { return nil }
+// TLS is what a server or client needs for TLS 1.3, read from files by [LoadTLS]. All of the files are looked at again when a connection is made, once a
+// second at most, and read if they have changed; a revoked serial holds for connections that are open too. What cannot be read then leaves the last state
+// as it is, and is what [TLS.Err] returns. A TLS may be used by any number of servers and clients.
+type TLS struct {
+	files  TLSFiles
+	now    func() time.Time
+	mu     sync.Mutex // of loading
+	looked time.Time
+	stamps [4]stamp
+	state  atomic.Pointer[tlsState]
+	failed atomic.Pointer[error]
+}
+
+// tlsState is what the files said when they were read.
+type tlsState struct {
+	cert    *tls.Certificate
+	ca      *x509.CertPool
+	revoked map[string]bool // by serial number in decimal
+}
+
+// stamp says whether a file has changed.
+type stamp struct {
+	mod  time.Time
+	size int64
+}
+
+// mostPEM is how large a file may be.
+const mostPEM = 16 << 20
+
+// LoadTLS reads the files. The error names the file and what is wrong with it.
+func LoadTLS(files TLSFiles) (*TLS, error) {
+	if (files.Cert == "") != (files.Key == "") {
+		return nil, errors.New("rpc: a certificate needs its key, and a key its certificate: give both TLSFiles.Cert and Key")
+	}
+	t := &TLS{files: files, now: time.Now}
+	if err := t.Reload(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Reload reads all files at once. If that fails everything stays as it was.
+func (t *TLS) Reload() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.reload()
+}
+
+// Err returns why the files could not be read when they had changed last; nil: they could.
+func (t *TLS) Err() error {
+	if err := t.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// reload is Reload. t.mu is held.
+func (t *TLS) reload() error {
+	t.looked = t.now()
+	stamps := t.stampAll() // before reading: what changes meanwhile is seen the next time
+	s, err := t.files.read()
+	if err != nil {
+		t.failed.Store(&err)
+		return err
+	}
+	t.stamps = stamps
+	t.state.Store(s)
+	t.failed.Store(nil)
+	return nil
+}
+
+func (t *TLS) stampAll() (all [4]stamp) {
+	for i, name := range []string{t.files.Cert, t.files.Key, t.files.CA, t.files.Revoked} {
+		if name != "" {
+			all[i] = stampOf(name)
+		}
+	}
+	return all
+}
+
+// current returns the state, of files that have changed the new one.
+func (t *TLS) current() *tlsState {
+	if t.mu.TryLock() { // who loads does so for others too
+		if now := t.now(); now.Sub(t.looked) >= time.Second || now.Before(t.looked) {
+			t.looked = now
+			if t.stampAll() != t.stamps {
+				_ = t.reload() // Err has it
+			}
+		}
+		t.mu.Unlock()
+	}
+	return t.state.Load()
+}
+
+func (f TLSFiles) read() (*tlsState, error) {
+	s := &tlsState{}
+	if f.Cert != "" {
+		cert, err := readFile(f.Cert)
+		if err != nil {
+			return nil, err
+		}
+		key, err := readFile(f.Key)
+		if err != nil {
+			return nil, err
+		}
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			return nil, fmt.Errorf("rpc: %s with %s: %w", f.Cert, f.Key, err)
+		}
+		s.cert = &pair
+	}
+	if f.CA != "" {
+		text, err := readFile(f.CA)
+		if err != nil {
+			return nil, err
+		}
+		s.ca = x509.NewCertPool()
+		if !s.ca.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("rpc: %s holds no certificate in PEM form", f.CA)
+		}
+	}
+	if f.Revoked != "" {
+		text, err := readFile(f.Revoked)
+		if err != nil {
+			return nil, err
+		}
+		if s.revoked, err = readSerials(text); err != nil {
+			return nil, fmt.Errorf("rpc: %s: %w", f.Revoked, err)
+		}
+	}
+	return s, nil
+}
+
+// readFile reads a file of bounded size.
+func readFile(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err == nil && info.Size() > mostPEM {
+		err = fmt.Errorf("%s has %d bytes, which is too large", name, info.Size())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rpc: %w", err)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("rpc: %w", err)
+	}
+	return text, nil
+}
+
+// readSerials reads serial numbers as openssl x509 -serial prints them, with or without "serial=" and colons.
+func readSerials(text []byte) (map[string]bool, error) {
+	all := map[string]bool{}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		line = strings.TrimPrefix(strings.TrimSpace(line), "serial=")
+		if line == "" {
+			continue
+		}
+		serial, ok := new(big.Int).SetString(strings.TrimPrefix(strings.ReplaceAll(line, ":", ""), "0x"), 16)
+		if !ok {
+			return nil, fmt.Errorf("line %d: %q is no serial number in hexadecimal", n, line)
+		}
+		all[serial.String()] = true
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// Errors of certificates.
+var (
+	errRevoked = errors.New("the certificate is revoked")
+	errExpired = errors.New("the certificate has expired")
+)
+
+// check says what is wrong with the other side's certificates now, when a connection is made and later.
+func (s *tlsState) check(c *tls.ConnectionState, now time.Time) error {
+	if len(c.VerifiedChains) == 0 {
+		for _, cert := range c.PeerCertificates {
+			if s.revoked[cert.SerialNumber.String()] {
+				return fmt.Errorf("rpc: certificate %x of %s: %w", cert.SerialNumber, cert.Subject, errRevoked)
+			}
+		}
+		return nil
+	}
+	var why error
+	for _, chain := range c.VerifiedChains { // one that holds is enough
+		if why = s.checkChain(chain, now); why == nil {
+			return nil
+		}
+	}
+	return why
+}
+
+func (s *tlsState) checkChain(chain []*x509.Certificate, now time.Time) error {
+	for _, cert := range chain {
+		switch {
+		case s.revoked[cert.SerialNumber.String()]:
+			return fmt.Errorf("rpc: certificate %x of %s: %w", cert.SerialNumber, cert.Subject, errRevoked)
+		case now.After(cert.NotAfter):
+			return fmt.Errorf("rpc: certificate %x of %s: %w", cert.SerialNumber, cert.Subject, errExpired)
+		}
+	}
+	return nil
+}
+
+// check is tlsState.check of what holds now.
+func (t *TLS) check(c *tls.ConnectionState) error { return t.current().check(c, t.now()) }
+
+// mutual reports whether clients must have certificates.
+func (t *TLS) mutual() bool { return t.files.CA != "" }
+
+// serverConfig is a server's; the error says what is missing.
+func (t *TLS) serverConfig() (*tls.Config, error) {
+	if t.files.Cert == "" {
+		return nil, errors.New("rpc: a server needs a certificate and its key: TLSFiles.Cert and Key")
+	}
+	base := &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}}
+	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		s := t.current()
+		c := &tls.Config{
+			MinVersion: tls.VersionTLS13, NextProtos: base.NextProtos, Certificates: []tls.Certificate{*s.cert},
+			SessionTicketsDisabled: true, // each connection shows its certificate anew
+			VerifyConnection:       func(c tls.ConnectionState) error { return s.check(&c, t.now()) },
+		}
+		if t.mutual() {
+			c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, s.ca
+		}
+		return c, nil
+	}
+	return base, nil
+}
+
+// clientConfig is that of one connection of a client's to a server of this name.
+func (t *TLS) clientConfig(host string) *tls.Config {
+	s := t.current()
+	c := &tls.Config{
+		MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}, ServerName: host, RootCAs: s.ca,
+		VerifyConnection: func(c tls.ConnectionState) error { return s.check(&c, t.now()) },
+	}
+	if s.cert != nil {
+		c.Certificates = []tls.Certificate{*s.cert}
+	}
+	return c
+}

@@ -1,0 +1,151 @@
+package rpc
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// NewToken makes a token for a client called name. text is the client's secret, for [WithToken]; line is what a server keeps of it, in a file for
+// [LoadTokens]: the name and a hash, from which nobody finds the token.
+func NewToken(name string) (text, line string, err error) {
+	if err := checkCaller(name); err != nil {
+		return "", "", err
+	}
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // never fails: see its documentation
+	text = tokenPrefix + base64.RawURLEncoding.EncodeToString(secret[:])
+	hash := hashToken(text)
+	return text, name + " " + hex.EncodeToString(hash[:]), nil
+}
+
+const tokenPrefix = "xmet1."
+
+func hashToken(text string) [sha256.Size]byte { return sha256.Sum256([]byte(text)) }
+
+// checkCaller says what is wrong with a caller's name.
+func checkCaller(name string) error {
+	if name == "" || len(name) > 200 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == '#' || r == 0x7f }) {
+		return fmt.Errorf("rpc: %q is no name of a caller: it has 1 to 200 characters, no spaces and no #", name)
+	}
+	return nil
+}
+
+// Tokens are the tokens that a server knows, read from a file by [LoadTokens]. The file is looked at again when a call comes, once a second at most, and
+// read if it has changed: a token whose line is taken out is refused from then on. A file that cannot be read leaves the last state as it is, and is what
+// [Tokens.Err] returns. A Tokens may be used by any number of servers.
+type Tokens struct {
+	file   string
+	mu     sync.Mutex // of loading
+	looked time.Time
+	stamp  stamp
+	names  atomic.Pointer[map[[sha256.Size]byte]string]
+	failed atomic.Pointer[error]
+}
+
+// LoadTokens reads a file with lines as [NewToken] returns them; empty lines and what follows a # are ignored. Several lines may name one caller, so that
+// a token can be replaced. The error names the line and what is wrong with it.
+func LoadTokens(file string) (*Tokens, error) {
+	t := &Tokens{file: file}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.reload(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Err returns why the file could not be read when it had changed last; nil: it could.
+func (t *Tokens) Err() error {
+	if err := t.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// reload reads the file. t.mu is held.
+func (t *Tokens) reload() error {
+	t.looked = time.Now()
+	s := stampOf(t.file)
+	names, err := readTokens(t.file)
+	if err != nil {
+		t.failed.Store(&err)
+		return err
+	}
+	t.stamp = s
+	t.names.Store(&names)
+	t.failed.Store(nil)
+	return nil
+}
+
+func stampOf(file string) (s stamp) {
+	if info, err := os.Stat(file); err == nil {
+		s = stamp{info.ModTime(), info.Size()}
+	}
+	return s
+}
+
+func readTokens(file string) (map[[sha256.Size]byte]string, error) {
+	text, err := readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	names := map[[sha256.Size]byte]string{}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
+			continue
+		}
+		if len(fields) != 2 {
+			return nil, fmt.Errorf("rpc: %s, line %d: want a caller's name and the hash of its token", file, n)
+		}
+		if err := checkCaller(fields[0]); err != nil {
+			return nil, fmt.Errorf("%w (%s, line %d)", err, file, n)
+		}
+		hash, err := hex.DecodeString(fields[1])
+		if err != nil || len(hash) != sha256.Size {
+			return nil, fmt.Errorf("rpc: %s, line %d: the hash of a token has %d hexadecimal digits", file, n, 2*sha256.Size)
+		}
+		key := [sha256.Size]byte(hash)
+		if other, taken := names[key]; taken && other != fields[0] {
+			return nil, fmt.Errorf("rpc: %s, line %d: %s and %s have the same token", file, n, other, fields[0])
+		}
+		names[key] = fields[0]
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("rpc: %s: %w", file, err)
+	}
+	return names, nil
+}
+
+var errToken = errors.New("the token is not known")
+
+// caller returns whose token it is. What is looked up is a hash, whose bytes say nothing of the token: how long that takes does not either.
+func (t *Tokens) caller(text string) (string, error) {
+	if t.mu.TryLock() { // who loads does so for others too
+		if now := time.Now(); now.Sub(t.looked) >= time.Second || now.Before(t.looked) {
+			t.looked = now
+			if stampOf(t.file) != t.stamp {
+				_ = t.reload() // Err has it
+			}
+		}
+		t.mu.Unlock()
+	}
+	name, ok := (*t.names.Load())[hashToken(text)]
+	if !ok {
+		return "", errToken
+	}
+	return name, nil
+}
