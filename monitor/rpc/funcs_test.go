@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -86,6 +87,14 @@ type gate struct {
 	begun chan struct{} // of each that begins
 	open  chan struct{} // closed, it lets them end
 	ended chan error    // of each whose context ended
+}
+
+// cancelled waits until the context of one of them has ended.
+func (g *gate) cancelled(t testing.TB) {
+	t.Helper()
+	if <-g.ended == nil {
+		t.Error("a context ended without a cause")
+	}
 }
 
 func gateOf(name string) *gate {

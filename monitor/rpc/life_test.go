@@ -68,7 +68,7 @@ func TestCancel(t *testing.T) {
 		defer stop()
 		g, ended = held(ctx, t, c, name+" deadline")
 		is(t, <-ended, context.DeadlineExceeded)
-		_ = <-g.ended
+		g.cancelled(t)
 
 		ctx, stop = context.WithCancel(t.Context())
 		defer stop()
@@ -82,7 +82,7 @@ func TestCancel(t *testing.T) {
 		if n != 3 {
 			t.Errorf("%d rows of a cancelled stream", n)
 		}
-		_ = <-g.ended
+		g.cancelled(t)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestLeaveStream(t *testing.T) {
 	g := gateOf("left b")
 	select {
 	case <-g.begun:
-		_ = <-g.ended
+		g.cancelled(t)
 	case <-t.Context().Done():
 	}
 }
@@ -111,7 +111,7 @@ func TestLinger(t *testing.T) {
 	g, ended := held(t.Context(), t, c, "linger")
 	_ = p.l.Close()
 	p.cut()
-	_ = <-g.ended
+	g.cancelled(t)
 	is(t, <-ended, rpc.ErrLost)
 }
 
@@ -123,7 +123,7 @@ func TestClose(t *testing.T) {
 	g, ended := held(t.Context(), t, c, "close")
 	_ = c.Close()
 	is(t, <-ended, rpc.ErrClosed)
-	_ = <-g.ended
+	g.cancelled(t)
 	_, err := rpc.Call[string, string](t.Context(), c, "hold", "close")
 	is(t, err, rpc.ErrClosed)
 }
@@ -150,7 +150,7 @@ func TestDrain(t *testing.T) {
 	c = dial(t, s.addr, rpc.WithRetry(time.Millisecond))
 	g, ended = held(t.Context(), t, c, "drain late")
 	is(t, s.stop(), nil)
-	_ = <-g.ended
+	g.cancelled(t)
 	if err := <-ended; err == nil {
 		t.Error("a call outlived its server")
 	}
@@ -165,7 +165,7 @@ func TestRestart(t *testing.T) {
 	c := dial(t, s.addr)
 	g, ended := held(t.Context(), t, c, "restart")
 	is(t, s.stop(), nil)
-	_ = <-g.ended
+	g.cancelled(t)
 	again, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Skip(err)

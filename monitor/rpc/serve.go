@@ -68,7 +68,7 @@ func Serve(ctx context.Context, l net.Listener, funcs []Function, o ...ServeOpti
 	select {
 	case <-ctx.Done():
 		s.end(hs, end)
-		_ = <-failed
+		s.log.Debug("served", "end", <-failed)
 		return nil
 	case err := <-failed:
 		s.drain = 0
