@@ -18,7 +18,7 @@ import (
 )
 
 func init() {
-	const what = "an RPC to a server in the same process over loopback TCP (HTTP/2, no TLS), whose function runs in a pool of 2 workers; a call of the pool, measured within a bare handler, is taken off; "
+	const what = "an RPC to a server in the same process over loopback TCP (HTTP/1.1, no TLS), whose function runs in a pool of 2 workers; a call of the pool, measured within a bare handler, is taken off; "
 	const floorIs = "a bare connect-go handler that sends back what it gets, over the same kind of socket"
 	rows = append(
 		rows, row{
@@ -141,12 +141,10 @@ func bareHandler(ctx context.Context, on xme.Executor) (call func() error, end f
 	}})
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, server)
-	hs := &http.Server{Handler: mux, Protocols: new(http.Protocols), ReadHeaderTimeout: time.Minute}
-	hs.Protocols.SetUnencryptedHTTP2(true)
+	hs := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = hs.Serve(l) })
-	t := &http.Transport{Protocols: new(http.Protocols)}
-	t.Protocols.SetUnencryptedHTTP2(true)
+	t := &http.Transport{MaxIdleConnsPerHost: 64}
 	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: t}, "http://"+l.Addr().String(), connecthttp.WithCompressors())) // small answers would be compressed
 	call = func() error {
 		var out wrapperspb.StringValue
