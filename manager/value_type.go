@@ -74,10 +74,10 @@ func typeName(t reflect.Type) string {
 var basics = map[string]func(encoded []byte) ([]byte, error){}
 
 func basic[T any]() {
-	codec := mustCodec[T]()
+	codec := sync.OnceValue(mustCodec[T]) // made when it is first needed: each worker's start would wait for it
 	basics[typeName(reflect.TypeFor[T]())] = func(encoded []byte) ([]byte, error) {
 		var v T
-		if err := codec.Decode(encoded, &v, nil); err != nil {
+		if err := codec().Decode(encoded, &v, nil); err != nil {
 			return nil, err
 		}
 		return json.Marshal(v)
