@@ -16,6 +16,9 @@ import (
 // runScript builds a program and runs testdata/script/name.txtar with it in the path.
 func runScript(t *testing.T, name, pkg string) {
 	t.Helper()
+	if testing.Short() && raced {
+		t.Skip("programs are built without the race detector: this says nothing new")
+	}
 	bin := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), pkg).CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", pkg, err, out)

@@ -18,6 +18,9 @@ import (
 // rpcServer builds the programs of examples/rpc and runs the server. It returns their folder and the server's address.
 func rpcServer(t *testing.T, args ...string) (bin, addr string) {
 	t.Helper()
+	if testing.Short() && raced {
+		t.Skip("programs are built without the race detector: this says nothing new")
+	}
 	bin = t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), "./examples/rpc/server", "./examples/rpc/client", "./cmd/xme").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
