@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/xenonmp/xme/monitor/rpc"
+)
+
+// TestStreamWaitingForInputEnds: --timeout and Ctrl-C, which end the same context, end a stream that waits for its standard input too.
+func TestStreamWaitingForInputEnds(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- rpc.Serve(ctx, l, nil, rpc.Plain()) }()
+	defer func() { cancel(); <-served }()
+	in, typed, err := os.Pipe() // of which nobody types anything
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer func(f *os.File) { os.Stdin = f }(os.Stdin)
+	os.Stdin = in
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(t.Context(), []string{"rpc", "call", "http://" + l.Addr().String(), "echo", "--stream", "--timeout=100ms"}, io.Discard)
+	}()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it ended without an error")
+		}
+		_ = typed.Close()
+	case <-time.After(20 * time.Second):
+		t.Error("it waits for its input for ever")
+		_ = typed.Close()
+		<-ended
+	}
+}

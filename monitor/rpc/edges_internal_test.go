@@ -1,0 +1,39 @@
+package rpc
+
+import (
+	"context"
+	"net"
+	"testing"
+)
+
+// TestOutcomeReachesWhoWaits: a request that waits for a call is told its outcome, also if it is more than what may be kept.
+func TestOutcomeReachesWhoWaits(t *testing.T) {
+	l := someLimits
+	l.Kept = 1
+	m, _ := testMarks(l)
+	id, f := m.open("o")
+	if f != nil {
+		t.Fatal(f)
+	}
+	c, first, why := m.try(m.mark(id, 1, 0))
+	if !first {
+		t.Fatal(why)
+	}
+	again, first, why := m.try(m.mark(id, 1, 0)) // the same call, sent again
+	if first || again != c {
+		t.Fatal(first, why)
+	}
+	m.finish(c, "out", nil, 3)
+	if out, f := m.wait(t.Context(), again); out != "out" && f == nil {
+		t.Errorf("got %v, %v: neither the outcome nor a failure", out, f)
+	}
+}
+
+// TestLimitsAreChecked: a server says what is wrong with limits that nothing can be done under. Rows in flight of -1 end the process at the first stream.
+func TestLimitsAreChecked(t *testing.T) {
+	for name, l := range map[string]Limits{"Streams": {Streams: -1}, "Calls": {Calls: -1}, "Message": {Message: -5000}, "Sessions": {Sessions: -1}, "Conns": {Conns: -1}} {
+		if _, err := newServer(context.Background(), &net.UnixAddr{}, nil, []ServeOption{Plain(), WithLimits(l)}); err == nil {
+			t.Errorf("%s: served with %+v", name, l)
+		}
+	}
+}
