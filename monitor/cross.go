@@ -19,7 +19,7 @@ func init() {
 }
 
 // Retain returns the same monitor as one that does not end with the task whose argument m is: for later tasks of the same worker, as a set-up function leaves
-// them in a package variable. It returns manager.ErrClosed if m's lock has ended.
+// them in a package variable. What it has opened (Options.Window) it remembers apart from m. It returns manager.ErrClosed if m's lock has ended.
 func (m *Monitor) Retain() (*Monitor, error) {
 	if err := m.usable(); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/xenonmp/xme"
 )
@@ -48,8 +49,13 @@ func appendValue(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 		return append(dst, "null"...), nil
 	}
 	t := v.Type()
-	if k := t.Kind(); k != reflect.Interface && marshals(t) {
-		return appendJSON(dst, v)
+	if k := t.Kind(); k != reflect.Interface {
+		if marshals(t) {
+			return appendJSON(dst, v)
+		}
+		if v.CanAddr() && marshals(reflect.PointerTo(t)) { // as encoding/json does, which looks for methods of the pointer there
+			return appendJSON(dst, v.Addr())
+		}
 	}
 	switch t.Kind() {
 	case reflect.Interface, reflect.Pointer:
@@ -102,6 +108,7 @@ func appendMap(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 		if err != nil {
 			return dst, err
 		}
+		name = strings.ToValidUTF8(name, "\ufffd") // as it is written
 		if _, twice := all[name]; twice {
 			return dst, fmt.Errorf("two keys of a map are written as %q", name)
 		}

@@ -95,16 +95,22 @@ func (r *rpcCallCommand) Run(ctx context.Context, out io.Writer) error {
 		if r.Args != "" && r.Args != "-" {
 			return errors.New("--stream reads its arguments from standard input, a line of JSON each: give none")
 		}
-		return r.with(ctx, func(ctx context.Context, c *rpc.Client) error { return r.stream(ctx, c, out) })
-	}
-	args := []byte(r.Args)
-	if r.Args == "" || r.Args == "-" {
-		var err error
-		if args, err = io.ReadAll(io.LimitReader(os.Stdin, mostInput)); err != nil {
-			return err
-		}
+		return r.with(ctx, func(ctx context.Context, c *rpc.Client) error {
+			args, err := interruptible(ctx, readLines)
+			if err != nil {
+				return err
+			}
+			return r.stream(ctx, c, args, out)
+		})
 	}
 	return r.with(ctx, func(ctx context.Context, c *rpc.Client) error {
+		args := []byte(r.Args)
+		if r.Args == "" || r.Args == "-" {
+			var err error
+			if args, err = interruptible(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(os.Stdin, mostInput)) }); err != nil {
+				return err
+			}
+		}
 		result, err := c.CallJSON(ctx, r.Function, args)
 		if err != nil {
 			return err
@@ -114,24 +120,46 @@ func (r *rpcCallCommand) Run(ctx context.Context, out io.Writer) error {
 	})
 }
 
-func (r *rpcCallCommand) stream(ctx context.Context, c *rpc.Client, out io.Writer) error {
-	var args []json.RawMessage
+// interruptible returns what read does, or why ctx ended first: then read goes on until the process ends.
+func interruptible[T any](ctx context.Context, read func() (T, error)) (v T, err error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := read()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		return v, context.Cause(ctx)
+	}
+}
+
+// readLines reads a line of JSON for each call.
+func readLines() (args []json.RawMessage, err error) {
 	lines := bufio.NewReader(io.LimitReader(os.Stdin, mostInput))
 	for n := 1; ; n++ {
 		line, err := lines.ReadString('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
-			return err
+			return nil, err
 		}
 		if text := strings.TrimSpace(line); text != "" {
 			if !json.Valid([]byte(text)) {
-				return fmt.Errorf("line %d of standard input is not JSON: %.100q", n, text)
+				return nil, fmt.Errorf("line %d of standard input is not JSON: %.100q", n, text)
 			}
 			args = append(args, json.RawMessage(text))
 		}
 		if err != nil {
-			break
+			return args, nil
 		}
 	}
+}
+
+func (r *rpcCallCommand) stream(ctx context.Context, c *rpc.Client, args []json.RawMessage, out io.Writer) error {
 	failed := 0
 	for row := range rpc.Stream[json.RawMessage, json.RawMessage](ctx, c, r.Function, args) {
 		line := struct {

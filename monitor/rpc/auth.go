@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unique"
 )
 
 // Caller is who calls.
@@ -26,6 +27,7 @@ const (
 // access decides who may call what.
 type access struct {
 	tokens    *Tokens
+	known     bool                       // WithTokens was given
 	allowed   map[string]map[string]bool // caller -> functions; nil: all may call all
 	authorize func(ctx context.Context, who Caller, function string) error
 }
@@ -142,7 +144,7 @@ func (a *access) check(t *TLS) error {
 // WithTokens has a server take only requests with a token of t's: Authorization: Bearer, and the token. With certificates of clients both are needed, and
 // the token says who calls.
 func WithTokens(t *Tokens) ServeOption {
-	return serveFunc(func(o *serveOptions) { o.access.tokens = t })
+	return serveFunc(func(o *serveOptions) { o.access.tokens, o.access.known = t, true })
 }
 
 // Allow lets a caller, or [Anybody], call functions, read or change messages ([ReadMessages], [WriteMessages]), or use [Everything]. A server
@@ -158,4 +160,12 @@ func WithAuthorize(f func(ctx context.Context, who Caller, function string) erro
 }
 
 // WithToken sends a token, as [NewToken] makes them, with each request.
-func WithToken(text string) DialOption { return dialFunc(func(o *dialOptions) { o.token = text }) }
+func WithToken(text string) DialOption {
+	return dialFunc(func(o *dialOptions) { o.token = secret{unique.Make(text), true} })
+}
+
+// secret is a text that no verb of fmt shows: fields that are not exported are shown without asking their methods.
+type secret struct {
+	text  unique.Handle[string]
+	given bool
+}

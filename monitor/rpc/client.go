@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -36,6 +37,7 @@ type Client struct {
 	old     []*clientSession // before it, whose calls are not all done with
 	conns   map[net.Conn]struct{}
 	ended   bool                        // no more of quiet, no more connections
+	most    atomic.Int64                // bytes of an answer
 	secured atomic.Pointer[securedConn] // made last
 }
 
@@ -65,6 +67,7 @@ func Dial(ctx context.Context, addr string, o ...DialOption) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.most.Store(mostSlack)
 	c.api = xmev1connect.NewMonitorClient(connect.NewClient(connecthttp.NewTransport(doer{c}, base,
 		connecthttp.WithReadMaxBytes(mostAnswer), connecthttp.WithCompressors())))
 	if _, err := c.session(ctx, true); err != nil {
@@ -138,8 +141,8 @@ func cutUnix(addr string) (path string, ok bool) {
 type doer struct{ c *Client }
 
 func (d doer) Do(r *http.Request) (*http.Response, error) {
-	if d.c.token != "" {
-		r.Header.Set("Authorization", "Bearer "+d.c.token)
+	if d.c.token.given {
+		r.Header.Set("Authorization", "Bearer "+d.c.token.text.Value())
 	}
 	if d.c.request != nil {
 		d.c.request(r)
@@ -148,7 +151,25 @@ func (d doer) Do(r *http.Request) (*http.Response, error) {
 	if err != nil && d.c.tls != nil {
 		err = d.c.refused(err)
 	}
+	if err == nil && !strings.HasPrefix(res.Header.Get("Content-Type"), "application/connect+") { // of streams Connect bounds each message
+		res.Body = &boundedBody{res.Body, d.c.most.Load()}
+	}
 	return res, err
+}
+
+// boundedBody is an answer that is read to a bound.
+type boundedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, &Error{Code: "resource_exhausted", Message: "the answer is larger than what the server said of its messages", kind: ErrTooLarge}
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
 }
 
 // track lets Close close a connection.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -197,24 +198,30 @@ func (w *watch) begin(ctx context.Context, c *Client, life string) error {
 	if !again {
 		return nil
 	}
-	res, err := c.api.Messages(ctx, &xmev1.MessagesRequest{All: true})
-	if err != nil {
-		return err
-	}
-	there := map[string]bool{}
-	for _, m := range res.GetMessages() {
-		there[m.GetKey()] = true
-	}
-	for key, rev := range old {
-		if !there[key] {
+	for keys := range slices.Chunk(slices.Sorted(maps.Keys(old)), mostAsked) {
+		res, err := c.api.Messages(ctx, &xmev1.MessagesRequest{Keys: keys, Bare: true})
+		if err != nil {
+			return err
+		}
+		there := map[string]bool{}
+		for _, m := range res.GetMessages() {
+			there[m.GetKey()] = true
+		}
+		for _, key := range keys {
+			if there[key] {
+				continue
+			}
 			delete(w.seen, key)
-			if err := w.put(monitor.Message{Key: key, Rev: rev, Deleted: true}); err != nil {
+			if err := w.put(monitor.Message{Key: key, Rev: old[key], Deleted: true}); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
 }
+
+// mostAsked is how many keys are asked for at once, whether they are there.
+const mostAsked = 100
 
 func (w *watch) take(m monitor.Message) error {
 	rev, known := w.seen[m.Key]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1"
 )
@@ -78,7 +79,12 @@ func (c *Client) session(ctx context.Context, dial bool) (*clientSession, error)
 	}
 	s := &clientSession{done: map[uint64]struct{}{}}
 	err := c.repeat(ctx, "", func(int) (note, error) {
+		ctx, cancel := context.WithTimeout(ctx, max(c.retry, leastHello)) // it runs nothing that could take its time
+		defer cancel()
 		res, err := c.api.Hello(ctx, &xmev1.HelloRequest{})
+		if err == nil && (res.GetLife() == "" || res.GetSession() == "" || res.GetMaxMessage() <= 0) {
+			return final, errNoServer
+		}
 		s.life, s.id, s.message = res.GetLife(), res.GetSession(), int(res.GetMaxMessage())
 		if dial && isForeign(err) {
 			return final, err
@@ -88,11 +94,23 @@ func (c *Client) session(ctx context.Context, dial bool) (*clientSession, error)
 	if err != nil {
 		return nil, err
 	}
+	c.most.Store(int64(s.message) + mostSlack)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ended {
+		return nil, errClosed("")
+	}
 	c.ses = s
 	return s, nil
 }
+
+const (
+	leastHello = 2 * time.Second
+	mostSlack  = 256 << 10 // of an answer besides a message: headers of errors, details
+)
+
+// errNoServer says that what answers is something else.
+var errNoServer = &Error{Code: "internal", Message: "what answers at this address is no server of this package's"}
 
 // replace makes the next call open another session than s, whose calls go on.
 func (c *Client) replace(s *clientSession) {

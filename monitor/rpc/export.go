@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -150,6 +151,7 @@ type functions struct {
 func newFunctions(list []Function) (*functions, error) {
 	t := &functions{byName: map[string]*Function{}}
 	bare := map[string]int{}
+	list = slices.Clone(list)
 	for i := range list {
 		f := &list[i]
 		if f.err == nil && f.call == nil {

@@ -100,10 +100,13 @@ func (s *server) exchange(ctx context.Context, req *xmev1.MessagesRequest, chang
 		return res, s.fits(res)
 	}
 	all, err := s.monitor.Messages(ctx, keys...)
-	if err != nil {
+	if err != nil && !(req.GetBare() && errors.Is(err, monitor.ErrNoKey)) {
 		return nil, err
 	}
 	for _, m := range all.Items() {
+		if req.GetBare() {
+			m.JSON = nil
+		}
 		res.Messages = append(res.Messages, messageOf(m))
 	}
 	return res, s.fits(res)
@@ -170,6 +173,9 @@ func (s *server) Subscribe(ctx context.Context, req *xmev1.SubscribeRequest, to 
 		}
 		if _, err := s.access.authenticate(requestOf(ctx).http, s.tls); err != nil { // any more
 			return refuse(connect.CodeUnauthenticated, "unauthenticated", err.Error()).connect()
+		}
+		if f := s.messages(ctx, true, false); f != nil { // nor allowed
+			return f.connect()
 		}
 		if err := to.Send(messageOf(m)); err != nil {
 			return err

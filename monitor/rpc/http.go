@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -37,6 +40,20 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.gate.leave()
+	defer s.recovered()
+	rw := &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), slow: s.limits.Slow, shared: r.ProtoMajor > 1}
+	if r.Body != nil && r.Body != http.NoBody { // first of all: what is refused is read too, so that its connection can be used again
+		b := &requestBody{ReadCloser: r.Body, control: rw.control, shared: rw.shared, budget: &s.arriving}
+		if r.Header.Get("Expect") != "" {
+			b.expects = rw // to be told to go on is an answer
+		}
+		b.arm(s.limits.Slow)
+		if b.shared { // else the deadline holds for what the handler leaves of the body
+			defer b.disarm()
+		}
+		defer b.release()
+		r.Body = b
+	}
 	if s.hosts && !ownHost(r.Host) {
 		s.refuse(w, r, refuse(connect.CodePermissionDenied, "not_allowed", "the request is for a host that is not this machine"))
 		return
@@ -47,7 +64,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	caller, err := s.access.authenticate(r, s.tls)
 	if err != nil {
-		s.log.Warn("request refused", "remote", r.RemoteAddr, "err", err)
+		s.refusals.warn(s.log, "request refused", "remote", r.RemoteAddr, "err", err)
 		s.refuse(w, r, refuse(connect.CodeUnauthenticated, "unauthenticated", err.Error()))
 		return
 	}
@@ -55,20 +72,41 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 {
 		info.conn, _ = r.Context().Value(connKey{}).(net.Conn)
 	}
-	rw := &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), slow: s.limits.Slow, shared: r.ProtoMajor > 1}
-	if r.Header.Get("Expect") != "" {
-		rw.arm()
-	}
+	s.files()
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
-	if r.Body != nil && r.Body != http.NoBody {
-		b := &requestBody{ReadCloser: r.Body, control: rw.control, shared: rw.shared}
-		b.arm(s.limits.Slow)
-		if b.shared { // else the deadline holds for what the handler leaves of the body
-			defer b.disarm()
-		}
-		r.Body = b
-	}
 	s.mux.ServeHTTP(rw, r)
+}
+
+// recovered logs a panic of a handler, which ends its request alone.
+func (s *server) recovered() {
+	if v := recover(); v != nil {
+		if v != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
+			s.log.Error("panic in a request", "panic", v, "stack", string(debug.Stack()))
+		}
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// files logs that files of TLS or tokens cannot be read any more, once for each reason.
+func (s *server) files() {
+	var err error
+	if s.tls != nil {
+		err = s.tls.Err()
+	}
+	if err == nil && s.access.tokens != nil {
+		err = s.access.tokens.Err()
+	}
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if old := s.broken.Load(); old != nil && *old == text || old == nil && text == "" {
+		return
+	}
+	s.broken.Store(&text)
+	if err != nil {
+		s.log.Error("a file cannot be read any more: what it said last holds", "err", err)
+	}
 }
 
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
@@ -106,6 +144,12 @@ func (w *responseWriter) arm() {
 	}
 }
 
+// calm ends what arm began, before there is an answer.
+func (w *responseWriter) calm() {
+	w.armed = false
+	_ = w.control.SetWriteDeadline(time.Time{})
+}
+
 func (w *responseWriter) Write(b []byte) (int, error) {
 	w.arm()
 	return w.ResponseWriter.Write(b)
@@ -125,6 +169,10 @@ type requestBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	shared  bool
+
+	budget  *budget
+	held    int             // bytes of the budget's
+	expects *responseWriter // is armed until something has come; nil: not at all
 
 	mu    sync.Mutex
 	over  bool
@@ -146,11 +194,73 @@ func (b *requestBody) arm(slow time.Duration) {
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
+	if b.expects != nil {
+		b.expects.arm()
+	}
 	n, err := b.ReadCloser.Read(p)
+	if b.expects != nil {
+		b.expects.calm()
+		b.expects = nil
+	}
+	b.held += n
+	if more := b.held - freeBytes; more > 0 && !b.budget.take(min(more, n)) {
+		b.held -= min(more, n) // it is not the budget's
+		return 0, refuse(connect.CodeResourceExhausted, "busy", "busy: too much is under way to the server; try again later").connect()
+	}
 	if errors.Is(err, io.EOF) { // else there is more, which shall not take its time either
 		b.disarm()
 	}
 	return n, err
+}
+
+// release gives the budget back.
+func (b *requestBody) release() {
+	if more := b.held - freeBytes; more > 0 {
+		b.budget.give(more)
+		b.held = 0
+	}
+}
+
+// freeBytes are those of a request that count for nothing.
+const freeBytes = 64 << 10
+
+// budget bounds the bytes of requests, beyond the first of each, from their arrival to the end of their call.
+type budget struct {
+	left atomic.Int64
+}
+
+func (b *budget) take(n int) bool {
+	if b.left.Add(int64(-n)) >= 0 {
+		return true
+	}
+	b.left.Add(int64(n))
+	return false
+}
+
+func (b *budget) give(n int) { b.left.Add(int64(n)) }
+
+// quiet logs what outsiders cause once a second at most.
+type quiet struct {
+	mu   sync.Mutex
+	last time.Time
+	left int // out since then
+}
+
+func (q *quiet) warn(l *slog.Logger, msg string, args ...any) {
+	q.mu.Lock()
+	left := q.left
+	if now := time.Now(); now.Sub(q.last) < time.Second {
+		q.left++
+		q.mu.Unlock()
+		return
+	} else {
+		q.last, q.left = now, 0
+	}
+	q.mu.Unlock()
+	if left > 0 {
+		args = append(args, "others", left)
+	}
+	l.Warn(msg, args...)
 }
 
 func (b *requestBody) disarm() {

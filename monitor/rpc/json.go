@@ -84,24 +84,30 @@ func (f form) decode(text []byte, v any) error {
 		return fmt.Errorf("something follows the JSON value, at byte %d", len(text)-len(rest))
 	}
 	if f.loose {
-		return settle(reflect.ValueOf(v))
+		return settle(reflect.ValueOf(v), 0)
 	}
 	return nil
 }
 
 var numberType = reflect.TypeFor[json.Number]()
 
+// mostNested is how deep a value may go: encoding/json's own bound, with room for pointers between.
+const mostNested = 30_000
+
 // settle replaces the json.Numbers within any below v.
-func settle(v reflect.Value) error {
+func settle(v reflect.Value, depth int) error {
+	if depth > mostNested { // an UnmarshalJSON may have made it hold itself
+		return errors.New("the value is nested too deep, or holds itself")
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			return settle(v.Elem())
+			return settle(v.Elem(), depth+1)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
-				if err := settle(v.Field(i)); err != nil {
+				if err := settle(v.Field(i), depth+1); err != nil {
 					return err
 				}
 			}
@@ -111,17 +117,17 @@ func settle(v reflect.Value) error {
 			return nil
 		}
 		for i := range v.Len() {
-			if err := settle(v.Index(i)); err != nil {
+			if err := settle(v.Index(i), depth+1); err != nil {
 				return err
 			}
 		}
 	case reflect.Map:
-		return settleMap(v)
+		return settleMap(v, depth)
 	case reflect.Interface:
 		if v.IsNil() {
 			return nil
 		}
-		n, err := settled(v.Elem())
+		n, err := settled(v.Elem(), depth)
 		if err == nil && n.IsValid() && v.CanSet() {
 			v.Set(n)
 		}
@@ -131,7 +137,7 @@ func settle(v reflect.Value) error {
 	return nil
 }
 
-func settleMap(v reflect.Value) error {
+func settleMap(v reflect.Value, depth int) error {
 	elem := v.Type().Elem()
 	if k := elem.Kind(); k <= reflect.Complex128 || k == reflect.String {
 		return nil
@@ -139,7 +145,7 @@ func settleMap(v reflect.Value) error {
 	for it := v.MapRange(); it.Next(); {
 		e := reflect.New(elem).Elem() // a map's elements cannot be set
 		e.Set(it.Value())
-		if err := settle(e); err != nil {
+		if err := settle(e, depth+1); err != nil {
 			return err
 		}
 		v.SetMapIndex(it.Key(), e)
@@ -148,9 +154,9 @@ func settleMap(v reflect.Value) error {
 }
 
 // settled returns what stands for what an any holds; none: what it holds stays.
-func settled(v reflect.Value) (reflect.Value, error) {
+func settled(v reflect.Value, depth int) (reflect.Value, error) {
 	if v.Type() != numberType {
-		return reflect.Value{}, settle(v) // a list or a map, shared with who holds it
+		return reflect.Value{}, settle(v, depth+1) // a list or a map, shared with who holds it
 	}
 	n := v.Interface().(json.Number).String()
 	if !strings.ContainsAny(n, ".eE") {

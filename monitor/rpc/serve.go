@@ -36,6 +36,10 @@ type server struct {
 	refusal   *connecthttp.ErrorWriter
 	mux       *http.ServeMux
 
+	arriving budget
+	refusals quiet
+	broken   atomic.Pointer[string] // what was logged last of files that cannot be read
+
 	mu  sync.Mutex
 	new map[net.Conn]struct{} // connections without a request so far
 }
@@ -57,7 +61,7 @@ func Serve(ctx context.Context, l net.Listener, funcs []Function, o ...ServeOpti
 	}
 	hs := s.http(base)
 	failed := make(chan error, 1)
-	counted := &limited{Listener: l, most: int64(s.limits.Conns), refused: func() { s.log.Warn("connection closed: the limit is reached", "limit", s.limits.Conns) }}
+	counted := &limited{Listener: l, most: int64(s.limits.Conns), refused: func() { s.refusals.warn(s.log, "connection closed: the limit is reached", "limit", s.limits.Conns) }}
 	go func() {
 		if s.tls != nil {
 			failed <- hs.ServeTLS(counted, "", "")
@@ -89,7 +93,11 @@ func newServer(base context.Context, at net.Addr, funcs []Function, o []ServeOpt
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	if err := s.limits.check(); err != nil {
+		return nil, err
+	}
 	s.limits = s.limits.withDefaults()
+	s.arriving.left.Store(int64(max(s.limits.Pending, s.limits.Message+slack)))
 	switch {
 	case s.plain && s.tls != nil:
 		return nil, errors.New("rpc: Plain and WithTLS exclude each other")
@@ -107,6 +115,9 @@ func newServer(base context.Context, at net.Addr, funcs []Function, o []ServeOpt
 			return nil, err
 		}
 		s.tlsConfig = config
+	}
+	if s.access.known && s.access.tokens == nil {
+		return nil, errors.New("rpc: WithTokens was given no tokens: look at the error of LoadTokens")
 	}
 	_, unix := at.(*net.UnixAddr)
 	s.hosts = s.plain && !unix

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"os"
 	"strings"
@@ -25,7 +26,7 @@ type TLSFiles struct {
 }
 
 // TLS is what a server or client needs for TLS 1.3, read from files by [LoadTLS]. All of the files are looked at again when a connection is made, once a
-// second at most, and read if they have changed; a revoked serial holds for connections that are open too. What cannot be read then leaves the last state
+// second at most, and read if they have changed; a server refuses the next request of who is revoked also on connections that are open. What cannot be read then leaves the last state
 // as it is, and is what [TLS.Err] returns. A TLS may be used by any number of servers and clients.
 type TLS struct {
 	files  TLSFiles
@@ -160,13 +161,24 @@ func (f TLSFiles) read() (*tlsState, error) {
 // readFile reads a file of bounded size.
 func readFile(name string) ([]byte, error) {
 	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", name)
+	}
 	if err == nil && info.Size() > mostPEM {
 		err = fmt.Errorf("%s has %d bytes, which is too large", name, info.Size())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("rpc: %w", err)
 	}
-	text, err := os.ReadFile(name)
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("rpc: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, mostPEM+1)) // it may have grown
+	if err == nil && len(text) > mostPEM {
+		err = fmt.Errorf("%s is too large", name)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("rpc: %w", err)
 	}

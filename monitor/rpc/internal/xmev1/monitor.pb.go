@@ -729,6 +729,7 @@ type MessagesRequest struct {
 	All           bool                   `protobuf:"varint,5,opt,name=all,proto3" json:"all,omitempty"`                                                                          // all are
 	Seal          bool                   `protobuf:"varint,6,opt,name=seal,proto3" json:"seal,omitempty"`                                                                        // the answer is sealed instead of plain
 	Mark          *Mark                  `protobuf:"bytes,7,opt,name=mark,proto3" json:"mark,omitempty"`
+	Bare          bool                   `protobuf:"varint,9,opt,name=bare,proto3" json:"bare,omitempty"`                                                                               // messages without their values; keys that are not there are left out, also a single one
 	Expect        map[string]uint64      `protobuf:"bytes,8,rep,name=expect,proto3" json:"expect,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // revisions that keys must have before the changes, 0: there is no such key
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -811,6 +812,13 @@ func (x *MessagesRequest) GetMark() *Mark {
 		return x.Mark
 	}
 	return nil
+}
+
+func (x *MessagesRequest) GetBare() bool {
+	if x != nil {
+		return x.Bare
+	}
+	return false
 }
 
 func (x *MessagesRequest) GetExpect() map[string]uint64 {
@@ -1046,7 +1054,7 @@ const file_monitor_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\"1\n" +
 	"\rCancelRequest\x12 \n" +
 	"\x04mark\x18\x01 \x01(\v2\f.xme.v1.MarkR\x04mark\"\x10\n" +
-	"\x0eCancelResponse\"\x81\x03\n" +
+	"\x0eCancelResponse\"\x95\x03\n" +
 	"\x0fMessagesRequest\x122\n" +
 	"\x03put\x18\x01 \x03(\v2 .xme.v1.MessagesRequest.PutEntryR\x03put\x12\x16\n" +
 	"\x06delete\x18\x02 \x03(\tR\x06delete\x12\x16\n" +
@@ -1054,7 +1062,8 @@ const file_monitor_proto_rawDesc = "" +
 	"\x04keys\x18\x04 \x03(\tR\x04keys\x12\x10\n" +
 	"\x03all\x18\x05 \x01(\bR\x03all\x12\x12\n" +
 	"\x04seal\x18\x06 \x01(\bR\x04seal\x12 \n" +
-	"\x04mark\x18\a \x01(\v2\f.xme.v1.MarkR\x04mark\x12;\n" +
+	"\x04mark\x18\a \x01(\v2\f.xme.v1.MarkR\x04mark\x12\x12\n" +
+	"\x04bare\x18\t \x01(\bR\x04bare\x12;\n" +
 	"\x06expect\x18\b \x03(\v2#.xme.v1.MessagesRequest.ExpectEntryR\x06expect\x1a6\n" +
 	"\bPutEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
