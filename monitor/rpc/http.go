@@ -42,6 +42,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.gate.leave()
 	defer s.recovered()
 	rw := &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), slow: s.limits.Slow, shared: r.ProtoMajor > 1}
+	var body *requestBody
 	if r.Body != nil && r.Body != http.NoBody { // first of all: what is refused is read too, so that its connection can be used again
 		b := &requestBody{ReadCloser: r.Body, control: rw.control, shared: rw.shared, budget: &s.arriving}
 		if r.Header.Get("Expect") != "" {
@@ -52,7 +53,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			defer b.disarm()
 		}
 		defer b.release()
-		r.Body = b
+		body = b
 	}
 	if s.hosts && !ownHost(r.Host) {
 		s.refuse(w, r, refuse(connect.CodePermissionDenied, "not_allowed", "the request is for a host that is not this machine"))
@@ -74,6 +75,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.files()
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
+	if body != nil { // of the copy: net/http looks at its own
+		r.Body = body
+	}
 	s.mux.ServeHTTP(rw, r)
 }
 

@@ -95,7 +95,7 @@ type Limits struct {
 	CallsPerSession int           // of one session; 0: no bound of its own
 	Conns           int           // connections, 1024: one more is closed at once
 	Message         int           // bytes of a request, and of an answer: 4 MiB
-	Pending         int           // bytes of requests that arrive or whose calls run, beyond 64 KiB of each: 20 times Message, less if Calls is below 16; one more is "busy"
+	Pending         int           // bytes of requests that arrive or whose calls run, beyond 64 KiB of each: 20 times Message, less if Calls is below 18; one more is "busy"
 	Sessions        int           // 65536: the longest unused is forgotten
 	Kept            int           // bytes of outcomes that clients may not have, of all sessions: 64 MiB; the oldest are forgotten
 	KeptAge         time.Duration // how long an outcome is kept: 2 min
@@ -120,7 +120,7 @@ func (l Limits) withDefaults() Limits {
 	l.Calls = cmp.Or(l.Calls, 1024)
 	l.Conns = cmp.Or(l.Conns, 1024)
 	l.Message = cmp.Or(l.Message, 4<<20)
-	l.Pending = cmp.Or(l.Pending, (min(l.Calls, 16)+4)*l.Message)
+	l.Pending = cmp.Or(l.Pending, (min(l.Calls, 18)+2)*l.Message)
 	l.Sessions = cmp.Or(l.Sessions, 65536)
 	l.Kept = cmp.Or(l.Kept, 64<<20)
 	l.KeptAge = cmp.Or(l.KeptAge, 2*time.Minute)
