@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httputil"
@@ -90,5 +91,17 @@ func TestRequestWithAnUnknownField(t *testing.T) {
 		if status, answer := post(t, s.addr+"/xme.v1.Monitor/Call", body); status != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", body, status, answer)
 		}
+	}
+}
+
+var blanks = xme.Register("blanks", func(_ context.Context, n int) ([]string, error) { return make([]string, n), nil })
+
+// TestResultWithinTheLimitAsJSON: a result under Limits.Message is answered, also in JSON, where each quote in it takes two bytes. Or its error is the server's
+// own, with a reason: one without a detail says that the call did not run.
+func TestResultWithinTheLimitAsJSON(t *testing.T) {
+	s := serveOn(t, listen(t), []rpc.Function{rpc.Export(blanks, xme.Inline())}, rpc.WithLimits(rpc.Limits{Message: 100000}))
+	status, body := post(t, s.addr+"/xme.v1.Monitor/Call", `{"function":"blanks","args":"25000"}`) // 75,001 bytes
+	if status != http.StatusOK && !strings.Contains(body, `"reason":"too_large"`) {
+		t.Errorf("%d %.300s", status, body)
 	}
 }
