@@ -78,6 +78,28 @@ func TestSubscribeGoesOnBesideMuch(t *testing.T) {
 	}
 }
 
+// TestSubscribeGoesOnAtTheLimit: a Subscribe that had its place among the calls in flight goes on after a cut. To be told "busy: try again later" is no end, and
+// it needs no second place for itself.
+func TestSubscribeGoesOnAtTheLimit(t *testing.T) {
+	m := monitor.New(monitor.Options{})
+	l := listen(t)
+	serveOn(t, l, nil, rpc.WithMonitor(m), rpc.WithLimits(rpc.Limits{Calls: 1}))
+	p := newProxy(t, l.Addr().String(), 1, 0)
+	c := dial(t, p.addr())
+	is(t, monitor.Set(t.Context(), m, "mine", 1), nil)
+	n := 0
+	for _, err := range c.Subscribe(limited(t), "mine") {
+		if err != nil {
+			t.Fatalf("after a cut: %v", err)
+		}
+		if n++; n == 2 {
+			break
+		}
+		p.cut()
+		is(t, monitor.Set(t.Context(), m, "mine", 2), nil)
+	}
+}
+
 // TestSlowLoopKeepsItsStream: a loop that takes longer for what has come than Limits.Linger does not lose what has not: the client is there.
 func TestSlowLoopKeepsItsStream(t *testing.T) {
 	pool := xmetest.OpenInProcess(t, xme.Options{Workers: 3})

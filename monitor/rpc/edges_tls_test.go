@@ -50,3 +50,12 @@ func TestBrokenListIsTold(t *testing.T) {
 		t.Error("the list is not read any more, a certificate in it is taken, and the log says nothing")
 	}
 }
+
+// TestUnknownAuthorityIsToldAtOnce: a server whose certificate the system does not know is refused as one that WithTLS does not know: another attempt
+// would not change it, and it is not that nobody answers.
+func TestUnknownAuthorityIsToldAtOnce(t *testing.T) {
+	a := newAuthority(t)
+	addr := serve(t, rpc.WithTLS(load(t, a.issue("server", 2, nil))))
+	_, err := rpc.Dial(limited(t), "https://"+addr, rpc.WithToken("xmet1.x"), rpc.WithRetry(0))
+	is(t, err, rpc.ErrUnauthenticated)
+}
