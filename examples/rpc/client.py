@@ -7,7 +7,7 @@
 
 docs/rpc.md describes the calls, docs/messages.md the sealed form.
 """
-import base64, ctypes, ctypes.util, hashlib, hmac, json, os, struct, sys, time, urllib.error, urllib.request, zlib
+import base64, ctypes, ctypes.util, hashlib, hmac, http.client, json, os, struct, sys, time, urllib.error, urllib.request, zlib
 
 
 class Client:
@@ -33,7 +33,7 @@ class Client:
         for left in reversed(range(tries)):
             try:
                 return json.loads(self.post("Call", {"function": function, "args": json.dumps(args), "mark": mark})["result"])
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
+            except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError):
                 if not left:
                     raise
                 time.sleep(0.1)

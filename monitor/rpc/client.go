@@ -148,8 +148,11 @@ func (d doer) Do(r *http.Request) (*http.Response, error) {
 		d.c.request(r)
 	}
 	res, err := d.c.transport.RoundTrip(r)
-	if err != nil && d.c.tls != nil {
-		err = d.c.refused(err)
+	if err != nil {
+		err = unknownServer(err)
+		if d.c.tls != nil {
+			err = d.c.refused(err)
+		}
 	}
 	if err == nil && !strings.HasPrefix(res.Header.Get("Content-Type"), "application/connect+") { // of streams Connect bounds each message
 		res.Body = &boundedBody{res.Body, d.c.most.Load()}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"connectrpc.com/connect/v2"
 	"github.com/xenonmp/xme/monitor"
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1"
 	"google.golang.org/protobuf/proto"
@@ -137,6 +138,9 @@ func (c *Client) Subscribe(ctx context.Context, keys ...string) iter.Seq2[monito
 		err := c.repeat(ctx, "", func(int) (note, error) {
 			got := w.got
 			err := w.follow(ctx, c)
+			if w.life != "" && isBusy(err) { // it had its place: it will again
+				err = connect.NewError(connect.CodeUnavailable, "busy")
+			}
 			if w.got > got {
 				return progress, err
 			}
@@ -147,6 +151,15 @@ func (c *Client) Subscribe(ctx context.Context, keys ...string) iter.Seq2[monito
 			yield(monitor.Message{}, err)
 		}
 	}
+}
+
+func isBusy(err error) bool {
+	var ce *connect.Error
+	if !errors.As(err, &ce) {
+		return false
+	}
+	p := failureIn(ce)
+	return p != nil && p.GetReason() == "busy"
 }
 
 // watch is a Subscribe.

@@ -15,6 +15,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
+	"connectrpc.com/connect/v2/connectproto"
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1/xmev1connect"
 )
 
@@ -132,8 +133,11 @@ func newServer(base context.Context, at net.Addr, funcs []Function, o []ServeOpt
 	s.marks = newMarks(base, s.limits.marks())
 	cs := connect.NewServer()
 	xmev1connect.RegisterMonitorHandler(cs, s)
+	strict := connectproto.NewJSONCodec()
+	strict.UnmarshalOptions.DiscardUnknown = false // a field that is misspelt is told
 	opts := []connecthttp.Option{
-		connecthttp.WithReadMaxBytes(s.limits.Message + slack), connecthttp.WithSendMaxBytes(s.limits.Message + 2*slack), connecthttp.WithCompressMinBytes(compressFrom),
+		connecthttp.WithCodecs(connectproto.NewBinaryCodec(), strict),
+		connecthttp.WithReadMaxBytes(s.limits.Message + slack), connecthttp.WithCompressMinBytes(compressFrom),
 	}
 	connecthttp.Mount(s.mux, cs, opts...)
 	s.refusal = connecthttp.NewErrorWriter(opts...)
