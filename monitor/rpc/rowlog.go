@@ -24,8 +24,8 @@ type rowLog struct {
 	rest    *failure      // of the rows that did not come; nil: all came
 	given   int           // how many rows readers were given
 	reader  int           // counts the requests that read
-	news   chan struct{} // closed when there is something to read; nil: nobody waits
-	room   chan struct{} // closed when rows were let go; nil: nobody waits
+	news    chan struct{} // closed when there is something to read; nil: nobody waits
+	room    chan struct{} // closed when rows were let go; nil: nobody waits
 }
 
 func wake(c *chan struct{}) {
