@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"unicode/utf8"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1"
@@ -37,12 +38,15 @@ func CallFunc[In, Out any](ctx context.Context, c *Client, f *xme.Func[In, Out],
 
 // CallJSON is Call with the argument and the result as JSON.
 func (c *Client) CallJSON(ctx context.Context, name string, args []byte) ([]byte, error) {
-	if len(args) > 0 && !json.Valid(args) {
-		return nil, &Error{Code: "invalid_argument", Function: name, Message: "argument: it is not JSON", kind: ErrArguments}
+	if !isJSON(args) {
+		return nil, &Error{Code: "invalid_argument", Function: name, Message: "argument: it is not JSON in UTF-8", kind: ErrArguments}
 	}
 	result, err := c.call(ctx, name, string(args))
 	return []byte(result), err
 }
+
+// isJSON reports whether a is JSON that can be sent, or nothing.
+func isJSON(a []byte) bool { return len(a) == 0 || json.Valid(a) && utf8.Valid(a) }
 
 func (c *Client) call(ctx context.Context, name, args string) (string, error) {
 	result := ""
@@ -60,6 +64,9 @@ const mostSessions = 3
 // marked sends a request of that size until the server tells how it ended, always with the same mark. Only what a server has refused at the first
 // attempt, because it does not know the session, is sent in another: it has not run.
 func (c *Client) marked(ctx context.Context, name string, size int, send func(k *xmev1.Mark) (note, error)) error {
+	if !utf8.ValidString(name) {
+		return &Error{Code: "invalid_argument", Function: name, Message: "the function's name is not UTF-8", kind: ErrArguments}
+	}
 	for n := 1; ; n++ {
 		s, err := c.session(ctx, false)
 		if err != nil {

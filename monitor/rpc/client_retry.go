@@ -27,7 +27,7 @@ const (
 // repeat calls attempt until the server has answered, and returns an *Error if it is one. attempt returns what Connect returned.
 func (c *Client) repeat(ctx context.Context, function string, attempt func(n int) (note, error)) error {
 	var tried time.Duration
-	wait := firstWait
+	wait, unsure := firstWait, false // whether an attempt may have been taken in without a word
 	for n := 1; ; n++ {
 		if c.isClosed() {
 			return errClosed(function)
@@ -41,6 +41,11 @@ func (c *Client) repeat(ctx context.Context, function string, attempt func(n int
 			return nil
 		}
 		e, answered := c.verdict(ctx, function, err)
+		unsure = unsure || note == progress
+		if unsure && isBefore(e) {
+			e = &Error{Code: "lost", Function: function, Message: "no answer, and when sent again: " + e.Message, kind: ErrLost, err: e}
+		}
+		unsure = unsure || errors.Is(e.kind, ErrLost)
 		if answered || note == final {
 			return e
 		}
@@ -126,9 +131,18 @@ func (c *Client) verdict(ctx context.Context, function string, err error) (e *Er
 	return &Error{Code: "lost", Function: function, Message: "no answer: " + ce.Message(), kind: ErrLost, err: err}, false
 }
 
+// isBefore reports whether e says that a request was refused before it was looked up whether its call has run.
+func isBefore(e *Error) bool {
+	switch e.kind {
+	case ErrUnauthenticated, ErrNotAllowed, ErrUnknownFunction, ErrBusy, ErrDraining, errSuperseded:
+		return true
+	}
+	return e.foreign || e.Code == connect.CodeUnimplemented.String() && e.err == nil
+}
+
 // foreign is an error that did not come from the server's handlers, but from what is around them.
 func foreign(function string, ce *connect.Error) *Error {
-	e := &Error{Code: ce.Code().String(), Function: function, Message: ce.Message()}
+	e := &Error{Code: ce.Code().String(), Function: function, Message: ce.Message(), foreign: true}
 	switch ce.Code() {
 	case connect.CodeResourceExhausted:
 		e.kind = ErrTooLarge

@@ -44,6 +44,8 @@ type Error struct {
 
 	kind error // one of this package's; nil: none
 	err  error // an *xme.Error that the server sent, or what ended the attempts
+
+	foreign bool // it is not of the server's handlers
 }
 
 func (e *Error) Error() string {

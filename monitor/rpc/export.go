@@ -42,6 +42,7 @@ func Export[In, Out any](f *xme.Func[In, Out], on xme.Executor) Function {
 	}
 	takes := formOf(reflect.TypeFor[In]())
 	read := func(args string) (in In, err error) {
+		defer recovered(&err)
 		if err = takes.decode([]byte(args), &in); err != nil {
 			err = &argsError{err}
 		}
@@ -84,7 +85,7 @@ func Export[In, Out any](f *xme.Func[In, Out], on xme.Executor) Function {
 			for r := range f.Unordered(ctx, on, given) {
 				result, err := "", r.Err
 				if err == nil {
-					result, err = text(r.Value)
+					result, err = textOf(r.Value)
 				}
 				mu.Lock()
 				row := at[r.Index]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"net"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -85,14 +86,40 @@ func (s *server) take() *failure {
 
 func (s *server) give() { s.calls.Add(-1) }
 
+// enter takes one of the calls in flight for who calls without a mark; exit gives it back.
+func (s *server) enter(who string) *failure {
+	f := s.marks.enter(who)
+	if f == nil {
+		if f = s.take(); f != nil {
+			s.marks.exit(who)
+		}
+	}
+	return f
+}
+
+func (s *server) exit(who string) {
+	s.give()
+	s.marks.exit(who)
+}
+
+// who tells callers apart: by name, or else by host.
+func (r request) who() string {
+	if r.caller.Name != "" || r.http == nil {
+		return r.caller.Name
+	}
+	host, _, _ := net.SplitHostPort(r.http.RemoteAddr)
+	return "\x00" + host // is no name
+}
+
 // once runs what a request asks for, or, if it has a mark, sees to it that it has been run. Both take one of the calls in flight. run returns the
 // outcome and how many bytes it takes.
 func (s *server) once(ctx context.Context, k *xmev1.Mark, sum func() uint64, run func(context.Context) (any, int, *failure)) (any, *failure) {
 	if k == nil {
-		if f := s.take(); f != nil {
+		who := requestOf(ctx).who()
+		if f := s.enter(who); f != nil {
 			return nil, f
 		}
-		defer s.give()
+		defer s.exit(who)
 		out, _, f := run(ctx)
 		return out, f
 	}
@@ -122,10 +149,6 @@ var errGoexit = refuse(connect.CodeInternal, "", "the call ended its goroutine")
 
 // left is called when the request that runs c has ended before it.
 func (s *server) left(ctx context.Context, c *marked) {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		c.cancel(context.DeadlineExceeded)
-		return
-	}
 	s.marks.leave(c)
 	if conn := requestOf(ctx).conn; conn != nil {
 		_ = conn.Close() // the HTTP server would only when the call has ended

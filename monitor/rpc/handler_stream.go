@@ -18,6 +18,9 @@ func (s *server) Stream(ctx context.Context, req *xmev1.StreamRequest, to xmev1c
 	if refused != nil {
 		return refused.connect()
 	}
+	if n := len(req.GetArgs()); n > mostRows {
+		return refuse(connect.CodeInvalidArgument, "too_large", fmt.Sprintf("%d rows are over the limit of a stream, %d", n, mostRows)).connect()
+	}
 	l := &rowLog{limit: s.limits.StreamBytes}
 	if req.GetMark() == nil {
 		if req.GetReceived() > 0 {
@@ -30,35 +33,31 @@ func (s *server) Stream(ctx context.Context, req *xmev1.StreamRequest, to xmev1c
 	if refused != nil {
 		return refused.connect()
 	}
+	if l == nil { // it was cancelled before it came
+		_, refused := s.marks.wait(ctx, c)
+		return refused.connect()
+	}
 	if first {
 		s.gate.hold()
-		stop := func() bool { return true }
-		if end := until(ctx); !end.IsZero() {
-			stop = s.marks.after(end.Sub(s.marks.now()), func() { c.cancel(context.DeadlineExceeded) })
-		}
 		go func() {
 			defer s.gate.leave()
 			defer s.give()
-			defer func() {
-				stop()
-				s.marks.finish(c, nil, nil, l.end())
-			}()
-			s.runRows(c.ctx, f, req.GetArgs(), l)
+			rest := errGoexit
+			defer func() { s.marks.finish(c, nil, nil, l.end(rest)) }()
+			rest = s.runRows(c.ctx, f, req.GetArgs(), l)
 		}()
 	}
 	defer s.marks.leave(c)
-	received := req.GetReceived()
-	if received > uint64(mostRows) {
-		received = mostRows
-	}
-	return s.sendRows(ctx, l, int(received), true, to)
+	return s.sendRows(ctx, l, int(min(req.GetReceived(), mostRows+1)), true, to)
 }
 
-const mostRows = 1 << 30
+// mostRows bounds the rows of a stream.
+const mostRows = 1 << 16
 
 // streamOnce is a stream without a mark, which ends with its request.
 func (s *server) streamOnce(ctx context.Context, f *Function, req *xmev1.StreamRequest, l *rowLog, to xmev1connect.MonitorStreamServerStream) error {
-	if f := s.take(); f != nil {
+	who := requestOf(ctx).who()
+	if f := s.enter(who); f != nil {
 		return f.connect()
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -66,10 +65,11 @@ func (s *server) streamOnce(ctx context.Context, f *Function, req *xmev1.StreamR
 	s.gate.hold()
 	go func() {
 		defer s.gate.leave()
-		defer s.give()
+		defer s.exit(who)
 		defer close(ended)
-		defer l.end()
-		s.runRows(ctx, f, req.GetArgs(), l)
+		rest := errGoexit
+		defer func() { l.end(rest) }()
+		rest = s.runRows(ctx, f, req.GetArgs(), l)
 	}()
 	err := s.sendRows(ctx, l, 0, false, to)
 	cancel()
@@ -78,7 +78,8 @@ func (s *server) streamOnce(ctx context.Context, f *Function, req *xmev1.StreamR
 }
 
 // sendRows sends the rows of l after those received. A marked stream is ended for its client to confirm what has been sent, when that is half of what l
-// may hold.
+// may hold; not while the server drains, since the client's next request would not be taken: then what has been sent is let go, as of a stream without
+// a mark.
 func (s *server) sendRows(ctx context.Context, l *rowLog, received int, marked bool, to xmev1connect.MonitorStreamServerStream) error {
 	reader, ok := l.attach(received)
 	if !ok {
@@ -104,12 +105,12 @@ func (s *server) sendRows(ctx context.Context, l *rowLog, received int, marked b
 			}
 			at++
 			sent += rowBytes(r)
-			if marked && sent > l.limit/2 {
+			if marked && sent > l.limit/2 && s.draining.Err() == nil {
 				return nil
 			}
-		}
-		if !marked {
-			l.confirm(at)
+			if !marked || s.draining.Err() != nil {
+				l.confirm(reader, at)
+			}
 		}
 	}
 }
@@ -118,11 +119,11 @@ func (m *marks) forgottenRows(received int) *failure {
 	return refuse(connect.CodeFailedPrecondition, "forgotten", fmt.Sprintf("the stream cannot be resumed after %d rows", received))
 }
 
-// runRows adds to l what comes of f for each of args: as many rows in flight as there may be, and no more while l is full.
-func (s *server) runRows(ctx context.Context, f *Function, args []string, l *rowLog) {
-	turns := make(chan struct{}, s.limits.Streams)
+// runRows adds to l what comes of f for each of args: as many rows in flight as there may be, and no more while l is full. It returns why not all have
+// come; nil: they have.
+func (s *server) runRows(ctx context.Context, f *Function, args []string, l *rowLog) (rest *failure) {
 	var mu sync.Mutex
-	there := make([]bool, len(args)) // whose result is
+	there, left := make([]bool, len(args)), len(args) // whose result is
 	emit := func(row int, out string, err error) {
 		r := &xmev1.StreamResponse{Index: uint64(row)}
 		result, failed := s.outcome(ctx, f, out, err)
@@ -130,51 +131,52 @@ func (s *server) runRows(ctx context.Context, f *Function, args []string, l *row
 			r.Failure = failed.proto()
 		}
 		mu.Lock()
-		again := there[row]
-		there[row] = true
-		mu.Unlock()
-		if again {
+		defer mu.Unlock()
+		if there[row] {
 			return
 		}
+		there[row] = true
+		left--
 		l.add(r)
-		<-turns
 	}
 	defer func() {
 		if v := recover(); v != nil { // of a marshaler
 			s.log.Error("panic in a stream", "function", f.name, "panic", v)
 		}
-		left := refuse(connect.CodeInternal, "", "the stream ended before the row")
-		if ctx.Err() != nil {
-			_, left = s.outcome(ctx, f, "", context.Canceled)
-		}
-		told := left.proto()
 		mu.Lock()
 		defer mu.Unlock()
-		for row, done := range there {
-			if !done {
-				there[row] = true
-				l.add(&xmev1.StreamResponse{Index: uint64(row), Failure: told})
-			}
+		switch {
+		case left == 0:
+		case ctx.Err() != nil:
+			_, rest = s.outcome(ctx, f, "", context.Canceled)
+		default:
+			rest = refuse(connect.CodeInternal, "", "the stream ended before the row")
 		}
 	}()
-	f.stream(ctx, taken(ctx, args, turns, l), emit)
+	f.stream(ctx, taken(ctx, args, s.limits.Streams, l), emit)
+	return nil
 }
 
 // taken yields args as far as they may run.
-func taken(ctx context.Context, args []string, turns chan struct{}, l *rowLog) iter.Seq[string] {
+func taken(ctx context.Context, args []string, most int, l *rowLog) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, a := range args {
-			if !l.full(ctx) {
-				return
-			}
-			select {
-			case turns <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
-			if !yield(a) {
+			if !l.take(ctx, most) || !yield(a) {
 				return
 			}
 		}
+	}
+}
+
+// textOf makes JSON of a row's result. A marshaler that panics is that row's failure.
+func textOf(v any) (s string, err error) {
+	defer recovered(&err)
+	return text(v)
+}
+
+// recovered makes an error of a panic.
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = refuse(connect.CodeInternal, "", fmt.Sprintf("panic: %.200v", v))
 	}
 }

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"container/heap"
 	"container/list"
 	"context"
 	"crypto/rand"
@@ -16,9 +17,9 @@ import (
 // marks makes marked calls run at most once. For each session it knows the calls that run and the outcomes that the client may not have; what it no
 // longer knows it refuses. It does no input or output; its methods may be called from any goroutine.
 //
-// What it keeps is bounded: sessions, by letting go of those longest unused in which nothing runs; outcomes, by bytes and by age, the oldest first. Of
-// an outcome let go a tombstone stays, so that its number does not run again; when there are too many of them, all numbers of the session up to the oldest
-// are refused.
+// What it keeps is bounded: sessions, by letting go of those longest unused in which nothing runs; outcomes, by age, and by bytes, the oldest of the
+// session that has most first. Of an outcome let go a tombstone stays, so that its number does not run again; when a session has too many of them, all its
+// numbers up to the oldest are refused.
 type marks struct {
 	life string
 	base context.Context //nolint:containedctx // the parent of all runs, for as long as the server lives
@@ -28,10 +29,11 @@ type marks struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	used     list.List // of *session, the longest unused first
-	outcomes list.List // of *marked that have ended, the oldest first
-	tombs    list.List // of *marked whose outcome was let go
-	bytes    int       // of both
+	used     list.List      // of *session, the longest unused first
+	heaviest weights        // the sessions, by what is kept of them
+	outcomes list.List      // of *marked that have ended, the oldest first
+	bytes    int            // of all that is kept
+	unmarked map[string]int // calls without a mark in flight, by who calls
 }
 
 // markLimits bounds what a server keeps for marked calls; see [Limits].
@@ -46,9 +48,15 @@ type markLimits struct {
 type session struct {
 	id, owner string
 	floor     uint64 // up to it the client has all outcomes, or they are let go
+	highest   uint64 // of the numbers that have come
 	calls     map[uint64]*marked
+	order     numbers // of calls, above floor
 	running   int
+	outcomes  list.List // of *marked that have ended, the oldest first
+	tombs     list.List // of *marked whose outcome was let go
+	bytes     int       // of both
 	place     *list.Element
+	weight    int // its place among the heaviest
 }
 
 // marked is a marked call. The marks' lock guards what is below it.
@@ -59,25 +67,28 @@ type marked struct {
 	ses    *session
 	number uint64
 	sum    uint64 // of what is called
-	end    time.Time
 
-	waiters int
+	waiters int // requests for it under way
+	joined  int // those of them that wait for its outcome, which stays until they have it
 	ended   bool
 	gone    bool // its outcome was let go
 	value   any
 	fail    *failure
 	size    int
 	at      time.Time
-	place   *list.Element
+	place   *list.Element // in a list of its session
+	age     *list.Element // among all outcomes
 	done    chan struct{} // closed at its end; nil: nobody waits
-	stops   []func() bool // timers
+	stop    func() bool   // of its timer; nil: none runs
 }
 
-// mostNumber bounds the numbers of calls.
-const mostNumber = 1 << 62
-
-// tombBytes is what a tombstone counts.
-const tombBytes = 200
+const (
+	mostNumber  = 1 << 62 // of a call
+	mostSkipped = 1 << 16 // numbers that a client may leave out
+	mostWaiters = 16      // requests for one call
+	mostTombs   = 1024    // of a session
+	tombBytes   = 200     // what a tombstone counts
+)
 
 var (
 	errLinger = refuse(connect.CodeCanceled, "", "no request waited for the call any more")
@@ -85,7 +96,7 @@ var (
 )
 
 func newMarks(base context.Context, l markLimits) *marks {
-	m := &marks{life: rand.Text(), base: base, markLimits: l, now: time.Now, sessions: map[string]*session{}}
+	m := &marks{life: rand.Text(), base: base, markLimits: l, now: time.Now, sessions: map[string]*session{}, unmarked: map[string]int{}}
 	m.after = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
 	return m
 }
@@ -110,6 +121,7 @@ func (m *marks) open(owner string) (string, *failure) {
 	}
 	m.sessions[s.id] = s
 	s.place = m.used.PushBack(s)
+	heap.Push(&m.heaviest, s)
 	return s.id, nil
 }
 
@@ -126,10 +138,11 @@ func (m *marks) find(k *xmev1.Mark, owner string) (*session, *failure) {
 }
 
 // begin takes in a request with mark k of owner, for what has that sum. first reports that the call has not run: the caller runs it under c.ctx and says
-// finish. Otherwise it waits for the call with wait. take, if not nil, is asked under the lock before a call may begin; end is its deadline, or zero;
-// more says that the client has rows of the stream, so that it cannot begin now.
+// finish. Otherwise it waits for the call with wait. take, if not nil, is asked under the lock before a call may begin; end is the call's deadline, or
+// zero; more says that the client has rows of the stream, so that it cannot begin now.
 //
-// It returns the call and its log, if it is a stream. Each begin without failure is followed by one leave, wait or finish.
+// It returns the call and its log, if it is a stream that has begun. Each begin without failure is followed by one wait if there is no log, else by one
+// leave; of who runs the call by finish, after a leave if the request ends before the call.
 func (m *marks) begin(k *xmev1.Mark, owner string, sum uint64, end time.Time, log *rowLog, more bool, take func() *failure) (c *marked, of *rowLog, first bool, f *failure) {
 	n, done := k.GetNumber(), k.GetDone()
 	if n == 0 || n > mostNumber || done >= n {
@@ -143,6 +156,9 @@ func (m *marks) begin(k *xmev1.Mark, owner string, sum uint64, end time.Time, lo
 		return nil, nil, false, f
 	}
 	m.used.MoveToBack(s.place)
+	if s.skips(n, done) {
+		return nil, nil, false, errSkipped
+	}
 	if done > s.floor {
 		m.raise(s, done)
 	}
@@ -159,9 +175,9 @@ func (m *marks) begin(k *xmev1.Mark, owner string, sum uint64, end time.Time, lo
 				return nil, nil, false, f
 			}
 		}
-		c = &marked{ses: s, number: n, sum: sum, end: end, waiters: 1, log: log}
-		c.ctx, c.cancel = context.WithCancelCause(m.base)
-		s.calls[n] = c
+		c = &marked{number: n, sum: sum, waiters: 1, log: log}
+		c.ctx, c.cancel = m.within(end)
+		s.add(c)
 		s.running++
 		return c, log, true, nil
 	case c.gone:
@@ -170,8 +186,13 @@ func (m *marks) begin(k *xmev1.Mark, owner string, sum uint64, end time.Time, lo
 		return nil, nil, false, refuse(connect.CodeInvalidArgument, "mark", fmt.Sprintf("the number %d was used before, for a call of something else", n))
 	case (c.log == nil) != (log == nil) && c.sum != 0:
 		return nil, nil, false, refuse(connect.CodeInvalidArgument, "mark", fmt.Sprintf("the number %d was used before, for a call of another kind", n))
+	case !c.ended && c.waiters >= mostWaiters:
+		return nil, nil, false, refuse(connect.CodeResourceExhausted, "busy", fmt.Sprintf("busy: %d requests wait for the call %d, the limit", c.waiters, n))
 	}
 	c.waiters++
+	if c.log == nil {
+		c.joined++
+	}
 	c.calm()
 	return c, c.log, false, nil
 }
@@ -180,12 +201,25 @@ func (m *marks) forgotten(n uint64) *failure {
 	return refuse(connect.CodeFailedPrecondition, "forgotten", fmt.Sprintf("the outcome of call %d has been let go, or it was reported as received", n))
 }
 
-// calm stops c's timers.
-func (c *marked) calm() {
-	for _, stop := range c.stops {
+// within returns the context of a call with that deadline.
+func (m *marks) within(end time.Time) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(m.base)
+	if end.IsZero() {
+		return ctx, cancel
+	}
+	ctx, stop := context.WithDeadlineCause(ctx, end, context.DeadlineExceeded)
+	return ctx, func(why error) {
+		cancel(why)
 		stop()
 	}
-	c.stops = nil
+}
+
+// calm stops c's timer.
+func (c *marked) calm() {
+	if c.stop != nil {
+		c.stop()
+		c.stop = nil
+	}
 }
 
 // wait returns the outcome of a call that another request began, once it has ended. If ctx ends first it leaves the call, and fails with ctx's error.
@@ -200,37 +234,42 @@ func (m *marks) wait(ctx context.Context, c *marked) (any, *failure) {
 		select {
 		case <-done:
 		case <-ctx.Done():
-			m.leave(c)
-			return nil, failureOf(context.Cause(ctx))
 		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c.waiters--
-	return c.value, c.fail
+	value, fail := c.value, c.fail
+	c.joined--
+	if c.gone && c.joined == 0 {
+		c.value, c.fail = nil, nil
+	}
+	m.part(c)
+	if !c.ended {
+		return nil, failureOf(context.Cause(ctx))
+	}
+	return value, fail
 }
 
-// leave says that a request no longer waits for c. If none does, c is cancelled after Linger, or at its deadline.
+// leave says that a request no longer waits for c. If none does, c is cancelled after Linger.
 func (m *marks) leave(c *marked) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.part(c)
+}
+
+func (m *marks) part(c *marked) {
 	c.waiters--
-	if c.ended || c.waiters > 0 {
-		return
-	}
-	c.stops = append(c.stops, m.after(m.Linger, func() { m.expire(c, errLinger) }))
-	if !c.end.IsZero() {
-		c.stops = append(c.stops, m.after(c.end.Sub(m.now()), func() { m.expire(c, context.DeadlineExceeded) }))
+	if !c.ended && c.waiters == 0 {
+		c.stop = m.after(m.Linger, func() { m.expire(c) })
 	}
 }
 
 // expire cancels c unless a request waits for it.
-func (m *marks) expire(c *marked, why error) {
+func (m *marks) expire(c *marked) {
 	m.mu.Lock()
-	idle := c.waiters == 0
-	m.mu.Unlock()
-	if idle {
-		c.cancel(why)
+	defer m.mu.Unlock()
+	if c.waiters == 0 {
+		c.cancel(errLinger)
 	}
 }
 

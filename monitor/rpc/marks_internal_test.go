@@ -231,23 +231,25 @@ func playMarks(t *testing.T, data []byte) {
 // check holds the books against each other.
 func (m *marks) check(t *testing.T) {
 	t.Helper()
-	bytes, kept := 0, 0
+	bytes, kept, listed := 0, 0, m.outcomes.Len()
 	for _, s := range m.sessions {
-		n := 0
+		n, held := 0, 0
+		listed += s.tombs.Len()
 		for _, c := range s.calls {
 			if c.ended {
-				bytes += c.size
+				held += c.size
 				kept++
 			} else {
 				n++
 			}
 		}
-		if n != s.running {
-			t.Fatalf("%d run, and %d are counted", n, s.running)
+		bytes += held
+		if n != s.running || held != s.bytes || m.heaviest[s.weight] != s || s.tombs.Len() > mostTombs {
+			t.Fatalf("%d run, and %d are counted; %d bytes are kept, and %d are counted; %d tombs", n, s.running, held, s.bytes, s.tombs.Len())
 		}
 	}
-	if bytes != m.bytes || kept != m.outcomes.Len()+m.tombs.Len() || bytes > m.Kept || len(m.sessions) != m.used.Len() || len(m.sessions) > m.Sessions {
-		t.Fatalf("%d bytes and %d calls are kept; counted are %d, %d and %d; %d sessions, %d", bytes, kept, m.bytes, m.outcomes.Len(), m.tombs.Len(), len(m.sessions), m.used.Len())
+	if bytes != m.bytes || kept != listed || len(m.heaviest) != len(m.sessions) || bytes > m.Kept || len(m.sessions) != m.used.Len() || len(m.sessions) > m.Sessions {
+		t.Fatalf("%d bytes and %d calls are kept; counted are %d, %d and %d; %d sessions, %d", bytes, kept, m.bytes, m.outcomes.Len(), listed, len(m.sessions), m.used.Len())
 	}
 }
 

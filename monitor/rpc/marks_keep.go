@@ -1,17 +1,46 @@
 package rpc
 
 import (
+	"container/heap"
+	"fmt"
 	"math"
 
+	"connectrpc.com/connect/v2"
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1"
 )
+
+var errSkipped = refuse(connect.CodeInvalidArgument, "mark", fmt.Sprintf("a mark's number is at most %d above done and the numbers before it", mostSkipped))
+
+// skips reports whether the number n of a mark with that done is too far above those before it.
+func (s *session) skips(n, done uint64) bool {
+	before := max(s.highest, s.floor, done)
+	return n > before && n-before > mostSkipped
+}
+
+// add puts c among the calls of s.
+func (s *session) add(c *marked) {
+	c.ses = s
+	s.calls[c.number] = c
+	heap.Push(&s.order, c.number)
+	s.highest = max(s.highest, c.number)
+}
 
 // keep puts c, which has ended, among the outcomes kept. The caller has the lock, here and below.
 func (m *marks) keep(c *marked, size int) {
 	c.size, c.at = size+tombBytes, m.now()
-	m.bytes += c.size
-	c.place = m.outcomes.PushBack(c)
+	c.place, c.age = c.ses.outcomes.PushBack(c), m.outcomes.PushBack(c)
+	m.weigh(c.ses, c.size)
+	if c.size > m.Kept/2 { // it rather than all that was before
+		m.evict(c)
+	}
 	m.tidy()
+}
+
+// weigh counts bytes more of s.
+func (m *marks) weigh(s *session, bytes int) {
+	m.bytes += bytes
+	s.bytes += bytes
+	heap.Fix(&m.heaviest, s.weight)
 }
 
 // tidy lets go of what is too old or too much.
@@ -19,57 +48,63 @@ func (m *marks) tidy() {
 	now := m.now()
 	for e := m.outcomes.Front(); e != nil; e = m.outcomes.Front() {
 		c := e.Value.(*marked)
-		if m.bytes <= m.Kept && now.Sub(c.at) < m.KeptAge {
+		if now.Sub(c.at) < m.KeptAge {
 			break
 		}
-		m.outcomes.Remove(e)
-		m.bytes -= c.size - tombBytes
-		c.gone, c.value, c.fail, c.log, c.size = true, nil, nil, nil, tombBytes
-		c.place = m.tombs.PushBack(c)
-		m.bury()
+		m.evict(c)
+	}
+	for m.bytes > max(m.Kept, 0) {
+		s := m.heaviest[0]
+		if e := s.outcomes.Front(); e != nil && s.tombs.Len()*tombBytes <= s.bytes/4 {
+			m.evict(e.Value.(*marked))
+		} else {
+			m.bury(s)
+		}
 	}
 }
 
-// bury bounds the tombstones to a quarter of what is kept.
-func (m *marks) bury() {
-	for m.tombs.Len()*tombBytes > m.Kept/4 {
-		c := m.tombs.Front().Value.(*marked)
-		m.raise(c.ses, max(c.number, c.ses.floor))
-		m.drop(c) // if the floor was above it
+// evict makes a tombstone of an outcome.
+func (m *marks) evict(c *marked) {
+	s := c.ses
+	s.outcomes.Remove(c.place)
+	m.outcomes.Remove(c.age)
+	m.weigh(s, tombBytes-c.size)
+	c.gone, c.log, c.size = true, nil, tombBytes
+	if c.joined == 0 {
+		c.value, c.fail = nil, nil
 	}
+	c.place = s.tombs.PushBack(c)
+	if s.tombs.Len() > mostTombs {
+		m.bury(s)
+	}
+}
+
+// bury drops the oldest tombstone of s. All numbers up to its own are refused from then on.
+func (m *marks) bury(s *session) {
+	m.raise(s, s.tombs.Front().Value.(*marked).number)
 }
 
 // raise drops what is kept of the calls of s up to floor.
 func (m *marks) raise(s *session, floor uint64) {
-	if floor-s.floor > uint64(len(s.calls)) {
-		for n, c := range s.calls {
-			if n <= floor && c.ended {
-				m.drop(c)
-			}
-		}
-	} else {
-		for n := s.floor + 1; n <= floor; n++ {
-			if c := s.calls[n]; c != nil && c.ended {
-				m.drop(c)
-			}
+	s.floor = floor
+	for len(s.order) > 0 && s.order[0] <= floor {
+		if c := s.calls[heap.Pop(&s.order).(uint64)]; c.ended {
+			m.drop(c)
 		}
 	}
-	s.floor = floor
 }
 
 // drop forgets c, which has ended.
 func (m *marks) drop(c *marked) {
-	if c.place == nil {
-		return
-	}
+	s := c.ses
 	if c.gone {
-		m.tombs.Remove(c.place)
+		s.tombs.Remove(c.place)
 	} else {
-		m.outcomes.Remove(c.place)
+		s.outcomes.Remove(c.place)
+		m.outcomes.Remove(c.age)
 	}
-	m.bytes -= c.size
-	c.place = nil
-	delete(c.ses.calls, c.number)
+	m.weigh(s, -c.size)
+	delete(s.calls, c.number)
 }
 
 // forget drops s and all that is kept of it, and cancels what runs.
@@ -84,6 +119,7 @@ func (m *marks) forget(s *session) {
 			c.cancel(errCancel)
 		}
 	}
+	heap.Remove(&m.heaviest, s.weight)
 }
 
 // cancel ends the call with mark k, also if it has not come yet: then it will not run. With the number 0 it ends the session and all that runs in it.
@@ -103,10 +139,31 @@ func (m *marks) cancel(k *xmev1.Mark, owner string) *failure {
 	switch c := s.calls[n]; {
 	case c != nil && !c.ended:
 		c.cancel(errCancel)
+	case c == nil && s.skips(n, k.GetDone()):
+		return errSkipped
 	case c == nil && n > s.floor && n <= mostNumber:
-		c = &marked{ses: s, number: n, ended: true, fail: errCancel}
-		s.calls[n] = c
+		c = &marked{number: n, ended: true, fail: errCancel}
+		s.add(c)
 		m.keep(c, 0)
 	}
 	return nil
+}
+
+// enter takes in a call of who without a mark, of which there may be as many as of a session. Then exit follows.
+func (m *marks) enter(who string) *failure {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.unmarked[who]; m.CallsPerSession > 0 && n >= m.CallsPerSession {
+		return refuse(connect.CodeResourceExhausted, "busy", fmt.Sprintf("busy: %d calls of the client without marks in flight, the limit; try again later", n))
+	}
+	m.unmarked[who]++
+	return nil
+}
+
+func (m *marks) exit(who string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.unmarked[who]--; m.unmarked[who] == 0 {
+		delete(m.unmarked, who)
+	}
 }

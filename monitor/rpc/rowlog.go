@@ -13,14 +13,19 @@ import (
 type rowLog struct {
 	limit int // bytes held, above which no row is taken in
 
-	mu     sync.Mutex
-	base   int // how many rows were let go, since the client has them
-	rows   []*xmev1.StreamResponse
-	bytes  int
-	ended  bool
-	reader int           // counts the requests that read
-	news   chan struct{} // closed when there is something to read; nil: nobody waits
-	room   chan struct{} // closed when rows were let go; nil: nobody waits
+	mu      sync.Mutex
+	base    int // how many rows were let go, since the client has them
+	rows    []*xmev1.StreamResponse
+	bytes   int
+	flying  int // rows that have been taken in, and are not there
+	most    int // of those, at once; it grows with each that comes
+	largest int // bytes of a row, of late
+	ended   bool
+	rest    *failure      // of the rows that did not come; nil: all came
+	given   int           // how many rows readers were given
+	reader  int           // counts the requests that read
+	news    chan struct{} // closed when there is something to read; nil: nobody waits
+	room    chan struct{} // closed when rows were let go; nil: nobody waits
 }
 
 func wake(c *chan struct{}) {
@@ -44,25 +49,36 @@ func rowBytes(r *xmev1.StreamResponse) int {
 func (l *rowLog) add(r *xmev1.StreamResponse) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	n := rowBytes(r)
 	l.rows = append(l.rows, r)
-	l.bytes += rowBytes(r)
+	l.bytes += n
+	l.flying--
+	l.most++
+	l.largest = max(n, l.largest-l.largest/16)
 	wake(&l.news)
+	wake(&l.room)
 }
 
-// end says that all rows have been added.
-func (l *rowLog) end() (bytes int) {
+// end says that no more rows come; rest is why, nil if all have.
+func (l *rowLog) end(rest *failure) (bytes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended = true
+	l.ended, l.rest = true, rest
 	wake(&l.news)
 	return l.bytes
 }
 
-// full waits while the log holds as much as it may. It returns false once ctx has ended.
-func (l *rowLog) full(ctx context.Context) bool {
+// firstRows are taken in before it is known how large results are.
+const firstRows = 4
+
+// take waits until a row may be taken in: most are in flight at once, and with what the log holds they come to about limit, if they are as large as those
+// before. It returns false once ctx has ended.
+func (l *rowLog) take(ctx context.Context, most int) bool {
 	for {
 		l.mu.Lock()
-		if l.bytes <= l.limit {
+		free := l.flying < min(most, firstRows+l.most) && l.bytes+(l.flying+1)*l.largest <= l.limit
+		if free || l.flying == 0 && l.bytes <= l.limit {
+			l.flying++
 			l.mu.Unlock()
 			return ctx.Err() == nil
 		}
@@ -76,12 +92,12 @@ func (l *rowLog) full(ctx context.Context) bool {
 	}
 }
 
-// attach makes the caller the log's reader, from the row after the first received ones. It returns false if these have not been sent yet, or the log has
-// let go of later ones.
+// attach makes the caller the log's reader, from the row after the first received ones. It returns false if no reader was given these, or the log has let
+// go of later ones.
 func (l *rowLog) attach(received int) (reader int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if received < l.base || received > l.base+len(l.rows) {
+	if received < l.base || received > l.given {
 		return 0, false
 	}
 	l.reader++
@@ -91,10 +107,12 @@ func (l *rowLog) attach(received int) (reader int, ok bool) {
 }
 
 // confirm says that the reader's client has the first received rows.
-func (l *rowLog) confirm(received int) {
+func (l *rowLog) confirm(reader, received int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.drop(received)
+	if l.reader == reader {
+		l.drop(received)
+	}
 }
 
 func (l *rowLog) drop(received int) {
@@ -109,8 +127,8 @@ func (l *rowLog) drop(received int) {
 	}
 }
 
-// next returns the rows from at on, as soon as there are any. None and no error: the log has ended before. It returns ctx's error, and errSuperseded if
-// another request reads.
+// next returns the rows from at on, as soon as there are any. None and no error: all have come before; its error is that of the rows that did not come,
+// ctx's, or errSuperseded if another request reads.
 func (l *rowLog) next(ctx context.Context, reader, at int) ([]*xmev1.StreamResponse, error) {
 	for {
 		l.mu.Lock()
@@ -118,10 +136,17 @@ func (l *rowLog) next(ctx context.Context, reader, at int) ([]*xmev1.StreamRespo
 		case l.reader != reader:
 			l.mu.Unlock()
 			return nil, errSuperseded
-		case at < l.base+len(l.rows) || l.ended:
-			rows := slices.Clip(l.rows[at-l.base:])
+		case at < l.base+len(l.rows):
+			rows := slices.Clone(l.rows[at-l.base:])
+			l.given = l.base + len(l.rows)
 			l.mu.Unlock()
 			return rows, nil
+		case l.ended && l.rest != nil:
+			l.mu.Unlock()
+			return nil, l.rest
+		case l.ended:
+			l.mu.Unlock()
+			return nil, nil
 		}
 		news := waitFor(&l.news)
 		l.mu.Unlock()
