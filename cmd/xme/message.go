@@ -63,8 +63,8 @@ func (m *messageInput) keys() (*monitor.Keys, error) {
 
 // read reads the input, up to one byte more than the limit.
 func (m *messageInput) read() ([]byte, error) {
-	if m.Limit < 1 {
-		return nil, fmt.Errorf("--limit=%d: give a positive number", m.Limit)
+	if m.Limit < 1 || m.Limit > 1<<40 {
+		return nil, fmt.Errorf("--limit=%d: give a number from 1 to %d", m.Limit, 1<<40)
 	}
 	in := io.Reader(os.Stdin)
 	if m.File != "-" {
