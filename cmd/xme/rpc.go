@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -141,22 +140,22 @@ func interruptible[T any](ctx context.Context, read func() (T, error)) (v T, err
 
 // readLines reads a line of JSON for each call.
 func readLines() (args []json.RawMessage, err error) {
-	lines := bufio.NewReader(io.LimitReader(os.Stdin, mostInput))
-	for n := 1; ; n++ {
-		line, err := lines.ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, err
-		}
-		if text := strings.TrimSpace(line); text != "" {
-			if !json.Valid([]byte(text)) {
-				return nil, fmt.Errorf("line %d of standard input is not JSON: %.100q", n, text)
-			}
-			args = append(args, json.RawMessage(text))
-		}
-		if err != nil {
-			return args, nil
-		}
+	text, err := io.ReadAll(io.LimitReader(os.Stdin, mostInput))
+	if err != nil {
+		return nil, err
 	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if !json.Valid([]byte(line)) {
+			return nil, fmt.Errorf("line %d of standard input is not JSON: %.100q", n, line)
+		}
+		args = append(args, json.RawMessage(line))
+	}
+	return args, nil
 }
 
 func (r *rpcCallCommand) stream(ctx context.Context, c *rpc.Client, args []json.RawMessage, out io.Writer) error {

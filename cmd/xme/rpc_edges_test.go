@@ -20,7 +20,7 @@ func TestStreamWaitingForInputEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- rpc.Serve(ctx, l, nil, rpc.Plain()) }()
-	defer func() { cancel(); <-served }()
+	defer func() { cancel(); _ = <-served }()
 	in, typed, err := os.Pipe() // of which nobody types anything
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +41,6 @@ func TestStreamWaitingForInputEnds(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("it waits for its input for ever")
 		_ = typed.Close()
-		<-ended
+		_ = <-ended
 	}
 }
