@@ -76,8 +76,7 @@ const firstRows = 4
 func (l *rowLog) take(ctx context.Context, most int) bool {
 	for {
 		l.mu.Lock()
-		free := l.flying < min(most, firstRows+l.most) && l.bytes+(l.flying+1)*l.largest <= l.limit
-		if free || l.flying == 0 && l.bytes <= l.limit {
+		if l.admits(most) {
 			l.flying++
 			l.mu.Unlock()
 			return ctx.Err() == nil
@@ -90,6 +89,13 @@ func (l *rowLog) take(ctx context.Context, most int) bool {
 			return false
 		}
 	}
+}
+
+func (l *rowLog) admits(most int) bool {
+	if l.flying == 0 {
+		return l.bytes <= l.limit
+	}
+	return l.flying < min(most, firstRows+l.most) && l.bytes+(l.flying+1)*l.largest <= l.limit
 }
 
 // attach makes the caller the log's reader, from the row after the first received ones. It returns false if no reader was given these, or the log has let
