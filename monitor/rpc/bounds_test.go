@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,10 +40,12 @@ func TestCancelledStreamIsShort(t *testing.T) {
 	s := serveOn(t, listen(t), []rpc.Function{rpc.Export(hold, pool)})
 	base := s.addr + "/xme.v1.Monitor/"
 	mark := hello(t, base)
-	go func() {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
 		<-gateOf("short").begun
 		post(t, base+"Cancel", `{"mark":`+mark(1)+`}`)
-	}()
+	})
 	req := frame(`{"function":"hold","args":["\"short\""` + strings.Repeat(`,"\"short\""`, 999) + `],"mark":` + mark(1) + `}`)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"Stream", strings.NewReader(req))
 	is(t, err, nil)
