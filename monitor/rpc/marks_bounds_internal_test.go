@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -108,7 +109,7 @@ func TestLingerEndsOnce(t *testing.T) {
 		cancel(why)
 	}
 	clock.advance(time.Second)
-	if context.Cause(c.ctx) != errLinger {
+	if !errors.Is(context.Cause(c.ctx), errLinger) {
 		t.Error(context.Cause(c.ctx))
 	}
 }
