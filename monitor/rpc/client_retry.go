@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -131,13 +132,11 @@ func (c *Client) verdict(ctx context.Context, function string, err error) (e *Er
 	return &Error{Code: "lost", Function: function, Message: "no answer: " + ce.Message(), kind: ErrLost, err: err}, false
 }
 
+var refusedBefore = []error{ErrUnauthenticated, ErrNotAllowed, ErrUnknownFunction, ErrBusy, ErrDraining, errSuperseded}
+
 // isBefore reports whether e says that a request was refused before it was looked up whether its call has run.
 func isBefore(e *Error) bool {
-	switch e.kind {
-	case ErrUnauthenticated, ErrNotAllowed, ErrUnknownFunction, ErrBusy, ErrDraining, errSuperseded:
-		return true
-	}
-	return e.foreign || e.Code == connect.CodeUnimplemented.String() && e.err == nil
+	return e.foreign || slices.Contains(refusedBefore, e.kind) || e.Code == connect.CodeUnimplemented.String() && e.err == nil
 }
 
 // foreign is an error that did not come from the server's handlers, but from what is around them.

@@ -26,6 +26,7 @@ type reading struct {
 	c     *Client
 	name  string
 	args  []string
+	held  time.Duration
 	there []bool // rows that have come
 	back  int    // how often the stream was taken back
 	count int    // of there
@@ -37,6 +38,13 @@ type reading struct {
 	news  chan struct{}           // has a token when there may be more in list
 	room  chan struct{}           // has one when bytes may be less
 	ended chan struct{}           // closed
+}
+
+func newReading(c *Client, name string, args []string) *reading {
+	return &reading{
+		c: c, name: name, args: args, held: mostHeld, there: make([]bool, len(args)),
+		news: make(chan struct{}, 1), room: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
 }
 
 // next returns the rows that have come, as soon as there are any. None: it has ended.
@@ -146,7 +154,7 @@ func (r *reading) wait(ctx context.Context) error {
 			return nil
 		}
 		if long == nil {
-			t := time.NewTimer(mostHeld)
+			t := time.NewTimer(r.held)
 			defer t.Stop()
 			long = t.C
 		}

@@ -82,7 +82,7 @@ func (c *Client) stream(ctx context.Context, name string, args []string) iter.Se
 			return
 		}
 		ctx, cancel := context.WithCancel(ctx)
-		r := &reading{c: c, name: name, args: args, there: make([]bool, len(args)), news: make(chan struct{}, 1), room: make(chan struct{}, 1), ended: make(chan struct{})}
+		r := newReading(c, name, args)
 		go r.run(ctx)
 		defer func() { // also at a panic of the loop's
 			cancel()

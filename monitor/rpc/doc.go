@@ -24,8 +24,9 @@
 // Each call of a client carries a mark: the server's life, the client's session, a number. Where a connection breaks, the client sends the call again with
 // the same mark, and the server, which keeps what runs and how calls have ended until the client has the answer, runs it once and tells how it ended. If
 // it cannot tell, because it was started again ([ErrRestarted]) or has let go of the outcome ([ErrForgotten]), the call fails and does not run again. If
-// nobody answers, the client gives up after [WithRetry] with [ErrLost]. Only with these three errors is it unknown whether the call has run. A call that
-// had not been sent before goes on in a new session by itself.
+// nobody answers, the client gives up after [WithRetry] with [ErrLost]; so does a call that is refused when it is sent again, and errors.Is finds in that
+// error also why. With these three errors it is unknown whether the call has run, and with [ErrClosed] and the errors of its context, which end the wait
+// for an answer. A call that had not been sent before goes on in a new session by itself.
 //
 // When the context of a call ends, the server is told to cancel it; if that cannot reach it, the deadline, which goes along, or Limits.Linger ends the call.
 //

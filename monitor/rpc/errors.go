@@ -17,10 +17,10 @@ var (
 	ErrNotAllowed      = errors.New("rpc: not allowed")              // it does, and refuses
 	ErrRestarted       = errors.New("rpc: server restarted")         // the server has another life; the call may have run in its last
 	ErrForgotten       = errors.New("rpc: outcome forgotten")        // the server let go of the session or the outcome; the call may have run
-	ErrLost            = errors.New("rpc: no answer")                // the server was not reached until ctx or the attempts ended; the call may have run
+	ErrLost            = errors.New("rpc: no answer")                // none came until the attempts ended, or a later one was refused; the call may have run
 	ErrTooLarge        = errors.New("rpc: message too large")        // arguments or result are over Limits.Message
 	ErrDraining        = errors.New("rpc: server is ending")         // the server ends, and takes no more calls: it did not run
-	ErrClosed          = errors.New("rpc: closed")                   // the client is
+	ErrClosed          = errors.New("rpc: closed")                   // the client is; the call may have run
 	ErrMark            = errors.New("rpc: mark used for other call") // a number was used before, for a call of something else
 	errSuperseded      = errors.New("rpc: superseded")               // another request reads the stream now
 )
@@ -36,7 +36,8 @@ var reasons = map[string]error{
 
 // Error is how a call of a [Client] failed. errors.Is compares it with the kinds of this package, and, where messages are concerned, with those of package
 // monitor; with ErrTimeout, ErrWorkerLost and their like of
-// package xme, and with errors registered by xme.RegisterError, if the function's call failed so; with context.DeadlineExceeded and context.Canceled.
+// package xme, and with errors registered by xme.RegisterError, if the function's call failed so; with context.DeadlineExceeded and context.Canceled,
+// with which the call may have run.
 type Error struct {
 	Code     string // Connect's name for it, as "not_found"; "lost" and "closed" are the client's own
 	Function string // that was called; empty: none

@@ -21,7 +21,7 @@ func (s *server) Stream(ctx context.Context, req *xmev1.StreamRequest, to xmev1c
 	if n := len(req.GetArgs()); n > mostRows {
 		return refuse(connect.CodeInvalidArgument, "too_large", fmt.Sprintf("%d rows are over the limit of a stream, %d", n, mostRows)).connect()
 	}
-	l := &rowLog{limit: s.limits.StreamBytes}
+	l := s.newLog(f)
 	if req.GetMark() == nil {
 		if req.GetReceived() > 0 {
 			return refuse(connect.CodeInvalidArgument, "mark", "only a stream with a mark can be resumed").connect()
@@ -154,6 +154,9 @@ func (s *server) runRows(ctx context.Context, f *Function, args []string, l *row
 		}
 	}()
 	f.stream(ctx, taken(ctx, args, s.limits.Streams, l), emit)
+	if n := l.size(); n > 0 {
+		s.marks.sizes.Store(f.name, n)
+	}
 	return nil
 }
 

@@ -26,6 +26,7 @@ type marks struct {
 	markLimits
 	now   func() time.Time
 	after func(time.Duration, func()) (stop func() bool)
+	sizes sync.Map // bytes of a row, of late, by function
 
 	mu       sync.Mutex
 	sessions map[string]*session

@@ -92,17 +92,17 @@ func WithLimits(l Limits) ServeOption { return serveFunc(func(o *serveOptions) {
 // Limits bounds a server.
 type Limits struct {
 	Calls           int           // calls and streams in flight, 1024: one more is answered "busy" at once
-	CallsPerSession int           // of one session; 0: no bound of its own
+	CallsPerSession int           // of one session, and those without a mark of one caller, by name or else by host; 0: no bound of its own
 	Conns           int           // connections, 1024: one more is closed at once
 	Message         int           // bytes of a request, and of an answer: 4 MiB
 	Pending         int           // bytes of requests that arrive or whose calls run, beyond 64 KiB of each: 20 times Message, less if Calls is below 18; one more is "busy"
 	Sessions        int           // 65536: the longest unused is forgotten
-	Kept            int           // bytes of outcomes that clients may not have, of all sessions: 64 MiB; the oldest are forgotten
+	Kept            int           // bytes of outcomes that clients may not have, of all sessions: 64 MiB; the oldest of the session that has most are forgotten
 	KeptAge         time.Duration // how long an outcome is kept: 2 min
 	Linger          time.Duration // how long a marked call goes on for which no request waits: 30 s
 	Slow            time.Duration // how long a request may take to arrive, and an answer to be taken: 30 s
 	Streams         int           // rows in flight of a stream: 64
-	StreamBytes     int           // bytes of results that a stream's client has not confirmed, above which no more rows start: 1 MiB
+	StreamBytes     int           // bytes of results that a stream's client has not confirmed, and of those in flight by estimate, above which no more rows start: 1 MiB
 }
 
 // check says what of the limits nothing can be done under.

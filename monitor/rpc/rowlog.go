@@ -18,7 +18,7 @@ type rowLog struct {
 	rows    []*xmev1.StreamResponse
 	bytes   int
 	flying  int // rows that have been taken in, and are not there
-	most    int // of those, at once; it grows with each that comes
+	most    int // of those, at once, as long as few have come
 	largest int // bytes of a row, of late
 	ended   bool
 	rest    *failure      // of the rows that did not come; nil: all came
@@ -53,7 +53,7 @@ func (l *rowLog) add(r *xmev1.StreamResponse) {
 	l.rows = append(l.rows, r)
 	l.bytes += n
 	l.flying--
-	l.most++
+	l.most += firstRows * 4
 	l.largest = max(n, l.largest-l.largest/16)
 	wake(&l.news)
 	wake(&l.room)
@@ -69,15 +69,30 @@ func (l *rowLog) end(rest *failure) (bytes int) {
 }
 
 // firstRows are taken in before it is known how large results are.
-const firstRows = 4
+const firstRows = 2
+
+// newLog makes the log of a stream of f, of which a stream before may have told how large results are.
+func (s *server) newLog(f *Function) *rowLog {
+	l := &rowLog{limit: s.limits.StreamBytes}
+	if n, ok := s.marks.sizes.Load(f.name); ok {
+		l.largest, l.most = n.(int), s.limits.Streams
+	}
+	return l
+}
+
+// size returns about how large rows are; 0: none has come.
+func (l *rowLog) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.largest
+}
 
 // take waits until a row may be taken in: most are in flight at once, and with what the log holds they come to about limit, if they are as large as those
 // before. It returns false once ctx has ended.
 func (l *rowLog) take(ctx context.Context, most int) bool {
 	for {
 		l.mu.Lock()
-		free := l.flying < min(most, firstRows+l.most) && l.bytes+(l.flying+1)*l.largest <= l.limit
-		if free || l.flying == 0 && l.bytes <= l.limit {
+		if l.admits(most) {
 			l.flying++
 			l.mu.Unlock()
 			return ctx.Err() == nil
@@ -90,6 +105,13 @@ func (l *rowLog) take(ctx context.Context, most int) bool {
 			return false
 		}
 	}
+}
+
+func (l *rowLog) admits(most int) bool {
+	if l.flying == 0 {
+		return l.bytes <= l.limit
+	}
+	return l.flying < min(most, firstRows+l.most) && l.bytes+(l.flying+1)*l.largest <= l.limit
 }
 
 // attach makes the caller the log's reader, from the row after the first received ones. It returns false if no reader was given these, or the log has let
