@@ -61,8 +61,8 @@ func (c *Client) call(ctx context.Context, name, args string) (string, error) {
 // mostSessions is how often a call that has not run for want of a session is sent in another.
 const mostSessions = 3
 
-// marked sends a request of that size until the server tells how it ended, always with the same mark. Only what a server has refused at the first
-// attempt, because it does not know the session, is sent in another: it has not run.
+// marked sends a request of that size until the server tells how it ended, always with the same mark. Only what a server refuses because it
+// does not know the session, and no server may have taken in before, is sent in another: it has not run.
 func (c *Client) marked(ctx context.Context, name string, size int, send func(k *xmev1.Mark) (note, error)) error {
 	if !utf8.ValidString(name) {
 		return &Error{Code: "invalid_argument", Function: name, Message: "the function's name is not UTF-8", kind: ErrArguments}
@@ -79,12 +79,7 @@ func (c *Client) marked(ctx context.Context, name string, size int, send func(k 
 		if s.wide() {
 			c.replace(s)
 		}
-		fresh := false // the server has refused it, and did not have it before
-		err = c.repeat(ctx, name, func(n int) (note, error) {
-			note, err := send(k)
-			fresh = n == 1 && note != progress
-			return note, err
-		})
+		err = c.repeat(ctx, name, func(int) (note, error) { return send(k) })
 		s.finish(k.GetNumber())
 		if err == nil {
 			return nil
@@ -93,7 +88,7 @@ func (c *Client) marked(ctx context.Context, name string, size int, send func(k 
 		switch {
 		case errors.Is(e.kind, ErrRestarted), errors.Is(e.kind, ErrForgotten):
 			c.drop(s)
-			if fresh && n < mostSessions {
+			if e.unrun && n < mostSessions {
 				continue
 			}
 		case ctx.Err() != nil, errors.Is(e.kind, ErrLost):

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"connectrpc.com/connect/v2"
 	"github.com/xenonmp/xme/monitor"
@@ -56,6 +57,9 @@ func (c *Client) Update(ctx context.Context, changes ...Change) error {
 		return &Error{Code: "invalid_argument", Message: fmt.Sprintf("the change of %q: %s", key, why), kind: ErrArguments}
 	}
 	for _, ch := range changes {
+		if !utf8.ValidString(ch.key) || !utf8.ValidString(ch.text) {
+			return refused(ch.key, "key or value is not UTF-8")
+		}
 		_, put := req.Put[ch.key]
 		_, cond := req.Expect[ch.key]
 		switch {
@@ -81,6 +85,9 @@ func (c *Client) Update(ctx context.Context, changes ...Change) error {
 // Messages returns the server's messages of keys: of one key, or monitor.ErrNoKey; of several, those that are there; of none, all. They are as they were at
 // one moment.
 func (c *Client) Messages(ctx context.Context, keys ...string) (monitor.Messages, error) {
+	if err := checkKeys(keys); err != nil {
+		return nil, err
+	}
 	res, err := c.messages(ctx, &xmev1.MessagesRequest{Keys: keys, All: len(keys) == 0})
 	if err != nil {
 		return nil, err
@@ -100,6 +107,9 @@ func (c *Client) Push(ctx context.Context, sealed []byte) error {
 
 // Pull returns the server's messages sealed, for monitor.Unmarshal: those of keys, or all.
 func (c *Client) Pull(ctx context.Context, keys ...string) ([]byte, error) {
+	if err := checkKeys(keys); err != nil {
+		return nil, err
+	}
 	res, err := c.messages(ctx, &xmev1.MessagesRequest{Keys: keys, All: len(keys) == 0, Seal: true})
 	return res.GetSealed(), err
 }
@@ -134,6 +144,10 @@ func messageFrom(m *xmev1.Message) monitor.Message {
 // it is the last pair, also when ctx ends.
 func (c *Client) Subscribe(ctx context.Context, keys ...string) iter.Seq2[monitor.Message, error] {
 	return func(yield func(monitor.Message, error) bool) {
+		if err := checkKeys(keys); err != nil {
+			yield(monitor.Message{}, err)
+			return
+		}
 		w := &watch{keys: keys, seen: map[string]uint64{}, yield: yield}
 		err := c.repeat(ctx, "", func(int) (note, error) {
 			got := w.got
@@ -151,6 +165,16 @@ func (c *Client) Subscribe(ctx context.Context, keys ...string) iter.Seq2[monito
 			yield(monitor.Message{}, err)
 		}
 	}
+}
+
+// checkKeys refuses what cannot be sent.
+func checkKeys(keys []string) error {
+	for _, k := range keys {
+		if !utf8.ValidString(k) {
+			return &Error{Code: "invalid_argument", Message: fmt.Sprintf("the key %q is not UTF-8", k), kind: ErrArguments}
+		}
+	}
+	return nil
 }
 
 func isBusy(err error) bool {

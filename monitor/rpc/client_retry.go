@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"time"
 
@@ -46,7 +47,8 @@ func (c *Client) repeat(ctx context.Context, function string, attempt func(n int
 		if unsure && isBefore(e) {
 			e = &Error{Code: "lost", Function: function, Message: "no answer, and when sent again: " + e.Message, kind: ErrLost, err: e}
 		}
-		unsure = unsure || errors.Is(e.kind, ErrLost)
+		e.unrun = !unsure
+		unsure = unsure || errors.Is(e.kind, ErrLost) && !isUndelivered(err)
 		if answered || note == final {
 			return e
 		}
@@ -130,6 +132,12 @@ func (c *Client) verdict(ctx context.Context, function string, err error) (e *Er
 		return foreign(function, ce), true
 	}
 	return &Error{Code: "lost", Function: function, Message: "no answer: " + ce.Message(), kind: ErrLost, err: err}, false
+}
+
+// isUndelivered reports whether a request found no connection.
+func isUndelivered(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 var refusedBefore = []error{ErrUnauthenticated, ErrNotAllowed, ErrUnknownFunction, ErrBusy, ErrDraining, errSuperseded}

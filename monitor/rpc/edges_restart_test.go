@@ -32,6 +32,10 @@ func TestCallWhileServerIsDown(t *testing.T) {
 	if _, err := rpc.Dial(t.Context(), s.addr, rpc.Plain(), rpc.WithRetry(0)); !errors.Is(err, rpc.ErrLost) {
 		t.Skip("something else listens there now")
 	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = c.List(short) // finds the connection closed; what is written to one that may have been read
+	is(t, err, context.DeadlineExceeded)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := rpc.Call[string, string](limited(t), c, "count", "while it is down")

@@ -43,8 +43,9 @@ type Error struct {
 	Function string // that was called; empty: none
 	Message  string
 
-	kind error // one of this package's; nil: none
-	err  error // an *xme.Error that the server sent, or what ended the attempts
+	unrun bool  // no attempt before this one may have been taken in
+	kind  error // one of this package's; nil: none
+	err   error // an *xme.Error that the server sent, or what ended the attempts
 
 	foreign bool // it is not of the server's handlers
 }

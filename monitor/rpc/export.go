@@ -18,6 +18,7 @@ import (
 // Function is a registered function that [Serve] serves, and where it runs.
 type Function struct {
 	name, bare string
+	public     bool // the name is As's: the function's own is nobody's business
 	in, out    string
 	err        error // what is wrong with it
 
@@ -98,7 +99,7 @@ func Export[In, Out any](f *xme.Func[In, Out], on xme.Executor) Function {
 
 // As gives the function another public name, instead of its own.
 func (f Function) As(name string) Function {
-	f.name, f.bare = name, ""
+	f.name, f.bare, f.public = name, "", true
 	if name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.HasPrefix(name, "messages:") {
 		f.err = fmt.Errorf("rpc: a function cannot be exported as %q: a name has 1 to 200 bytes of UTF-8, and another beginning than messages:, which is no function", name)
 	}

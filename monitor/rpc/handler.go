@@ -186,6 +186,9 @@ func (s *server) outcome(ctx context.Context, f *Function, out string, err error
 		}
 	}
 	s.tell(f, failed, err)
+	if failed.err != nil && f.public {
+		failed.err.Func = f.name
+	}
 	return "", failed
 }
 
