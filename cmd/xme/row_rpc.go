@@ -144,7 +144,8 @@ func bareHandler(ctx context.Context, on xme.Executor) (call func() error, end f
 	hs := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = hs.Serve(l) })
-	t := &http.Transport{MaxIdleConnsPerHost: 64}
+	t := http.DefaultTransport.(*http.Transport).Clone() // as http.DefaultClient has it, which connect-go's own examples use
+	t.MaxIdleConnsPerHost = 64
 	client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: t}, "http://"+l.Addr().String(), connecthttp.WithCompressors())) // small answers would be compressed
 	call = func() error {
 		var out wrapperspb.StringValue

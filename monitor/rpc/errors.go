@@ -10,7 +10,7 @@ import (
 
 // The kinds of failure that errors.Is finds in an [*Error], besides those of package xme and of context.
 var (
-	ErrBusy            = errors.New("rpc: busy")                     // as many calls are in flight as the server allows: it did not run
+	ErrBusy            = errors.New("rpc: busy")                     // as many calls are in flight as the server allows: it did not run, unless it is ErrLost too
 	ErrUnknownFunction = errors.New("rpc: unknown function")         // the server does not export it
 	ErrArguments       = errors.New("rpc: arguments refused")        // they are not JSON of what the function takes
 	ErrUnauthenticated = errors.New("rpc: not authenticated")        // the server does not know who calls

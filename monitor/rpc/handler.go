@@ -139,7 +139,8 @@ func (s *server) once(ctx context.Context, k *xmev1.Mark, sum func() uint64, run
 		}
 		s.marks.finish(c, out, f, size)
 	}()
-	stop := context.AfterFunc(ctx, func() { s.left(ctx, c) })
+	conn := requestOf(ctx).conn
+	stop := context.AfterFunc(ctx, func() { s.left(conn, c) })
 	defer stop()
 	out, size, f = run(c.ctx)
 	return out, f
@@ -148,9 +149,9 @@ func (s *server) once(ctx context.Context, k *xmev1.Mark, sum func() uint64, run
 var errGoexit = refuse(connect.CodeInternal, "", "the call ended its goroutine")
 
 // left is called when the request that runs c has ended before it.
-func (s *server) left(ctx context.Context, c *marked) {
+func (s *server) left(conn net.Conn, c *marked) {
 	s.marks.leave(c)
-	if conn := requestOf(ctx).conn; conn != nil {
+	if conn != nil {
 		_ = conn.Close() // the HTTP server would only when the call has ended
 	}
 }

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -28,8 +27,29 @@ type request struct {
 type requestKey struct{}
 
 func requestOf(ctx context.Context) request {
+	if c, ok := ctx.Value(connKey{}).(*connection); ok && c.serves {
+		return c.now
+	}
 	r, _ := ctx.Value(requestKey{}).(request)
 	return r
+}
+
+// routes finds handlers by path; those whose path ends in a slash serve all below it.
+type routes map[string]http.Handler
+
+// Handle implements connecthttp.ServeMux.
+func (t routes) Handle(path string, h http.Handler) { t[path] = h }
+
+// ServeHTTP implements http.Handler.
+func (t routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := t[r.URL.Path]
+	if h == nil {
+		h = t[r.URL.Path[:strings.LastIndexByte(r.URL.Path, '/')+1]]
+	}
+	if h == nil {
+		h = http.NotFoundHandler()
+	}
+	h.ServeHTTP(w, r)
 }
 
 // ServeHTTP implements http.Handler: it refuses what may not come in before anything of it is read, and bounds how long it takes to come in and to be taken.
@@ -41,16 +61,16 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.gate.leave()
 	defer s.recovered()
-	rw := &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), slow: s.limits.Slow, shared: r.ProtoMajor > 1}
+	rw := &responseWriter{ResponseWriter: w, slow: s.limits.Slow, shared: r.ProtoMajor > 1}
+	if !rw.shared {
+		rw.conn, _ = r.Context().Value(connKey{}).(*connection)
+	}
 	var body *requestBody
-	if r.Body != nil && r.Body != http.NoBody { // first of all: what is refused is read too, so that its connection can be used again
-		b := &requestBody{ReadCloser: r.Body, control: rw.control, shared: rw.shared, budget: &s.arriving}
+	small := !rw.shared && r.ContentLength >= 0 && r.ContentLength <= freeBytes && r.Header.Get("Expect") == "" // most are: they cost no copy of the request
+	if r.Body != nil && r.Body != http.NoBody && !small {                                                       // first of all: what is refused is read too, so that its connection can be used again
+		b := &requestBody{ReadCloser: r.Body, budget: &s.arriving}
 		if r.Header.Get("Expect") != "" {
 			b.expects = rw // to be told to go on is an answer
-		}
-		b.arm(s.limits.Slow)
-		if b.shared { // else the deadline holds for what the handler leaves of the body
-			defer b.disarm()
 		}
 		defer b.release()
 		body = b
@@ -70,13 +90,18 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	info := request{caller: caller, http: r}
-	if r.ProtoMajor == 1 {
-		info.conn, _ = r.Context().Value(connKey{}).(net.Conn)
+	if rw.conn != nil {
+		info.conn = rw.conn
 	}
 	s.files()
-	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
-	if body != nil { // of the copy: net/http looks at its own
-		r.Body = body
+	if rw.conn != nil && small {
+		rw.conn.now, rw.conn.serves = info, true
+		defer func() { rw.conn.now, rw.conn.serves = request{}, false }()
+	} else {
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
+		if body != nil { // of the copy: net/http looks at its own
+			r.Body = body
+		}
 	}
 	s.mux.ServeHTTP(rw, r)
 }
@@ -100,15 +125,15 @@ func (s *server) files() {
 	if err == nil && s.access.tokens != nil {
 		err = s.access.tokens.Err()
 	}
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if old := s.broken.Load(); old != nil && *old == text || old == nil && text == "" {
+	old := s.broken.Load()
+	if err == nil {
+		if old != nil {
+			s.broken.Store(nil)
+		}
 		return
 	}
-	s.broken.Store(&text)
-	if err != nil {
+	if text := err.Error(); old == nil || *old != text {
+		s.broken.Store(&text)
 		s.log.Error("a file cannot be read any more: what it said last holds", "err", err)
 	}
 }
@@ -133,10 +158,24 @@ func ownHost(host string) bool {
 // responseWriter bounds how long an answer may take: from its first byte, and anew after each flush.
 type responseWriter struct {
 	http.ResponseWriter
-	control *http.ResponseController
-	slow    time.Duration
-	shared  bool // the connection is
-	armed   bool
+	slow   time.Duration
+	shared bool // the connection is
+	armed  bool
+	conn   *connection // if it is not; nil: it is not known
+}
+
+// connection is one of HTTP/1, whose requests come one after the other.
+type connection struct {
+	net.Conn
+	until time.Time // its deadline for writing
+
+	serves bool // it does, and now is what
+	now    request
+}
+
+// control is made when it is needed: an answer on a connection that has its deadline needs none.
+func (w *responseWriter) control() *http.ResponseController {
+	return http.NewResponseController(w.ResponseWriter)
 }
 
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -144,14 +183,24 @@ func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter 
 func (w *responseWriter) arm() {
 	if !w.armed {
 		w.armed = true
-		_ = w.control.SetWriteDeadline(time.Now().Add(w.slow))
+		now := time.Now()
+		if w.conn != nil {
+			if w.conn.until.Sub(now) > w.slow/2 { // to set it for each answer would cost more than most answers do
+				return
+			}
+			w.conn.until = now.Add(w.slow)
+		}
+		_ = w.control().SetWriteDeadline(now.Add(w.slow))
 	}
 }
 
 // calm ends what arm began, before there is an answer.
 func (w *responseWriter) calm() {
 	w.armed = false
-	_ = w.control.SetWriteDeadline(time.Time{})
+	if w.conn != nil {
+		w.conn.until = time.Time{}
+	}
+	_ = w.control().SetWriteDeadline(time.Time{})
 }
 
 func (w *responseWriter) Write(b []byte) (int, error) {
@@ -161,40 +210,19 @@ func (w *responseWriter) Write(b []byte) (int, error) {
 
 func (w *responseWriter) Flush() {
 	w.arm()
-	_ = w.control.Flush()
+	_ = w.control().Flush()
 	w.armed = false
 	if w.shared { // there the deadline ends the stream also if nothing is written
-		_ = w.control.SetWriteDeadline(time.Time{})
+		_ = w.control().SetWriteDeadline(time.Time{})
 	}
 }
 
-// requestBody bounds how long a request may take to arrive, and not how long its call takes.
+// requestBody counts what arrives. How long that may take is the HTTP server's to see to (ReadTimeout), whose time ends with the body.
 type requestBody struct {
 	io.ReadCloser
-	control *http.ResponseController
-	shared  bool
-
 	budget  *budget
 	held    int             // bytes of the budget's
 	expects *responseWriter // is armed until something has come; nil: not at all
-
-	mu    sync.Mutex
-	over  bool
-	timer *time.Timer
-}
-
-func (b *requestBody) arm(slow time.Duration) {
-	if !b.shared {
-		_ = b.control.SetReadDeadline(time.Now().Add(slow))
-		return
-	}
-	b.timer = time.AfterFunc(slow, func() { // cheaper than to tell the connection, and undo it
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if !b.over {
-			_ = b.control.SetReadDeadline(time.Unix(1, 0))
-		}
-	})
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
@@ -210,9 +238,6 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if more := b.held - freeBytes; more > 0 && !b.budget.take(min(more, n)) {
 		b.held -= min(more, n) // it is not the budget's
 		return 0, refuse(connect.CodeResourceExhausted, "busy", "busy: too much is under way to the server; try again later").connect()
-	}
-	if errors.Is(err, io.EOF) { // else there is more, which shall not take its time either
-		b.disarm()
 	}
 	return n, err
 }
@@ -265,18 +290,4 @@ func (q *quiet) warn(l *slog.Logger, msg string, args ...any) {
 		args = append(args, "others", left)
 	}
 	l.Warn(msg, args...)
-}
-
-func (b *requestBody) disarm() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.over {
-		return
-	}
-	b.over = true
-	if b.timer != nil {
-		b.timer.Stop()
-	} else {
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
 }

@@ -35,7 +35,7 @@ type server struct {
 	hosts     bool        // only requests to hosts of this machine are taken
 	tlsConfig *tls.Config // nil: none
 	refusal   *connecthttp.ErrorWriter
-	mux       *http.ServeMux
+	mux       routes
 
 	arriving budget
 	refusals quiet
@@ -86,7 +86,7 @@ func Serve(ctx context.Context, l net.Listener, funcs []Function, o ...ServeOpti
 func newServer(base context.Context, at net.Addr, funcs []Function, o []ServeOption) (*server, error) {
 	s := &server{
 		serveOptions: serveOptions{drain: 10 * time.Second}, seed: maphash.MakeSeed(), gate: newGate(),
-		new: map[net.Conn]struct{}{}, mux: http.NewServeMux(),
+		new: map[net.Conn]struct{}{}, mux: routes{},
 	}
 	for _, set := range o {
 		set.serve(&s.serveOptions)
@@ -159,11 +159,13 @@ func (s *server) http(base context.Context) *http.Server {
 	p.SetHTTP2(s.tls != nil)
 	p.SetUnencryptedHTTP2(s.tls == nil)
 	hs := &http.Server{
-		Handler: s, Protocols: p, ReadHeaderTimeout: s.limits.Slow, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
+		Handler: s, Protocols: p, ReadHeaderTimeout: s.limits.Slow, ReadTimeout: s.limits.Slow, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: max(s.limits.Calls, 100), SendPingTimeout: pingTime, PingTimeout: pingTime, WriteByteTimeout: s.limits.Slow},
 		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return base },
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, &connection{Conn: c})
+		},
 		ConnState: func(c net.Conn, state http.ConnState) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
