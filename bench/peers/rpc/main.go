@@ -41,7 +41,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
+	defer func() { _ = pool.Close() }()
 	peers := []peer{
 		{"connect-go, HTTP/2", connectPeer(true)},
 		{"connect-go, HTTP/1.1", connectPeer(false)},
