@@ -57,7 +57,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	written.Wait()
 	cancel()
 	all.Wait()
-	if most > 64 {
+	if most > 160 {
 		t.Errorf("%d MiB are held of requests that have not come in, for one call of 4 MiB at once", most)
 	}
 }
