@@ -95,7 +95,8 @@ func (r *rpcCallCommand) Run(ctx context.Context, out io.Writer) error {
 			return errors.New("--stream reads its arguments from standard input, a line of JSON each: give none")
 		}
 		return r.with(ctx, func(ctx context.Context, c *rpc.Client) error {
-			args, err := interruptible(ctx, readLines)
+			in := os.Stdin
+			args, err := interruptible(ctx, func() ([]json.RawMessage, error) { return readLines(in) })
 			if err != nil {
 				return err
 			}
@@ -105,8 +106,9 @@ func (r *rpcCallCommand) Run(ctx context.Context, out io.Writer) error {
 	return r.with(ctx, func(ctx context.Context, c *rpc.Client) error {
 		args := []byte(r.Args)
 		if r.Args == "" || r.Args == "-" {
+			in := os.Stdin
 			var err error
-			if args, err = interruptible(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(os.Stdin, mostInput)) }); err != nil {
+			if args, err = interruptible(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, mostInput)) }); err != nil {
 				return err
 			}
 		}
@@ -139,8 +141,8 @@ func interruptible[T any](ctx context.Context, read func() (T, error)) (v T, err
 }
 
 // readLines reads a line of JSON for each call.
-func readLines() (args []json.RawMessage, err error) {
-	text, err := io.ReadAll(io.LimitReader(os.Stdin, mostInput))
+func readLines(in io.Reader) (args []json.RawMessage, err error) {
+	text, err := io.ReadAll(io.LimitReader(in, mostInput))
 	if err != nil {
 		return nil, err
 	}
