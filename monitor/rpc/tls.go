@@ -7,12 +7,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
-	"os"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -29,13 +25,8 @@ type TLSFiles struct {
 // second at most, and read if they have changed; a server refuses the next request of who is revoked also on connections that are open. What cannot be read then leaves the last state
 // as it is, and is what [TLS.Err] returns. A TLS may be used by any number of servers and clients.
 type TLS struct {
-	files  TLSFiles
-	now    func() time.Time
-	mu     sync.Mutex // of loading
-	looked time.Time
-	stamps [4]stamp
-	state  atomic.Pointer[tlsState]
-	failed atomic.Pointer[error]
+	of    TLSFiles
+	files reloader[tlsState]
 }
 
 // tlsState is what the files said when they were read.
@@ -45,79 +36,23 @@ type tlsState struct {
 	revoked map[string]bool // by serial number in decimal
 }
 
-// stamp says whether a file has changed.
-type stamp struct {
-	mod  time.Time
-	size int64
-}
-
-// mostPEM is how large a file may be.
-const mostPEM = 16 << 20
-
 // LoadTLS reads the files. The error names the file and what is wrong with it.
 func LoadTLS(files TLSFiles) (*TLS, error) {
 	if (files.Cert == "") != (files.Key == "") {
 		return nil, errors.New("rpc: a certificate needs its key, and a key its certificate: give both TLSFiles.Cert and Key")
 	}
-	t := &TLS{files: files, now: time.Now}
-	if err := t.Reload(); err != nil {
+	t := &TLS{of: files, files: reloader[tlsState]{files: []string{files.Cert, files.Key, files.CA, files.Revoked}, read: files.read}}
+	if err := t.files.load(); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
 // Reload reads all files at once. If that fails everything stays as it was.
-func (t *TLS) Reload() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.reload()
-}
+func (t *TLS) Reload() error { return t.files.load() }
 
 // Err returns why the files could not be read when they had changed last; nil: they could.
-func (t *TLS) Err() error {
-	if err := t.failed.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
-// reload is Reload. t.mu is held.
-func (t *TLS) reload() error {
-	t.looked = t.now()
-	stamps := t.stampAll() // before reading: what changes meanwhile is seen the next time
-	s, err := t.files.read()
-	if err != nil {
-		t.failed.Store(&err)
-		return err
-	}
-	t.stamps = stamps
-	t.state.Store(s)
-	t.failed.Store(nil)
-	return nil
-}
-
-func (t *TLS) stampAll() (all [4]stamp) {
-	for i, name := range []string{t.files.Cert, t.files.Key, t.files.CA, t.files.Revoked} {
-		if name != "" {
-			all[i] = stampOf(name)
-		}
-	}
-	return all
-}
-
-// current returns the state, of files that have changed the new one.
-func (t *TLS) current() *tlsState {
-	if t.mu.TryLock() { // who loads does so for others too
-		if now := t.now(); now.Sub(t.looked) >= time.Second || now.Before(t.looked) {
-			t.looked = now
-			if t.stampAll() != t.stamps {
-				_ = t.reload() // Err has it
-			}
-		}
-		t.mu.Unlock()
-	}
-	return t.state.Load()
-}
+func (t *TLS) Err() error { return t.files.err() }
 
 func (f TLSFiles) read() (*tlsState, error) {
 	s := &tlsState{}
@@ -156,33 +91,6 @@ func (f TLSFiles) read() (*tlsState, error) {
 		}
 	}
 	return s, nil
-}
-
-// readFile reads a file of bounded size.
-func readFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no file", name)
-	}
-	if err == nil && info.Size() > mostPEM {
-		err = fmt.Errorf("%s has %d bytes, which is too large", name, info.Size())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("rpc: %w", err)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("rpc: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, mostPEM+1)) // it may have grown
-	if err == nil && len(text) > mostPEM {
-		err = fmt.Errorf("%s is too large", name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("rpc: %w", err)
-	}
-	return text, nil
 }
 
 // readSerials reads serial numbers as openssl x509 -serial prints them, with or without "serial=" and colons.
@@ -245,23 +153,23 @@ func (s *tlsState) checkChain(chain []*x509.Certificate, now time.Time) error {
 }
 
 // check is tlsState.check of what holds now.
-func (t *TLS) check(c *tls.ConnectionState) error { return t.current().check(c, t.now()) }
+func (t *TLS) check(c *tls.ConnectionState) error { return t.files.current().check(c, time.Now()) }
 
 // mutual reports whether clients must have certificates.
-func (t *TLS) mutual() bool { return t.files.CA != "" }
+func (t *TLS) mutual() bool { return t.of.CA != "" }
 
 // serverConfig is a server's; the error says what is missing.
 func (t *TLS) serverConfig() (*tls.Config, error) {
-	if t.files.Cert == "" {
+	if t.of.Cert == "" {
 		return nil, errors.New("rpc: a server needs a certificate and its key: TLSFiles.Cert and Key")
 	}
 	base := &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}}
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		s := t.current()
+		s := t.files.current()
 		c := &tls.Config{
 			MinVersion: tls.VersionTLS13, NextProtos: base.NextProtos, Certificates: []tls.Certificate{*s.cert},
 			SessionTicketsDisabled: true, // each connection shows its certificate anew
-			VerifyConnection:       func(c tls.ConnectionState) error { return s.check(&c, t.now()) },
+			VerifyConnection:       func(c tls.ConnectionState) error { return s.check(&c, time.Now()) },
 		}
 		if t.mutual() {
 			c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, s.ca
@@ -273,10 +181,10 @@ func (t *TLS) serverConfig() (*tls.Config, error) {
 
 // clientConfig is that of one connection of a client's to a server of this name.
 func (t *TLS) clientConfig(host string) *tls.Config {
-	s := t.current()
+	s := t.files.current()
 	c := &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}, ServerName: host, RootCAs: s.ca,
-		VerifyConnection: func(c tls.ConnectionState) error { return s.check(&c, t.now()) },
+		VerifyConnection: func(c tls.ConnectionState) error { return s.check(&c, time.Now()) },
 	}
 	if s.cert != nil {
 		c.Certificates = []tls.Certificate{*s.cert}

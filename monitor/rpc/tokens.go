@@ -9,11 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 )
 
 // NewToken makes a token for a client called name. text is the client's secret, for [WithToken]; line is what a server keeps of it, in a file for
@@ -45,62 +41,31 @@ func checkCaller(name string) error {
 // read if it has changed: a token whose line is taken out is refused from then on. A file that cannot be read leaves the last state as it is, and is what
 // [Tokens.Err] returns. A Tokens may be used by any number of servers.
 type Tokens struct {
-	file   string
-	mu     sync.Mutex // of loading
-	looked time.Time
-	stamp  stamp
-	names  atomic.Pointer[map[[sha256.Size]byte]string]
-	failed atomic.Pointer[error]
+	file reloader[tokenNames]
 }
+
+// tokenNames are the callers, by the hashes of their tokens.
+type tokenNames map[[sha256.Size]byte]string
 
 // LoadTokens reads a file with lines as [NewToken] returns them; empty lines and what follows a # are ignored. Several lines may name one caller, so that
 // a token can be replaced. The error names the line and what is wrong with it.
 func LoadTokens(file string) (*Tokens, error) {
-	t := &Tokens{file: file}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.reload(); err != nil {
+	t := &Tokens{reloader[tokenNames]{files: []string{file}, read: func() (*tokenNames, error) { return readTokens(file) }}}
+	if err := t.file.load(); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
 // Err returns why the file could not be read when it had changed last; nil: it could.
-func (t *Tokens) Err() error {
-	if err := t.failed.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
+func (t *Tokens) Err() error { return t.file.err() }
 
-// reload reads the file. t.mu is held.
-func (t *Tokens) reload() error {
-	t.looked = time.Now()
-	s := stampOf(t.file)
-	names, err := readTokens(t.file)
-	if err != nil {
-		t.failed.Store(&err)
-		return err
-	}
-	t.stamp = s
-	t.names.Store(&names)
-	t.failed.Store(nil)
-	return nil
-}
-
-func stampOf(file string) (s stamp) {
-	if info, err := os.Stat(file); err == nil {
-		s = stamp{info.ModTime(), info.Size()}
-	}
-	return s
-}
-
-func readTokens(file string) (map[[sha256.Size]byte]string, error) {
+func readTokens(file string) (*tokenNames, error) {
 	text, err := readFile(file)
 	if err != nil {
 		return nil, err
 	}
-	names := map[[sha256.Size]byte]string{}
+	names := tokenNames{}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line, _, _ := strings.Cut(lines.Text(), "#")
@@ -127,23 +92,14 @@ func readTokens(file string) (map[[sha256.Size]byte]string, error) {
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("rpc: %s: %w", file, err)
 	}
-	return names, nil
+	return &names, nil
 }
 
 var errToken = errors.New("the token is not known")
 
 // caller returns whose token it is. What is looked up is a hash, whose bytes say nothing of the token: how long that takes does not either.
 func (t *Tokens) caller(text string) (string, error) {
-	if t.mu.TryLock() { // who loads does so for others too
-		if now := time.Now(); now.Sub(t.looked) >= time.Second || now.Before(t.looked) {
-			t.looked = now
-			if stampOf(t.file) != t.stamp {
-				_ = t.reload() // Err has it
-			}
-		}
-		t.mu.Unlock()
-	}
-	name, ok := (*t.names.Load())[hashToken(text)]
+	name, ok := (*t.file.current())[hashToken(text)]
 	if !ok {
 		return "", errToken
 	}
