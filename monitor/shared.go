@@ -99,7 +99,8 @@ func shownAs[T any]() *kind {
 	}}
 }
 
-func init() {
+// basics has the types work that every process knows. It is done when the first is needed: each worker's start would wait for it.
+var basics = sync.OnceFunc(func() {
 	Element[bool]()
 	Element[string]()
 	Element[any]()
@@ -119,12 +120,22 @@ func init() {
 	numbers[uint64]()
 	numbers[float32]()
 	numbers[float64]()
+})
+
+// kindOf returns what is known of the type of that name.
+func kindOf(name string) (*kind, bool) {
+	basics()
+	k, ok := kinds.Load(name)
+	if !ok {
+		return nil, false
+	}
+	return k.(*kind), true
 }
 
 // kindFor returns how a list or a map is stored.
 func kindFor(t reflect.Type, key string) (*kind, error) {
-	if k, ok := kinds.Load(handleName(t)); ok {
-		return k.(*kind), nil
+	if k, ok := kindOf(handleName(t)); ok {
+		return k, nil
 	}
 	return nil, fmt.Errorf("monitor: the value of %q: %w: %s", key, xme.ErrEncode, unknown(handleName(t)))
 }
@@ -150,8 +161,8 @@ func show(ctx context.Context, key string, v manager.Value) (json.RawMessage, er
 	if name == textName {
 		return manager.As[json.RawMessage](v)
 	}
-	if k, ok := kinds.Load(name); ok {
-		text, err := k.(*kind).show(ctx, v)
+	if k, ok := kindOf(name); ok {
+		text, err := k.show(ctx, v)
 		if err != nil {
 			return nil, fmt.Errorf("monitor: the value of %q, a %s: %w", key, name, err)
 		}

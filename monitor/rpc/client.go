@@ -149,7 +149,9 @@ func (d doer) Do(r *http.Request) (*http.Response, error) {
 	}
 	res, err := d.c.transport.RoundTrip(r)
 	if err != nil {
-		err = unknownServer(err)
+		if known := unknownServer(err); known != err { //nolint:errorlint // whether it is another
+			return nil, known
+		}
 		if d.c.tls != nil {
 			err = d.c.refused(err)
 		}

@@ -152,7 +152,7 @@ func (c *Client) Subscribe(ctx context.Context, keys ...string) iter.Seq2[monito
 		err := c.repeat(ctx, "", func(int) (note, error) {
 			got := w.got
 			err := w.follow(ctx, c)
-			if w.life != "" && isBusy(err) { // it had its place: it will again
+			if w.life != "" && reasonOf(err) == "busy" { // it had its place: it will again
 				err = connect.NewError(connect.CodeUnavailable, "busy")
 			}
 			if w.got > got {
@@ -175,15 +175,6 @@ func checkKeys(keys []string) error {
 		}
 	}
 	return nil
-}
-
-func isBusy(err error) bool {
-	var ce *connect.Error
-	if !errors.As(err, &ce) {
-		return false
-	}
-	p := failureIn(ce)
-	return p != nil && p.GetReason() == "busy"
 }
 
 // watch is a Subscribe.

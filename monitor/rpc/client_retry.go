@@ -52,6 +52,7 @@ func (c *Client) repeat(ctx context.Context, function string, attempt func(n int
 		if answered || note == final {
 			return e
 		}
+		c.log.Debug("no answer", "function", function, "attempt", n, "err", e)
 		if note == progress {
 			tried, wait = 0, firstWait
 		} else if !begun.IsZero() {

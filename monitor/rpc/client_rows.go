@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"connectrpc.com/connect/v2"
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1"
 )
 
@@ -105,7 +104,7 @@ func (r *reading) attempt(ctx context.Context, k *xmev1.Mark) (note, error) {
 		}
 		switch {
 		case errors.Is(err, errHeld):
-		case isSuperseded(err) && r.back < mostTaken: // by a request of this stream that was late
+		case reasonOf(err) == "superseded" && r.back < mostTaken: // by a request of this stream that was late
 			r.back++
 			came = progress
 		case err == nil && r.count == before:
@@ -181,10 +180,4 @@ func (r *reading) add(row *xmev1.StreamResponse) error {
 	r.mu.Unlock()
 	signal(r.news)
 	return nil
-}
-
-// isSuperseded reports whether another request has taken the stream over.
-func isSuperseded(err error) bool {
-	var ce *connect.Error
-	return errors.As(err, &ce) && failureIn(ce).GetReason() == "superseded"
 }

@@ -26,7 +26,7 @@ func (c *Client) dialTLS(t *http.Transport, host string) {
 		defer cancel()
 		if err := conn.HandshakeContext(ctx); err != nil {
 			_ = conn.Close()
-			return nil, unknownServer(err)
+			return nil, err
 		}
 		c.secured.Store(&securedConn{conn, raw.(*trackedConn)})
 		return conn, nil // the transport looks for HTTP/2 in a *tls.Conn only
@@ -49,6 +49,7 @@ func (c *Client) refused(err error) error {
 	if conn == nil || !conn.raw.closed.Load() { // what an open one reads is the transport's
 		return err
 	}
+	c.secured.CompareAndSwap(conn, nil) // it says so once: what fails next has another reason
 	var buf [1]byte
 	_, why := conn.Read(buf[:])
 	var said *net.OpError

@@ -61,7 +61,7 @@ func Export[In, Out any](f *xme.Func[In, Out], on xme.Executor) Function {
 			if err != nil {
 				return "", err
 			}
-			return text(out)
+			return textOf(out)
 		},
 		stream: func(ctx context.Context, rows iter.Seq[string], emit func(int, string, error)) {
 			var mu sync.Mutex
@@ -126,16 +126,13 @@ func bareName[In, Out any](f *xme.Func[In, Out]) string {
 	}
 }
 
-// text makes JSON of a result.
+// text makes JSON of an argument or a result.
 func text(v any) (string, error) {
 	b, err := json.Marshal(v)
 	if err == nil && !utf8.Valid(b) {
 		err = errors.New("it is not UTF-8")
 	}
-	if err != nil {
-		return "", fmt.Errorf("result as JSON: %w", err)
-	}
-	return string(b), nil
+	return string(b), err
 }
 
 // argsError says that the argument is not what the function takes.

@@ -135,6 +135,15 @@ func errorOf(function string, p *xmev1.Failure) *Error {
 	return e
 }
 
+// reasonOf returns the reason that the server gave for an error; empty: none.
+func reasonOf(err error) string {
+	var ce *connect.Error
+	if !errors.As(err, &ce) {
+		return ""
+	}
+	return failureIn(ce).GetReason()
+}
+
 // failureIn returns the detail of an error that the server's handlers made; nil: they did not.
 func failureIn(e *connect.Error) *xmev1.Failure {
 	for _, d := range e.Details() {

@@ -179,7 +179,7 @@ func (s *server) outcome(ctx context.Context, f *Function, out string, err error
 	failed := failureOf(err)
 	if failed.code == connect.CodeCanceled && ctx.Err() != nil { // why
 		why := context.Cause(ctx)
-		if ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			why = ctx.Err()
 		}
 		if w := failureOf(why); w.code != connect.CodeCanceled || w == errLinger || w == errCancel {

@@ -171,10 +171,13 @@ func taken(ctx context.Context, args []string, most int, l *rowLog) iter.Seq[str
 	}
 }
 
-// textOf makes JSON of a row's result. A marshaler that panics is that row's failure.
+// textOf makes JSON of a result. A marshaler that panics is that row's failure.
 func textOf(v any) (s string, err error) {
 	defer recovered(&err)
-	return text(v)
+	if s, err = text(v); err != nil {
+		err = fmt.Errorf("result as JSON: %w", err)
+	}
+	return s, err
 }
 
 // recovered makes an error of a panic.

@@ -60,20 +60,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.gate.leave()
-	defer s.recovered()
+	defer s.logPanic()
 	rw := &responseWriter{ResponseWriter: w, slow: s.limits.Slow, shared: r.ProtoMajor > 1}
 	if !rw.shared {
 		rw.conn, _ = r.Context().Value(connKey{}).(*connection)
-	}
-	var body *requestBody
-	small := !rw.shared && r.ContentLength >= 0 && r.ContentLength <= freeBytes && r.Header.Get("Expect") == "" // most are: they cost no copy of the request
-	if r.Body != nil && r.Body != http.NoBody && !small {                                                       // first of all: what is refused is read too, so that its connection can be used again
-		b := &requestBody{ReadCloser: r.Body, budget: &s.arriving}
-		if r.Header.Get("Expect") != "" {
-			b.expects = rw // to be told to go on is an answer
-		}
-		defer b.release()
-		body = b
 	}
 	if s.hosts && !ownHost(r.Host) {
 		s.refuse(w, r, refuse(connect.CodePermissionDenied, "not_allowed", "the request is for a host that is not this machine"))
@@ -94,20 +84,24 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		info.conn = rw.conn
 	}
 	s.files()
-	if rw.conn != nil && small {
+	expects := r.Header.Get("Expect") != ""
+	if rw.conn != nil && !expects && r.ContentLength >= 0 && r.ContentLength <= freeBytes { // most are such: they cost no copy of the request
 		rw.conn.now, rw.conn.serves = info, true
 		defer func() { rw.conn.now, rw.conn.serves = request{}, false }()
 	} else {
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
-		if body != nil { // of the copy: net/http looks at its own
-			r.Body = body
+		b := &requestBody{ReadCloser: r.Body, budget: &s.arriving}
+		if expects {
+			b.expects = rw // to be told to go on is an answer
 		}
+		defer b.release()
+		r.Body = b // of the copy: net/http looks at its own
 	}
 	s.mux.ServeHTTP(rw, r)
 }
 
-// recovered logs a panic of a handler, which ends its request alone.
-func (s *server) recovered() {
+// logPanic logs a panic of a handler, which ends its request alone.
+func (s *server) logPanic() {
 	if v := recover(); v != nil {
 		if v != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
 			s.log.Error("panic in a request", "panic", v, "stack", string(debug.Stack()))

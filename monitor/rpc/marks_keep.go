@@ -149,11 +149,14 @@ func (m *marks) cancel(k *xmev1.Mark, owner string) *failure {
 	return nil
 }
 
-// enter takes in a call of who without a mark, of which there may be as many as of a session. Then exit follows.
+// enter takes in a call of who without a mark, of which there may be as many as of a session, if there is such a bound. Then exit follows.
 func (m *marks) enter(who string) *failure {
+	if m.CallsPerSession == 0 {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if n := m.unmarked[who]; m.CallsPerSession > 0 && n >= m.CallsPerSession {
+	if n := m.unmarked[who]; n >= m.CallsPerSession {
 		return refuse(connect.CodeResourceExhausted, "busy", fmt.Sprintf("busy: %d calls of the client without marks in flight, the limit; try again later", n))
 	}
 	m.unmarked[who]++
@@ -161,6 +164,9 @@ func (m *marks) enter(who string) *failure {
 }
 
 func (m *marks) exit(who string) {
+	if m.CallsPerSession == 0 {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.unmarked[who]--; m.unmarked[who] == 0 {

@@ -67,8 +67,8 @@ func WithTLS(c *TLS) Option {
 	return bothFunc{func(o *serveOptions) { o.tls = c }, func(o *dialOptions) { o.tls = c }}
 }
 
-// WithLogger has what goes wrong written to l: on a server what failed for other reasons than the caller's, with all that callers are not told. The default
-// is nothing.
+// WithLogger has what goes wrong written to l: on a server what failed for other reasons than the caller's, with all that callers are not told; on a
+// client, at level debug, each attempt that got no answer. The default is nothing.
 func WithLogger(l *slog.Logger) Option {
 	return bothFunc{func(o *serveOptions) { o.log = l }, func(o *dialOptions) { o.log = l }}
 }
