@@ -47,7 +47,7 @@ const letter = "sixteen letters."
 
 func measureRPC(ctx context.Context, inFlight int, quick bool) (s sample, err error) {
 	rounds, block := 60, 15*time.Millisecond // short ones: what slows the machine for a while slows all three
-	if inFlight > 1 { // of those in flight at its end a block counts the time, and not the work
+	if inFlight > 1 {                        // of those in flight at its end a block counts the time, and not the work
 		rounds, block = 20, 60*time.Millisecond
 	}
 	if quick {
