@@ -1,0 +1,30 @@
+// Package mpi runs programs of ranks: one that calls the others, or many that talk to each other.
+//
+// [Run] is the first kind: main, in the driver, is rank 0; ranks 1 and up are worker
+// processes that run what main calls. The communicator is an [xme.Executor], so calls are
+// made as on a pool; they are bounded by a buffer, may be aimed at ranks, and a rank that
+// dies is replaced under its number.
+//
+//	err := mpi.Run(ctx, mpi.Options{Size: 3}, func(ctx context.Context, c *mpi.Comm) error {
+//		far := distance.With(xme.On(2)).Go(ctx, c, pair)
+//		…
+//	})
+//
+// [Spawn] is the second: every rank is a worker process that runs the same function, finds
+// its communicator by [From], and talks to the others: [Send] and [Recv], and the
+// collectives [Comm.Barrier], [Broadcast], [Scatter], [Gather], [Allgather], [Alltoall],
+// [Reduce], [Allreduce], [Scan]. On Linux what they say goes from rank to rank through shared
+// memory. A rank that dies is not replaced: it ends what the others wait for, with an
+// error that names it.
+//
+//	var solve = xme.Register("solve", func(ctx context.Context, n int) (float64, error) {
+//		c := mpi.From(ctx)
+//		part := work(n, c.Rank(), c.Size())
+//		return mpi.Allreduce(ctx, c, part, mpi.Sum)
+//	})
+//	…
+//	sums, err := mpi.Spawn(ctx, mpi.Options{Size: 4}, solve, 1000)
+//
+// Words and meanings are those of the MPI standard (version 4.1, chapters 3, 6 and 7),
+// where nothing else is said here.
+package mpi

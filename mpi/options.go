@@ -1,0 +1,37 @@
+package mpi
+
+import (
+	"fmt"
+
+	"github.com/xenonmp/xme"
+)
+
+// Options says how a communicator is made. The zero value works.
+type Options struct {
+	// Size is how many ranks there are. For Run main is one of them, and 1 is refused; for
+	// Spawn each is a process. 0: as many as CPUs this process may use, at least 2.
+	Size int
+
+	// Buffer is how many calls of a Run's main may have been accepted and not have ended;
+	// further ones wait. 0: 255. Spawn has no use for it.
+	Buffer int
+
+	// Pool is how the workers are made. Its Workers must be 0, and for Run its Queue too:
+	// they follow from Size and Buffer.
+	Pool xme.Options
+}
+
+// defaultBuffer is the Buffer of the zero value.
+const defaultBuffer = 255
+
+func (o *Options) check(what string) error {
+	switch {
+	case o.Size < 0:
+		return fmt.Errorf("mpi: %s: Size %d: it is how many ranks there are", what, o.Size)
+	case o.Buffer < 0:
+		return fmt.Errorf("mpi: %s: Buffer %d: it is how many calls may be under way", what, o.Buffer)
+	case o.Pool.Workers != 0:
+		return fmt.Errorf("mpi: %s: Pool.Workers is %d: leave it 0, Size says how many there are", what, o.Pool.Workers)
+	}
+	return nil
+}

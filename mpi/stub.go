@@ -1,0 +1,6 @@
+package mpi
+
+type (
+	calls struct{}
+	group struct{}
+)
