@@ -2,6 +2,12 @@ package mpi
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/xenonmp/xme"
 )
 
 // Comm is a communicator: a group of ranks, and the way to talk to them. All its methods,
@@ -15,12 +21,132 @@ type Comm struct {
 	group *group // a rank of Spawn
 }
 
+// group is a rank's end of a communicator.
+type group struct {
+	w     *world
+	id    uint32 // all members', and nobody else's who has one of them
+	ranks []int  // its members, by rank: their ranks in the world
+	rank  int
+	done  <-chan struct{} // what ends the rank's function
+
+	mu    sync.Mutex
+	turns uint32 // collectives begun
+}
+
+// own is the world of this process, once it is a rank of Spawn's.
+var own struct {
+	sync.Mutex
+	w    *world
+	next uint32 // the least number that no communicator of this process has
+}
+
 // From returns the communicator of all ranks, in one of Spawn's; elsewhere it returns one
-// whose methods and messages fail with an error that says so, never nil.
-func From(ctx context.Context) *Comm { return &Comm{} }
+// whose methods and messages fail with an error that says so, never nil. Give it the
+// context that the function was given: a rank that waits with another context, or with
+// one that has a deadline, is not taken to be in a deadlock.
+func From(ctx context.Context) *Comm {
+	own.Lock()
+	defer own.Unlock()
+	w := own.w
+	if w == nil || xme.Rank(ctx) != w.rank+1 {
+		return &Comm{}
+	}
+	if w.all == nil {
+		g := &group{w: w, rank: w.rank, done: ctx.Done()}
+		for r := range w.size {
+			g.ranks = append(g.ranks, r)
+		}
+		w.all = g
+		own.next = 1
+	}
+	return &Comm{group: w.all}
+}
 
 // Rank returns the caller's rank in the communicator, from 0.
-func (c *Comm) Rank() int { return 0 }
+func (c *Comm) Rank() int {
+	if c.group != nil {
+		return c.group.rank
+	}
+	return 0
+}
 
-// Size returns how many ranks the communicator has.
-func (c *Comm) Size() int { return 0 }
+// Size returns how many ranks the communicator has, 0 if it is none.
+func (c *Comm) Size() int {
+	if c.group != nil {
+		return len(c.group.ranks)
+	}
+	return 0
+}
+
+// String says which communicator it is.
+func (c *Comm) String() string {
+	if c.group != nil {
+		return fmt.Sprintf("mpi.Comm(rank %d of %d)", c.Rank(), c.Size())
+	}
+	return "mpi.Comm(none)"
+}
+
+// Split divides the ranks into new communicators, one for each color, in which they are
+// ranked by key, and by their old rank where that is equal. It is a collective. A rank
+// that gives a negative color gets a nil communicator.
+func (c *Comm) Split(ctx context.Context, color, key int) (*Comm, error) {
+	g, err := c.ranks()
+	if err != nil {
+		return nil, err
+	}
+	own.Lock()
+	next := own.next
+	own.Unlock()
+	all, err := allgather(ctx, g, "Split", kindOf[[3]int](), [3]int{color, key, int(next)})
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range all {
+		next = max(next, uint32(a[2]))
+	}
+	own.Lock()
+	own.next = max(own.next, next+1)
+	own.Unlock()
+	if color < 0 {
+		return nil, nil //nolint:nilnil // it is in no group, which is what it asked for
+	}
+	var members []int
+	for r, a := range all {
+		if a[0] == color {
+			members = append(members, r)
+		}
+	}
+	slices.SortStableFunc(members, func(a, b int) int { return all[a][1] - all[b][1] })
+	n := &group{w: g.w, id: next, rank: slices.Index(members, g.rank), done: g.done}
+	for _, r := range members {
+		n.ranks = append(n.ranks, g.ranks[r])
+	}
+	return &Comm{group: n}, nil
+}
+
+// ranks returns the group, or why there is none.
+func (c *Comm) ranks() (*group, error) {
+	switch {
+	case c == nil:
+		return nil, errors.New("mpi: the communicator is nil")
+	case c.group != nil:
+		return c.group, nil
+	case c.calls != nil:
+		return nil, fmt.Errorf("mpi: ranks of Run make calls, and send no messages: use Spawn: %w", errors.ErrUnsupported)
+	}
+	return nil, errNoRank
+}
+
+// member returns the world's rank of a rank that a message goes to, or comes from.
+func (g *group) member(rank int, any bool) (int, error) {
+	if any && rank == AnySource {
+		return AnySource, nil
+	}
+	if rank < 0 || rank >= len(g.ranks) {
+		return 0, fmt.Errorf("rank %d does not exist: this communicator has ranks 0 to %d", rank, len(g.ranks)-1)
+	}
+	return g.ranks[rank], nil
+}
+
+// rankOf returns the rank of a member.
+func (g *group) rankOf(member int) int { return slices.Index(g.ranks, member) }

@@ -1,0 +1,141 @@
+package mpi
+
+import (
+	"context"
+	"fmt"
+)
+
+const (
+	// AnySource receives from whichever rank has sent first.
+	AnySource = -1
+	// AnyTag receives whatever tag a message has.
+	AnyTag = -1
+	// MaxTag is the largest tag; the least is 0.
+	MaxTag = 1<<31 - 1
+)
+
+// Status tells of a message that has come.
+type Status struct {
+	Source int // the rank that sent it, in the communicator
+	Tag    int
+	Bytes  int // as it was encoded
+}
+
+// Send sends v to a rank, under a tag. It returns once v may be changed: a small message has
+// been put on its way then, a large one has been received. Messages of one rank to another, in one communicator, are received in
+// the order they were sent, among those that a receive matches.
+//
+// Values and slices without pointers go as they lie in memory, others by the codec of
+// function arguments; files and shared memory do not go this way. If ctx ends first, or a
+// rank of the communicator dies or fails, Send returns the cause or a *RankError; whether the message arrives is
+// not known then.
+func Send[T any](ctx context.Context, c *Comm, to, tag int, v T) error {
+	g, err := c.ranks()
+	if err == nil {
+		err = g.checkTag(tag, false)
+	}
+	if err == nil {
+		var member int
+		if member, err = g.member(to, false); err == nil {
+			err = send(ctx, g, "Send", kindOf[T](), member, g.id*2, tag, &v)
+		}
+	}
+	return failed("Send", to, tag, err)
+}
+
+// Recv receives a message from a rank or AnySource, under a tag or AnyTag, waiting for it
+// to come. T is the type that was sent. If ctx ends first, if the rank it waits for has
+// returned without sending, or a rank of the communicator dies or fails, it returns the cause or a *RankError.
+func Recv[T any](ctx context.Context, c *Comm, from, tag int) (v T, st Status, err error) {
+	g, member, err := c.source(from, tag)
+	if err == nil {
+		st, err = recv(ctx, g, "Recv", kindOf[T](), member, g.id*2, tag, &v)
+	}
+	return v, st, failed("Recv", from, tag, err)
+}
+
+// RecvInto receives a message that is a []T into dst, and returns how many elements it
+// has. T holds no pointers. If dst is too short the message is lost, and the error wraps ErrTruncated. After an error
+// dst may have been changed.
+func RecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) (n int, st Status, err error) {
+	g, member, err := c.source(from, tag)
+	if err == nil {
+		n, st, err = recvInto(ctx, g, "RecvInto", member, g.id*2, tag, dst)
+	}
+	return n, st, failed("RecvInto", from, tag, err)
+}
+
+// SendRecv sends and receives at the same time, so that ranks that exchange values do not
+// wait for each other for ever.
+func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, recvTag int) (got T, st Status, err error) {
+	s := isend(ctx, c, to, sendTag, v)
+	got, st, err = Recv[T](ctx, c, from, recvTag)
+	if serr := s.await(ctx, true); err == nil {
+		err = serr
+	}
+	return got, st, err
+}
+
+// SendRecvInto is SendRecv for a slice, received into dst as RecvInto does. v and dst do not overlap.
+func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, from, recvTag int, dst []T) (n int, st Status, err error) {
+	s := isend(ctx, c, to, sendTag, v)
+	n, st, err = RecvInto(ctx, c, from, recvTag, dst)
+	if serr := s.await(ctx, true); err == nil {
+		err = serr
+	}
+	return n, st, err
+}
+
+// Probe waits for a message that Recv with the same arguments would receive, and tells of
+// it without receiving it.
+func Probe(ctx context.Context, c *Comm, from, tag int) (st Status, err error) {
+	g, member, err := c.source(from, tag)
+	if err == nil {
+		o := &op{g: g, what: "Probe", peer: member, comm: g.id * 2, tag: tag, probe: true, endless: endless(ctx, g)}
+		g.w.mu.Lock()
+		if err = g.w.recv(o); err == nil {
+			err = g.w.wait(ctx, o, true)
+		}
+		g.w.mu.Unlock()
+		if err == nil {
+			st = o.status()
+		}
+	}
+	return st, failed("Probe", from, tag, err)
+}
+
+func (g *group) checkTag(tag int, any bool) error {
+	if tag < 0 && !(any && tag == AnyTag) || tag > MaxTag {
+		return fmt.Errorf("tag %d: tags go from 0 to %d", tag, MaxTag)
+	}
+	return nil
+}
+
+// failed tells what an error ended.
+func failed(what operation, peer, tag int, err error) error {
+	if err == nil {
+		return nil
+	}
+	with := fmt.Sprintf("rank %d", peer)
+	if peer == AnySource {
+		with = "any rank"
+	}
+	if tag == AnyTag {
+		return fmt.Errorf("mpi: %s, %s: %w", what, with, err)
+	}
+	return fmt.Errorf("mpi: %s, %s, tag %d: %w", what, with, tag, err)
+}
+
+// status tells of the message that a receive has got.
+func (o *op) status() Status {
+	return Status{Source: o.g.rankOf(o.source), Tag: int(o.got), Bytes: o.size}
+}
+
+// endless reports whether ctx ends only with the rank's function.
+func endless(ctx context.Context, g *group) bool {
+	if ctx.Done() == nil {
+		return true
+	}
+	_, limited := ctx.Deadline()
+	return !limited && ctx.Done() == g.done
+}

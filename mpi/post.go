@@ -1,0 +1,363 @@
+package mpi
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xenonmp/xme/internal/ring"
+)
+
+// operation names what the caller called, for errors.
+type operation string
+
+// fail ends all that has not ended, and all that begins from now on. mu is held.
+func (w *world) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+	w.each(func(o *op) error { return w.err })
+}
+
+// each ends the operations for which why returns an error. mu is held.
+func (w *world) each(why func(*op) error) {
+	posted := w.posted[:0]
+	for _, o := range w.posted {
+		if err := why(o); err != nil {
+			w.finish(o, err)
+		} else {
+			posted = append(posted, o)
+		}
+	}
+	clearTail(w.posted, len(posted))
+	w.posted = posted
+	for _, streams := range w.streams {
+		for _, o := range streams {
+			if o.done || o.dropped {
+				continue
+			}
+			if err := why(o); err != nil {
+				o.dropped = true // what comes still is thrown away
+				w.finish(o, err)
+			}
+		}
+	}
+	for to := range w.outgo {
+		out := &w.outgo[to]
+		w.changing(out, func() {
+			queue := out.queue[:0]
+			for _, it := range out.queue {
+				if it.o != nil {
+					if err := why(it.o); err != nil {
+						w.finish(it.o, err)
+						continue
+					}
+				}
+				queue = append(queue, it)
+			}
+			out.queue = queue
+			stream := out.stream[:0]
+			for _, o := range out.stream {
+				if err := why(o); err != nil {
+					w.finish(o, err)
+					queue = append(queue, item{letter: ring.Letter{Kind: withdraw, Comm: o.number}})
+					continue
+				}
+				stream = append(stream, o)
+			}
+			out.queue, out.stream = queue, stream
+			for n, o := range out.parked {
+				if err := why(o); err != nil {
+					delete(out.parked, n)
+					w.finish(o, err)
+					out.queue = append(out.queue, item{letter: ring.Letter{Kind: withdraw, Comm: n}})
+				}
+			}
+		})
+	}
+}
+
+func clearTail(ops []*op, from int) {
+	for i := from; i < len(ops); i++ {
+		ops[i] = nil
+	}
+}
+
+// lookAround ends what can no longer end by itself, since a rank has ended or a deadlock was found. mu is held, by the leader.
+func (w *world) lookAround() {
+	w.again.Store(false)
+	w.ended = w.board.driver[0].Load()
+	if text := w.board.verdict(); text != "" {
+		w.fail(&deadlockError{text})
+		return
+	}
+	// What those that have ended sent comes first.
+	var l ring.Letter
+	for from, r := range w.in {
+		if r == nil || w.board.ended(from) == nil {
+			continue
+		}
+		for {
+			ok, err := r.Next(&l)
+			if err == nil && ok {
+				err = w.arrived(from, &l)
+			}
+			if err != nil {
+				w.fail(fmt.Errorf("mpi: from rank %d: %w", from, err))
+				return
+			}
+			if !ok {
+				break
+			}
+			r.Release()
+		}
+	}
+	w.each(w.hopeless)
+}
+
+// hopeless says why an operation can no longer end; nil: it can, as far as is known. mu is held.
+func (w *world) hopeless(o *op) error {
+	others, returned := 0, (*RankError)(nil)
+	for r, member := range o.g.ranks {
+		if member == w.rank {
+			continue
+		}
+		others++
+		e := w.board.ended(member)
+		if e == nil {
+			continue
+		}
+		e.Rank = r
+		if e.Why != Returned {
+			return e
+		}
+		others--
+		if returned == nil || member == o.peer {
+			returned = e
+		}
+	}
+	if returned == nil || o.matched {
+		return nil
+	}
+	if o.peer == AnySource && others == 0 || o.peer >= 0 && o.peer == o.g.ranks[returned.Rank] {
+		return returned
+	}
+	return nil
+}
+
+type deadlockError struct{ text string }
+
+func (e *deadlockError) Error() string { return "deadlock: " + e.text }
+func (e *deadlockError) Unwrap() error { return ErrDeadlock }
+
+// begin says why an operation cannot begin. mu is held.
+func (w *world) begin(o *op) error {
+	if w.err != nil {
+		return w.err
+	}
+	if w.ended == 0 && !w.board.changed(0) {
+		return nil
+	}
+	if w.board.verdict() != "" && w.err == nil {
+		w.err = &deadlockError{w.board.verdict()}
+		return w.err
+	}
+	for r, member := range o.g.ranks {
+		if e := w.board.ended(member); e != nil && member != w.rank && e.Why != Returned {
+			e.Rank = r
+			return e
+		}
+	}
+	return nil
+}
+
+// send begins a send; its body must stay as it is until it has ended. mu is held.
+func (w *world) send(o *op) error {
+	if err := w.begin(o); err != nil {
+		return err
+	}
+	size := len(o.body)
+	if size > w.limits.message {
+		return fmt.Errorf("a message of %d bytes, where Options.Pool.MaxMessage allows %d", size, w.limits.message)
+	}
+	if o.peer == w.rank {
+		e := early{from: w.rank, comm: o.comm, tag: int32(o.tag), hash: o.hash, size: size, body: o.body}
+		if r := w.match(&e); r != nil {
+			w.receive(r, &e)
+		} else {
+			e.body = append([]byte(nil), o.body...)
+			w.keep(&e)
+		}
+		w.finish(o, nil)
+		return nil
+	}
+	if w.ended > 0 || w.board.changed(w.ended) {
+		if e := w.board.ended(o.peer); e != nil {
+			return w.rankIn(o.g, e)
+		}
+	}
+	out := &w.outgo[o.peer]
+	l := ring.Letter{Kind: whole, Type: o.hash, Comm: o.comm, Tag: int32(o.tag), Body: o.body}
+	if size > w.limits.eager {
+		w.numbers++
+		if w.numbers == 0 {
+			w.numbers = 1
+		}
+		o.number = w.numbers
+		l.Kind = announce
+		l.Body = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(nil, o.number), uint64(size))
+	}
+	if len(out.queue) == 0 && w.out[o.peer].Put(&l) {
+		w.put(o, out)
+		return nil
+	}
+	w.changing(out, func() { out.queue = append(out.queue, item{l, o}) })
+	return nil
+}
+
+// rankIn has an error tell the rank in a communicator.
+func (w *world) rankIn(g *group, e *RankError) *RankError {
+	for r, member := range g.ranks {
+		if member == e.Rank {
+			e.Rank = r
+			break
+		}
+	}
+	return e
+}
+
+// recv begins a receive, or a probe. mu is held.
+func (w *world) recv(o *op) error {
+	if err := w.begin(o); err != nil {
+		return err
+	}
+	if w.take(o) {
+		return nil
+	}
+	w.posted = append(w.posted, o)
+	if w.ended > 0 || w.board.changed(0) {
+		// It may be too late already, but for what is in the rings: who leads looks.
+		w.again.Store(true)
+		w.mesh.Poke(w.rank)
+	}
+	return nil
+}
+
+// take has a receive end by what has come already. mu is held.
+func (w *world) take(o *op) bool {
+	for i, e := range w.early {
+		if !o.wants(e) {
+			continue
+		}
+		if o.probe {
+			o.source, o.got, o.size = e.from, e.tag, e.size
+			w.finish(o, nil)
+			return true
+		}
+		w.early = append(w.early[:i], w.early[i+1:]...)
+		w.held -= len(e.body) + earlyCost
+		w.receive(o, e)
+		return true
+	}
+	return false
+}
+
+// leave ends an operation whose caller waits no longer, and returns why. mu is held.
+func (w *world) leave(o *op, cause error) error {
+	if o.done {
+		return o.err
+	}
+	o.done, o.err = true, cause
+	if o.sink != nil || o.probe {
+		if o.matched {
+			o.dropped = true // what comes still is thrown away
+		} else {
+			w.unpost(o)
+		}
+		return cause
+	}
+	out := &w.outgo[o.peer]
+	w.changing(out, func() {
+		for i := range out.queue {
+			if out.queue[i].o == o {
+				out.queue = append(out.queue[:i], out.queue[i+1:]...)
+				return // nobody knows of it
+			}
+		}
+		for i := range out.stream {
+			if out.stream[i] == o {
+				out.stream = append(out.stream[:i], out.stream[i+1:]...)
+				break
+			}
+		}
+		delete(out.parked, o.number)
+		out.queue = append(out.queue, item{letter: ring.Letter{Kind: withdraw, Comm: o.number}})
+	})
+	w.pushAll()
+	return cause
+}
+
+// tell says what this rank waits for, if that cannot end by itself. It reports whether it has. Only the leader calls it, without mu.
+func (w *world) tell() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lone == nil || len(w.waiters)+1 != w.blocked || !w.lone() {
+		return false
+	}
+	var all []string
+	add := func(o *op) bool {
+		if text := w.describe(o); !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+		return o.endless && !o.done
+	}
+	endless := add(w.leader)
+	for _, v := range w.waiters {
+		endless = add(v.o) && endless
+	}
+	if !endless {
+		return false
+	}
+	n := w.board.ranks[w.rank]
+	putText(n[noteWaits:], waitWords, strings.Join(all, ", "))
+	for r, in := range w.in {
+		if in != nil {
+			n[notePos+r].Store(in.Pos())
+		}
+	}
+	n[noteStuck].Store(1)
+	w.mesh.Poke(w.size)
+	return true
+}
+
+// untell takes it back.
+func (w *world) untell() {
+	n := w.board.ranks[w.rank]
+	n[noteStuck].Store(0)
+	n[noteEpoch].Add(1)
+}
+
+// describe says what an operation waits for.
+func (w *world) describe(o *op) string {
+	s := string(o.what)
+	peer := "any rank"
+	if o.peer >= 0 {
+		peer = fmt.Sprintf("rank %d", o.peer)
+	}
+	if o.sink != nil || o.probe {
+		s += " from " + peer
+	} else {
+		s += " to " + peer
+	}
+	if o.comm&1 == 0 && o.tag != AnyTag {
+		s += fmt.Sprintf(", tag %d", o.tag)
+	}
+	if o.g.id != 0 {
+		s += fmt.Sprintf(", communicator %d", o.g.id)
+	}
+	return s
+}
+
+var errNoRank = errors.New("mpi: not in a rank that Spawn started: call From in the function that Spawn runs, with the context that it is given")

@@ -1,0 +1,218 @@
+package mpi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/park"
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/sys"
+	"github.com/xenonmp/xme/shm"
+)
+
+// mostRanks is how many ranks Spawn starts at most: each pair has a ring.
+const mostRanks = 256
+
+// Spawn starts Size processes, runs f in each with the same argument, and returns what each
+// rank returned, by rank, once all have ended. In f, From returns the communicator of
+// all ranks.
+//
+// A rank that dies, or whose function fails, is not replaced: what the others wait for, and
+// what they begin, in a communicator that it is in, ends with a *RankError that names it; they
+// then return themselves. Results of ranks that failed are zero values that
+// mean nothing, and the error tells how many failed and why the first did, from which the others followed. When ctx ends the contexts of all
+// ranks do. Nothing is left of the processes when Spawn has returned.
+//
+// Every rank waiting for others, with nothing on its way, is a deadlock: all that wait get an error that wraps ErrDeadlock
+// and says who waits for whom. That is found if each rank waits in functions of
+// this package, in all goroutines that it has begun, with the context that it was given or one
+// without an end.
+//
+// f's options Timeout and Memory hold for each rank; others are refused.
+func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in In) ([]Out, error) {
+	if o.Size == 0 {
+		o.Size = defaultSize()
+	}
+	if err := o.check("Spawn"); err != nil {
+		return nil, err
+	}
+	if o.Size > mostRanks {
+		return nil, fmt.Errorf("mpi: Spawn: Size %d: at most %d ranks talk to each other", o.Size, mostRanks)
+	}
+	p, err := start(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	futures := make([]*xme.Future[Out], o.Size)
+	for r := range futures {
+		futures[r] = f.With(xme.On(r+1)).Go(ctx, p.pool, in)
+	}
+	outs, errs := make([]Out, o.Size), make([]error, o.Size)
+	var order order
+	var all sync.WaitGroup
+	for r, future := range futures {
+		all.Go(func() {
+			outs[r], errs[r] = future.Wait(context.Background())
+			p.ended(r, errs[r])
+			order.add(r, errs[r])
+		})
+	}
+	all.Wait()
+	return outs, order.err(errs)
+}
+
+// order keeps which rank failed of itself first.
+type order struct {
+	sync.Mutex
+	first, follower int // ranks, from 1; 0: none
+	failed          int
+}
+
+func (o *order) add(rank int, err error) {
+	if err == nil {
+		return
+	}
+	o.Lock()
+	defer o.Unlock()
+	o.failed++
+	switch {
+	case !errors.Is(err, ErrRankEnded) && o.first == 0:
+		o.first = rank + 1
+	case o.follower == 0:
+		o.follower = rank + 1
+	}
+}
+
+// err is Spawn's error.
+func (o *order) err(errs []error) error {
+	rank := o.first
+	if rank == 0 {
+		rank = o.follower
+	}
+	if rank == 0 {
+		return nil
+	}
+	return fmt.Errorf("mpi: %d of %d ranks failed, first rank %d: %w", o.failed, len(errs), rank-1, errs[rank-1])
+}
+
+// program is what Spawn has started.
+type program struct {
+	pool  *xme.Pool
+	mem   *shm.Array[byte]
+	mesh  *ring.Mesh
+	board board
+	size  int
+}
+
+// Sizes of rings. Together they take at most about areaBudget, as long as each has areaLeast.
+const (
+	areaBudget = 16 << 20
+	areaMost   = 256 << 10
+	areaLeast  = 4 << 10
+	eagerMost  = 8 << 10
+	heldMost   = 1 << 30
+)
+
+// area is how many bytes the ring of each pair has.
+func area(size int) int {
+	return max(areaLeast, min(areaMost, areaBudget/(size*size))) &^ 63
+}
+
+// start opens the pool, and has each worker join.
+func start(ctx context.Context, o Options) (*program, error) {
+	o.Pool.Workers = o.Size
+	if o.Pool.Spares == 0 {
+		o.Pool.Spares = -1 // the dead are not replaced
+	}
+	pool, err := xme.Open(ctx, o.Pool)
+	if err != nil {
+		return nil, fmt.Errorf("mpi: Spawn: %w", err)
+	}
+	p := &program{pool: pool, size: o.Size}
+	in := joining{Size: o.Size, Area: area(o.Size), Message: o.Pool.MaxMessage}
+	if in.Message == 0 {
+		in.Message = 1 << 30
+	}
+	if p.mem, err = shm.NewArray[byte](ring.MeshSize(in.Size, notes(in.Size), in.Area)); err != nil {
+		_ = p.close()
+		return nil, fmt.Errorf("mpi: Spawn: %w", err)
+	}
+	p.mesh = ring.NewMesh(p.mem.Slice(), in.Size, notes(in.Size), in.Area, park.Waits{})
+	p.board = newBoard(p.mesh, in.Size)
+	in.Mem = p.mem
+	joined := make([]*xme.Future[struct{}], o.Size)
+	for r := range joined {
+		joined[r] = join.With(xme.On(r+1)).Go(ctx, pool, in)
+	}
+	for r, future := range joined {
+		if _, err := future.Wait(ctx); err != nil {
+			_ = p.close()
+			return nil, fmt.Errorf("mpi: Spawn: rank %d: %w", r, err)
+		}
+	}
+	return p, nil
+}
+
+func (p *program) close() error {
+	err := p.pool.Close()
+	if p.mem != nil {
+		_ = p.mem.Close()
+	}
+	return err
+}
+
+// ended tells the ranks that one of them has ended.
+func (p *program) ended(rank int, err error) {
+	why, text := uint64(1), ""
+	if err != nil {
+		why = 2
+		var e *xme.Error
+		if errors.As(err, &e) {
+			text = e.Error()
+			if e.Cause == xme.CauseLost || e.Cause == xme.CauseMemory || e.Cause == xme.CauseStart {
+				why = 3
+			}
+		}
+	}
+	p.board.end(rank, why, text)
+	for r := range p.size {
+		p.mesh.Poke(r)
+	}
+}
+
+// joining is what a rank is told.
+type joining struct {
+	Size, Area, Message int
+	Mem                 *shm.Array[byte]
+}
+
+// join makes a worker a rank.
+var join = xme.Register("join", func(ctx context.Context, in joining) (struct{}, error) {
+	mem, err := in.Mem.Retain()
+	if err != nil {
+		return struct{}{}, err
+	}
+	idle := runtime.NumGoroutine() - 1
+	m := ring.NewMesh(mem.Slice(), in.Size, notes(in.Size), in.Area, park.Waits{})
+	cpus, _ := sys.CPUs()
+	w := newWorld(m, xme.Rank(ctx)-1, in.Size, newBoard(m, in.Size), limits{
+		eager: eagerMost, piece: pieceMost, message: in.Message, held: heldMost,
+	}, cpus)
+	w.lone = func() bool { return runtime.NumGoroutine()-idle <= w.blocked }
+	own.Lock()
+	own.w = w
+	own.Unlock()
+	return struct{}{}, nil
+})
+
+const pieceMost = 32<<10 - 16
+
+func defaultSize() int {
+	n, _ := sys.CPUs()
+	return max(2, n)
+}

@@ -1,6 +1,0 @@
-package mpi
-
-type (
-	calls struct{}
-	group struct{}
-)

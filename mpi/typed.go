@@ -1,0 +1,212 @@
+package mpi
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/xenonmp/xme/internal/ring"
+)
+
+// encode returns what v goes as. What it returns may be v's own memory.
+func (k *kind[T]) encode(v *T) (body []byte, hash uint32, err error) {
+	switch {
+	case k.raw:
+		return valueBytes(v), k.hash, nil
+	case k.elem > 0:
+		mem, isNil := elements(v, k.elem)
+		if isNil {
+			return nil, k.hash | hashNil, nil
+		}
+		return mem, k.hash, nil
+	case k.err != nil:
+		return nil, 0, k.err
+	}
+	body, err = k.codec.Append(nil, v, nil)
+	if err != nil {
+		err = fmt.Errorf("the value cannot be sent: %w", err)
+	}
+	return body, k.hash, err
+}
+
+// send sends *v to a member and waits until it may be changed.
+func send[T any](ctx context.Context, g *group, what operation, k *kind[T], to int, comm uint32, tag int, v *T) error {
+	w := g.w
+	if k.raw && to != w.rank && int(sizeOf(v)) <= w.limits.eager && ctx.Err() == nil {
+		// What most are: small, and there is room. Nothing of it outlives this call.
+		l := ring.Letter{Kind: whole, Type: k.hash, Comm: comm, Tag: int32(tag), Body: valueBytes(v)}
+		w.mu.Lock()
+		sent := w.err == nil && !w.board.changed(0) && len(w.outgo[to].queue) == 0 && w.out[to].Put(&l)
+		w.mu.Unlock()
+		if sent {
+			return nil
+		}
+	}
+	o := &op{g: g, what: what, peer: to, comm: comm, tag: tag, endless: endless(ctx, g)}
+	held := *v
+	var err error
+	if o.body, o.hash, err = k.encode(&held); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.send(o); err != nil {
+		return err
+	}
+	return w.wait(ctx, o, true)
+}
+
+// receipt is a receive of a T, and where it goes.
+type receipt[T any] struct {
+	op
+	k    *kind[T]
+	v    *T
+	held T
+	buf  []byte
+}
+
+func (k *kind[T]) receipt() *receipt[T] {
+	if r, _ := k.recvs.Get().(*receipt[T]); r != nil {
+		return r
+	}
+	r := &receipt[T]{k: k}
+	r.sink = r
+	r.v = &r.held
+	return r
+}
+
+// free has a receipt be used again. Nobody else may know it any more.
+func (r *receipt[T]) free() {
+	if r.dropped || !r.done {
+		return
+	}
+	var none T
+	r.held, r.buf = none, nil
+	r.op = op{sink: r}
+	r.k.recvs.Put(r)
+}
+
+func (r *receipt[T]) begin(hash uint32, size int) error {
+	k := r.k
+	if hash&hashMask != k.hash {
+		return fmt.Errorf("it is no %s: %w", k.name, ErrType)
+	}
+	switch {
+	case k.raw:
+		r.buf = valueBytes(r.v)
+	case k.elem > 0:
+		if size%k.elem != 0 {
+			return fmt.Errorf("%d bytes are no %s: %w", size, k.name, ring.ErrCorrupt)
+		}
+		if hash&hashNil != 0 {
+			clearSlice(r.v)
+			r.buf = nil
+			break
+		}
+		r.buf = makeElements(r.v, k.elem, size/k.elem)
+	default:
+		if k.err != nil {
+			return k.err
+		}
+		r.buf = make([]byte, size)
+	}
+	if len(r.buf) != size {
+		return fmt.Errorf("%d bytes are no %s: %w", size, k.name, ring.ErrCorrupt)
+	}
+	return nil
+}
+
+func (r *receipt[T]) write(off int, b []byte) { copy(r.buf[off:], b) }
+
+func (r *receipt[T]) end() error {
+	if r.k.raw || r.k.elem > 0 {
+		return nil
+	}
+	buf := r.buf
+	r.buf = nil
+	return r.k.codec.Decode(buf, r.v, nil)
+}
+
+// recv receives into *v.
+func recv[T any](ctx context.Context, g *group, what operation, k *kind[T], from int, comm uint32, tag int, v *T) (Status, error) {
+	w := g.w
+	r := k.receipt()
+	r.g, r.what, r.peer, r.comm, r.tag, r.endless = g, what, from, comm, tag, endless(ctx, g)
+	w.mu.Lock()
+	err := w.recv(&r.op)
+	if err == nil {
+		err = w.wait(ctx, &r.op, true)
+	}
+	w.mu.Unlock()
+	if err != nil {
+		return Status{}, err
+	}
+	*v = r.held
+	st := r.status()
+	r.free()
+	return st, nil
+}
+
+// recvInto receives a []T into dst.
+func recvInto[T any](ctx context.Context, g *group, what operation, from int, comm uint32, tag int, dst []T) (int, Status, error) {
+	r, err := newInto(g, what, from, comm, tag, dst, endless(ctx, g))
+	if err != nil {
+		return 0, Status{}, err
+	}
+	w := g.w
+	w.mu.Lock()
+	if err = w.recv(&r.op); err == nil {
+		err = w.wait(ctx, &r.op, true)
+	}
+	w.mu.Unlock()
+	if err != nil {
+		return 0, Status{}, err
+	}
+	n, st := r.size/r.elem, r.status()
+	r.free()
+	return n, st, nil
+}
+
+// into is a receive into memory of the caller's.
+type into[T any] struct {
+	op
+	k    *kind[[]T]
+	dst  []byte
+	elem int
+}
+
+func newInto[T any](g *group, what operation, from int, comm uint32, tag int, dst []T, forEver bool) (*into[T], error) {
+	k := kindOf[[]T]()
+	if k.elem == 0 {
+		return nil, fmt.Errorf("a %s cannot be received in place, its elements are encoded: use Recv", k.name)
+	}
+	r, _ := k.intos.Get().(*into[T])
+	if r == nil {
+		r = &into[T]{k: k, elem: k.elem}
+		r.sink = r
+	}
+	r.dst = bytesOf(dst)
+	r.g, r.what, r.peer, r.comm, r.tag, r.endless = g, what, from, comm, tag, forEver
+	return r, nil
+}
+
+func (r *into[T]) free() {
+	if r.dropped || !r.done {
+		return
+	}
+	r.op = op{sink: r}
+	r.dst = nil
+	r.k.intos.Put(r)
+}
+
+func (r *into[T]) begin(hash uint32, size int) error {
+	if hash&hashMask != r.k.hash || size%r.elem != 0 {
+		return fmt.Errorf("it is no %s: %w", r.k.name, ErrType)
+	}
+	if size > len(r.dst) {
+		return fmt.Errorf("it has %d elements, there is room for %d: %w", size/r.elem, len(r.dst)/r.elem, ErrTruncated)
+	}
+	return nil
+}
+
+func (r *into[T]) write(off int, b []byte) { copy(r.dst[off:], b) }
+func (r *into[T]) end() error              { return nil }

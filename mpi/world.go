@@ -1,0 +1,294 @@
+package mpi
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/sys"
+)
+
+// world is one rank's end of all that Spawn's ranks say to each other.
+//
+// Under mu are the operations that have not ended, and what has come that nobody asked for yet. It has no goroutine: of those that
+// wait one at a time leads, that is takes letters from the rings and puts letters into them, for all; it spins, then sleeps on the rank's gate.
+// Whoever begins an operation does what can be done at once; what cannot, the leader does.
+type world struct {
+	rank, size int
+	mesh       *ring.Mesh
+	out        []*ring.LetterWriter // by rank; nil: its own
+	in         []*ring.LetterReader
+	board      board
+	limits     limits
+	spin       spin
+
+	mu      sync.Mutex
+	leading bool
+	leader  *op         // the leader's
+	waiters []*waiter   // that wait for their turn, or their end
+	lone    func() bool // no goroutine of the rank does anything but wait; nil: that is not known
+	all     *group      // of all ranks; guarded by own
+	err     error       // why nothing can be said any more
+	ended   uint64
+
+	posted  []*op            // receives that nothing has come for, in order
+	early   []*early         // what nobody has asked for, in order
+	held    int              // bytes in early
+	outgo   []outgo          // by rank
+	streams []map[uint32]*op // by rank: receives whose messages come in pieces, by the sender's number
+	numbers uint32
+	blocked int // goroutines that wait
+
+	pending atomic.Int32 // of outgo, how many have something
+	again   atomic.Bool  // look who has ended once more
+}
+
+// limits are the sizes by which messages go.
+type limits struct {
+	eager, piece int // bytes: the largest message that goes at once, and the largest piece of a larger one
+	message      int // the largest there is
+	held         int // that may have come and not been asked for
+}
+
+// spin is how a leader looks before it sleeps.
+type spin struct {
+	looks time.Duration // for how long
+	yield bool          // the CPU is somebody else's too
+}
+
+func newWorld(mesh *ring.Mesh, rank, size int, b board, l limits, cpus int) *world {
+	w := &world{
+		rank: rank, size: size, mesh: mesh, board: b, limits: l,
+		out: make([]*ring.LetterWriter, size), in: make([]*ring.LetterReader, size), outgo: make([]outgo, size), streams: make([]map[uint32]*op, size),
+		spin: spin{looks: spinAlone},
+	}
+	if size > cpus {
+		w.spin = spin{looks: spinShared, yield: true}
+	}
+	for r := range size {
+		if r != rank {
+			w.out[r], w.in[r] = mesh.Writer(rank, r), mesh.Reader(r, rank)
+			w.limits.piece = min(w.limits.piece, w.out[r].Most())
+		}
+		w.streams[r] = map[uint32]*op{}
+	}
+	w.limits.eager = min(w.limits.eager, w.limits.piece)
+	return w
+}
+
+const (
+	spinAlone  = 100 * time.Microsecond // waking a process that sleeps on another CPU takes about as long
+	spinShared = 20 * time.Microsecond
+	spinCheck  = 64 // looks between two looks at the clock
+	nap        = 50 * time.Millisecond
+)
+
+// sink is where a message goes.
+type sink interface {
+	// begin is told of a message's type and size, before its bytes come.
+	begin(hash uint32, size int) error
+	// write takes the bytes from off on, in order; b may change meanwhile, each byte is read once.
+	write(off int, b []byte)
+	// end is called after the last byte.
+	end() error
+}
+
+// op is an operation that has not ended: a send, a receive, a probe.
+type op struct {
+	g    *group
+	what operation
+	peer int // in the world; AnySource
+	comm uint32
+	tag  int
+
+	sink  sink // of a receive
+	body  []byte
+	hash  uint32
+	probe bool
+
+	number   uint32 // of a message in pieces
+	size, at int
+	matched  bool // a receive that a message was found for
+	dropped  bool // its caller has left: what comes is thrown away
+
+	done   bool
+	err    error
+	source int
+	got    int32 // the tag
+
+	turn    chan struct{} // told that it is done, or that it is to lead; nil: nobody waits
+	endless bool          // its wait has no end of its own
+}
+
+// waiter is who waits while another leads. turn is told that the operation is done, or that it is to lead.
+type waiter struct {
+	o    *op
+	turn chan struct{}
+}
+
+func (v *waiter) tell() {
+	select {
+	case v.turn <- struct{}{}:
+	default:
+	}
+}
+
+// finish ends an operation. mu is held.
+func (w *world) finish(o *op, err error) {
+	if o.done {
+		return
+	}
+	o.done, o.err = true, err
+	for _, v := range w.waiters {
+		if v.o == o {
+			v.tell()
+		}
+	}
+}
+
+// wait waits until an operation has ended, or ctx has, which gives its cause; leaves says that the operation then ends too. Any number may wait for
+// one. mu is held, and is when it returns.
+func (w *world) wait(ctx context.Context, o *op, leaves bool) error {
+	cut := !o.done && ctx.Err() != nil
+	var me *waiter
+	w.blocked++
+	for !o.done && !cut {
+		if !w.leading {
+			w.leading, w.leader = true, o
+			cut = w.lead(ctx, o)
+			w.leading, w.leader = false, nil
+			continue
+		}
+		if me == nil {
+			me = &waiter{o, make(chan struct{}, 1)}
+			w.waiters = append(w.waiters, me)
+		}
+		w.mu.Unlock()
+		select {
+		case <-me.turn:
+		case <-ctx.Done():
+			cut = true
+		}
+		w.mu.Lock()
+	}
+	w.blocked--
+	if me != nil {
+		w.waiters = slices.DeleteFunc(w.waiters, func(v *waiter) bool { return v == me })
+	}
+	if !w.leading {
+		w.passOn()
+	}
+	switch {
+	case o.done:
+		return o.err
+	case leaves:
+		return w.leave(o, context.Cause(ctx))
+	}
+	return context.Cause(ctx)
+}
+
+// passOn has the next that waits lead. mu is held.
+func (w *world) passOn() {
+	for _, v := range w.waiters {
+		if !v.o.done {
+			v.tell()
+			return
+		}
+	}
+}
+
+// lead moves letters until o has ended; cut: ctx has. mu is held, but not while it looks and sleeps.
+func (w *world) lead(ctx context.Context, o *op) (cut bool) {
+	stop := func() bool { return true }
+	defer func() { stop() }()
+	armed := false
+	for {
+		moved := w.progress()
+		if o.done {
+			return false
+		}
+		if moved {
+			continue
+		}
+		w.mu.Unlock()
+		ready := w.look()
+		if !ready && !armed && ctx.Done() != nil {
+			stop = context.AfterFunc(ctx, func() { w.mesh.Poke(w.rank) })
+			armed = true
+		}
+		if !ready {
+			w.sleep(ctx)
+		}
+		w.mu.Lock()
+		if !ready && ctx.Err() != nil {
+			w.progress()
+			return !o.done
+		}
+	}
+}
+
+// look spins until there is something for progress to do. Only the leader calls it, without mu.
+func (w *world) look() bool {
+	var begin time.Time
+	for i := 0; ; i++ {
+		for range spinCheck {
+			if w.ready() {
+				return true
+			}
+		}
+		switch {
+		case i == 0:
+			begin = time.Now()
+		case time.Since(begin) > w.spin.looks:
+			return false
+		case w.spin.yield:
+			sys.Yield()
+			runtime.Gosched()
+		case i%16 == 0:
+			runtime.Gosched() // another goroutine may have something to say
+		}
+	}
+}
+
+// ready reports whether progress has something to do.
+func (w *world) ready() bool {
+	for _, r := range w.in {
+		if r != nil && r.Ready() {
+			return true
+		}
+	}
+	if w.pending.Load() > 0 {
+		for _, o := range w.out {
+			if o != nil && o.Room() {
+				return true
+			}
+		}
+	}
+	return w.board.changed(w.ended) || w.again.Load()
+}
+
+// sleep sleeps until somebody has put a letter or read one that room was wanted for, or ctx has ended. Who has slept for a while
+// says what it waits for.
+func (w *world) sleep(ctx context.Context) {
+	told, begin := false, time.Now()
+	for {
+		over := false
+		w.mesh.Nap(w.rank, nap, func() bool {
+			over = w.ready() || ctx.Err() != nil
+			return over
+		})
+		if over || w.ready() || ctx.Err() != nil {
+			break
+		}
+		if !told && time.Since(begin) > nap {
+			told = w.tell()
+		}
+	}
+	if told {
+		w.untell()
+	}
+}
