@@ -229,3 +229,18 @@ func TestMonitorProgram(t *testing.T) { runScript(t, "monitor", "./examples/moni
 //
 // feature: N1, N2
 func TestMessageProgram(t *testing.T) { runScript(t, "message", "./examples/message") }
+
+// A plate cools by as many ranks as there are rows, or fewer, as one loop has it, and is drawn.
+//
+// feature: P9
+func TestHeatProgram(t *testing.T) { runScript(t, "heat", "./examples/heat") }
+
+// Bodies attract each other over ranks as in one loop, and keep their energy.
+//
+// feature: P9
+func TestNbodyProgram(t *testing.T) { runScript(t, "nbody", "./examples/nbody") }
+
+// Numbers are in order over all ranks, and are those that were there before.
+//
+// feature: P9
+func TestSortProgram(t *testing.T) { runScript(t, "sort", "./examples/sort") }
