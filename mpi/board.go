@@ -46,7 +46,13 @@ func newBoard(m *ring.Mesh, size int) board {
 }
 
 // The ways to end, as words.
-var endings = [...]Ending{1: Returned, 2: Failed, 3: Died}
+const (
+	endReturned = 1 + iota
+	endFailed
+	endDied
+)
+
+var endings = [...]Ending{endReturned: Returned, endFailed: Failed, endDied: Died}
 
 // changed reports whether anything has changed since seen was read.
 func (b *board) changed(seen uint64) bool { return b.driver[0].Load() != seen }

@@ -2,11 +2,25 @@ package mpi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/xenonmp/xme/internal/park"
+	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/shm"
 )
+
+// ground is what the driver has of its ranks' talk: their memory, or the post.
+type ground interface {
+	end(rank int, why uint64, text string)                // tells all that a rank has ended
+	condemn(text string)                                  // tells all that they wait for each other
+	look(over <-chan struct{}) ([]look, error)            // looks at all ranks
+	sleep(over <-chan struct{}, enough func([]look) bool) // until a look may show something else
+	close()
+}
 
 // look is what is known of a rank at one moment.
 type look struct {
@@ -15,44 +29,32 @@ type look struct {
 	epoch uint64
 	tails []uint64 // up to where it has put letters for each rank
 	read  []uint64 // up to where it has read those of each rank
+	waits string
 }
 
-// watch finds deadlocks until ctx ends. It sleeps until a rank says that it is stuck.
+// watch finds deadlocks until over is closed. It sleeps until a rank says that it is stuck.
 //
 // A deadlock is certain when each rank has returned or is stuck, and has read all that the others sent it; seen twice, with no rank
 // having gone on between the two looks. Then nothing can have happened between the end of the first look and the begin of the second: who
 // is stuck acts only on a letter, and there was none. (The double look is Mattern's, "Algorithms for distributed termination detection", 1987.)
-func (p *program) watch(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { p.mesh.Poke(p.size) })
-	defer stop()
-	for ctx.Err() == nil {
-		if first := p.look(); stands(first) {
-			if stands(p.look()) && slices.EqualFunc(first, p.look(), look.same) {
-				p.board.condemn(p.why(first))
-				p.poke()
+func watch(g ground, over <-chan struct{}) {
+	closed := func() bool {
+		select {
+		case <-over:
+			return true
+		default:
+			return false
+		}
+	}
+	for !closed() {
+		if first, err := g.look(over); err == nil && stands(first) {
+			if second, err := g.look(over); err == nil && slices.EqualFunc(first, second, look.same) {
+				g.condemn(why(first))
 				return
 			}
 		}
-		p.mesh.Nap(p.size, time.Hour, func() bool { return ctx.Err() != nil || stands(p.look()) })
+		g.sleep(over, stands)
 	}
-}
-
-// look looks at all ranks.
-func (p *program) look() []look {
-	all := make([]look, p.size)
-	for r := range all {
-		n := p.board.ranks[r]
-		l := look{ended: n[noteEnd].Load() != 0, stuck: n[noteStuck].Load() == 1, epoch: n[noteEpoch].Load()}
-		for o := range p.size {
-			tail := uint64(0)
-			if o != r {
-				tail = p.mesh.Tail(r, o)
-			}
-			l.tails, l.read = append(l.tails, tail), append(l.read, n[notePos+o].Load())
-		}
-		all[r] = l
-	}
-	return all
 }
 
 // stands reports whether every rank has ended or is stuck, one at least is, and nothing is on its way to those that are.
@@ -80,20 +82,105 @@ func (l look) same(o look) bool {
 }
 
 // why says who waits for what.
-func (p *program) why(all []look) string {
+func why(all []look) string {
 	var s []string
 	for r, l := range all {
 		if l.ended {
 			s = append(s, fmt.Sprintf("rank %d has ended", r))
 			continue
 		}
-		s = append(s, fmt.Sprintf("rank %d waits in %s", r, getText(p.board.ranks[r][noteWaits:], waitWords)))
+		s = append(s, fmt.Sprintf("rank %d waits in %s", r, l.waits))
 	}
 	return strings.Join(s, "; ")
 }
 
-func (p *program) poke() {
-	for r := range p.size {
-		p.mesh.Poke(r)
+// shared is the ground where ranks share memory.
+type shared struct {
+	mem   *shm.Array[byte]
+	mesh  *ring.Mesh
+	board board
+	size  int
+}
+
+func newShared(in *joining) (*shared, error) {
+	mem, err := shm.NewArray[byte](ring.MeshSize(in.Size, notes(in.Size), in.Area))
+	if err != nil {
+		return nil, err
+	}
+	in.Mem = mem
+	m := ring.NewMesh(mem.Slice(), in.Size, notes(in.Size), in.Area, park.Waits{})
+	return &shared{mem, m, newBoard(m, in.Size), in.Size}, nil
+}
+
+func (s *shared) close() { _ = s.mem.Close() }
+
+func (s *shared) end(rank int, why uint64, text string) {
+	s.board.end(rank, why, text)
+	s.poke()
+	s.mesh.Poke(s.size) // the others may wait for each other now
+}
+
+func (s *shared) condemn(text string) {
+	s.board.condemn(text)
+	s.poke()
+}
+
+func (s *shared) poke() {
+	for r := range s.size {
+		s.mesh.Poke(r)
 	}
 }
+
+func (s *shared) look(<-chan struct{}) ([]look, error) {
+	all := make([]look, s.size)
+	for r := range all {
+		n := s.board.ranks[r]
+		l := look{
+			ended: n[noteEnd].Load() != 0, epoch: n[noteEpoch].Load(), stuck: n[noteStuck].Load() == 1,
+			waits: getText(n[noteWaits:], waitWords), tails: make([]uint64, s.size), read: make([]uint64, s.size),
+		}
+		for o := range s.size {
+			if o != r {
+				l.tails[o] = s.mesh.Tail(r, o)
+			}
+			l.read[o] = n[notePos+o].Load()
+		}
+		all[r] = l
+	}
+	return all, nil
+}
+
+func (s *shared) sleep(over <-chan struct{}, enough func([]look) bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-over:
+			s.mesh.Poke(s.size)
+		case <-ctx.Done():
+		}
+	}()
+	s.mesh.Nap(s.size, time.Hour, func() bool {
+		select {
+		case <-over:
+			return true
+		default:
+		}
+		all, _ := s.look(nil)
+		return enough(all)
+	})
+	cancel()
+	<-done
+}
+
+func (p *posted) sleep(over <-chan struct{}, _ func([]look) bool) {
+	select {
+	case <-over:
+	case <-p.woken:
+	}
+}
+
+func (p *posted) close() { p.stop() }
+
+var errNoAnswer = errors.New("no answer")

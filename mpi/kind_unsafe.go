@@ -153,3 +153,9 @@ func kindIn[T any](g *group) *kind[T] {
 }
 
 type lastKind struct{ k any }
+
+// align64 returns the first n bytes of mem that begin at a multiple of 64.
+func align64(mem []byte, n int) []byte {
+	off := -int(uintptr(unsafe.Pointer(unsafe.SliceData(mem)))) & 63
+	return mem[off : off+n : off+n]
+}

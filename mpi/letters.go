@@ -11,7 +11,7 @@ import (
 const (
 	whole    = 1 + iota // a message
 	announce            // a message that will come in pieces; its size and number
-	clear               // pieces of the message whose number is in Comm may come
+	grant               // pieces of the message whose number is in Comm may come
 	piece               // the next bytes of the message whose number is in Comm
 	withdraw            // the message whose number is in Comm will not come, or not to its end
 )
@@ -111,7 +111,7 @@ func (w *world) arrived(from int, l *ring.Letter) error {
 			return nil
 		}
 		w.keep(&e)
-	case clear:
+	case grant:
 		out := &w.outgo[from]
 		o := out.parked[l.Comm]
 		if o == nil {
@@ -191,7 +191,7 @@ func (w *world) receive(o *op, e *early) {
 		// One that cannot be taken is let come all the same, and thrown away.
 		o.err, o.number = err, e.number
 		w.streams[e.from][e.number] = o
-		w.say(e.from, ring.Letter{Kind: clear, Comm: e.number})
+		w.say(e.from, ring.Letter{Kind: grant, Comm: e.number})
 		return
 	}
 	if err == nil {

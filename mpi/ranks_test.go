@@ -73,12 +73,18 @@ var ranks = xme.Register("ranks", func(ctx context.Context, how string) (string,
 })
 
 func TestRanks(t *testing.T) {
+	for _, link := range []xme.Link{xme.LinkAuto, xme.LinkSocket, xme.LinkPipe} {
+		t.Run(link.String(), func(t *testing.T) { testRanks(t, xme.Options{Link: link}) })
+	}
+}
+
+func testRanks(t *testing.T, pool xme.Options) {
 	for how, want := range map[string]error{
 		"deadlock": mpi.ErrDeadlock, "deadlock in collectives": mpi.ErrDeadlock, "large sends": mpi.ErrDeadlock,
 		"dies": xme.ErrWorkerLost, "returns": mpi.ErrRankEnded, "fails": nil,
 	} {
 		t.Run(how, func(t *testing.T) {
-			_, err := mpi.Spawn(t.Context(), mpi.Options{Size: 3}, ranks, how)
+			_, err := mpi.Spawn(t.Context(), mpi.Options{Size: 3, Pool: pool}, ranks, how)
 			t.Log(err)
 			if err == nil || want != nil && !errors.Is(err, want) {
 				t.Fatalf("got %v, want %v", err, want)
@@ -89,7 +95,7 @@ func TestRanks(t *testing.T) {
 		})
 	}
 	for n := 1; n <= 9; n++ {
-		out, err := mpi.Spawn(t.Context(), mpi.Options{Size: n}, ranks, "sums")
+		out, err := mpi.Spawn(t.Context(), mpi.Options{Size: n, Pool: pool}, ranks, "sums")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/park"
+	"github.com/xenonmp/xme/internal/post"
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/shm"
@@ -61,14 +62,13 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 			order.add(r, errs[r])
 		})
 	}
-	watching := make(chan struct{})
-	over, stop := context.WithCancel(context.Background())
+	over, watching := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watching)
-		p.watch(over)
+		watch(p.ground, over)
 	}()
 	all.Wait()
-	stop()
+	close(over)
 	<-watching
 	return outs, order.err(errs)
 }
@@ -109,11 +109,8 @@ func (o *order) err(errs []error) error {
 
 // program is what Spawn has started.
 type program struct {
-	pool  *xme.Pool
-	mem   *shm.Array[byte]
-	mesh  *ring.Mesh
-	board board
-	size  int
+	pool *xme.Pool
+	ground
 }
 
 // Sizes of rings. Together they take at most about areaBudget, as long as each has areaLeast.
@@ -140,74 +137,84 @@ func start(ctx context.Context, o Options) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mpi: Spawn: %w", err)
 	}
-	p := &program{pool: pool, size: o.Size}
+	p := &program{pool: pool}
 	in := joining{Size: o.Size, Area: area(o.Size), Message: o.Pool.MaxMessage}
 	if in.Message == 0 {
 		in.Message = 1 << 30
 	}
-	if p.mem, err = shm.NewArray[byte](ring.MeshSize(in.Size, notes(in.Size), in.Area)); err != nil {
-		_ = p.close()
-		return nil, fmt.Errorf("mpi: Spawn: %w", err)
+	if sys.HasLanes && o.Pool.Link != xme.LinkPipe {
+		s, err := newShared(&in)
+		if err != nil {
+			_ = pool.Close()
+			return nil, fmt.Errorf("mpi: Spawn: %w", err)
+		}
+		p.ground = s
+	} else {
+		posts := newPosted(o.Size)
+		in.Driver, in.Ranks, in.Area = posts.me, posts.ranks, min(in.Area, bridgeAreaMost)
+		p.ground = posts
 	}
-	p.mesh = ring.NewMesh(p.mem.Slice(), in.Size, notes(in.Size), in.Area, park.Waits{})
-	p.board = newBoard(p.mesh, in.Size)
-	in.Mem = p.mem
 	joined := make([]*xme.Future[struct{}], o.Size)
 	for r := range joined {
 		joined[r] = join.With(xme.On(r+1)).Go(ctx, pool, in)
 	}
 	for r, future := range joined {
 		if _, err := future.Wait(ctx); err != nil {
-			_ = p.close()
+			p.close()
 			return nil, fmt.Errorf("mpi: Spawn: rank %d: %w", r, err)
 		}
 	}
 	return p, nil
 }
 
-func (p *program) close() error {
-	err := p.pool.Close()
-	if p.mem != nil {
-		_ = p.mem.Close()
-	}
-	return err
+func (p *program) close() {
+	_ = p.pool.Close() // what was not written, its output knows
+	p.ground.close()
 }
 
 // ended tells the ranks that one of them has ended.
 func (p *program) ended(rank int, err error) {
-	why, text := uint64(1), ""
+	why, text := uint64(endReturned), ""
 	if err != nil {
-		why = 2
+		why = endFailed
 		var e *xme.Error
 		if errors.As(err, &e) {
 			text = e.Error()
 			if e.Cause == xme.CauseLost || e.Cause == xme.CauseMemory || e.Cause == xme.CauseStart {
-				why = 3
+				why = endDied
 			}
 		}
 	}
-	p.board.end(rank, why, text)
-	p.poke()
-	p.mesh.Poke(p.size) // the others may wait for each other now
+	p.end(rank, why, text)
 }
 
-// joining is what a rank is told.
+// joining is what a rank is told: the memory, or where there is none the addresses of all.
 type joining struct {
 	Size, Area, Message int
 	Mem                 *shm.Array[byte]
+	Driver              post.Addr
+	Ranks               []post.Addr
 }
 
 // join makes a worker a rank.
 var join = xme.Register("join", func(ctx context.Context, in joining) (struct{}, error) {
-	mem, err := in.Mem.Retain()
-	if err != nil {
-		return struct{}{}, err
+	rank := xme.Rank(ctx) - 1
+	var m *ring.Mesh
+	var b *bridge
+	if in.Ranks != nil {
+		m, b = newBridge(in, rank)
+	} else {
+		mem, err := in.Mem.Retain()
+		if err != nil {
+			return struct{}{}, err
+		}
+		m = ring.NewMesh(mem.Slice(), in.Size, notes(in.Size), in.Area, park.Waits{})
 	}
-	m := ring.NewMesh(mem.Slice(), in.Size, notes(in.Size), in.Area, park.Waits{})
 	cpus, _ := sys.CPUs()
-	w := newWorld(m, xme.Rank(ctx)-1, in.Size, newBoard(m, in.Size), limits{
-		eager: eagerMost, piece: pieceMost, message: in.Message, held: heldMost,
-	}, cpus)
+	w := newWorld(m, rank, in.Size, newBoard(m, in.Size), limits{eager: eagerMost, piece: pieceMost, message: in.Message, held: heldMost}, cpus)
+	if b != nil {
+		b.run(w)
+	}
 	own.Lock()
 	own.w = w
 	own.Unlock()

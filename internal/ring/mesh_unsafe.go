@@ -26,6 +26,8 @@ type Mesh struct {
 	mem           []byte
 	n, area, note int
 	waits         Waits
+	relayed       bool
+	own           int
 }
 
 const (
@@ -46,10 +48,22 @@ func NewMesh(mem []byte, n, notes, area int, waits Waits) *Mesh {
 	if n <= 0 || area <= 0 || area%line != 0 || len(mem) != MeshSize(n, notes, area) || uintptr(unsafe.Pointer(&mem[0]))%Align != 0 {
 		panic(fmt.Sprintf("ring: a mesh of %d with rings of %d in %d bytes", n, area, len(mem)))
 	}
-	return &Mesh{mem, n, area, notes, waits}
+	return &Mesh{mem: mem, n: n, area: area, note: notes, waits: waits}
 }
 
 func (m *Mesh) gate(member int) gate { return gate{word32(m.mem, member*line), m.waits} }
+
+// Relay says that this memory is one member's alone, and that the member n takes letters to and from the others', whose memory
+// has the same sizes: who would wake another member wakes n, and readers wake it each time that they free room. Call it before Writer and Reader.
+func (m *Mesh) Relay(own int) { m.relayed, m.own = true, own }
+
+// wakes returns the gate by which a member is woken.
+func (m *Mesh) wakes(member int) gate {
+	if m.relayed && member != m.own {
+		member = m.n
+	}
+	return m.gate(member)
+}
 
 // Notes returns a member's words.
 func (m *Mesh) Notes(member int) []atomic.Uint64 {
@@ -100,7 +114,7 @@ type LetterWriter struct {
 // Writer returns the end by which from sends to to.
 func (m *Mesh) Writer(from, to int) *LetterWriter {
 	r := m.ring(from, to)
-	return &LetterWriter{tail: word64(r, 0), head: word64(r, offLetterHead), want: word64(r, offLetterWant), area: r[offLetters:], peer: m.gate(to)}
+	return &LetterWriter{tail: word64(r, 0), head: word64(r, offLetterHead), want: word64(r, offLetterWant), area: r[offLetters:], peer: m.wakes(to)}
 }
 
 // Most is the longest body that a letter can have.
@@ -159,12 +173,13 @@ type LetterReader struct {
 	pos, end         uint64
 	released         uint64
 	peer             gate
+	relayed          bool
 }
 
 // Reader returns the end by which to receives what from sends.
 func (m *Mesh) Reader(from, to int) *LetterReader {
 	r := m.ring(from, to)
-	return &LetterReader{tail: word64(r, 0), head: word64(r, offLetterHead), want: word64(r, offLetterWant), area: r[offLetters:], peer: m.gate(from)}
+	return &LetterReader{tail: word64(r, 0), head: word64(r, offLetterHead), want: word64(r, offLetterWant), area: r[offLetters:], peer: m.wakes(from), relayed: m.relayed && from != m.own}
 }
 
 // Ready reports whether Next has something.
@@ -216,13 +231,21 @@ func (r *LetterReader) Release() {
 	if !wants && r.pos-r.released < uint64(len(r.area))/8 {
 		return
 	}
-	r.released = r.pos
-	r.head.Store(r.pos)
-	// Looked at again: it may have come to want after the first look and before the store.
-	if r.want.Load() != 0 && r.want.Swap(0) != 0 {
+	r.ReleaseTo(r.pos)
+}
+
+// ReleaseTo frees the room up to where a reader of the same letters, in other memory, has read.
+func (r *LetterReader) ReleaseTo(pos uint64) {
+	r.released = pos
+	r.head.Store(pos)
+	// Looked at again: it may have come to want after a first look and before the store.
+	if r.want.Load() != 0 && r.want.Swap(0) != 0 || r.relayed {
 		r.peer.open(everybody)
 	}
 }
+
+// Head returns up to where the letters from one member to another have been read, and their room freed.
+func (m *Mesh) Head(from, to int) uint64 { return word64(m.ring(from, to), offLetterHead).Load() }
 
 // Pos returns up to where the reader has read: what Tail says if it has read all.
 func (r *LetterReader) Pos() uint64 { return r.pos }
