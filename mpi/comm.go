@@ -97,7 +97,7 @@ func (c *Comm) Split(ctx context.Context, color, key int) (*Comm, error) {
 	own.Lock()
 	next := own.next
 	own.Unlock()
-	all, err := allgather(ctx, g, "Split", kindOf[[3]int](), [3]int{color, key, int(next)})
+	all, err := allgather(g.collective(ctx, actSplit), kindOf[[3]int](), [3]int{color, key, int(next)})
 	if err != nil {
 		return nil, err
 	}

@@ -279,6 +279,9 @@ func (w *world) push(to int, out *outgo) (moved bool) {
 	for len(out.stream) > 0 {
 		o := out.stream[0]
 		n := min(w.limits.piece, len(o.body)-o.at)
+		if o.unit > 1 && o.unit <= n {
+			n -= n % o.unit
+		}
 		if !w.out[to].Put(&ring.Letter{Kind: piece, Comm: o.number, Body: o.body[o.at : o.at+n]}) {
 			return moved
 		}

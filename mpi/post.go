@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/xenonmp/xme/internal/dump"
 	"github.com/xenonmp/xme/internal/ring"
 )
 
@@ -303,9 +305,6 @@ func (w *world) leave(o *op, cause error) error {
 func (w *world) tell() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.lone == nil || len(w.waiters)+1 != w.blocked || !w.lone() {
-		return false
-	}
 	var all []string
 	add := func(o *op) bool {
 		if text := w.describe(o); !slices.Contains(all, text) {
@@ -317,7 +316,7 @@ func (w *world) tell() bool {
 	for _, v := range w.waiters {
 		endless = add(v.o) && endless
 	}
-	if !endless {
+	if !endless || !onlyWaits() {
 		return false
 	}
 	n := w.board.ranks[w.rank]
@@ -330,6 +329,17 @@ func (w *world) tell() bool {
 	n[noteStuck].Store(1)
 	w.mesh.Poke(w.size)
 	return true
+}
+
+// onlyWaits reports whether no goroutine of the rank's function does anything but wait here.
+func onlyWaits() bool {
+	for size := 64 << 10; size <= 4<<20; size *= 4 {
+		buf := make([]byte, size)
+		if n := runtime.Stack(buf, true); n < size {
+			return dump.Waits(string(buf[:n]), "github.com/xenonmp/xme/mpi.(*world).wait", "github.com/xenonmp/xme.Init")
+		}
+	}
+	return false
 }
 
 // untell takes it back.

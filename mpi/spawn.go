@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 
 	"github.com/xenonmp/xme"
@@ -62,7 +61,15 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 			order.add(r, errs[r])
 		})
 	}
+	watching := make(chan struct{})
+	over, stop := context.WithCancel(context.Background())
+	go func() {
+		defer close(watching)
+		p.watch(over)
+	}()
 	all.Wait()
+	stop()
+	<-watching
 	return outs, order.err(errs)
 }
 
@@ -180,9 +187,8 @@ func (p *program) ended(rank int, err error) {
 		}
 	}
 	p.board.end(rank, why, text)
-	for r := range p.size {
-		p.mesh.Poke(r)
-	}
+	p.poke()
+	p.mesh.Poke(p.size) // the others may wait for each other now
 }
 
 // joining is what a rank is told.
@@ -197,13 +203,11 @@ var join = xme.Register("join", func(ctx context.Context, in joining) (struct{},
 	if err != nil {
 		return struct{}{}, err
 	}
-	idle := runtime.NumGoroutine() - 1
 	m := ring.NewMesh(mem.Slice(), in.Size, notes(in.Size), in.Area, park.Waits{})
 	cpus, _ := sys.CPUs()
 	w := newWorld(m, xme.Rank(ctx)-1, in.Size, newBoard(m, in.Size), limits{
 		eager: eagerMost, piece: pieceMost, message: in.Message, held: heldMost,
 	}, cpus)
-	w.lone = func() bool { return runtime.NumGoroutine()-idle <= w.blocked }
 	own.Lock()
 	own.w = w
 	own.Unlock()

@@ -172,6 +172,8 @@ type into[T any] struct {
 	k    *kind[[]T]
 	dst  []byte
 	elem int
+
+	exact bool // dst is as long as the message
 }
 
 func newInto[T any](g *group, what operation, from int, comm uint32, tag int, dst []T, forEver bool) (*into[T], error) {
@@ -194,13 +196,16 @@ func (r *into[T]) free() {
 		return
 	}
 	r.op = op{sink: r}
-	r.dst = nil
+	r.dst, r.exact = nil, false
 	r.k.intos.Put(r)
 }
 
 func (r *into[T]) begin(hash uint32, size int) error {
 	if hash&hashMask != r.k.hash || size%r.elem != 0 {
 		return fmt.Errorf("it is no %s: %w", r.k.name, ErrType)
+	}
+	if r.exact && size != len(r.dst) {
+		return fmt.Errorf("the slices have different lengths: %d and %d elements", size/r.elem, len(r.dst)/r.elem)
 	}
 	if size > len(r.dst) {
 		return fmt.Errorf("it has %d elements, there is room for %d: %w", size/r.elem, len(r.dst)/r.elem, ErrTruncated)

@@ -28,11 +28,10 @@ type world struct {
 
 	mu      sync.Mutex
 	leading bool
-	leader  *op         // the leader's
-	waiters []*waiter   // that wait for their turn, or their end
-	lone    func() bool // no goroutine of the rank does anything but wait; nil: that is not known
-	all     *group      // of all ranks; guarded by own
-	err     error       // why nothing can be said any more
+	leader  *op       // the leader's
+	waiters []*waiter // that wait for their turn, or their end
+	all     *group    // of all ranks; guarded by own
+	err     error     // why nothing can be said any more
 	ended   uint64
 
 	posted  []*op            // receives that nothing has come for, in order
@@ -41,7 +40,6 @@ type world struct {
 	outgo   []outgo          // by rank
 	streams []map[uint32]*op // by rank: receives whose messages come in pieces, by the sender's number
 	numbers uint32
-	blocked int // goroutines that wait
 
 	pending atomic.Int32 // of outgo, how many have something
 	again   atomic.Bool  // look who has ended once more
@@ -107,6 +105,7 @@ type op struct {
 
 	sink  sink // of a receive
 	body  []byte
+	unit  int // pieces of body are multiples of it, 0: it does not matter
 	hash  uint32
 	probe bool
 
@@ -155,7 +154,6 @@ func (w *world) finish(o *op, err error) {
 func (w *world) wait(ctx context.Context, o *op, leaves bool) error {
 	cut := !o.done && ctx.Err() != nil
 	var me *waiter
-	w.blocked++
 	for !o.done && !cut {
 		if !w.leading {
 			w.leading, w.leader = true, o
@@ -175,7 +173,6 @@ func (w *world) wait(ctx context.Context, o *op, leaves bool) error {
 		}
 		w.mu.Lock()
 	}
-	w.blocked--
 	if me != nil {
 		w.waiters = slices.DeleteFunc(w.waiters, func(v *waiter) bool { return v == me })
 	}

@@ -1,0 +1,98 @@
+package mpi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/mpi"
+)
+
+var ranks = xme.Register("ranks", func(ctx context.Context, how string) (string, error) {
+	c := mpi.From(ctx)
+	n, me := c.Size(), c.Rank()
+	next, last := (me+1)%n, (me-1+n)%n
+	switch how {
+	case "deadlock":
+		v, _, err := mpi.Recv[int](ctx, c, next, 7)
+		return fmt.Sprint(v), err
+	case "deadlock in collectives":
+		if me == 0 {
+			return "", c.Barrier(ctx)
+		}
+		_, err := mpi.Allreduce(ctx, c, me, mpi.Sum)
+		return "", err
+	case "large sends":
+		return "", mpi.Send(ctx, c, next, 1, make([]byte, 1<<20))
+	case "dies":
+		if me == 1 {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		}
+		_, err := mpi.Allreduce(ctx, c, me, mpi.Sum)
+		return "", err
+	case "returns":
+		if me == 1 {
+			return "early", nil
+		}
+		_, _, err := mpi.Recv[int](ctx, c, 1, 0)
+		return "", err
+	case "fails":
+		if me == 1 {
+			return "", errors.New("no luck")
+		}
+		_, _, err := mpi.Recv[int](ctx, c, mpi.AnySource, 0)
+		return "", err
+	case "sums":
+		sum, err := mpi.Allreduce(ctx, c, float64(me), mpi.Sum)
+		if err != nil {
+			return "", err
+		}
+		all, err := mpi.Allgather(ctx, c, fmt.Sprint("r", me))
+		if err != nil {
+			return "", err
+		}
+		buf := make([]float64, 100_000)
+		for i := range buf {
+			buf[i] = float64(me * i)
+		}
+		if err := mpi.AllreduceSlice(ctx, c, buf, mpi.Sum); err != nil {
+			return "", err
+		}
+		if err := c.Barrier(ctx); err != nil {
+			return "", err
+		}
+		got, _, err := mpi.SendRecv(ctx, c, next, 1, []string{fmt.Sprint(me)}, last, 1)
+		return fmt.Sprint(sum, all, buf[99_999], got), err
+	}
+	return "", fmt.Errorf("how? %q", how)
+})
+
+func TestRanks(t *testing.T) {
+	for how, want := range map[string]error{
+		"deadlock": mpi.ErrDeadlock, "deadlock in collectives": mpi.ErrDeadlock, "large sends": mpi.ErrDeadlock,
+		"dies": xme.ErrWorkerLost, "returns": mpi.ErrRankEnded, "fails": nil,
+	} {
+		t.Run(how, func(t *testing.T) {
+			_, err := mpi.Spawn(t.Context(), mpi.Options{Size: 3}, ranks, how)
+			t.Log(err)
+			if err == nil || want != nil && !errors.Is(err, want) {
+				t.Fatalf("got %v, want %v", err, want)
+			}
+			if how == "fails" && !strings.Contains(err.Error(), "no luck") {
+				t.Fatal(err)
+			}
+		})
+	}
+	for n := 1; n <= 9; n++ {
+		out, err := mpi.Spawn(t.Context(), mpi.Options{Size: n}, ranks, "sums")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Log(out[n-1])
+	}
+}

@@ -1,0 +1,284 @@
+package mpi
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+)
+
+// Op combines two values into one. It is associative, and need not commute: values are combined
+// in the order of their ranks, ((v0·v1)·v2)·…, so the result is that of a loop over
+// the ranks, bit by bit, on each of them. It must not change its arguments, nor call this package.
+type Op[T any] func(a, b T) T
+
+// Number is what can be added and multiplied.
+type Number interface {
+	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64 | ~complex64 | ~complex128
+}
+
+// Sum is an Op: a + b.
+func Sum[T Number](a, b T) T { return a + b }
+
+// Product is an Op: a × b.
+func Product[T Number](a, b T) T { return a * b }
+
+// Min is an Op: the smaller one; NaN if one is.
+func Min[T cmp.Ordered](a, b T) T { return min(a, b) }
+
+// Max is an Op: the larger one; NaN if one is.
+func Max[T cmp.Ordered](a, b T) T { return max(a, b) }
+
+// fold combines values in order.
+func fold[T any](all []T, op Op[T]) T {
+	v := all[0]
+	for _, b := range all[1:] {
+		v = op(v, b)
+	}
+	return v
+}
+
+// Reduce combines the ranks' values, and returns the result to root; to the others it returns a zero value.
+func Reduce[T any](ctx context.Context, c *Comm, root int, v T, op Op[T]) (sum T, err error) {
+	t, err := c.collective(ctx, actReduce)
+	if err == nil {
+		err = t.root(root)
+	}
+	if err != nil {
+		return sum, err
+	}
+	all, err := gather(t, kindOf[T](), root, v)
+	if err != nil || all == nil {
+		return sum, err
+	}
+	return fold(all, op), nil
+}
+
+// Allreduce combines the ranks' values, and returns the result to all.
+func Allreduce[T any](ctx context.Context, c *Comm, v T, op Op[T]) (sum T, err error) {
+	t, err := c.collective(ctx, actAllreduce)
+	if err != nil {
+		return sum, err
+	}
+	all, err := allgather(t, kindOf[T](), v)
+	if err != nil {
+		return sum, err
+	}
+	return fold(all, op), nil
+}
+
+// Scan combines the values of ranks 0 up to and including the caller's.
+func Scan[T any](ctx context.Context, c *Comm, v T, op Op[T]) (sum T, err error) {
+	t, err := c.collective(ctx, actScan)
+	if err != nil {
+		return sum, err
+	}
+	k := kindOf[T]()
+	for r := t.g.rank + 1; r < len(t.g.ranks); r++ {
+		sendTo(t, k, r, &v)
+	}
+	all, err := collect(t, k, v, t.g.rank+1)
+	if err != nil {
+		return sum, err
+	}
+	return fold(all, op), nil
+}
+
+// AllreduceSlice combines the ranks' slices element by element, in place: all have the
+// result in buf. The slices are as long as each other; T holds no pointers.
+//
+// Each rank combines a part of all slices, and sends it to all (Rabenseifner, 2004, with the parts exchanged directly). After an error buf may have been changed.
+func AllreduceSlice[T any](ctx context.Context, c *Comm, buf []T, op Op[T]) error {
+	t, err := c.collective(ctx, actAllreduceSlice)
+	if err != nil {
+		return err
+	}
+	n := len(t.g.ranks)
+	if n == 1 {
+		return nil
+	}
+	if len(bytesOf(buf)) <= smallSlice || len(buf) < n {
+		k := kindOf[[]T]()
+		for d := 1; d < n; d++ {
+			sendTo(t, k, (t.g.rank+d)%n, &buf)
+		}
+		return foldFrom(t, buf, op)
+	}
+	mine := part(buf, t.g.rank, n)
+	if err := reduceScatter(t, buf, mine, op); err != nil {
+		return err
+	}
+	k := kindOf[[]T]()
+	for d := 1; d < n; d++ {
+		recvTo(t, (t.g.rank-d+n)%n, part(buf, (t.g.rank-d+n)%n, n))
+	}
+	for d := 1; d < n; d++ {
+		sendTo(t, k, (t.g.rank+d)%n, &mine)
+	}
+	return t.await()
+}
+
+// ReduceSlice combines the ranks' slices element by element: root has the result in buf,
+// the others keep theirs. The slices are as long as each other; T holds no pointers. After an error root's buf may have been changed.
+func ReduceSlice[T any](ctx context.Context, c *Comm, root int, buf []T, op Op[T]) error {
+	t, err := c.collective(ctx, actReduceSlice)
+	if err == nil {
+		err = t.root(root)
+	}
+	if err != nil {
+		return err
+	}
+	n, k := len(t.g.ranks), kindOf[[]T]()
+	switch {
+	case n == 1:
+		return nil
+	case n > 2 && len(bytesOf(buf)) > smallSlice && len(buf) >= n:
+		mine := part(buf, t.g.rank, n)
+		if t.g.rank != root {
+			mine = slices.Clone(mine)
+		}
+		if err := reduceScatter(t, buf, mine, op); err != nil {
+			return err
+		}
+		if t.g.rank != root {
+			sendTo(t, k, root, &mine)
+			return t.await()
+		}
+		for r := range n {
+			if r != root {
+				recvTo(t, r, part(buf, r, n))
+			}
+		}
+		return t.await()
+	case t.g.rank != root:
+		sendTo(t, k, root, &buf)
+		return t.await()
+	case n == 2:
+		return foldOne(t, 1-root, buf, op)
+	}
+	return foldFrom(t, buf, op)
+}
+
+// smallSlice is up to how many bytes slices are sent whole to all.
+const smallSlice = 2 << 10
+
+// part is the part of s that a rank of n combines.
+func part[T any](s []T, rank, n int) []T {
+	return s[len(s)*rank/n : len(s)*(rank+1)/n]
+}
+
+// foldFrom combines what all ranks send with buf, this one's, in the order of ranks.
+func foldFrom[T any](t *turn, buf []T, op Op[T]) error {
+	n, size := len(t.g.ranks), len(buf)
+	all := make([][]T, n)
+	space := make([]T, (n-1)*size)
+	for r := range n {
+		if r == t.g.rank {
+			all[r] = buf
+			continue
+		}
+		all[r], space = space[:size:size], space[size:]
+		recvTo(t, r, all[r])
+	}
+	if err := t.await(); err != nil {
+		return err
+	}
+	if len(all) == 1 || size == 0 {
+		return nil
+	}
+	// In pieces that stay in the cache while slice after slice is combined into them.
+	step := max(1, foldBytes/max(1, len(bytesOf(buf))/size))
+	for lo := 0; lo < size; lo += step {
+		hi := min(size, lo+step)
+		acc := all[0][lo:hi]
+		for _, s := range all[1:] {
+			b := s[lo:hi]
+			for i := range acc {
+				acc[i] = op(acc[i], b[i])
+			}
+		}
+		copy(buf[lo:hi], acc)
+	}
+	return nil
+}
+
+const foldBytes = 16 << 10
+
+// reduceScatter combines each rank's part of all slices: this one's into mine, which holds its own.
+func reduceScatter[T any](t *turn, buf, mine []T, op Op[T]) error {
+	k, n := kindOf[[]T](), len(t.g.ranks)
+	parts := make([][]T, n)
+	for d := 1; d < n; d++ {
+		r := (t.g.rank + d) % n
+		parts[r] = part(buf, r, n)
+		sendTo(t, k, r, &parts[r])
+	}
+	if n == 2 {
+		return foldOne(t, 1-t.g.rank, mine, op)
+	}
+	return foldFrom(t, mine, op)
+}
+
+// foldOne combines what one rank sends with dst, as it comes.
+func foldOne[T any](t *turn, from int, dst []T, op Op[T]) error {
+	if kindOf[[]T]().elem > t.g.w.limits.piece {
+		return foldFrom(t, dst, op) // an element does not come in one piece
+	}
+	f := &folding[T]{dst: dst, op: op, left: from < t.g.rank}
+	o := t.op(from)
+	o.sink = f
+	t.begin(&o, t.g.w.recv)
+	err := t.await()
+	if f.panicked != nil {
+		panic(fmt.Sprintf("mpi: %s: the operator panicked: %v\n\n%s", t.what, f.panicked, f.stack))
+	}
+	return err
+}
+
+// folding combines a slice with one that comes.
+type folding[T any] struct {
+	dst      []T
+	op       Op[T]
+	left     bool // what comes is the first operand
+	panicked any
+	stack    []byte
+}
+
+func (f *folding[T]) begin(hash uint32, size int) error {
+	k := kindOf[[]T]()
+	if hash&hashMask != k.hash {
+		return fmt.Errorf("it is no %s: %w", k.name, ErrType)
+	}
+	if have := len(bytesOf(f.dst)); size != have {
+		return fmt.Errorf("the slices have different lengths: %d and %d elements", size/max(k.elem, 1), len(f.dst))
+	}
+	return nil
+}
+
+func (f *folding[T]) write(off int, b []byte) {
+	if f.panicked != nil {
+		return
+	}
+	defer func() {
+		if f.panicked = recover(); f.panicked != nil {
+			f.stack = debug.Stack()
+		}
+	}()
+	src := sliceOf[T](b)
+	if len(src) == 0 {
+		return
+	}
+	dst := f.dst[off/(len(b)/len(src)):][:len(src)]
+	if f.left {
+		for i, v := range src {
+			dst[i] = f.op(v, dst[i])
+		}
+		return
+	}
+	for i, v := range src {
+		dst[i] = f.op(dst[i], v)
+	}
+}
+
+func (f *folding[T]) end() error { return nil }
