@@ -35,13 +35,12 @@ var acts = [1 << actBits]operation{
 // turn is one collective. Its messages go in a communicator that only collectives use, under a tag that says the how manieth it is, and which:
 // ranks that call different ones wait for each other, and the deadlock shows it.
 type turn struct {
-	ctx     context.Context //nolint:containedctx // the call's, for as long as it lasts
-	g       *group
-	what    operation
-	tag     int
-	endless bool
-	ops     []*op
-	err     error
+	ctx  context.Context //nolint:containedctx // the call's, for as long as it lasts
+	g    *group
+	what operation
+	tag  int
+	ops  []*op
+	err  error
 }
 
 // collective begins one.
@@ -54,11 +53,8 @@ func (c *Comm) collective(ctx context.Context, a act) (*turn, error) {
 }
 
 func (g *group) collective(ctx context.Context, a act) *turn {
-	g.mu.Lock()
-	g.turns++
-	t := &turn{ctx: ctx, g: g, what: acts[a], tag: int(g.turns<<actBits&MaxTag) | int(a), endless: endless(ctx, g)}
-	g.mu.Unlock()
-	return t
+	n := g.turns.Add(1)
+	return &turn{ctx: ctx, g: g, what: acts[a], tag: int(n<<actBits&MaxTag) | int(a)}
 }
 
 // fail ends what has been begun, and returns why the collective failed.
@@ -80,7 +76,7 @@ func (t *turn) fail(err error) error {
 func (t *turn) comm() uint32 { return t.g.id*2 + 1 }
 
 func (t *turn) op(rank int) op {
-	return op{g: t.g, what: t.what, peer: t.g.ranks[rank], comm: t.comm(), tag: t.tag, endless: t.endless}
+	return op{g: t.g, what: t.what, peer: t.g.ranks[rank], comm: t.comm(), tag: t.tag, ctx: t.ctx}
 }
 
 // sendTo begins to send *v to a rank; *v stays as it is until await.
@@ -88,8 +84,8 @@ func sendTo[T any](t *turn, k *kind[T], rank int, v *T) {
 	if t.err != nil {
 		return
 	}
-	if k.raw {
-		if t.g.w.post(t.g.ranks[rank], &ring.Letter{Kind: whole, Type: k.hash, Comm: t.comm(), Tag: int32(t.tag), Body: valueBytes(v)}) {
+	if body, hash, plain := k.plain(v); plain {
+		if t.g.w.post(t.g.ranks[rank], &ring.Letter{Kind: whole, Type: hash, Comm: t.comm(), Tag: int32(t.tag), Body: body}) {
 			return
 		}
 		held := *v // on the heap
@@ -121,7 +117,7 @@ func recvFrom[T any](t *turn, k *kind[T], rank int) *receipt[T] {
 
 // recvTo begins to receive into memory.
 func recvTo[T any](t *turn, rank int, dst []T) {
-	r, err := newInto(t.g, t.what, t.g.ranks[rank], t.comm(), t.tag, dst, t.endless)
+	r, err := newInto(t.ctx, t.g, t.what, t.g.ranks[rank], t.comm(), t.tag, dst)
 	if err != nil {
 		t.err = err
 		return
@@ -190,7 +186,7 @@ func (c *Comm) Barrier(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k, n := kindOf[struct{}](), len(t.g.ranks)
+	k, n := kindIn[struct{}](t.g), len(t.g.ranks)
 	for d := 1; d < n; d *= 2 {
 		sendTo(t, k, (t.g.rank+d)%n, &struct{}{})
 		r := recvFrom(t, k, (t.g.rank-d+n)%n)
@@ -213,7 +209,7 @@ func Broadcast[T any](ctx context.Context, c *Comm, root int, v T) (T, error) {
 	if err != nil {
 		return v, err
 	}
-	k := kindOf[T]()
+	k := kindIn[T](t.g)
 	parent, children := t.g.tree(root)
 	if parent >= 0 {
 		r := recvFrom(t, k, parent)
@@ -239,7 +235,7 @@ func BroadcastSlice[T any](ctx context.Context, c *Comm, root int, buf []T) erro
 	if err != nil {
 		return err
 	}
-	k := kindOf[[]T]()
+	k := kindIn[[]T](t.g)
 	parent, children := t.g.tree(root)
 	if parent >= 0 {
 		recvTo(t, parent, buf)
@@ -284,7 +280,7 @@ func Scatter[T any](ctx context.Context, c *Comm, root int, v []T) (part T, err 
 	if err != nil {
 		return part, err
 	}
-	k := kindOf[T]()
+	k := kindIn[T](t.g)
 	if t.g.rank != root {
 		r := recvFrom(t, k, root)
 		if err := t.await(); err != nil {
@@ -324,7 +320,7 @@ func Gather[T any](ctx context.Context, c *Comm, root int, v T) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	return gather(t, kindOf[T](), root, v)
+	return gather(t, kindIn[T](t.g), root, v)
 }
 
 func gather[T any](t *turn, k *kind[T], root int, v T) ([]T, error) {
@@ -385,7 +381,7 @@ func Allgather[T any](ctx context.Context, c *Comm, v T) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	return allgather(t, kindOf[T](), v)
+	return allgather(t, kindIn[T](t.g), v)
 }
 
 func allgather[T any](t *turn, k *kind[T], v T) ([]T, error) {
@@ -406,7 +402,7 @@ func Alltoall[T any](ctx context.Context, c *Comm, v []T) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, n := kindOf[T](), len(v)
+	k, n := kindIn[T](t.g), len(v)
 	for d := 1; d < n; d++ {
 		r := (t.g.rank + d) % n
 		sendTo(t, k, r, &v[r])

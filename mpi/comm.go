@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xenonmp/xme"
 )
@@ -29,8 +30,9 @@ type group struct {
 	rank  int
 	done  <-chan struct{} // what ends the rank's function
 
-	mu    sync.Mutex
-	turns uint32 // collectives begun
+	turns atomic.Uint32 // collectives begun
+
+	last atomic.Value // a lastKind: of the type that was used last
 }
 
 // own is the world of this process, once it is a rank of Spawn's.

@@ -139,3 +139,17 @@ func clearSlice[T any](v *T) { *(*sliceHeader)(unsafe.Pointer(v)) = sliceHeader{
 
 // sizeOf is how many bytes a value takes.
 func sizeOf[T any](v *T) uintptr { return unsafe.Sizeof(*v) }
+
+// kindIn is kindOf, faster for the type that was used last in a communicator.
+func kindIn[T any](g *group) *kind[T] {
+	if last, _ := g.last.Load().(lastKind); last.k != nil {
+		if k, ok := last.k.(*kind[T]); ok {
+			return k
+		}
+	}
+	k := kindOf[T]()
+	g.last.Store(lastKind{k})
+	return k
+}
+
+type lastKind struct{ k any }

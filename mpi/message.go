@@ -37,7 +37,7 @@ func Send[T any](ctx context.Context, c *Comm, to, tag int, v T) error {
 	if err == nil {
 		var member int
 		if member, err = g.member(to, false); err == nil {
-			err = send(ctx, g, "Send", kindOf[T](), member, g.id*2, tag, &v)
+			err = send(ctx, g, "Send", kindIn[T](g), member, g.id*2, tag, &v)
 		}
 	}
 	return failed("Send", to, tag, err)
@@ -49,7 +49,7 @@ func Send[T any](ctx context.Context, c *Comm, to, tag int, v T) error {
 func Recv[T any](ctx context.Context, c *Comm, from, tag int) (v T, st Status, err error) {
 	g, member, err := c.source(from, tag)
 	if err == nil {
-		st, err = recv(ctx, g, "Recv", kindOf[T](), member, g.id*2, tag, &v)
+		st, err = recv(ctx, g, "Recv", kindIn[T](g), member, g.id*2, tag, &v)
 	}
 	return v, st, failed("Recv", from, tag, err)
 }
@@ -91,7 +91,7 @@ func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, f
 func Probe(ctx context.Context, c *Comm, from, tag int) (st Status, err error) {
 	g, member, err := c.source(from, tag)
 	if err == nil {
-		o := &op{g: g, what: "Probe", peer: member, comm: g.id * 2, tag: tag, probe: true, endless: endless(ctx, g)}
+		o := &op{g: g, what: "Probe", peer: member, comm: g.id * 2, tag: tag, probe: true, ctx: ctx}
 		g.w.mu.Lock()
 		if err = g.w.recv(o); err == nil {
 			err = g.w.wait(ctx, o, true)

@@ -310,7 +310,7 @@ func (w *world) tell() bool {
 		if text := w.describe(o); !slices.Contains(all, text) {
 			all = append(all, text)
 		}
-		return o.endless && !o.done
+		return endless(o.ctx, o.g) && !o.done
 	}
 	endless := add(w.leader)
 	for _, v := range w.waiters {

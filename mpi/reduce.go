@@ -48,7 +48,7 @@ func Reduce[T any](ctx context.Context, c *Comm, root int, v T, op Op[T]) (sum T
 	if err != nil {
 		return sum, err
 	}
-	all, err := gather(t, kindOf[T](), root, v)
+	all, err := gather(t, kindIn[T](t.g), root, v)
 	if err != nil || all == nil {
 		return sum, err
 	}
@@ -61,7 +61,7 @@ func Allreduce[T any](ctx context.Context, c *Comm, v T, op Op[T]) (sum T, err e
 	if err != nil {
 		return sum, err
 	}
-	all, err := allgather(t, kindOf[T](), v)
+	all, err := allgather(t, kindIn[T](t.g), v)
 	if err != nil {
 		return sum, err
 	}
@@ -74,7 +74,7 @@ func Scan[T any](ctx context.Context, c *Comm, v T, op Op[T]) (sum T, err error)
 	if err != nil {
 		return sum, err
 	}
-	k := kindOf[T]()
+	k := kindIn[T](t.g)
 	for r := t.g.rank + 1; r < len(t.g.ranks); r++ {
 		sendTo(t, k, r, &v)
 	}
@@ -99,7 +99,7 @@ func AllreduceSlice[T any](ctx context.Context, c *Comm, buf []T, op Op[T]) erro
 		return nil
 	}
 	if len(bytesOf(buf)) <= smallSlice || len(buf) < n {
-		k := kindOf[[]T]()
+		k := kindIn[[]T](t.g)
 		for d := 1; d < n; d++ {
 			sendTo(t, k, (t.g.rank+d)%n, &buf)
 		}
@@ -109,7 +109,7 @@ func AllreduceSlice[T any](ctx context.Context, c *Comm, buf []T, op Op[T]) erro
 	if err := reduceScatter(t, buf, mine, op); err != nil {
 		return err
 	}
-	k := kindOf[[]T]()
+	k := kindIn[[]T](t.g)
 	for d := 1; d < n; d++ {
 		recvTo(t, (t.g.rank-d+n)%n, part(buf, (t.g.rank-d+n)%n, n))
 	}
@@ -129,7 +129,7 @@ func ReduceSlice[T any](ctx context.Context, c *Comm, root int, buf []T, op Op[T
 	if err != nil {
 		return err
 	}
-	n, k := len(t.g.ranks), kindOf[[]T]()
+	n, k := len(t.g.ranks), kindIn[[]T](t.g)
 	switch {
 	case n == 1:
 		return nil
@@ -188,15 +188,13 @@ func foldFrom[T any](t *turn, buf []T, op Op[T]) error {
 		return nil
 	}
 	// In pieces that stay in the cache while slice after slice is combined into them.
+	combine := loopOf(op)
 	step := max(1, foldBytes/max(1, len(bytesOf(buf))/size))
 	for lo := 0; lo < size; lo += step {
 		hi := min(size, lo+step)
 		acc := all[0][lo:hi]
 		for _, s := range all[1:] {
-			b := s[lo:hi]
-			for i := range acc {
-				acc[i] = op(acc[i], b[i])
-			}
+			combine(acc, s[lo:hi], false)
 		}
 		copy(buf[lo:hi], acc)
 	}
@@ -207,7 +205,7 @@ const foldBytes = 16 << 10
 
 // reduceScatter combines each rank's part of all slices: this one's into mine, which holds its own.
 func reduceScatter[T any](t *turn, buf, mine []T, op Op[T]) error {
-	k, n := kindOf[[]T](), len(t.g.ranks)
+	k, n := kindIn[[]T](t.g), len(t.g.ranks)
 	parts := make([][]T, n)
 	for d := 1; d < n; d++ {
 		r := (t.g.rank + d) % n
@@ -222,10 +220,10 @@ func reduceScatter[T any](t *turn, buf, mine []T, op Op[T]) error {
 
 // foldOne combines what one rank sends with dst, as it comes.
 func foldOne[T any](t *turn, from int, dst []T, op Op[T]) error {
-	if kindOf[[]T]().elem > t.g.w.limits.piece {
+	if kindIn[[]T](t.g).elem > t.g.w.limits.piece {
 		return foldFrom(t, dst, op) // an element does not come in one piece
 	}
-	f := &folding[T]{dst: dst, op: op, left: from < t.g.rank}
+	f := &folding[T]{k: kindIn[[]T](t.g), dst: dst, combine: loopOf(op), left: from < t.g.rank}
 	o := t.op(from)
 	o.sink = f
 	t.begin(&o, t.g.w.recv)
@@ -238,15 +236,16 @@ func foldOne[T any](t *turn, from int, dst []T, op Op[T]) error {
 
 // folding combines a slice with one that comes.
 type folding[T any] struct {
+	k        *kind[[]T]
 	dst      []T
-	op       Op[T]
+	combine  loop[T]
 	left     bool // what comes is the first operand
 	panicked any
 	stack    []byte
 }
 
 func (f *folding[T]) begin(hash uint32, size int) error {
-	k := kindOf[[]T]()
+	k := f.k
 	if hash&hashMask != k.hash {
 		return fmt.Errorf("it is no %s: %w", k.name, ErrType)
 	}
@@ -269,16 +268,7 @@ func (f *folding[T]) write(off int, b []byte) {
 	if len(src) == 0 {
 		return
 	}
-	dst := f.dst[off/(len(b)/len(src)):][:len(src)]
-	if f.left {
-		for i, v := range src {
-			dst[i] = f.op(v, dst[i])
-		}
-		return
-	}
-	for i, v := range src {
-		dst[i] = f.op(dst[i], v)
-	}
+	f.combine(f.dst[off/(len(b)/len(src)):], src, f.left)
 }
 
 func (f *folding[T]) end() error { return nil }

@@ -84,7 +84,7 @@ func isend[T any](ctx context.Context, c *Comm, to, tag int, v T) *SendRequest {
 		member, err = g.member(to, false)
 	}
 	if err == nil {
-		o := &op{g: g, what: r.what, peer: member, comm: g.id * 2, tag: tag, endless: true}
+		o := &op{g: g, what: r.what, peer: member, comm: g.id * 2, tag: tag, ctx: context.Background()}
 		o.body, o.hash, err = kindOf[T]().encode(&v)
 		if err == nil {
 			r.w, r.o = g.w, o
@@ -118,7 +118,7 @@ func Irecv[T any](ctx context.Context, c *Comm, from, tag int) *RecvRequest[T] {
 	g, member, err := c.source(from, tag)
 	if err == nil {
 		r.r = kindOf[T]().receipt()
-		r.r.g, r.r.what, r.r.peer, r.r.comm, r.r.tag, r.r.endless = g, r.what, member, g.id*2, tag, endless(ctx, g)
+		r.r.g, r.r.what, r.r.peer, r.r.comm, r.r.tag, r.r.ctx = g, r.what, member, g.id*2, tag, ctx
 		r.w, r.o = g.w, &r.r.op
 		r.w.mu.Lock()
 		err = r.w.recv(r.o)
@@ -160,7 +160,7 @@ func IrecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) *Rec
 	g, member, err := c.source(from, tag)
 	if err == nil {
 		var in *into[T]
-		if in, err = newInto(g, r.what, member, g.id*2, tag, dst, endless(ctx, g)); err == nil {
+		if in, err = newInto(ctx, g, r.what, member, g.id*2, tag, dst); err == nil {
 			r.w, r.o, r.elem = g.w, &in.op, in.elem
 			r.w.mu.Lock()
 			err = r.w.recv(r.o)

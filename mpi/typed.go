@@ -7,18 +7,27 @@ import (
 	"github.com/xenonmp/xme/internal/ring"
 )
 
-// encode returns what v goes as. What it returns may be v's own memory.
-func (k *kind[T]) encode(v *T) (body []byte, hash uint32, err error) {
+// plain returns *v's own memory, if it goes as that.
+func (k *kind[T]) plain(v *T) (body []byte, hash uint32, ok bool) {
 	switch {
 	case k.raw:
-		return valueBytes(v), k.hash, nil
+		return valueBytes(v), k.hash, true
 	case k.elem > 0:
 		mem, isNil := elements(v, k.elem)
 		if isNil {
-			return nil, k.hash | hashNil, nil
+			return nil, k.hash | hashNil, true
 		}
-		return mem, k.hash, nil
-	case k.err != nil:
+		return mem, k.hash, true
+	}
+	return nil, 0, false
+}
+
+// encode returns what v goes as. What it returns may be v's own memory.
+func (k *kind[T]) encode(v *T) (body []byte, hash uint32, err error) {
+	if body, hash, plain := k.plain(v); plain {
+		return body, hash, nil
+	}
+	if k.err != nil {
 		return nil, 0, k.err
 	}
 	body, err = k.codec.Append(nil, v, nil)
@@ -31,17 +40,13 @@ func (k *kind[T]) encode(v *T) (body []byte, hash uint32, err error) {
 // send sends *v to a member and waits until it may be changed.
 func send[T any](ctx context.Context, g *group, what operation, k *kind[T], to int, comm uint32, tag int, v *T) error {
 	w := g.w
-	if k.raw && to != w.rank && int(sizeOf(v)) <= w.limits.eager && ctx.Err() == nil {
+	if body, hash, plain := k.plain(v); plain && len(body) <= w.limits.eager && to != w.rank && ctx.Err() == nil {
 		// What most are: small, and there is room. Nothing of it outlives this call.
-		l := ring.Letter{Kind: whole, Type: k.hash, Comm: comm, Tag: int32(tag), Body: valueBytes(v)}
-		w.mu.Lock()
-		sent := w.err == nil && !w.board.changed(0) && len(w.outgo[to].queue) == 0 && w.out[to].Put(&l)
-		w.mu.Unlock()
-		if sent {
+		if w.post(to, &ring.Letter{Kind: whole, Type: hash, Comm: comm, Tag: int32(tag), Body: body}) {
 			return nil
 		}
 	}
-	o := &op{g: g, what: what, peer: to, comm: comm, tag: tag, endless: endless(ctx, g)}
+	o := &op{g: g, what: what, peer: to, comm: comm, tag: tag, ctx: ctx, unit: max(k.elem, 1)}
 	held := *v
 	var err error
 	if o.body, o.hash, err = k.encode(&held); err != nil {
@@ -130,7 +135,7 @@ func (r *receipt[T]) end() error {
 func recv[T any](ctx context.Context, g *group, what operation, k *kind[T], from int, comm uint32, tag int, v *T) (Status, error) {
 	w := g.w
 	r := k.receipt()
-	r.g, r.what, r.peer, r.comm, r.tag, r.endless = g, what, from, comm, tag, endless(ctx, g)
+	r.g, r.what, r.peer, r.comm, r.tag, r.ctx = g, what, from, comm, tag, ctx
 	w.mu.Lock()
 	err := w.recv(&r.op)
 	if err == nil {
@@ -148,7 +153,7 @@ func recv[T any](ctx context.Context, g *group, what operation, k *kind[T], from
 
 // recvInto receives a []T into dst.
 func recvInto[T any](ctx context.Context, g *group, what operation, from int, comm uint32, tag int, dst []T) (int, Status, error) {
-	r, err := newInto(g, what, from, comm, tag, dst, endless(ctx, g))
+	r, err := newInto(ctx, g, what, from, comm, tag, dst)
 	if err != nil {
 		return 0, Status{}, err
 	}
@@ -176,8 +181,8 @@ type into[T any] struct {
 	exact bool // dst is as long as the message
 }
 
-func newInto[T any](g *group, what operation, from int, comm uint32, tag int, dst []T, forEver bool) (*into[T], error) {
-	k := kindOf[[]T]()
+func newInto[T any](ctx context.Context, g *group, what operation, from int, comm uint32, tag int, dst []T) (*into[T], error) {
+	k := kindIn[[]T](g)
 	if k.elem == 0 {
 		return nil, fmt.Errorf("a %s cannot be received in place, its elements are encoded: use Recv", k.name)
 	}
@@ -187,7 +192,7 @@ func newInto[T any](g *group, what operation, from int, comm uint32, tag int, ds
 		r.sink = r
 	}
 	r.dst = bytesOf(dst)
-	r.g, r.what, r.peer, r.comm, r.tag, r.endless = g, what, from, comm, tag, forEver
+	r.g, r.what, r.peer, r.comm, r.tag, r.ctx = g, what, from, comm, tag, ctx
 	return r, nil
 }
 

@@ -119,8 +119,8 @@ type op struct {
 	source int
 	got    int32 // the tag
 
-	turn    chan struct{} // told that it is done, or that it is to lead; nil: nobody waits
-	endless bool          // its wait has no end of its own
+	turn chan struct{}   // told that it is done, or that it is to lead; nil: nobody waits
+	ctx  context.Context //nolint:containedctx // its wait's
 }
 
 // waiter is who waits while another leads. turn is told that the operation is done, or that it is to lead.
@@ -200,9 +200,6 @@ func (w *world) passOn() {
 
 // lead moves letters until o has ended; cut: ctx has. mu is held, but not while it looks and sleeps.
 func (w *world) lead(ctx context.Context, o *op) (cut bool) {
-	stop := func() bool { return true }
-	defer func() { stop() }()
-	armed := false
 	for {
 		moved := w.progress()
 		if o.done {
@@ -213,10 +210,6 @@ func (w *world) lead(ctx context.Context, o *op) (cut bool) {
 		}
 		w.mu.Unlock()
 		ready := w.look()
-		if !ready && !armed && ctx.Done() != nil {
-			stop = context.AfterFunc(ctx, func() { w.mesh.Poke(w.rank) })
-			armed = true
-		}
 		if !ready {
 			w.sleep(ctx)
 		}
@@ -271,6 +264,9 @@ func (w *world) ready() bool {
 // sleep sleeps until somebody has put a letter or read one that room was wanted for, or ctx has ended. Who has slept for a while
 // says what it waits for.
 func (w *world) sleep(ctx context.Context) {
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, func() { w.mesh.Poke(w.rank) })()
+	}
 	told, begin := false, time.Now()
 	for {
 		over := false
