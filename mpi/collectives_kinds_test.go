@@ -87,8 +87,8 @@ func joined[E any](a, b []E) []E { return slices.Concat(a, b) }
 var (
 	ints    = sort[int]{func(rnd *rand.Rand, _ int) int { return int(rnd.Uint64()) }, mpi.Sum[int]}
 	floats  = sort[float64]{func(rnd *rand.Rand, _ int) float64 { return uneven(rnd) }, mpi.Sum[float64]}
-	bytes   = sort[byte]{func(rnd *rand.Rand, _ int) byte { return byte(rnd.Uint32()) }, mpi.Max[byte]}
-	strings = sort[string]{word, func(a, b string) string { return a + b }}
+	octets  = sort[byte]{func(rnd *rand.Rand, _ int) byte { return byte(rnd.Uint32()) }, mpi.Max[byte]}
+	texts   = sort[string]{word, func(a, b string) string { return a + b }}
 	squares = sort[matrix]{func(rnd *rand.Rand, _ int) matrix {
 		return matrix{{rnd.Uint64(), rnd.Uint64()}, {rnd.Uint64(), rnd.Uint64()}}
 	}, matrix.times}
@@ -108,7 +108,7 @@ var (
 		func(rnd *rand.Rand, length int) stamp { return stamp{word(rnd, length)} },
 		func(a, b stamp) stamp { return stamp{a.text + b.text} },
 	}
-	tables = sort[map[string]int]{
+	dictionaries = sort[map[string]int]{
 		func(rnd *rand.Rand, length int) map[string]int {
 			m := map[string]int{}
 			for range length % 1000 {
@@ -140,7 +140,7 @@ func (w *walk) collective(ctx context.Context) error {
 	case 1:
 		return one(ctx, w, floats)
 	case 2:
-		return one(ctx, w, strings)
+		return one(ctx, w, texts)
 	case 3:
 		return one(ctx, w, squares)
 	case 4:
@@ -150,7 +150,7 @@ func (w *walk) collective(ctx context.Context) error {
 	case 6:
 		return one(ctx, w, stamps)
 	case 7:
-		return one(ctx, w, tables)
+		return one(ctx, w, dictionaries)
 	case 8:
 		return one(ctx, w, blobs)
 	case 9:
@@ -160,7 +160,7 @@ func (w *walk) collective(ctx context.Context) error {
 	case 11:
 		return inPlace(ctx, w, ints)
 	case 12:
-		return inPlace(ctx, w, bytes)
+		return inPlace(ctx, w, octets)
 	case 13:
 		return inPlace(ctx, w, squares)
 	case 14:

@@ -62,7 +62,7 @@ func (w *walk) traffic(ctx context.Context) (finish func(context.Context) error,
 				return fmt.Errorf("Isend: %w", err)
 			}
 		}
-		return nil
+		return w.c.Barrier(ctx) // who receives from any source shall get none of the next step's
 	}, nil
 }
 
