@@ -1,3 +1,0 @@
-package mpi
-
-type calls struct{}
