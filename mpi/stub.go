@@ -1,6 +1,5 @@
 package mpi
 
 type (
-	calls struct{}
 	group struct{}
 )
