@@ -117,7 +117,6 @@ func TestRetireAll(t *testing.T) {
 			}
 			readBegun(t, begun, 2)
 			again := fails.With(xme.Retries(3)).Go(t.Context(), pool, 1)
-			fresh := square.With(xme.Fresh(), xme.On(2)).Go(t.Context(), pool, 3)
 			done := make(chan error, len(orders))
 			for _, ranks := range orders {
 				before := len(pool.Ranks())
@@ -130,7 +129,7 @@ func TestRetireAll(t *testing.T) {
 			_, err := square.Call(t.Context(), pool, 2)
 			wantClosed(t, err, "all ranks are closed")
 			_, _ = release.Write(make([]byte, 7))
-			for i, f := range append(fs, again, fresh) {
+			for i, f := range append(fs, again) {
 				if _, err := f.Wait(t.Context()); err != nil {
 					t.Errorf("call %d: %v", i, err)
 				}
@@ -199,7 +198,7 @@ func TestRetireDying(t *testing.T) {
 		slow := pass.With(on1).Go(t.Context(), pool, g)
 		readBegun(t, begun, 1)
 		dying := exit.With(on1, xme.Retries(1)).Go(t.Context(), pool, 3)
-		last := rankOf.With(on1).Go(t.Context(), pool, 0)
+		last, fresh := rankOf.With(on1).Go(t.Context(), pool, 0), rankOf.With(on1, xme.Fresh()).Go(t.Context(), pool, 0)
 		done := make(chan error, 1)
 		go func() { done <- pool.Retire(t.Context(), 1) }()
 		wait(t, func() bool { return len(pool.Ranks()) == 1 })
@@ -212,8 +211,10 @@ func TestRetireDying(t *testing.T) {
 		if !errors.As(err, &e) || !errors.Is(err, xme.ErrWorkerLost) || e.Attempt != 2 {
 			t.Errorf("%v; want the second worker lost", err)
 		}
-		if n, err := last.Wait(t.Context()); n != 1 || err != nil {
-			t.Errorf("behind the row that dies: %d, %v", n, err)
+		for _, f := range []*xme.Future[int]{last, fresh} {
+			if n, err := f.Wait(t.Context()); n != 1 || err != nil {
+				t.Errorf("behind the row that dies: %d, %v", n, err)
+			}
 		}
 		if err := <-done; err != nil {
 			t.Error(err)
