@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -172,12 +173,20 @@ func (c *Call) encodeError(err error) *Error {
 }
 
 // check panics, on the caller's goroutine, on what can only be a mistake: a pool
-// whose Open failed, a function that was never registered.
-func check(registered bool, on Executor) {
+// whose Open failed, a function that was never registered. It returns on, or the pool that
+// this stands for.
+func check(registered bool, on Executor) Executor {
 	if !registered {
 		panic("xme: a call of a nil *Func: assign what Register returned")
 	}
-	if p, ok := on.(*Pool); on == nil || ok && p == nil {
+	p, ok := on.(*Pool)
+	if on == nil || ok && p == nil {
 		panic("xme: a call on a nil executor: has Open returned an error?")
 	}
+	if !ok && proc.PoolOf != nil {
+		if p, ok := proc.PoolOf(on).(*Pool); ok {
+			return p
+		}
+	}
+	return on
 }

@@ -66,7 +66,24 @@ func TestCancelCause(t *testing.T) {
 			t.Errorf("%s: %v; want it cancelled, with the cause", name, err)
 		}
 	}
+	// One that runs, and returns what its context says.
+	begun, g, _ := gates(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	f := saysAndWaits.Go(ctx, xmetest.Open(t, xme.Options{Workers: 1}), g)
+	readBegun(t, begun, 1)
+	cancel(boom)
+	if _, err := f.Wait(t.Context()); !errors.Is(err, context.Canceled) || !errors.Is(err, boom) {
+		t.Errorf("%v; want it cancelled, with the cause", err)
+	}
 }
+
+var saysAndWaits = xme.Register("saysAndWaits", func(ctx context.Context, g gate) (int, error) {
+	if _, err := g.Said.Write([]byte{0}); err != nil {
+		return 0, err
+	}
+	<-ctx.Done()
+	return 0, ctx.Err()
+})
 
 // feature: S7
 func TestClosedPool(t *testing.T) {

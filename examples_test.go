@@ -32,6 +32,11 @@ func runScript(t *testing.T, name, pkg string) {
 	})
 }
 
+// Three distances, computed by the ranks of a communicator, are those of a plain loop.
+//
+// feature: P1, P3, P5
+func TestTriangleProgram(t *testing.T) { runScript(t, "triangle", "./examples/triangle") }
+
 // Exactly the darts asked for are thrown, also when rows do not divide them; wrong flags are errors.
 //
 // feature: P11

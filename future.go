@@ -132,7 +132,7 @@ func (a *awaited[In, Out]) end(*Call, int) {
 // it ends, a call that has not begun ends at once and one that runs has its
 // context ended.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
-	check(f != nil, on)
+	on = check(f != nil, on)
 	if p, ok := on.(*Pool); ok && len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service {
 		p.p.Rouse()
 	}
@@ -169,7 +169,7 @@ func (c *Call) reusable() bool {
 // accepted the call or ctx ends; in may be changed once it has returned. ctx
 // bounds the task, not only the wait.
 func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out] {
-	check(f != nil, on)
+	on = check(f != nil, on)
 	fu := newFuture[Out](on)
 	if _, ok := on.(*Pool); !ok {
 		ctx, fu.cancel = context.WithCancelCause(ctx)
@@ -189,7 +189,7 @@ func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out]
 // ends with an error. On an executor without ranks there is one
 // future, which ends with an error that wraps errors.ErrUnsupported.
 func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Future[Out] {
-	check(f != nil, on)
+	on = check(f != nil, on)
 	ranked, ok := on.(interface{ Ranks() []int })
 	if !ok {
 		fu := newFuture[Out](on)

@@ -134,6 +134,14 @@ func (t *nestTask) send(c *Call) error {
 	if err := context.Cause(c.ctx); err != nil {
 		return err
 	}
+	if len(c.opts.On) > maxWorkers {
+		return fmt.Errorf("option On names %d ranks: at most %d: %w", len(c.opts.On), maxWorkers, errors.ErrUnsupported)
+	}
+	for _, r := range c.opts.On { // the frame has 32 bits for each
+		if int(int32(r)) != r {
+			return fmt.Errorf("option On: rank %d does not exist: %w", r, errors.ErrUnsupported)
+		}
+	}
 	o := wire.NestOptions{Timeout: c.opts.Timeout, Memory: c.opts.Memory, On: c.opts.On, Fresh: c.opts.Fresh, Service: c.opts.Service}
 	head := o.Append(nil)
 	var parcel wire.Parcel

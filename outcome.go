@@ -41,6 +41,8 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 			if e.Cause != CauseCancelled || causeOf(why) != CauseReturned {
 				e.Message = c.reason(why) + saidThen(e)
 				e.Cause = causeOf(why)
+			} else if ended := c.ctx.Err(); ended != nil {
+				e.wrapped = errors.Join(ended, why) // with a cause of the caller's own
 			}
 		}
 	case as(o.Err, &start):

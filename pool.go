@@ -55,6 +55,7 @@ const (
 	Starting State = iota // its process is being started or replaced
 	Idle                  // ready for rows
 	Busy                  // has rows
+	Retired               // takes no more rows, and has no process any more: see [Pool.Retire]
 )
 
 func (s State) String() string {
@@ -65,6 +66,8 @@ func (s State) String() string {
 		return "idle"
 	case Busy:
 		return "busy"
+	case Retired:
+		return "retired"
 	}
 	return fmt.Sprintf("state %d", uint8(s))
 }
@@ -92,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	cfg := proc.Config{
 		Identity: id, Workers: o.Workers, Spares: max(o.Spares, 0), MaxProcesses: o.MaxProcesses, Recycle: o.Recycle, Memory: o.Memory, Shared: o.Shared,
 		Queue: o.Queue, MaxMessage: o.MaxMessage, Grace: max(o.Grace, 0), StartTimeout: o.StartTimeout,
-		Backend: proc.BackendFrom(ctx), FailBody: failBody, FuncName: func(i uint16) string { return table.at(i).nameOf() },
+		Backend: proc.BackendFrom(ctx), Kind: proc.KindFrom(ctx), FailBody: failBody, FuncName: func(i uint16) string { return table.at(i).nameOf() },
 		RowOf: rowOf,
 	}
 	if slices.Contains(o.Env, waitEnv+"=1") {
@@ -203,26 +206,6 @@ func (p *Pool) release() (err error) {
 	return err
 }
 
-// Ranks returns the ranks of the workers that are alive now, from 1.
-func (p *Pool) Ranks() []int { return p.p.Ranks() }
-
-// Workers describes the workers, by rank.
-func (p *Pool) Workers() []Worker {
-	infos := p.p.Workers()
-	list := make([]Worker, 0, len(infos))
-	for _, i := range infos {
-		w := Worker{Rank: i.Rank, PID: i.PID, State: Starting, Done: i.Done}
-		if i.Ready {
-			w.State = Idle
-		}
-		if i.Ready && i.Running {
-			w.State = Busy
-		}
-		list = append(list, w)
-	}
-	return list
-}
-
 // Shutdown lets no more calls in, waits for those accepted to end, and closes the
 // pool. If ctx ends first, it closes at once, cutting short what runs, and returns
 // ctx's cause.
@@ -274,4 +257,5 @@ func init() {
 		}
 		return p.kill(rank)
 	}
+	proc.CancelAll = func(pool any, err error) { pool.(*Pool).p.CancelAll(err) }
 }

@@ -41,7 +41,7 @@ func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) i
 // Unordered is Map, except that results are yielded as they come, each with the
 // index of its row.
 func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq[Result[Out]] {
-	check(f != nil, on)
+	on = check(f != nil, on)
 	return func(yield func(Result[Out]) bool) {
 		f.each(ctx, on, in, false, func(c *call[In, Out]) bool {
 			r := Result[Out]{Index: c.index, Value: c.out, Err: c.err}
@@ -53,7 +53,7 @@ func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[
 
 // each runs f on every value of in and yields the calls as they have ended.
 func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], ordered bool, yield func(*call[In, Out]) bool) {
-	check(f != nil, on)
+	on = check(f != nil, on)
 	m := newMeter(ctx)
 	normal := false
 	defer func() { m.wait(normal) }()

@@ -75,10 +75,13 @@ func (p *Pool) submitOne(ctx context.Context, c *Call) (int, error) {
 }
 
 func closedError(err error) error {
-	if err != nil && errors.Is(err, proc.ErrClosed) {
-		return ErrClosed
+	switch {
+	case err == nil || !errors.Is(err, proc.ErrClosed):
+		return err
+	case as(err, new(*proc.RetiredError)):
+		return fmt.Errorf("%w: %w", ErrClosed, err)
 	}
-	return err
+	return ErrClosed
 }
 
 // submitted is called when a call has been accepted or not.

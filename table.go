@@ -238,7 +238,7 @@ func (r *tableRun) end(why error) {
 // has not failed, nor has one that had no time to begin; their own [Rows] say what became
 // of them. A guard, of package manager, stays until the other services have ended too and what was queued is done.
 func (t *Table) Run(ctx context.Context, on Executor) error {
-	check(true, on)
+	on = check(true, on)
 	t.mu.Lock()
 	if t.run {
 		t.mu.Unlock()

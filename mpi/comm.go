@@ -77,12 +77,15 @@ func (c *Comm) Size() int {
 	if c.group != nil {
 		return len(c.group.ranks)
 	}
+	if c.calls != nil {
+		return c.calls.size
+	}
 	return 0
 }
 
 // String says which communicator it is.
 func (c *Comm) String() string {
-	if c.group != nil {
+	if c.Size() > 0 {
 		return fmt.Sprintf("mpi.Comm(rank %d of %d)", c.Rank(), c.Size())
 	}
 	return "mpi.Comm(none)"

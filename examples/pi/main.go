@@ -1,9 +1,9 @@
 // Pi estimates pi by darts thrown at a square: pi/4 of them hit the quarter circle in it. The same body runs in a pool
-// of worker processes, or in this process; -compare runs it in each way, and in goroutines, and tells how they compare.
+// of worker processes, on the ranks of a communicator (-mpi), or in this process; -compare runs it in each way, and in goroutines, and tells how they compare.
 //
 //	go run ./examples/pi -n 100000000 -s 1000000 -p 2 -compare
 //
-// feature: P11, S6, S7
+// feature: P11, P1, P4, S6, S7
 package main
 
 import (
@@ -55,7 +55,8 @@ func main() {
 	xme.Init()
 	n := flag.Int("n", 1e8, "`darts` in all")
 	s := flag.Int("s", 1e6, "`darts` per row; the last row takes what is left")
-	p := flag.Int("p", 0, "`workers`; 0: one per CPU, 1: as -serial")
+	p := flag.Int("p", 0, "`workers`, with -mpi ranks, of which main is one; 0: one per CPU, 1: as -serial")
+	ranks := flag.Bool("mpi", false, "run on a communicator")
 	serial := flag.Bool("serial", false, "run in this process, without a pool")
 	compare := flag.Bool("compare", false, "run serially, in p goroutines and in p workers, and compare")
 	flag.Parse()
@@ -69,7 +70,7 @@ func main() {
 		*p = runtime.GOMAXPROCS(0)
 	}
 	if err == nil {
-		err = game{n: *n, s: min(*s, *n), p: *p}.play(*serial, *compare)
+		err = game{n: *n, s: min(*s, *n), p: *p}.play(*serial, *compare, *ranks)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pi:", err)

@@ -13,17 +13,21 @@ type way struct {
 	run  func(g game, count func(score)) error
 }
 
-// play runs the game in a pool, serially, or in every way, and prints what comes out. The speed-up is against the
+// play runs the game in a pool, on ranks, serially, or in every way, and prints what comes out. The speed-up is against the
 // first way; if there is only one, against a few darts thrown here.
-func (g game) play(serial, compare bool) error {
+func (g game) play(serial, compare, ranks bool) error {
 	ways := []way{{"pool", inPool}}
 	switch {
+	case ranks && compare:
+		return errors.New("-compare runs no communicator: leave -mpi out")
 	case serial && compare:
 		return errors.New("-compare runs serially too: leave -serial out")
 	case compare:
 		ways = []way{{"serial", serially}, {"goroutines", inGoroutines}, {"pool", inPool}}
 	case serial || g.p == 1:
 		ways = []way{{"serial", serially}}
+	case ranks:
+		ways = []way{{"ranks", onRanks}}
 	}
 	seconds := make([]float64, len(ways))
 	for i, w := range ways {

@@ -104,6 +104,10 @@ func (w *worker) detach() (wasReady bool) {
 				s.young = 0
 			}
 		}
+		if s := w.seat; s != nil && died && p.cfg.Kind.Mortal && !p.over {
+			w.seat, s.w, w.mourned = nil, nil, s
+			p.mourn(s)
+		}
 		p.vacate(&b, w)
 	}
 	p.settle(&b)
@@ -170,6 +174,9 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 		p.end(&b, r, w.outcomeOfUnbegun(r, *lost))
 	}
 	p.abandon(&b, w)
+	if s := w.mourned; s != nil && !s.retired {
+		p.lose(&b, s, lost)
+	}
 	p.mu.Unlock()
 	b.run()
 	if wasReady {
@@ -244,6 +251,7 @@ func (w *worker) gone(err error) {
 	}
 	p.wantSpares()
 	p.settle(&b)
+	p.tellNews()
 	p.mu.Unlock()
 	b.run()
 }

@@ -84,7 +84,10 @@ func (p *Pool) canRun(r *link.Row, stuck map[*worker]bool, free bool) bool {
 		if len(r.On) == 0 {
 			return free
 		}
-		return slices.ContainsFunc(r.On, func(rank int) bool { return !stuck[p.seats[rank-1].w] })
+		return slices.ContainsFunc(r.On, func(rank int) bool {
+			s := p.seats[rank-1]
+			return !s.retired && !(s.closing && r.Seq > s.until) && !stuck[s.w]
+		})
 	case link.Sent, link.Started:
 		return !stuck[r.Flight().Tag.(*worker)]
 	case link.Ended:

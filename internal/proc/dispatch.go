@@ -36,6 +36,9 @@ func (p *Pool) settle(b *batch) {
 			p.refill(b, w)
 		}
 	}
+	if p.closing > 0 {
+		p.retireSpent(b)
+	}
 	p.settleNested(b)
 	for _, w := range p.extras {
 		if r := w.pending; r != nil && w.ready {
@@ -106,6 +109,9 @@ func (p *Pool) reserve(s *seat, r *link.Row) {
 
 // next returns the earliest waiting row that may run on a seat.
 func (p *Pool) next(s *seat) *link.Row {
+	if s.closing {
+		return p.nextOfClosing(s)
+	}
 	r := p.any.head
 	if o := s.own.head; o != nil && (r == nil || before(o, r)) {
 		r = o
@@ -400,7 +406,7 @@ func (p *Pool) refill(b *batch, w *worker) {
 	case w.worn, p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle, w.seat == nil && !p.wantsExtra():
 		p.retire(b, w)
 	}
-	if p.busyElsewhere() || w.seat == nil {
+	if p.busyElsewhere() || w.seat == nil || p.closing > 0 {
 		p.settle(b)
 		return
 	}

@@ -101,7 +101,7 @@ func (b *batch) tell() {
 	}
 	ends := b.ends
 	b.ends = nil
-	released := 0
+	released, inner, returned := 0, 0, 0
 	var again []*link.Row
 	for i := range ends {
 		e := &ends[i]
@@ -110,6 +110,10 @@ func (b *batch) tell() {
 		}
 		parcel, segment := e.row.Parcel, e.row.Segment
 		regions, charged := e.row.Regions, e.row.Charged
+		nested := e.row.Nest != nil
+		if e.again {
+			returned++
+		}
 		if !e.again {
 			e.row.Parcel, e.row.Body, e.row.Segment = nil, nil, nil
 			e.row.Regions, e.row.Charged = region.Set{}, false
@@ -142,6 +146,9 @@ func (b *batch) tell() {
 		if !e.setup {
 			released++
 		}
+		if nested {
+			inner++
+		}
 	}
 	clear(ends)
 	b.ends, b.arena = ends[:0], b.arena[:0]
@@ -154,6 +161,7 @@ func (b *batch) tell() {
 		r.wasRead(b)
 	}
 	b.read = b.read[:0]
+	p.returning -= returned
 	for _, r := range again {
 		r.Again()
 		f := p.account.of(r)
@@ -166,13 +174,16 @@ func (b *batch) tell() {
 			p.end(b, r, link.Outcome{Err: r.Unbegun})
 		case p.over:
 			p.end(b, r, link.Outcome{Err: ErrClosed})
+		case p.homeless(r):
+			p.endForGood(b, r, link.Outcome{Err: p.retiredError(r.On)})
 		default:
 			p.enqueue(b, r)
 		}
 	}
-	if len(again) > 0 {
+	if len(again) > 0 || p.closing > 0 {
 		p.settle(b)
 	}
+	p.inner -= inner
 	p.release(released)
 	p.mu.Unlock()
 }
@@ -187,11 +198,24 @@ func (p *Pool) end(b *batch, r *link.Row, o link.Outcome) {
 		p.takeBackLoan(r)
 	}
 	o.Cancelled, r.Cancelled = r.Cancelled, nil
-	b.ends = append(b.ends, ending{row: r, o: o, again: r.Keep && !p.over && r.Kills < setAside})
+	again := r.Keep && !p.over && r.Kills < setAside
+	if again {
+		p.returning++
+	}
+	b.ends = append(b.ends, ending{row: r, o: o, again: again})
 	if f := p.account.of(r); o.Err == nil {
 		f.Done++
 	} else {
 		f.Failed++
+	}
+}
+
+// endForGood is end for a row that cannot run again. p.mu is held.
+func (p *Pool) endForGood(b *batch, r *link.Row, o link.Outcome) {
+	p.end(b, r, o)
+	if e := &b.ends[len(b.ends)-1]; e.again {
+		e.again = false
+		p.returning--
 	}
 }
 
@@ -248,6 +272,35 @@ func (p *Pool) CancelUnbegun(err error, rows ...*link.Row) {
 				p.cancel(&b, r, err)
 			}
 		case link.Ended:
+		}
+	}
+	p.settle(&b)
+	p.mu.Unlock()
+	b.run()
+}
+
+// CancelAll ends all rows early that the driver has submitted, with err as why.
+func (p *Pool) CancelAll(err error) {
+	b := batch{p: p}
+	p.mu.Lock()
+	var rows []*link.Row
+	for _, q := range p.queues() {
+		for r := q.head; r != nil; r = r.Next {
+			rows = append(rows, r)
+		}
+	}
+	for w := range p.all {
+		if w.pending != nil {
+			rows = append(rows, w.pending)
+		}
+		if r := w.flight.Front(); r != nil && r != w.setup {
+			rows = append(rows, r)
+		}
+		rows = slices.AppendSeq(rows, w.flight.Unbegun())
+	}
+	for _, r := range rows {
+		if r.Nest == nil { // those that tasks made end with these
+			p.cancel(&b, r, err)
 		}
 	}
 	p.settle(&b)

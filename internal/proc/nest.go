@@ -115,6 +115,7 @@ func (p *Pool) nest(b *batch, w *worker, f link.Frame, owned bool) error {
 		n.nest.Depth = parent.Nest.Depth + 1
 	}
 	p.live++
+	p.inner++
 	p.seq++
 	n.row.Seq = p.seq
 	switch {
@@ -126,7 +127,10 @@ func (p *Pool) nest(b *batch, w *worker, f link.Frame, owned bool) error {
 	case parent == w.setup:
 		err = fmt.Errorf("a call made by a set-up function: %w", errors.ErrUnsupported)
 	case len(o.On) > 0:
-		if err = p.CheckRanks(o.On); err == nil && w.seat != nil && !slices.ContainsFunc(o.On, func(r int) bool { return r != w.rank }) {
+		if err = p.checkExist(o.On); err == nil {
+			err = p.checkOpen(o.On)
+		}
+		if err == nil && w.seat != nil && !slices.ContainsFunc(o.On, func(r int) bool { return r != w.rank }) {
 			err = &DepthError{Chain: p.chain(&n.row), Pinned: []int{w.rank}}
 		}
 	}
@@ -205,7 +209,7 @@ func (p *Pool) slot() bool {
 			n++
 		}
 	}
-	return n < len(p.seats)
+	return n < max(1, p.open+p.closing)
 }
 
 // runsTask reports whether w takes up a slot: it runs a row, or is being started
@@ -270,7 +274,7 @@ func (p *Pool) place(b *batch, r *link.Row) bool {
 		}
 	}
 	for _, s := range p.seats {
-		if w := s.w; w != nil && w.ready && w.flight.Len() == 0 && p.fits(w, r) {
+		if w := s.w; w != nil && !s.closing && w.ready && w.flight.Len() == 0 && p.fits(w, r) {
 			if w.usedUpFor(r) {
 				used = w
 				continue

@@ -37,6 +37,7 @@ type Config struct {
 	MaxMessage   int           // bytes of one value
 	Grace        time.Duration // what a row has to end in once its context has
 	StartTimeout time.Duration // what a worker has to answer the handshake in; 0: for ever
+	Kind         Kind
 
 	// Setup, if not nil, makes the row that every worker runs first.
 	Setup func() (*link.Row, error)
@@ -76,6 +77,11 @@ type Pool struct {
 	loans     int                  // workers whose task waits for calls of its own
 	seq       uint64
 	live      int             // rows accepted and not ended
+	inner     int             // of these, those that tasks made
+	returning int             // rows that have ended and whose owners may have them run again
+	open      int             // seats that are not closing
+	closing   int             // seats that are, and are not retired yet
+	news      chan struct{}   // closed at the next change of a seat that somebody waits for; nil: nobody does
 	room      chan struct{}   // closed when live shrinks while somebody waits
 	closed    bool            // no more rows are accepted
 	starved   bool            // rows wait for descriptors
@@ -97,11 +103,13 @@ type Pool struct {
 	unhook    func() // ends the hearing of regions that are no more
 	sparesIn  *time.Timer
 
-	up      chan error      // the first worker's start: nil or why not
-	closing context.Context //nolint:containedctx // the pool's own life: it ends when Close begins
-	shut    context.CancelFunc
-	closes  sync.Once
-	ended   chan struct{} // closed when Close has done its work
+	someClosed atomic.Bool // some seat is closing or retired
+
+	up     chan error      // the first worker's start: nil or why not
+	life   context.Context //nolint:containedctx // the pool's own life: it ends when Close begins
+	shut   context.CancelFunc
+	closes sync.Once
+	ended  chan struct{} // closed when Close has done its work
 }
 
 // Stats counts what a pool has done.
@@ -119,6 +127,7 @@ type Info struct {
 	Rank, PID int
 	Ready     bool
 	Running   bool
+	Retired   bool // it takes no more rows, and has no process
 	Done      uint64
 }
 
@@ -133,8 +142,9 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	p.account = account{funcs: make([]FuncStats, len(cfg.Identity.Funcs)), least: ownTime - 1, opened: time.Now()}
 	p.segments.Forget = p.unmap
 	p.unhook = region.OnForget(p.unshare)
-	p.closing, p.shut = context.WithCancel(context.Background())
+	p.life, p.shut = context.WithCancel(context.Background())
 	p.mu.Lock()
+	p.open = cfg.Workers
 	for i := range cfg.Workers {
 		s := &seat{rank: i + 1}
 		p.seats = append(p.seats, s)
@@ -155,19 +165,9 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	return p, nil
 }
 
-// CheckRanks reports whether one of ranks names no worker of this pool.
-func (p *Pool) CheckRanks(ranks []int) error {
-	for _, r := range ranks {
-		if r < 1 || r > len(p.seats) {
-			return fmt.Errorf("rank %d does not exist: this pool has ranks 1 to %d: %w", r, len(p.seats), errors.ErrUnsupported)
-		}
-	}
-	return nil
-}
-
 // OnClose calls f, on a goroutine of its own, once Close has begun, unless stop is
 // called first.
-func (p *Pool) OnClose(f func()) (stop func() bool) { return context.AfterFunc(p.closing, f) }
+func (p *Pool) OnClose(f func()) (stop func() bool) { return context.AfterFunc(p.life, f) }
 
 // Backend returns what starts the pool's workers.
 func (p *Pool) Backend() Backend { return p.cfg.Backend }
@@ -176,16 +176,16 @@ func (p *Pool) Backend() Backend { return p.cfg.Backend }
 func (p *Pool) Closed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.closed
+	return p.closed || p.open == 0
 }
 
-// Ranks returns the ranks whose workers are alive now.
+// Ranks returns the ranks that take rows and whose workers are alive now.
 func (p *Pool) Ranks() []int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var ranks []int
 	for _, s := range p.seats {
-		if s.w != nil && s.w.ready {
+		if s.w != nil && s.w.ready && !s.closing {
 			ranks = append(ranks, s.rank)
 		}
 	}
@@ -198,7 +198,7 @@ func (p *Pool) Workers() []Info {
 	defer p.mu.Unlock()
 	list := make([]Info, 0, len(p.seats))
 	for _, s := range p.seats {
-		i := Info{Rank: s.rank, Done: s.done}
+		i := Info{Rank: s.rank, Done: s.done, Retired: s.retired || p.over && s.w == nil}
 		if w := s.w; w != nil {
 			i.PID, i.Ready, i.Running = w.pid, w.ready, w.flight.Len() > 0
 		}
@@ -233,7 +233,7 @@ func (p *Pool) Stats() Stats {
 
 // Kill ends the process of rank at once, as if it had crashed.
 func (p *Pool) Kill(rank int) error {
-	if err := p.CheckRanks([]int{rank}); err != nil {
+	if err := p.checkExist([]int{rank}); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -257,7 +257,7 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 		return 0, nil
 	}
 	p.mu.Lock()
-	for p.live >= p.cfg.Queue && !p.closed {
+	for p.live-p.inner >= p.cfg.Queue && !p.closed && p.open > 0 {
 		if p.room == nil {
 			p.room = make(chan struct{})
 		}
@@ -277,7 +277,12 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 		p.mu.Unlock()
 		return 0, ErrClosed
 	}
-	n := min(len(rows), p.cfg.Queue-p.live)
+	if p.open == 0 {
+		err := p.retiredError(nil)
+		p.mu.Unlock()
+		return 0, err
+	}
+	n := min(len(rows), p.cfg.Queue-p.live+p.inner)
 	p.live += n
 	// While rows wait, no worker has room (settle keeps it so): nothing to hand out.
 	quiet := p.any.len > 0
@@ -287,9 +292,12 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 		r.Seq = p.seq
 		r.Renew()
 		quiet = quiet && r.On == nil && !r.Service
-		if err := p.charge(r); err != nil {
-			p.end(b, r, link.Outcome{Err: err})
-			b.ends[len(b.ends)-1].again = false
+		err := p.checkOpen(r.On)
+		if err == nil {
+			err = p.charge(r)
+		}
+		if err != nil {
+			p.endForGood(b, r, link.Outcome{Err: err})
 			continue
 		}
 		p.enqueue(b, r)
@@ -343,6 +351,7 @@ func (p *Pool) Close() {
 		b := batch{p: p}
 		p.mu.Lock()
 		p.closed, p.over = true, true
+		p.tellNews()
 		p.account.closed = time.Now()
 		p.wakeWaiting()
 		for _, q := range p.queues() {
@@ -366,6 +375,9 @@ func (p *Pool) Close() {
 		p.unhook()
 		quit.Stop()
 		kill.Stop()
+		p.mu.Lock()
+		p.tellNews()
+		p.mu.Unlock()
 		close(p.ended)
 	})
 	<-p.ended

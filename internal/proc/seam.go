@@ -19,10 +19,43 @@ func BackendFrom(ctx context.Context) Backend {
 	return b
 }
 
+// Kind is what is special about a pool that package mpi opens.
+type Kind struct {
+	// Mortal: a rank whose process dies is retired, and not given another.
+	Mortal bool
+	// Main: rank 0 is the program that opens the pool.
+	Main bool
+}
+
+type kindKey struct{}
+
+// WithKind makes pools that are opened under the context of that kind.
+func WithKind(ctx context.Context, k Kind) context.Context {
+	return context.WithValue(ctx, kindKey{}, k)
+}
+
+// WithoutReplacement has pools that are opened under the context not replace a process
+// that dies: its rank is retired.
+func WithoutReplacement(ctx context.Context) context.Context {
+	k := KindFrom(ctx)
+	k.Mortal = true
+	return WithKind(ctx, k)
+}
+
+// KindFrom returns the kind of WithKind, the zero value if there is none.
+func KindFrom(ctx context.Context) Kind {
+	k, _ := ctx.Value(kindKey{}).(Kind)
+	return k
+}
+
 // What package xme lends to xmetest and manager; set by its init function.
 var (
 	// KillRank ends the process of a rank of a *xme.Pool.
 	KillRank func(pool any, rank int) error
+	// CancelAll ends what a *xme.Pool has accepted, with err as why.
+	CancelAll func(pool any, err error)
+	// PoolOf returns the *xme.Pool that an executor of package mpi hands its calls to as they are, nil if it has none; nil until that package is there.
+	PoolOf func(on any) any
 	// NewInProcess makes a backend whose workers run in this process.
 	NewInProcess func() *InProcess
 	// MethodFailed makes the *xme.Error of a method of a shared object: cause is an xme.Cause; without a text it is err's.

@@ -22,6 +22,12 @@ type seat struct {
 	since  time.Time // of the first of these
 	broken bool      // rows that need it end with the reason
 	young  int       // processes that died one after another before they had run a row
+
+	closing bool   // it takes no more rows but those accepted for it
+	retired bool   // and has no process any more
+	mourned bool   // its process has died and is not replaced; it is closing until that was reaped
+	until   uint64 // the last row accepted before it was closing
+	why     error  // it was retired for; nil: it was asked for
 }
 
 const (
@@ -53,6 +59,7 @@ func (p *Pool) startFor(s *seat, after time.Duration) {
 	w.seat, s.w = s, w
 	s.goesDown()
 	p.launch(w, after)
+	p.tellNews()
 }
 
 // launch runs a worker's life on a goroutine of the pool. p.mu is held.
@@ -66,18 +73,20 @@ func (p *Pool) launch(w *worker, after time.Duration) {
 // fill gives a seat that lost its process another: a spare if one is ready. p.mu
 // is held.
 func (p *Pool) fill(b *batch, s *seat) {
-	if !p.over {
-		p.stats.Restarts++
+	if p.over || s.closing && (s.mourned || p.next(s) == nil) {
+		s.w = nil // of those that are closing settle takes care
+		p.tellNews()
+		return
 	}
+	p.stats.Restarts++
 	switch {
-	case p.over:
-		s.w = nil
 	case len(p.spares) > 0 && s.young <= mayDieYoung:
 		w := p.takeSpare()
 		w.seat, s.w = s, w
 		s.tries, s.broken = 0, false
 		p.isUp(s)
 		w.take(b, s.rank)
+		p.tellNews()
 	default:
 		p.startFor(s, max(backOff(s.young-mayDieYoung), backOff(s.tries)))
 	}
@@ -140,7 +149,7 @@ func (p *Pool) wantSparesSoon() {
 
 // wantSpares starts as many spares as are missing. p.mu is held.
 func (p *Pool) wantSpares() {
-	if !p.sparing || p.over {
+	if !p.sparing || p.over || p.open+p.closing == 0 {
 		return
 	}
 	coming := len(p.spares)
@@ -210,6 +219,11 @@ func (p *Pool) notStarted(b *batch, w *worker, err error) {
 		p.breakSeat(b, s, err)
 	}
 	w.seat = nil
+	if p.cfg.Kind.Mortal && !p.over {
+		p.mourn(s)
+		p.lose(b, s, err)
+		return
+	}
 	p.fill(b, s)
 }
 
@@ -219,11 +233,11 @@ func (p *Pool) breakSeat(b *batch, s *seat, err error) {
 	s.broken = true
 	all := true
 	for _, o := range p.seats {
-		all = all && o.broken
+		all = all && (o.broken || o.retired)
 	}
 	hopeless := []*queue{&s.own}
 	for _, set := range s.sets {
-		whole := !slices.ContainsFunc(set.ranks, func(r int) bool { return !p.seats[r-1].broken })
+		whole := !slices.ContainsFunc(set.ranks, func(r int) bool { return !p.seats[r-1].broken && !p.seats[r-1].retired })
 		if whole {
 			hopeless = append(hopeless, &set.queue)
 		}

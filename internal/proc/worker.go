@@ -22,12 +22,14 @@ type worker struct {
 	// Guarded by p.mu.
 	rank    int     // of its seat; above Workers: none's
 	seat    *seat   // nil: a spare, an extra, or on its way out
+	mourned *seat   // it had, and that gets no other
 	spare   bool    // waits for a seat or a row of its own
 	proc    Process // nil until it has been started
 	conn    link.Conn
 	pid     int
 	ready   bool // takes rows
 	leaving bool // was told bye
+	started bool // its process is being started, or was
 	ending  bool // its link has ended, or it did not start
 	flight  link.Flight
 	setup   *link.Row
@@ -100,7 +102,11 @@ func (w *worker) run(after time.Duration) func(context.Context) {
 			}
 		}
 		p := w.p
-		if ctx.Err() != nil {
+		p.mu.Lock()
+		w.started = ctx.Err() == nil && !w.leaving
+		started := w.started
+		p.mu.Unlock()
+		if !started {
 			w.gone(nil)
 			return
 		}
@@ -268,6 +274,7 @@ func (w *worker) becomeReady(b *batch) {
 	case w.seat != nil:
 		w.seat.tries, w.seat.broken = 0, false
 		p.isUp(w.seat)
+		p.tellNews()
 	case w.spare:
 		p.spares = append(p.spares, w)
 	case w.pending != nil:

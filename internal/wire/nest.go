@@ -52,7 +52,7 @@ func ParseNestOptions(b []byte) (o NestOptions, rest []byte, err error) {
 		return o, nil, fmt.Errorf("a call on %d ranks", n)
 	}
 	for range n {
-		o.On = append(o.On, int(r.uint32()))
+		o.On = append(o.On, int(int32(r.uint32())))
 	}
 	if r.bad || o.Timeout < 0 || o.Memory < 0 {
 		return o, nil, errors.New("malformed options of a call")
