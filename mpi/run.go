@@ -8,7 +8,6 @@ import (
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/proc"
-	"github.com/xenonmp/xme/internal/sys"
 )
 
 // calls is Run's side of a communicator.
@@ -53,10 +52,7 @@ func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm)
 	case o.Pool.Queue != 0:
 		return fmt.Errorf("mpi: Run: Pool.Queue is %d: leave it 0, Buffer says how many calls may be under way", o.Pool.Queue)
 	}
-	if o.Size == 0 {
-		cpus, _ := sys.CPUs()
-		o.Size = max(2, cpus)
-	}
+	o.Size = o.size()
 	if o.Buffer == 0 {
 		o.Buffer = defaultBuffer
 	}
