@@ -27,6 +27,11 @@ type edgeIn struct {
 
 var edgeFrom = xme.Register("edge.from", func(ctx context.Context, _ int) (int, error) { return mpi.From(ctx).Size(), nil })
 
+var edgeSleep = xme.Register("edge.sleep", func(_ context.Context, ms int) (int, error) {
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	return 0, nil
+})
+
 var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, error) {
 	c := mpi.From(ctx)
 	me := c.Rank()
@@ -116,6 +121,37 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 		if err == nil && me == 1 {
 			err = mpi.Send(ctx, c, 0, 0, 1)
 		}
+		return "", err
+
+	case "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps":
+		if me == 1 {
+			v, _, err := mpi.Recv[int](ctx, c, 0, 0)
+			if err != nil {
+				return "", err
+			}
+			return "", mpi.Send(ctx, c, 0, 0, v)
+		}
+		r := mpi.Irecv[int](ctx, c, 1, 0)
+		switch in.How {
+		case "Sleep beside an Irecv":
+			time.Sleep(time.Second)
+			if err := mpi.Send(ctx, c, 1, 0, 1); err != nil {
+				return "", err
+			}
+		case "nested call beside an Irecv":
+			if _, err := edgeSleep.Call(ctx, xme.Current(ctx), 1000); err != nil {
+				return "", err
+			}
+			if err := mpi.Send(ctx, c, 1, 0, 1); err != nil {
+				return "", err
+			}
+		case "goroutine that sleeps":
+			go func() {
+				time.Sleep(time.Second)
+				_ = mpi.Send(ctx, c, 1, 0, 1)
+			}()
+		}
+		_, _, err := r.Wait(ctx)
 		return "", err
 
 	case "nested call of From":
@@ -404,12 +440,35 @@ func TestEdgeIsendGoesOnAfterReturn(t *testing.T) {
 // TestEdgeNoDeadlockWithLimits: a rank that waits with a limit in time goes on by itself, so there is no deadlock. (Found: of
 // a request the context of its begin counts, not that of the wait.)
 func TestEdgeNoDeadlockWithLimits(t *testing.T) {
-	for _, how := range []string{"request waited for with a deadline", "SendRecv with a deadline", "AfterFunc"} {
+	for _, how := range []string{"request waited for with a deadline", "SendRecv with a deadline", "AfterFunc", "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps"} {
 		t.Run(how, func(t *testing.T) {
 			if _, err := spawnEdge(t, 2, xme.Options{}, edgeIn{How: how}); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestEdgeDeadlockShowsAllRanks: who waits for whom is told of all ranks ("an error that shows the whole").
+func TestEdgeDeadlockShowsAllRanks(t *testing.T) {
+	const n = 64
+	_, err := spawnEdge(t, n, xme.Options{}, edgeIn{How: "deadlock"})
+	if !errors.Is(err, mpi.ErrDeadlock) {
+		t.Fatalf("got %v, want a deadlock", err)
+	}
+	for r := range n {
+		if !strings.Contains(err.Error(), fmt.Sprintf("rank %d waits in Recv from rank %d,", r, (r+1)%n)) {
+			t.Fatalf("nothing is said of rank %d: %v", r, err)
+		}
+	}
+}
+
+// TestEdgeManyRanks: 64 ranks on however many CPUs.
+func TestEdgeManyRanks(t *testing.T) {
+	for _, link := range []xme.Link{xme.LinkAuto, xme.LinkPipe} {
+		if _, err := spawnEdge(t, 64, xme.Options{Link: link}, edgeIn{How: "barrier"}); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
