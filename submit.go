@@ -142,7 +142,11 @@ func (p *Pool) ready(c *Call) error {
 		return err
 	}
 	if len(c.opts.On) > 0 {
-		if err := p.p.CheckRanks(c.opts.On); err != nil {
+		switch err := p.p.CheckRanks(c.opts.On); {
+		case err == nil:
+		case as(err, new(*proc.RetiredError)): // it may become one while it waits for room, too
+			return err
+		default:
 			return fmt.Errorf("option On: %w", err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/sys"
 )
 
 // Options says how a communicator is made. The zero value works.
@@ -34,4 +35,13 @@ func (o *Options) check(what string) error {
 		return fmt.Errorf("mpi: %s: Pool.Workers is %d: leave it 0, Size says how many there are", what, o.Pool.Workers)
 	}
 	return nil
+}
+
+// size is how many ranks there are.
+func (o *Options) size() int {
+	if o.Size == 0 {
+		cpus, _ := sys.CPUs()
+		return max(2, cpus)
+	}
+	return o.Size
 }

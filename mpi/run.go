@@ -8,14 +8,13 @@ import (
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/proc"
-	"github.com/xenonmp/xme/internal/sys"
 )
 
 // calls is Run's side of a communicator.
 type calls struct {
 	pool *xme.Pool
 	size int
-	main context.Context //nolint:containedctx // main's own life, which bounds the waits of Close
+	main context.Context //nolint:containedctx // main's own, which bounds the waits of Close
 }
 
 func init() {
@@ -28,8 +27,8 @@ func init() {
 }
 
 // Run starts the ranks 1 to o.Size-1, each a worker process, and runs main, which is rank 0,
-// on the caller's goroutine, in this process: what it captures is its arguments and results. It returns main's error,
-// joined with that of closing the pool if there is one.
+// on the caller's goroutine, in this process: what it captures is its arguments and
+// results. It returns main's error, joined with that of closing the pool if there is one.
 //
 // Main makes calls: its communicator is an [xme.Executor]. At most o.Buffer of them are
 // under way, from the moment they are accepted until they have ended; [xme.Func.Go] and the
@@ -38,10 +37,11 @@ func init() {
 // call nobody but through main's pool, and wait for nobody else: calls do not deadlock.
 //
 // When main returns nil, the calls that were accepted run to their ends before Run returns,
-// and main's ctx ends after them. When it returns an error, panics, or ends its goroutine,
-// main's ctx ends at once, and the calls with it; a panic goes on to Run's caller. When ctx
-// ends, so do main's and the calls. Nothing is left behind. Futures may be waited for
-// afterwards too.
+// and main's ctx ends after them; if ctx ends first, Run returns its cause. When main
+// returns an error, panics, or ends its goroutine, its ctx ends at once, and the calls with
+// it; a panic goes on to Run's caller. When ctx ends, so do main's and the calls, which end
+// with its cause. A task that does not return when told to is killed after the pool's
+// Grace. Nothing is left behind. Futures may be waited for afterwards too.
 func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm) error) (err error) {
 	switch err := o.check("Run"); {
 	case err != nil:
@@ -53,10 +53,7 @@ func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm)
 	case o.Pool.Queue != 0:
 		return fmt.Errorf("mpi: Run: Pool.Queue is %d: leave it 0, Buffer says how many calls may be under way", o.Pool.Queue)
 	}
-	if o.Size == 0 {
-		cpus, _ := sys.CPUs()
-		o.Size = max(2, cpus)
-	}
+	o.Size = o.size()
 	if o.Buffer == 0 {
 		o.Buffer = defaultBuffer
 	}
@@ -110,7 +107,7 @@ func (c *Comm) errNoCalls() error {
 	if c.group != nil {
 		return fmt.Errorf("mpi: the ranks of Spawn make no calls on their communicator: they send messages, or call on xme.Current: %w", errors.ErrUnsupported)
 	}
-	return fmt.Errorf("mpi: there is no communicator here to make calls on: it is what Run gives to main: %w", errors.ErrUnsupported)
+	return fmt.Errorf("mpi: there is no communicator here to make calls on: it is what Run gives to main (tasks call on xme.Current): %w", errors.ErrUnsupported)
 }
 
 // Submit implements [xme.Executor], for Run's main. A call that names rank 0, which is main,
@@ -122,8 +119,8 @@ func (c *Comm) Submit(ctx context.Context, list []*xme.Call) (int, error) {
 	return c.calls.pool.Submit(ctx, list)
 }
 
-// Ranks returns, for Run's main, the ranks that take calls and whose workers are alive now: those that
-// Broadcast runs on.
+// Ranks returns, for Run's main, the ranks that take calls and whose workers are alive now:
+// those that Broadcast runs on.
 func (c *Comm) Ranks() []int {
 	if c.calls == nil {
 		return nil
@@ -131,8 +128,8 @@ func (c *Comm) Ranks() []int {
 	return c.calls.pool.Ranks()
 }
 
-// Workers describes, for Run's main, the other ranks: their processes and states. A rank's worker has its
-// number.
+// Workers describes, for Run's main, the other ranks: their processes and states. A rank's
+// worker has its number.
 func (c *Comm) Workers() []xme.Worker {
 	if c.calls == nil {
 		return nil
@@ -140,8 +137,8 @@ func (c *Comm) Workers() []xme.Worker {
 	return c.calls.pool.Workers()
 }
 
-// Watch yields, for Run's main, what each of the other ranks is at present, and then what it becomes, until
-// ctx or Run ends: see [xme.Pool.Watch].
+// Watch yields, for Run's main, what each of the other ranks is at present, and then what
+// it becomes, until ctx or Run ends: see [xme.Pool.Watch].
 func (c *Comm) Watch(ctx context.Context) iter.Seq[xme.Worker] {
 	if c.calls == nil {
 		return func(func(xme.Worker) bool) {}
@@ -152,8 +149,8 @@ func (c *Comm) Watch(ctx context.Context) iter.Seq[xme.Worker] {
 // Close takes ranks out of service, all others than main if none is given: they take no
 // more calls, those accepted for them run to their ends, and Close returns when their
 // processes have ended, or with an error when main's ctx does. Any order will do, twice is
-// fine. When all are closed, calls end with an error that wraps [xme.ErrClosed]. There is no need for it: Run closes
-// what main has not. See [xme.Pool.Retire].
+// fine. When all are closed, calls end with an error that wraps [xme.ErrClosed]. There is no
+// need for it: Run closes what main has not. See [xme.Pool.Retire].
 func (c *Comm) Close(ranks ...int) error {
 	if c.calls == nil {
 		return c.errNoCalls()

@@ -86,12 +86,12 @@ func TestRunMainReturns(t *testing.T) {
 	t.Parallel()
 	d, said, release := open(t)
 	var fs []*xme.Future[int]
-	var mains context.Context
+	var mains func() error // what main's context says
 	returned, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		run(t, mpi.Options{Size: 2}, func(ctx context.Context, c *mpi.Comm) {
-			mains = ctx
+			mains = ctx.Err
 			for range 4 {
 				fs = append(fs, knock.Go(ctx, c, d))
 			}
@@ -116,7 +116,7 @@ func TestRunMainReturns(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if mains.Err() == nil {
+	if mains() == nil {
 		t.Error("main's context lives on")
 	}
 }
@@ -145,7 +145,7 @@ func TestRunMainFails(t *testing.T) {
 			var err error
 			var rec any
 			var stack string
-			var mains context.Context
+			var mains func() error // what main's context says
 			var wg sync.WaitGroup
 			returned := false
 			wg.Go(func() {
@@ -155,7 +155,7 @@ func TestRunMainFails(t *testing.T) {
 					}
 				}()
 				err = mpi.Run(t.Context(), mpi.Options{Size: 3}, func(ctx context.Context, c *mpi.Comm) error {
-					mains = ctx
+					mains = ctx.Err
 					for range 3 {
 						fs = append(fs, hang.Go(context.Background(), c, 0), hang.Go(ctx, c, 0))
 					}
@@ -179,7 +179,7 @@ func TestRunMainFails(t *testing.T) {
 					t.Errorf("call %d: %v", i, err)
 				}
 			}
-			if mains.Err() == nil {
+			if mains() == nil {
 				t.Error("main's context lives on")
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/park"
 	"github.com/xenonmp/xme/internal/post"
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/shm"
@@ -34,12 +35,10 @@ const mostRanks = 256
 //
 // f's options Timeout and Memory hold for each rank; others are refused.
 func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in In) ([]Out, error) {
-	if o.Size == 0 {
-		o.Size = defaultSize()
-	}
 	if err := o.check("Spawn"); err != nil {
 		return nil, err
 	}
+	o.Size = o.size()
 	if o.Size > mostRanks {
 		return nil, fmt.Errorf("mpi: Spawn: Size %d: at most %d ranks talk to each other", o.Size, mostRanks)
 	}
@@ -131,9 +130,9 @@ func area(size int) int {
 func start(ctx context.Context, o Options) (*program, error) {
 	o.Pool.Workers = o.Size
 	if o.Pool.Spares == 0 {
-		o.Pool.Spares = -1 // the dead are not replaced
+		o.Pool.Spares = -1 // nobody takes the place of a dead rank
 	}
-	pool, err := xme.Open(ctx, o.Pool)
+	pool, err := xme.Open(proc.WithoutReplacement(ctx), o.Pool)
 	if err != nil {
 		return nil, fmt.Errorf("mpi: Spawn: %w", err)
 	}
@@ -222,8 +221,3 @@ var join = xme.Register("join", func(ctx context.Context, in joining) (struct{},
 })
 
 const pieceMost = 32<<10 - 16
-
-func defaultSize() int {
-	n, _ := sys.CPUs()
-	return max(2, n)
-}

@@ -9,6 +9,8 @@ import (
 
 // onRanks runs the rows on the ranks of a communicator of size p, main included. Main hands them out; a goroutine
 // of its takes the results in meanwhile.
+//
+//	go run ./examples/pi -n 100000000 -s 1000000 -p 3 -mpi
 func onRanks(g game, count func(score)) error {
 	return mpi.Run(context.Background(), mpi.Options{Size: g.p}, func(ctx context.Context, c *mpi.Comm) error {
 		ctx, stop := context.WithCancelCause(ctx)

@@ -3,7 +3,7 @@
 //
 //	go run ./examples/triangle 0 0 3 0 0 4
 //
-// feature: P1, P2, P3, P5, P7, P8
+// feature: P1, P3, P5, P8
 package main
 
 import (
