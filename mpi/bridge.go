@@ -37,6 +37,7 @@ type bridge struct {
 
 	mu sync.Mutex
 	in []*ring.LetterWriter // by rank, guarded by mu
+	on []uint64             // up to where letters have been sent to each rank
 	by map[post.Addr]int
 }
 
@@ -69,7 +70,7 @@ func newBridge(in joining, rank int) (*ring.Mesh, *bridge) {
 	m.Relay(rank)
 	b := &bridge{
 		me: in.Ranks[rank], ranks: in.Ranks, to: in.Driver, by: map[post.Addr]int{},
-		out: make([]*ring.LetterReader, in.Size), told: make([]uint64, in.Size), in: make([]*ring.LetterWriter, in.Size),
+		out: make([]*ring.LetterReader, in.Size), told: make([]uint64, in.Size), in: make([]*ring.LetterWriter, in.Size), on: make([]uint64, in.Size),
 	}
 	for r, a := range in.Ranks {
 		b.by[a] = r
@@ -125,7 +126,7 @@ func (b *bridge) Deliver(m post.Message) {
 	}
 	switch m.Body[0] {
 	case postLetter:
-		if len(body) < letterHeader-1 || len(body)-(letterHeader-1) > b.in[from].Most() {
+		if len(body) < letterHeader-1 || body[0] == 0 || len(body)-(letterHeader-1) > b.in[from].Most() {
 			b.broken(from)
 			return
 		}
@@ -187,7 +188,7 @@ func (b *bridge) close() {
 func (b *bridge) read(rank int, pos uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if head := b.w.mesh.Head(b.w.rank, rank); pos-head > b.w.mesh.Tail(b.w.rank, rank)-head {
+	if head := b.w.mesh.Head(b.w.rank, rank); pos-head > b.on[rank]-head {
 		return // it has not been sent as much
 	}
 	b.out[rank].ReleaseTo(pos)
@@ -241,6 +242,9 @@ func (b *bridge) carry() (some bool) {
 			if !ok {
 				break
 			}
+			b.mu.Lock()
+			b.on[r] = out.Pos()
+			b.mu.Unlock()
 			body := append(make([]byte, 0, letterHeader+len(l.Body)), postLetter, l.Kind)
 			body = binary.LittleEndian.AppendUint32(body, l.Type)
 			body = binary.LittleEndian.AppendUint32(body, l.Comm)

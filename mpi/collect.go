@@ -35,12 +35,13 @@ var acts = [1 << actBits]operation{
 // turn is one collective. Its messages go in a communicator that only collectives use, under a tag that says the how manieth it is, and which:
 // ranks that call different ones wait for each other, and the deadlock shows it.
 type turn struct {
-	ctx  context.Context //nolint:containedctx // the call's, for as long as it lasts
-	g    *group
-	what operation
-	tag  int
-	ops  []*op
-	err  error
+	ctx   context.Context //nolint:containedctx // the call's, for as long as it lasts
+	g     *group
+	what  operation
+	tag   int
+	ops   []*op
+	spent []interface{ free() } // receives that are free for others once all have ended
+	err   error
 }
 
 // collective begins one.
@@ -124,6 +125,7 @@ func recvTo[T any](t *turn, rank int, dst []T) {
 	}
 	r.exact = true
 	t.begin(&r.op, t.g.w.recv)
+	t.spent = append(t.spent, r)
 }
 
 func (t *turn) begin(o *op, how func(*op) error) {
@@ -155,7 +157,10 @@ func (t *turn) await() error {
 	if t.err != nil {
 		return t.fail(t.err)
 	}
-	t.ops = t.ops[:0]
+	for _, r := range t.spent {
+		r.free()
+	}
+	t.ops, t.spent = t.ops[:0], t.spent[:0]
 	return nil
 }
 

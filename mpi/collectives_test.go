@@ -30,18 +30,17 @@ func TestCollectives(t *testing.T) {
 				count := *programCount
 				switch {
 				case count > 0:
-				case testing.Short() && (link != xme.LinkAuto && size%3 != 0 || size > 6 && size < 9):
+				case testing.Short() && (link != xme.LinkAuto && size != 3 && size != 5 || size > 6 && size < 9):
 					continue
 				case testing.Short():
 					count = 2
+				case link != xme.LinkAuto:
+					count = 3
 				default:
 					count = 12
 				}
 				s := series{Seed: *programSeed + uint64(size)<<32, Count: count}
 				_, err := mpi.Spawn(t.Context(), mpi.Options{Size: size, Pool: xme.Options{Link: link}}, programs, s)
-				if errors.Is(err, errors.ErrUnsupported) {
-					t.Skip(err)
-				}
 				if err != nil {
 					t.Fatalf("%d ranks: %v", size, err)
 				}
@@ -178,10 +177,7 @@ func (w *walk) step(ctx context.Context, teams []*team) error {
 	}
 	finish := func(context.Context) error { return nil }
 	if w.rnd.IntN(3) == 0 {
-		var err error
-		if finish, err = w.traffic(ctx); err != nil {
-			return fmt.Errorf("messages: %w", err)
-		}
+		finish = w.traffic(ctx)
 	}
 	for range 1 + w.rnd.IntN(4) {
 		if err := w.collective(ctx); err != nil {

@@ -13,15 +13,15 @@ type message struct{ from, to, tag, number, length int }
 
 // body is what it carries: who sent it, its number, and what follows from these.
 func (m message) body() []uint64 {
-	b := make([]uint64, m.length)
-	for i := range b {
-		b[i] = uint64(i) * uint64(m.number+3)
+	b := make([]uint64, 0, m.length+2)
+	for i := range m.length {
+		b = append(b, uint64(i)*uint64(m.number+3))
 	}
 	return append(b, uint64(m.from), uint64(m.number))
 }
 
 // traffic begins to send messages among the members, and has finish receive them, in one of several ways.
-func (w *walk) traffic(ctx context.Context) (finish func(context.Context) error, err error) {
+func (w *walk) traffic(ctx context.Context) (finish func(context.Context) error) {
 	me, size, mine := w.c.Rank(), w.c.Size(), []message(nil)
 	var sent []*mpi.SendRequest
 	for number := range w.rnd.IntN(30) {
@@ -63,7 +63,7 @@ func (w *walk) traffic(ctx context.Context) (finish func(context.Context) error,
 			}
 		}
 		return w.c.Barrier(ctx) // who receives from any source shall get none of the next step's
-	}, nil
+	}
 }
 
 // receive receives messages to this rank.

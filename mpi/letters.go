@@ -3,6 +3,7 @@ package mpi
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/xenonmp/xme/internal/ring"
 )
@@ -167,17 +168,26 @@ func (o *op) wants(e *early) bool {
 func (w *world) match(e *early) *op {
 	for i, o := range w.posted {
 		if !o.probe && o.wants(e) {
-			w.posted = append(w.posted[:i], w.posted[i+1:]...)
+			w.posted = without(w.posted, i)
 			return o
 		}
 	}
 	return nil
 }
 
+// without takes the i-th out of a list. The first is usual, and costs nothing however long the list is.
+func without[E any](list []*E, i int) []*E {
+	if i == 0 && len(list) > 1 {
+		list[0] = nil
+		return list[1:]
+	}
+	return slices.Delete(list, i, i+1)
+}
+
 func (w *world) unpost(o *op) {
 	for i, p := range w.posted {
 		if p == o {
-			w.posted = append(w.posted[:i], w.posted[i+1:]...)
+			w.posted = without(w.posted, i)
 			return
 		}
 	}
@@ -214,7 +224,7 @@ func (w *world) received(o *op) {
 func (w *world) withdrawn(from int, number uint32) {
 	for i, e := range w.early {
 		if e.from == from && e.inTurn && e.number == number {
-			w.early = append(w.early[:i], w.early[i+1:]...)
+			w.early = without(w.early, i)
 			w.held -= earlyCost
 			return
 		}

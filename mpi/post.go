@@ -258,7 +258,7 @@ func (w *world) take(o *op) bool {
 			w.finish(o, nil)
 			return true
 		}
-		w.early = append(w.early[:i], w.early[i+1:]...)
+		w.early = without(w.early, i)
 		w.held -= len(e.body) + earlyCost
 		w.receive(o, e)
 		return true

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 func TestCommandLineErrors(t *testing.T) {
 	t.Parallel()
 	const all = "arg-1mb, arg-80mb, array, array-parked, break-even, call-hot, call-hot-free, call-parked, call-socket-apart, call-socket-together, efficiency, " +
-		"guard, guard-function, guard-service, guard-wait, idle-cpu, idle-memory, lock, lock-two, map, memory, object, object-process, pi, queue, queue-batch, replace, rpc, rpc-rate, slow-row, startup, view-80mb"
+		"guard, guard-function, guard-service, guard-wait, idle-cpu, idle-memory, lock, lock-two, map, memory, object, object-process, pi, queue, queue-batch, ranks, ranks-1mb, replace, rpc, rpc-rate, slow-row, startup, view-80mb"
 	for name, tc := range map[string]struct {
 		args string
 		want string

@@ -15,7 +15,7 @@ func (w plate) width() int  { return w.N + 2 }
 func (w plate) exact(time float64, row, column int) float64 {
 	x, y := math.Pi*w.dx()*float64(column), math.Pi*w.dx()*float64(row)
 	fade := math.Exp(-math.Pi * math.Pi * time)
-	return math.Pow(fade, 2)*math.Sin(x)*math.Sin(y) + math.Pow(fade, 13)*math.Sin(3*x)*math.Sin(2*y)/2
+	return fade*fade*math.Sin(x)*math.Sin(y) + math.Pow(fade, 13)*math.Sin(3*x)*math.Sin(2*y)/2
 }
 
 // begin returns rows first to end, and one around them on each side, at time 0.

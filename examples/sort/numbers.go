@@ -6,12 +6,12 @@ type numbers struct {
 	Distinct, Seed uint64
 }
 
-func (all numbers) slice(first, end int) []uint64 {
+func (n numbers) slice(first, end int) []uint64 {
 	s := make([]uint64, 0, end-first)
 	for i := first; i < end; i++ {
-		v := mix(all.Seed ^ mix(uint64(i)))
-		if all.Distinct > 0 {
-			v %= all.Distinct
+		v := mix(n.Seed ^ mix(uint64(i)))
+		if n.Distinct > 0 {
+			v %= n.Distinct
 		}
 		s = append(s, v)
 	}

@@ -15,7 +15,7 @@ import (
 //	member × 64                       its gate, written by all
 //	(n + 1) × 64 + member × notes × 8 its words; what they mean is the users' to say
 //	then, a multiple of 64            n × n rings, that from a to b at a × n + b:
-//	  0                             tail, written by a
+//	  0                             tail, written by a; for those who look on
 //	  64                            head, written by b
 //	  128                           a waits for room: a sets, b takes
 //	  192                           the letters
@@ -95,7 +95,7 @@ func (m *Mesh) ring(from, to int) []byte {
 
 // Letter is one record of a mesh.
 type Letter struct {
-	Kind uint8
+	Kind uint8  // not 0
 	Type uint32 // 24 bits
 	Comm uint32
 	Tag  int32
@@ -103,10 +103,14 @@ type Letter struct {
 }
 
 // LetterWriter is the sending end of a ring.
+//
+// A letter's first word says that it is there: the reader looks at that, and finds the letter in the same cache line. So before
+// a letter is published the place of the next one's first word is made zero. The tail is kept beside, for others to see.
 type LetterWriter struct {
 	tail, head, want *atomic.Uint64
 	area             []byte
 	pos              uint64
+	off              int           // where pos is
 	room             atomic.Uint64 // the head when it was last looked at
 	peer             gate
 }
@@ -120,32 +124,40 @@ func (m *Mesh) Writer(from, to int) *LetterWriter {
 // Most is the longest body that a letter can have.
 func (w *LetterWriter) Most() int { return len(w.area)/4 - headerSize }
 
-// Put writes a letter, and wakes who reads if he sleeps. It reports false if there is no room until the reader
+// Put writes a letter, whose kind is not 0, and wakes who reads if he sleeps. It reports false if there is no room until the reader
 // has read more: then the reader will wake the writer's member once he has, and Room says so. (Edge letter-published:
-// the store of the tail happens before the Next that sees it.)
+// the store of the first word happens before the Next that sees it.)
 func (w *LetterWriter) Put(l *Letter) bool {
-	if len(l.Body) > w.Most() {
-		panic(fmt.Sprintf("ring: a letter of %d bytes where %d is the most", len(l.Body), w.Most()))
+	if len(l.Body) > w.Most() || l.Kind == 0 {
+		panic(fmt.Sprintf("ring: a letter of kind %d and %d bytes, where %d are the most", l.Kind, len(l.Body), w.Most()))
 	}
-	size, whole := aligned(len(l.Body)), uint64(len(w.area))
-	off := w.pos % whole
-	skip := uint64(0)
-	if off+size > whole {
-		skip = whole - off
+	size, whole := int(aligned(len(l.Body))), len(w.area)
+	skip := 0
+	if w.off+size > whole {
+		skip = whole - w.off
 	}
-	end := w.pos + skip + size
-	if end-w.room.Load() > whole && !w.roomFor(end-whole) {
+	end := w.pos + uint64(skip+size)
+	// Beside the letter there is room for the next one's first word.
+	if need := end + headerSize; need-w.room.Load() > uint64(whole) && !w.roomFor(need-uint64(whole)) {
 		return false
 	}
+	off := w.off
 	if skip > 0 {
-		putHeader(w.area, off, header{uint64(pad)})
-		w.pos += skip
 		off = 0
 	}
-	putHeader(w.area, off, header{uint64(len(l.Body)) | uint64(l.Kind)<<32 | uint64(l.Type)<<40, uint64(l.Comm) | uint64(uint32(l.Tag))<<32})
+	next := off + size
+	if next == whole {
+		next = 0
+	}
+	word64(w.area, next).Store(0)
+	*word64Plain(w.area, off+8) = uint64(l.Comm) | uint64(uint32(l.Tag))<<32
 	copy(w.area[off+headerSize:], l.Body)
-	w.pos += size
-	w.tail.Store(w.pos)
+	word64(w.area, off).Store(uint64(len(l.Body)) | uint64(l.Kind)<<32 | uint64(l.Type)<<40)
+	if skip > 0 {
+		word64(w.area, w.off).Store(uint64(pad))
+	}
+	w.pos, w.off = end, next
+	w.tail.Store(end)
 	w.peer.open(everybody)
 	return true
 }
@@ -168,59 +180,59 @@ func (w *LetterWriter) Room() bool { return w.head.Load() != w.room.Load() }
 
 // LetterReader is the receiving end of a ring.
 type LetterReader struct {
-	tail, head, want *atomic.Uint64
-	area             []byte
-	pos, end         uint64
-	released         uint64
-	peer             gate
-	relayed          bool
+	head, want *atomic.Uint64
+	area       []byte
+	pos        uint64
+	off        int            // where pos is
+	first      *atomic.Uint64 // the word there
+	released   uint64
+	peer       gate
+	relayed    bool
 }
 
 // Reader returns the end by which to receives what from sends.
 func (m *Mesh) Reader(from, to int) *LetterReader {
 	r := m.ring(from, to)
-	return &LetterReader{tail: word64(r, 0), head: word64(r, offLetterHead), want: word64(r, offLetterWant), area: r[offLetters:], peer: m.wakes(from), relayed: m.relayed && from != m.own}
+	return &LetterReader{head: word64(r, offLetterHead), want: word64(r, offLetterWant), area: r[offLetters:], first: word64(r, offLetters), peer: m.wakes(from), relayed: m.relayed && from != m.own}
 }
 
 // Ready reports whether Next has something.
-func (r *LetterReader) Ready() bool { return r.tail.Load() != r.pos }
+func (r *LetterReader) Ready() bool { return r.first.Load() != 0 }
 
 // Next returns the next letter; false: there is none. Its body is valid until Release. (Edge
 // letter-published, see Put.)
 func (r *LetterReader) Next(l *Letter) (ok bool, err error) {
-	whole := uint64(len(r.area))
-	for {
-		if r.pos == r.end {
-			tail := r.tail.Load()
-			if have := tail - r.pos; have > whole || have%Align != 0 {
-				return false, fmt.Errorf("%d bytes of letters published in a ring of %d: %w", have, whole, ErrCorrupt)
-			}
-			if r.end = tail; r.pos == r.end {
-				return false, nil
-			}
-		}
-		off := r.pos % whole
-		h := readHeader(r.area, off)
-		n := uint32(h[0])
-		if n == pad {
-			if r.end-r.pos < whole-off || off == 0 {
-				return false, fmt.Errorf("a gap beyond what was published: %w", ErrCorrupt)
-			}
-			r.pos += whole - off
-			continue
-		}
-		if uint64(n) > whole {
-			return false, fmt.Errorf("a letter of %d bytes in a ring of %d: %w", n, whole, ErrCorrupt)
-		}
-		size := aligned(int(n))
-		if size > r.end-r.pos || off+size > whole {
-			return false, fmt.Errorf("a letter of %d bytes where %d were published: %w", n, r.end-r.pos, ErrCorrupt)
-		}
-		r.pos += size
-		body := off + headerSize
-		*l = Letter{Kind: uint8(h[0] >> 32), Type: uint32(h[0] >> 40), Comm: uint32(h[1]), Tag: int32(uint32(h[1] >> 32)), Body: r.area[body : body+uint64(n) : body+uint64(n)]}
-		return true, nil
+	h := r.first.Load()
+	if h == 0 {
+		return false, nil
 	}
+	if uint32(h) == pad {
+		if r.off == 0 {
+			return false, fmt.Errorf("a gap as large as the ring: %w", ErrCorrupt)
+		}
+		r.advance(len(r.area) - r.off)
+		if h = r.first.Load(); h == 0 || uint32(h) == pad {
+			return false, fmt.Errorf("a gap without a letter behind it: %w", ErrCorrupt)
+		}
+	}
+	n := int(uint32(h))
+	if n > len(r.area) || n > len(r.area)-r.off-headerSize || h>>32&0xff == 0 {
+		return false, fmt.Errorf("a letter of %d bytes in a ring of %d: %w", n, len(r.area), ErrCorrupt)
+	}
+	body := r.off + headerSize
+	with := loadWord(word64Plain(r.area, r.off+8))
+	*l = Letter{Kind: uint8(h >> 32), Type: uint32(h >> 40), Comm: uint32(with), Tag: int32(uint32(with >> 32)), Body: r.area[body : body+n : body+n]}
+	r.advance(int(aligned(n)))
+	return true, nil
+}
+
+// advance goes on to the next first word.
+func (r *LetterReader) advance(n int) {
+	r.pos += uint64(n)
+	if r.off += n; r.off >= len(r.area) {
+		r.off = 0
+	}
+	r.first = word64(r.area, r.off)
 }
 
 // Release frees the room of what Next returned: at once if it is much or the writer waits for it, else

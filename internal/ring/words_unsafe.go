@@ -22,6 +22,11 @@ func word64(mem []byte, off int) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Pointer(&mem[off : off+8][0]))
 }
 
+// word64Plain is a word that others read only once they have seen another.
+func word64Plain(mem []byte, off int) *uint64 {
+	return (*uint64)(unsafe.Pointer(&mem[off : off+8][0]))
+}
+
 // words views mem as words; what is beyond a multiple of 8 is left out.
 func words(mem []byte) []atomic.Uint64 {
 	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&mem[0])), len(mem)/8)

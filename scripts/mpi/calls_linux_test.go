@@ -28,3 +28,19 @@ func TestCalls(t *testing.T) {
 	}
 	t.Log(out.String())
 }
+
+// Collectives and messages of ranks of which one dies are right until then, and end with an error
+// that names it; Spawn returns, and nothing is left.
+//
+// feature: P9
+func TestRanks(t *testing.T) {
+	c := config{n: 20_000, seed: 21}
+	if testing.Short() {
+		c.n = 4000
+	}
+	var out strings.Builder
+	if !soak(c, spawns, &out) {
+		t.Error("it found:")
+	}
+	t.Log(out.String())
+}

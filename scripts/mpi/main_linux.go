@@ -23,18 +23,18 @@ type config struct {
 }
 
 // modes are the ways to try package mpi. Each runs rounds for as long as more says.
-var modes = map[string]func(r *report, c config, more func() bool){"calls": rounds}
+var modes = map[string]func(r *report, c config, more func() bool){"calls": rounds, "ranks": spawns}
 
 func main() {
 	xme.Init()
 	var c config
 	flag.DurationVar(&c.time, "t", 0, "how long to run; 0: until there were -n calls")
-	flag.IntVar(&c.n, "n", 10_000, "calls")
+	flag.IntVar(&c.n, "n", 10_000, "calls, or collectives and exchanges")
 	flag.Uint64Var(&c.seed, "seed", 0, "of all that is done; 0: from the clock")
-	mode := flag.String("mode", "calls", "what to try: calls")
+	mode := flag.String("mode", "calls", "what to try: calls, or ranks")
 	flag.Parse()
 	if flag.NArg() > 0 || c.time < 0 || c.n < 1 || modes[*mode] == nil {
-		fmt.Fprintln(os.Stderr, "mpi: no arguments; -mode calls; -t not below 0, -n above 0")
+		fmt.Fprintln(os.Stderr, "mpi: no arguments; -mode calls or ranks; -t not below 0, -n above 0")
 		os.Exit(2)
 	}
 	if !soak(c, modes[*mode], os.Stdout) {
