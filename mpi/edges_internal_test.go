@@ -2,6 +2,7 @@ package mpi
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -10,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/xenonmp/xme/internal/post"
 )
 
 // edgePatience bounds what must end by itself; nothing is measured with it.
@@ -467,5 +470,139 @@ func TestEdgeNilComm(t *testing.T) {
 	}
 	if err := c.Barrier(t.Context()); err == nil {
 		t.Error("a barrier of nobody")
+	}
+}
+
+// TestEdgePostedStuckDuringLook: where letters go by post a rank says that it is stuck just after it has answered that it is not, while the driver waits
+// for another's answer. The driver looks again. (Found: look() swallows the wake-up, sleep() waits for another that never comes: the deadlock is not found.)
+func TestEdgePostedStuckDuringLook(t *testing.T) {
+	p := newPosted(3)
+	defer p.close()
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		watch(p, over)
+	}()
+	defer func() {
+		close(over)
+		<-done
+	}()
+	asked := func() uint64 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.asked
+	}
+	until := func(what string, f func() bool) bool {
+		for end := time.Now().Add(edgePatience); !f(); runtime.Gosched() {
+			if time.Now().After(end) {
+				t.Error("waited in vain for ", what)
+				return false
+			}
+		}
+		return true
+	}
+	answer := func(rank int, stuck byte) {
+		body := binary.LittleEndian.AppendUint64([]byte{postAnswer}, asked())
+		body = append(binary.LittleEndian.AppendUint64(body, 1), stuck)
+		p.Deliver(post.Message{From: p.ranks[rank], Body: append(body, make([]byte, 16*3)...)})
+	}
+	until("a look", func() bool { return asked() == 1 })
+	answer(0, 1)
+	answer(1, 0)
+	until("the look to see that", func() bool { return len(p.woken) == 0 })
+	p.Deliver(post.Message{From: p.ranks[1], Body: []byte{postStuck}})
+	until("the look to see that, too", func() bool { return len(p.woken) == 0 })
+	time.Sleep(50 * time.Millisecond) // let it wait again; if it does not yet, the test finds nothing
+	answer(2, 1)
+	until("another look, since rank 1 is stuck now", func() bool { return asked() > 1 })
+}
+
+// TestEdgeBufferIsTheCallersAgain: a RecvInto whose context ends in the middle of a large message returns, and does not write to the caller's memory any more; nor does
+// one that was too short, or of another type. The next message is received.
+func TestEdgeBufferIsTheCallersAgain(t *testing.T) {
+	for range 3 {
+		all := inOneProcess(2, 4096)
+		sent := make(chan error, 1)
+		go func() {
+			var err error
+			for range 3 {
+				err = errors.Join(err, Send(t.Context(), all[1], 0, 0, make([]int64, 3_000_000)))
+			}
+			sent <- errors.Join(err, Send(t.Context(), all[1], 0, 0, []int64{7}))
+		}()
+		ctx, cancel := context.WithCancel(t.Context())
+		w, dst := all[0].group.w, make([]int64, 3_000_000)
+		go func() {
+			for {
+				w.mu.Lock()
+				at := 0
+				for _, o := range w.streams[1] {
+					at = o.at
+				}
+				w.mu.Unlock()
+				if at > 1000 {
+					cancel()
+					return
+				}
+				runtime.Gosched()
+			}
+		}()
+		if _, _, err := RecvInto(ctx, all[0], 1, 0, dst); !errors.Is(err, context.Canceled) {
+			t.Fatalf("it was not cut: %v", err)
+		}
+		for i := range dst {
+			dst[i] = 5
+		}
+		if _, _, err := RecvInto(t.Context(), all[0], 1, 0, dst[:10]); !errors.Is(err, ErrTruncated) {
+			t.Fatal(err)
+		}
+		if _, _, err := Recv[[]int32](t.Context(), all[0], 1, 0); !errors.Is(err, ErrType) {
+			t.Fatal(err)
+		}
+		for _, v := range dst {
+			if v != 5 {
+				t.Fatal("the caller's memory has been written after its return")
+			}
+		}
+		if n, _, err := RecvInto(t.Context(), all[0], 1, 0, dst); n != 1 || dst[0] != 7 || err != nil {
+			t.Fatalf("%d, %v, %v", n, dst[0], err)
+		}
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestEdgeRankInErrorsIsTheCommunicators: an error of a receive in a sub-communicator names the rank there, as all others do. (Found: that of a message that was taken
+// back, in the middle, names the rank in the world.)
+func TestEdgeRankInErrorsIsTheCommunicators(t *testing.T) {
+	all := inOneProcess(3, 4096)
+	sub := func(rank, me int) *Comm {
+		return &Comm{group: &group{w: all[rank].group.w, id: 9, ranks: []int{1, 2}, rank: me}}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	received := make(chan error, 1)
+	go func() {
+		_, _, err := Recv[[]byte](t.Context(), sub(1, 0), 1, 0)
+		received <- err
+	}()
+	out := all[2].group.w
+	go func() {
+		for {
+			out.mu.Lock()
+			streams := len(out.outgo[1].stream)
+			out.mu.Unlock()
+			if streams > 0 {
+				cancel()
+				return
+			}
+			runtime.Gosched()
+		}
+	}()
+	if err := Send(ctx, sub(2, 1), 0, 0, make([]byte, 100<<20)); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := <-received; err == nil || !strings.Contains(err.Error(), "rank 1 gave up") {
+		t.Errorf("got %v, want that rank 1 gave up", err)
 	}
 }
