@@ -263,6 +263,22 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 		}
 		return "", err
 
+	case "deadline in the middle of a large message":
+		if me == 0 {
+			err := mpi.Send(ctx, c, 1, 0, make([]byte, 1<<30-1))
+			return fmt.Sprint(err), nil
+		}
+		if _, err := mpi.Probe(ctx, c, 0, 0); err != nil {
+			return "", err
+		}
+		short, cancel := context.WithTimeout(ctx, time.Millisecond)
+		defer cancel()
+		_, _, err := mpi.RecvInto(short, c, 0, 0, make([]byte, 1<<30-1))
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return "", fmt.Errorf("want a deadline that was exceeded: %w", err)
+		}
+		return "", nil
+
 	case "exits":
 		if me == 0 {
 			os.Exit(3)
@@ -550,6 +566,14 @@ func TestEdgeDeathAfterReturn(t *testing.T) {
 // something that comes. (Found: stands() takes a rank that has ended for one that does nothing more.)
 func TestEdgeNoDeadlockWhileIsendGoesOn(t *testing.T) {
 	if _, err := spawnEdge(t, 2, xme.Options{}, edgeIn{How: "is slow after it has returned"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEdgeContextEndsInLargeMessage: a receive whose context ends while a large message comes ends with that. (Found: the leader looks at its context only when for a while
+// nothing comes, so a message of 1 GB is received to its end, whatever the context, and so is a flood of small ones by somebody else.)
+func TestEdgeContextEndsInLargeMessage(t *testing.T) {
+	if _, err := spawnEdge(t, 2, xme.Options{}, edgeIn{How: "deadline in the middle of a large message"}); err != nil {
 		t.Error(err)
 	}
 }
