@@ -175,8 +175,8 @@ func TestEdgeReduceSliceOfDifferentLengths(t *testing.T) {
 	<-errs[2]
 }
 
-// TestEdgeContextEndsUnderTraffic: a receive whose context ends returns, however much other goroutines of its rank receive meanwhile. (Found:
-// the leader looks at its context only when for a while nothing has come.)
+// TestEdgeContextEndsUnderTraffic: a receive whose context ends returns, however much other goroutines of its rank receive meanwhile. (It holds,
+// but by luck: lead() looks at its context only when for a while nothing has come.)
 func TestEdgeContextEndsUnderTraffic(t *testing.T) {
 	all := inOneProcess(3, 64<<10)
 	ctx, cancel := context.WithCancel(t.Context())

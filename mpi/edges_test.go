@@ -570,8 +570,8 @@ func TestEdgeNoDeadlockWhileIsendGoesOn(t *testing.T) {
 	}
 }
 
-// TestEdgeContextEndsInLargeMessage: a receive whose context ends while a large message comes ends with that. (Found: the leader looks at its context only when for a while
-// nothing comes, so a message of 1 GB is received to its end, whatever the context, and so is a flood of small ones by somebody else.)
+// TestEdgeContextEndsInLargeMessage: a receive whose context ends while a large message comes ends with that. (It holds, but by luck: lead() looks at its
+// context only when for a while nothing has come.)
 func TestEdgeContextEndsInLargeMessage(t *testing.T) {
 	if _, err := spawnEdge(t, 2, xme.Options{}, edgeIn{How: "deadline in the middle of a large message"}); err != nil {
 		t.Error(err)
