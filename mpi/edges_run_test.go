@@ -39,7 +39,8 @@ func TestEdgeRunOfEverything(t *testing.T) {
 				ended <- mpi.Run(ctx, o, func(ctx context.Context, c *mpi.Comm) error {
 					var mu sync.Mutex
 					var callers, others sync.WaitGroup
-					stop := make(chan struct{})
+					watching, stop := context.WithCancel(ctx)
+					defer stop()
 					for g := range 8 {
 						callers.Go(func() {
 							rnd := rand.New(rand.NewPCG(seed, uint64(g+2)))
@@ -68,12 +69,7 @@ func TestEdgeRunOfEverything(t *testing.T) {
 						})
 					}
 					others.Go(func() {
-						for w := range c.Watch(ctx) {
-							select {
-							case <-stop:
-								return
-							default:
-							}
+						for w := range c.Watch(watching) {
 							if rnd := rand.IntN(10); rnd == 0 && w.PID > 0 {
 								_ = syscall.Kill(w.PID, syscall.SIGKILL)
 							}
@@ -90,20 +86,19 @@ func TestEdgeRunOfEverything(t *testing.T) {
 					}
 					callers.Wait()
 					if how == 3 {
-						close(stop)
 						return errors.New("main fails")
 					}
 					if err := c.Close(); err != nil && how != 2 {
 						t.Error(err)
 					}
-					close(stop)
+					stop()
 					others.Wait()
 					return nil
 				})
 			}()
 			select {
 			case err := <-ended:
-				if (err == nil) != (how < 2) {
+				if how != 2 && (err == nil) != (how < 2) {
 					t.Errorf("how %d: %v", how, err)
 				}
 			case <-time.After(3 * edgePatience):
@@ -118,6 +113,21 @@ func TestEdgeRunOfEverything(t *testing.T) {
 				cancel()
 			}
 		})
+	}
+}
+
+// TestEdgeRunCutIsNoSuccess: main makes a call whose result it does not wait for, and returns nil. If ctx ends a moment after, Run returns its cause, since the call was cut ("if ctx ends first, Run returns
+// its cause"). If it ended a moment before, the call was cut just the same. (Found: then Run returns nil.)
+func TestEdgeRunCutIsNoSuccess(t *testing.T) {
+	why := errors.New("enough")
+	ctx, stop := context.WithCancelCause(t.Context())
+	err := mpi.Run(ctx, mpi.Options{Size: 2}, func(_ context.Context, c *mpi.Comm) error {
+		hang.Go(context.Background(), c, 0)
+		stop(why)
+		return nil
+	})
+	if !errors.Is(err, why) {
+		t.Errorf("Run: %v, want %v", err, why)
 	}
 }
 
@@ -239,7 +249,7 @@ func TestEdgeSpawnContextEnds(t *testing.T) {
 		} else {
 			go func() {
 				if i > 6 {
-					for len(names(t, dir)) < i-6 && t.Context().Err() == nil {
+					for len(names(t, dir)) < 1+i%3 && t.Context().Err() == nil {
 						runtime.Gosched()
 					}
 				} else {
@@ -271,10 +281,9 @@ func TestEdgeSpawnContextEnds(t *testing.T) {
 func TestEdgeSpawnMemory(t *testing.T) {
 	for _, memory := range []int64{1 << 20, 16 << 20, 256 << 20} {
 		_, err := spawnEdgeOf(t, edge.With(xme.Memory(memory)), 2, xme.Options{}, edgeIn{How: "barrier"})
-		if err != nil && !errors.Is(err, xme.ErrMemory) {
+		if err != nil && !errors.Is(err, xme.ErrMemory) && !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("Memory(%d): %v", memory, err)
 		}
-		t.Log(err)
 	}
 }
 
