@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/post"
+	"github.com/xenonmp/xme/internal/proc"
 )
 
 // edgePatience bounds what must end by itself; nothing is measured with it.
@@ -605,5 +607,35 @@ func TestEdgeRankInErrorsIsTheCommunicators(t *testing.T) {
 	}
 	if err := <-received; err == nil || !strings.Contains(err.Error(), "rank 1 gave up") {
 		t.Errorf("got %v, want that rank 1 gave up", err)
+	}
+}
+
+var edgeNothing = xme.Register("edge.nothing", func(context.Context, int) (int, error) { return 0, nil })
+
+// TestEdgeDeathBeforeTheFunction: a rank's process dies after it has joined and before its function is called. The rank has died, for Spawn's caller (errors.Is ErrWorkerLost, says the guide) and
+// for the others. (Found: the call ends with ErrClosed, "rank 2 is closed", and the others are told that the function has failed.)
+func TestEdgeDeathBeforeTheFunction(t *testing.T) {
+	p, err := start(t.Context(), Options{Size: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if err := proc.KillRank(p.pool, 2); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(edgePatience); p.pool.Workers()[1].State != xme.Retired; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("the death is not noticed")
+		}
+	}
+	_, err = edgeNothing.With(xme.On(2)).Go(t.Context(), p.pool, 0).Wait(t.Context()) // as Spawn does
+	if !errors.Is(err, xme.ErrWorkerLost) {
+		t.Errorf("got %v, want an error that wraps ErrWorkerLost", err)
+	}
+	p.ended(1, err)
+	if s, ok := p.ground.(*shared); ok {
+		if e := s.board.ended(1); e == nil || e.Why != Died {
+			t.Errorf("the others are told: %v, want that it has died", e)
+		}
 	}
 }
