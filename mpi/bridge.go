@@ -233,7 +233,7 @@ func (b *bridge) carry() (some bool) {
 		if out == nil {
 			continue
 		}
-		for n := 0; n < mostAtOnce; n++ {
+		for range mostAtOnce {
 			ok, err := out.Next(&l)
 			if err != nil {
 				b.broken(rank)

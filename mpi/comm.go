@@ -143,8 +143,8 @@ func (c *Comm) ranks() (*group, error) {
 }
 
 // member returns the world's rank of a rank that a message goes to, or comes from.
-func (g *group) member(rank int, any bool) (int, error) {
-	if any && rank == AnySource {
+func (g *group) member(rank int, wild bool) (int, error) {
+	if wild && rank == AnySource {
 		return AnySource, nil
 	}
 	if rank < 0 || rank >= len(g.ranks) {

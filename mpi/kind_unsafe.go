@@ -137,9 +137,6 @@ func makeElements[T any](v *T, elem, n int) []byte {
 // clearSlice makes *v, which is a slice, nil.
 func clearSlice[T any](v *T) { *(*sliceHeader)(unsafe.Pointer(v)) = sliceHeader{} }
 
-// sizeOf is how many bytes a value takes.
-func sizeOf[T any](v *T) uintptr { return unsafe.Sizeof(*v) }
-
 // kindIn is kindOf, faster for the type that was used last in a communicator.
 func kindIn[T any](g *group) *kind[T] {
 	if last, _ := g.last.Load().(lastKind); last.k != nil {

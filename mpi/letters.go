@@ -54,7 +54,7 @@ func (w *world) progress() (moved bool) {
 		if r == nil {
 			continue
 		}
-		for n := 0; n < mostAtOnce; n++ {
+		for range mostAtOnce {
 			ok, err := r.Next(&l)
 			if err == nil && ok {
 				err = w.arrived(from, &l)

@@ -68,7 +68,7 @@ func RecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) (n in
 // SendRecv sends and receives at the same time, so that ranks that exchange values do not
 // wait for each other for ever.
 func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, recvTag int) (got T, st Status, err error) {
-	s := isend(ctx, c, to, sendTag, v)
+	s := isend(c, to, sendTag, v)
 	got, st, err = Recv[T](ctx, c, from, recvTag)
 	if serr := s.await(ctx, true); err == nil {
 		err = serr
@@ -78,7 +78,7 @@ func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, r
 
 // SendRecvInto is SendRecv for a slice, received into dst as RecvInto does. v and dst do not overlap.
 func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, from, recvTag int, dst []T) (n int, st Status, err error) {
-	s := isend(ctx, c, to, sendTag, v)
+	s := isend(c, to, sendTag, v)
 	n, st, err = RecvInto(ctx, c, from, recvTag, dst)
 	if serr := s.await(ctx, true); err == nil {
 		err = serr
@@ -104,8 +104,8 @@ func Probe(ctx context.Context, c *Comm, from, tag int) (st Status, err error) {
 	return st, failed("Probe", from, tag, err)
 }
 
-func (g *group) checkTag(tag int, any bool) error {
-	if tag < 0 && !(any && tag == AnyTag) || tag > MaxTag {
+func (g *group) checkTag(tag int, wild bool) error {
+	if tag < 0 && !(wild && tag == AnyTag) || tag > MaxTag {
 		return fmt.Errorf("tag %d: tags go from 0 to %d", tag, MaxTag)
 	}
 	return nil

@@ -68,12 +68,12 @@ type SendRequest struct{ request }
 // done. It goes on when ctx has ended, and when the rank's function has returned: until it is received, its receiver has
 // returned, or a rank of the communicator dies or fails.
 func Isend[T any](ctx context.Context, c *Comm, to, tag int, v T) *SendRequest {
-	r := isend(ctx, c, to, tag, v)
+	r := isend(c, to, tag, v)
 	r.onward(context.WithoutCancel(ctx))
 	return r
 }
 
-func isend[T any](ctx context.Context, c *Comm, to, tag int, v T) *SendRequest {
+func isend[T any](c *Comm, to, tag int, v T) *SendRequest {
 	r := &SendRequest{request{what: "Send", peer: to, tag: tag}}
 	g, err := c.ranks()
 	if err == nil {

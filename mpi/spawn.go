@@ -176,8 +176,7 @@ func (p *program) ended(rank int, err error) {
 	why, text := uint64(endReturned), ""
 	if err != nil {
 		why = endFailed
-		var e *xme.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*xme.Error](err); ok {
 			text = e.Error()
 			if e.Cause == xme.CauseLost || e.Cause == xme.CauseMemory || e.Cause == xme.CauseStart {
 				why = endDied

@@ -119,8 +119,7 @@ type op struct {
 	source int
 	got    int32 // the tag
 
-	turn chan struct{}   // told that it is done, or that it is to lead; nil: nobody waits
-	ctx  context.Context //nolint:containedctx // its wait's
+	ctx context.Context //nolint:containedctx // its wait's
 }
 
 // waiter is who waits while another leads. turn is told that the operation is done, or that it is to lead.
