@@ -15,6 +15,7 @@ import (
 //	a rank's notes
 //	  0        how it has ended, written by the driver; 0: it has not
 //	  1        the length of a text about it; it follows, 16 words
+//	  18       to how many ranks it has messages under way that have not been sent to their ends
 //	  20       how often it has stopped waiting
 //	  21       1: it waits, and cannot end that itself
 //	  22       the length of what it waits for; the text follows, up to 160 words
@@ -26,6 +27,7 @@ type board struct {
 
 const (
 	noteEnd, noteEndText = 0, 1
+	noteOwes             = 18
 	noteEpoch, noteStuck = 20, 21
 	noteWaits            = 22
 	notePos              = 192
@@ -35,7 +37,7 @@ const (
 )
 
 // notes is how many words a member has.
-func notes(size int) int { return notesBase + max(size, 64) }
+func notes(size int) int { return notesBase + max(16*size, 64) } // the text of a deadlock tells of all
 
 func newBoard(m *ring.Mesh, size int) board {
 	b := board{driver: m.Notes(size)}
@@ -50,9 +52,16 @@ const (
 	endReturned = 1 + iota
 	endFailed
 	endDied
+	endLeft // it has returned, and then its process died
 )
 
-var endings = [...]Ending{endReturned: Returned, endFailed: Failed, endDied: Died}
+var endings = [...]Ending{endReturned: Returned, endFailed: Failed, endDied: Died, endLeft: Returned}
+
+// left reports whether nothing comes any more from a rank that has returned.
+func (b *board) left(rank int) bool { return b.ranks[rank][noteEnd].Load() == endLeft }
+
+// owes reports whether a rank has messages under way.
+func (b *board) owes(rank int) bool { return b.ranks[rank][noteOwes].Load() != 0 }
 
 // changed reports whether anything has changed since seen was read.
 func (b *board) changed(seen uint64) bool { return b.driver[0].Load() != seen }

@@ -174,8 +174,23 @@ func (b *bridge) Gone(a post.Addr) {
 	if a == b.to {
 		b.close()
 	} else if rank, ok := b.by[a]; ok && rank != b.w.rank {
-		b.ended(rank, endDied, "its process is gone")
+		b.gone(rank)
 	}
+}
+
+// gone notes that a rank's process is no more.
+func (b *bridge) gone(rank int) {
+	how := uint64(endDied)
+	if e := b.w.board.ended(rank); e != nil {
+		if e.Why != Returned || b.w.board.left(rank) {
+			return
+		}
+		how = endLeft
+	}
+	b.mu.Lock()
+	b.w.board.end(rank, how, "its process is gone")
+	b.mu.Unlock()
+	b.w.mesh.Poke(b.w.rank)
 }
 
 func (b *bridge) close() {
@@ -213,8 +228,11 @@ func (b *bridge) due() bool {
 			return true
 		}
 	}
-	return b.leave.Load() && !b.left || b.asks.Load() != b.ends || b.stuck() != 0 && b.stuck() != b.epoch
+	return b.leaves() || b.asks.Load() != b.ends || b.stuck() != 0 && b.stuck() != b.epoch
 }
+
+// leaves reports whether the rank has returned, has sent all that it had begun to send, and the others do not know.
+func (b *bridge) leaves() bool { return b.leave.Load() && !b.left && !b.w.board.owes(b.w.rank) }
 
 // stuck returns 1 and the epoch in which the rank is stuck, 0 if it is not.
 func (b *bridge) stuck() uint64 {
@@ -233,7 +251,7 @@ func (b *bridge) carry() (some bool) {
 		if out == nil {
 			continue
 		}
-		for n := 0; n < mostAtOnce; n++ {
+		for range mostAtOnce {
 			ok, err := out.Next(&l)
 			if err != nil {
 				b.broken(rank)
@@ -258,7 +276,7 @@ func (b *bridge) carry() (some bool) {
 			some = true
 		}
 	}
-	if b.leave.Load() && !b.left && !some { // all that was there has gone
+	if !some && b.leaves() { // all that was there has gone
 		b.left, some = true, true
 		for r, a := range b.ranks {
 			if r != rank {
@@ -290,6 +308,7 @@ func (b *bridge) answer(n uint64) []byte {
 	body := binary.LittleEndian.AppendUint64([]byte{postAnswer}, n)
 	body = binary.LittleEndian.AppendUint64(body, note[noteEpoch].Load())
 	body = append(body, byte(note[noteStuck].Load()))
+	body = binary.LittleEndian.AppendUint64(body, note[noteOwes].Load())
 	for r := range w.size {
 		tail := uint64(0)
 		if r != w.rank {
@@ -306,17 +325,19 @@ type posted struct {
 	me    post.Addr
 	ranks []post.Addr
 	stop  func()
-	woken chan struct{}
+
+	answered chan struct{} // a question
+	stirred  chan struct{} // by a rank that is stuck, or has ended
 
 	mu      sync.Mutex
 	asked   uint64
 	answers map[int][]byte // of the last question
-	ended   []bool
+	ended   []uint64
 	by      map[post.Addr]int
 }
 
 func newPosted(size int) *posted {
-	p := &posted{me: newAddr(), woken: make(chan struct{}, 1), ended: make([]bool, size), by: map[post.Addr]int{}, answers: map[int][]byte{}}
+	p := &posted{me: newAddr(), answered: make(chan struct{}, 1), stirred: make(chan struct{}, 1), ended: make([]uint64, size), by: map[post.Addr]int{}, answers: map[int][]byte{}}
 	for r := range size {
 		p.ranks = append(p.ranks, newAddr())
 		p.by[p.ranks[r]] = r
@@ -332,25 +353,29 @@ func (p *posted) Deliver(m post.Message) {
 	if !ok || len(m.Body) == 0 {
 		return
 	}
+	if m.Body[0] != postAnswer {
+		wake(p.stirred)
+		return
+	}
 	p.mu.Lock()
-	if m.Body[0] == postAnswer && len(m.Body) >= answerSize(len(p.ranks)) && binary.LittleEndian.Uint64(m.Body[1:]) == p.asked {
+	if len(m.Body) >= answerSize(len(p.ranks)) && binary.LittleEndian.Uint64(m.Body[1:]) == p.asked {
 		p.answers[rank] = append([]byte(nil), m.Body[9:]...)
 	}
 	p.mu.Unlock()
-	p.wake()
+	wake(p.answered)
 }
 
 // Gone implements post.Listener.
 func (p *posted) Gone(post.Addr) {}
 
-func (p *posted) wake() {
+func wake(c chan struct{}) {
 	select {
-	case p.woken <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-func answerSize(size int) int { return 1 + 8 + 8 + 1 + 16*size }
+func answerSize(size int) int { return 1 + 8 + 8 + 1 + 8 + 16*size }
 
 func (p *posted) all(body []byte) {
 	for _, a := range p.ranks {
@@ -360,14 +385,14 @@ func (p *posted) all(body []byte) {
 
 func (p *posted) end(rank int, why uint64, text string) {
 	p.mu.Lock()
-	p.ended[rank] = true
+	p.ended[rank] = why
 	p.mu.Unlock()
 	if why == endReturned {
 		_ = post.Send(post.Message{To: p.ranks[rank], From: p.me, Body: []byte{postLeave}}) // if it is gone, the others are told that
-	} else {
+	} else if why != endLeft { // which all are told by its link's end
 		p.all(append(append(binary.LittleEndian.AppendUint32([]byte{postEnd}, uint32(rank)), byte(why)), cut(text, endWords*8)...))
 	}
-	p.wake()
+	wake(p.stirred)
 }
 
 func (p *posted) condemn(text string) {
@@ -391,33 +416,29 @@ func (p *posted) look(over <-chan struct{}) ([]look, error) {
 		p.mu.Lock()
 		all, missing := make([]look, size), 0
 		for r := range all {
-			all[r] = look{ended: p.ended[r], tails: make([]uint64, size), read: make([]uint64, size)}
+			all[r] = look{ended: p.ended[r] != 0, dead: p.ended[r] >= endDied, tails: make([]uint64, size), read: make([]uint64, size)}
 			a, ok := p.answers[r]
 			if !ok {
-				if !p.ended[r] {
+				if !all[r].dead {
 					missing++
 				}
 				continue
 			}
-			all[r].epoch, all[r].stuck = binary.LittleEndian.Uint64(a), a[8] == 1
+			all[r].epoch, all[r].stuck, all[r].owes = binary.LittleEndian.Uint64(a), a[8] == 1, binary.LittleEndian.Uint64(a[9:])
 			for o := range size {
-				all[r].tails[o], all[r].read[o] = binary.LittleEndian.Uint64(a[9+16*o:]), binary.LittleEndian.Uint64(a[17+16*o:])
+				all[r].tails[o], all[r].read[o] = binary.LittleEndian.Uint64(a[17+16*o:]), binary.LittleEndian.Uint64(a[25+16*o:])
 			}
-			all[r].waits = string(a[9+16*size:])
+			all[r].waits = string(a[17+16*size:])
 		}
-		gone := len(p.answers) < size
 		p.mu.Unlock()
-		if missing == 0 && !gone {
+		if missing == 0 {
 			return all, nil
 		}
 		select {
-		case <-p.woken:
+		case <-p.answered:
 		case <-over:
 			return nil, errNoAnswer
 		case <-late.C:
-			if missing == 0 {
-				return all, nil // those that have ended may be gone
-			}
 			return nil, errNoAnswer
 		}
 	}

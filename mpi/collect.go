@@ -35,6 +35,7 @@ var acts = [1 << actBits]operation{
 // turn is one collective. Its messages go in a communicator that only collectives use, under a tag that says the how manieth it is, and which:
 // ranks that call different ones wait for each other, and the deadlock shows it.
 type turn struct {
+	salt  uint32          // goes into the hash of types
 	ctx   context.Context //nolint:containedctx // the call's, for as long as it lasts
 	g     *group
 	what  operation
@@ -77,16 +78,19 @@ func (t *turn) fail(err error) error {
 func (t *turn) comm() uint32 { return t.g.id*2 + 1 }
 
 func (t *turn) op(rank int) op {
-	return op{g: t.g, what: t.what, peer: t.g.ranks[rank], comm: t.comm(), tag: t.tag, ctx: t.ctx}
+	return op{g: t.g, what: t.what, peer: t.g.ranks[rank], comm: t.comm(), tag: t.tag}
 }
 
 // sendTo begins to send *v to a rank; *v stays as it is until await.
 func sendTo[T any](t *turn, k *kind[T], rank int, v *T) {
+	if t.err == nil {
+		t.err = k.err
+	}
 	if t.err != nil {
 		return
 	}
 	if body, hash, plain := k.plain(v); plain {
-		if t.g.w.post(t.g.ranks[rank], &ring.Letter{Kind: whole, Type: hash, Comm: t.comm(), Tag: int32(t.tag), Body: body}) {
+		if t.g.w.post(t.g.ranks[rank], &ring.Letter{Kind: whole, Type: hash ^ t.salt, Comm: t.comm(), Tag: int32(t.tag), Body: body}) {
 			return
 		}
 		held := *v // on the heap
@@ -103,12 +107,15 @@ func sendTo[T any](t *turn, k *kind[T], rank int, v *T) {
 // send begins to send what a value goes as.
 func (t *turn) send(rank int, body []byte, hash uint32, unit int) {
 	o := t.op(rank)
-	o.body, o.hash, o.unit = body, hash, unit
+	o.body, o.hash, o.unit = body, hash^t.salt, unit
 	t.begin(&o, t.g.w.send)
 }
 
 // recvFrom begins to receive from a rank.
 func recvFrom[T any](t *turn, k *kind[T], rank int) *receipt[T] {
+	if t.err == nil {
+		t.err = k.err
+	}
 	r := k.receipt()
 	r.op = t.op(rank)
 	r.sink = r
@@ -118,12 +125,12 @@ func recvFrom[T any](t *turn, k *kind[T], rank int) *receipt[T] {
 
 // recvTo begins to receive into memory.
 func recvTo[T any](t *turn, rank int, dst []T) {
-	r, err := newInto(t.ctx, t.g, t.what, t.g.ranks[rank], t.comm(), t.tag, dst)
+	r, err := newInto(t.g, t.what, t.g.ranks[rank], t.comm(), t.tag, dst)
 	if err != nil {
 		t.err = err
 		return
 	}
-	r.exact = true
+	r.exact, r.salt = true, t.salt
 	t.begin(&r.op, t.g.w.recv)
 	t.spent = append(t.spent, r)
 }
@@ -221,7 +228,9 @@ func Broadcast[T any](ctx context.Context, c *Comm, root int, v T) (T, error) {
 		if err := t.await(); err != nil {
 			return v, err
 		}
-		v = r.held
+		if v, err = r.value(); err != nil {
+			return v, t.fail(err)
+		}
 		r.free()
 	}
 	for _, child := range children {
@@ -291,7 +300,9 @@ func Scatter[T any](ctx context.Context, c *Comm, root int, v []T) (part T, err 
 		if err := t.await(); err != nil {
 			return part, err
 		}
-		part = r.held
+		if part, err = r.value(); err != nil {
+			return part, t.fail(err)
+		}
 		r.free()
 		return part, nil
 	}
@@ -349,10 +360,13 @@ func collect[T any](t *turn, k *kind[T], v T, n int) (all []T, err error) {
 	}
 	all = make([]T, n)
 	for r, got := range from {
-		if got != nil {
-			all[r] = got.held
-			got.free()
+		if got == nil {
+			continue
 		}
+		if all[r], err = got.value(); err != nil {
+			return nil, t.fail(fmt.Errorf("from rank %d: %w", r, err))
+		}
+		got.free()
 	}
 	if t.g.rank < n {
 		if all[t.g.rank], err = k.copy(&v); err != nil {
@@ -373,11 +387,11 @@ func (k *kind[T]) copy(v *T) (T, error) {
 	if err == nil {
 		err = r.begin(hash, len(body))
 	}
-	if err == nil {
-		r.write(0, body)
-		err = r.end()
+	if err != nil {
+		return r.held, err
 	}
-	return r.held, err
+	r.write(0, body)
+	return r.value()
 }
 
 // Allgather returns to all ranks what each gave, by rank.

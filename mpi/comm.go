@@ -1,6 +1,7 @@
 package mpi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,9 +39,12 @@ type group struct {
 // own is the world of this process, once it is a rank of Spawn's.
 var own struct {
 	sync.Mutex
-	w    *world
-	next uint32 // the least number that no communicator of this process has
+	w      *world
+	splits int // that this rank has begun
 }
+
+// mostComms bounds the numbers of communicators: two of a letter's are of one communicator.
+const mostComms = 1<<31 - 1
 
 // From returns the communicator of all ranks, in one of Spawn's; elsewhere it returns one
 // whose methods and messages fail with an error that says so, never nil. Give it the
@@ -59,14 +63,13 @@ func From(ctx context.Context) *Comm {
 			g.ranks = append(g.ranks, r)
 		}
 		w.all = g
-		own.next = 1
 	}
 	return &Comm{group: w.all}
 }
 
 // Rank returns the caller's rank in the communicator, from 0.
 func (c *Comm) Rank() int {
-	if c.group != nil {
+	if c != nil && c.group != nil {
 		return c.group.rank
 	}
 	return 0
@@ -74,10 +77,12 @@ func (c *Comm) Rank() int {
 
 // Size returns how many ranks the communicator has, 0 if it is none.
 func (c *Comm) Size() int {
-	if c.group != nil {
+	switch {
+	case c == nil:
+		return 0
+	case c.group != nil:
 		return len(c.group.ranks)
-	}
-	if c.calls != nil {
+	case c.calls != nil:
 		return c.calls.size
 	}
 	return 0
@@ -99,19 +104,18 @@ func (c *Comm) Split(ctx context.Context, color, key int) (*Comm, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Rank 0's number is the new communicators': no other rank of the world gives that, nor does it once more.
 	own.Lock()
-	next := own.next
+	own.splits++
+	id := own.splits*g.w.size + g.w.rank
 	own.Unlock()
-	all, err := allgather(g.collective(ctx, actSplit), kindOf[[3]int](), [3]int{color, key, int(next)})
+	if id > mostComms {
+		return nil, errors.New("mpi: Split: there have been too many communicators")
+	}
+	all, err := allgather(g.collective(ctx, actSplit), kindOf[[3]int](), [3]int{color, key, id})
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range all {
-		next = max(next, uint32(a[2]))
-	}
-	own.Lock()
-	own.next = max(own.next, next+1)
-	own.Unlock()
 	if color < 0 {
 		return nil, nil //nolint:nilnil // it is in no group, which is what it asked for
 	}
@@ -121,8 +125,8 @@ func (c *Comm) Split(ctx context.Context, color, key int) (*Comm, error) {
 			members = append(members, r)
 		}
 	}
-	slices.SortStableFunc(members, func(a, b int) int { return all[a][1] - all[b][1] })
-	n := &group{w: g.w, id: next, rank: slices.Index(members, g.rank), done: g.done}
+	slices.SortStableFunc(members, func(a, b int) int { return cmp.Compare(all[a][1], all[b][1]) })
+	n := &group{w: g.w, id: uint32(all[0][2]), rank: slices.Index(members, g.rank), done: g.done}
 	for _, r := range members {
 		n.ranks = append(n.ranks, g.ranks[r])
 	}
@@ -143,8 +147,8 @@ func (c *Comm) ranks() (*group, error) {
 }
 
 // member returns the world's rank of a rank that a message goes to, or comes from.
-func (g *group) member(rank int, any bool) (int, error) {
-	if any && rank == AnySource {
+func (g *group) member(rank int, wild bool) (int, error) {
+	if wild && rank == AnySource {
 		return AnySource, nil
 	}
 	if rank < 0 || rank >= len(g.ranks) {

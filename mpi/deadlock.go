@@ -25,6 +25,8 @@ type ground interface {
 // look is what is known of a rank at one moment.
 type look struct {
 	ended bool
+	dead  bool   // and so has its process
+	owes  uint64 // it has messages under way
 	stuck bool
 	epoch uint64
 	tails []uint64 // up to where it has put letters for each rank
@@ -57,19 +59,20 @@ func watch(g ground, over <-chan struct{}) {
 	}
 }
 
-// stands reports whether every rank has ended or is stuck, one at least is, and nothing is on its way to those that are.
+// stands reports whether every rank has ended or is stuck, one at least whose function runs, and nothing is on its way to those that are. Those
+// that are dead have sent what they have sent: who is stuck has slept since.
 func stands(all []look) bool {
 	some := false
 	for r, l := range all {
-		if l.ended {
+		if l.done() {
 			continue
 		}
 		if !l.stuck {
 			return false
 		}
-		some = true
+		some = some || !l.ended
 		for o, other := range all {
-			if o != r && other.tails[r] != l.read[o] {
+			if o != r && !other.dead && other.tails[r] != l.read[o] {
 				return false
 			}
 		}
@@ -77,8 +80,11 @@ func stands(all []look) bool {
 	return some
 }
 
+// done reports whether a rank does nothing any more. One that has returned with messages under way does, as one that waits.
+func (l look) done() bool { return l.dead || l.ended && l.owes == 0 }
+
 func (l look) same(o look) bool {
-	return l.ended == o.ended && l.stuck == o.stuck && l.epoch == o.epoch && slices.Equal(l.tails, o.tails) && slices.Equal(l.read, o.read)
+	return l.ended == o.ended && l.dead == o.dead && l.owes == o.owes && l.stuck == o.stuck && l.epoch == o.epoch && slices.Equal(l.tails, o.tails) && slices.Equal(l.read, o.read)
 }
 
 // why says who waits for what.
@@ -136,7 +142,7 @@ func (s *shared) look(<-chan struct{}) ([]look, error) {
 	for r := range all {
 		n := s.board.ranks[r]
 		l := look{
-			ended: n[noteEnd].Load() != 0, epoch: n[noteEpoch].Load(), stuck: n[noteStuck].Load() == 1,
+			epoch: n[noteEpoch].Load(), ended: n[noteEnd].Load() != 0, dead: n[noteEnd].Load() >= endDied, owes: n[noteOwes].Load(), stuck: n[noteStuck].Load() == 1,
 			waits: getText(n[noteWaits:], waitWords), tails: make([]uint64, s.size), read: make([]uint64, s.size),
 		}
 		for o := range s.size {
@@ -177,7 +183,7 @@ func (s *shared) sleep(over <-chan struct{}, enough func([]look) bool) {
 func (p *posted) sleep(over <-chan struct{}, _ func([]look) bool) {
 	select {
 	case <-over:
-	case <-p.woken:
+	case <-p.stirred:
 	}
 }
 

@@ -1,6 +1,7 @@
 package mpi
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -33,6 +34,15 @@ const (
 	hashNil  = 1 << 23
 )
 
+// typeHash tells a type from others: by its name, and by where it stands in the program, which is the same in all ranks but for where the system
+// has put all of it. (Two functions may each have a type of one name.)
+func typeHash(t reflect.Type) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(t.PkgPath() + "." + t.String()))
+	_, _ = h.Write(binary.LittleEndian.AppendUint64(nil, uint64(reflect.ValueOf(t).Pointer()-reflect.ValueOf(reflect.TypeFor[int]()).Pointer())))
+	return (h.Sum32() ^ h.Sum32()>>23) & hashMask
+}
+
 var kinds sync.Map // of *kind[T], by reflect.Type
 
 func kindOf[T any]() *kind[T] {
@@ -41,9 +51,7 @@ func kindOf[T any]() *kind[T] {
 		return k.(*kind[T]) //nolint:forcetypeassert // the key says so
 	}
 	k := &kind[T]{name: t.String()}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(t.PkgPath() + "." + t.String()))
-	k.hash = (h.Sum32() ^ h.Sum32()>>23) & hashMask
+	k.hash = typeHash(t)
 	switch {
 	case isRaw(t):
 		k.raw = true
@@ -136,9 +144,6 @@ func makeElements[T any](v *T, elem, n int) []byte {
 
 // clearSlice makes *v, which is a slice, nil.
 func clearSlice[T any](v *T) { *(*sliceHeader)(unsafe.Pointer(v)) = sliceHeader{} }
-
-// sizeOf is how many bytes a value takes.
-func sizeOf[T any](v *T) uintptr { return unsafe.Sizeof(*v) }
 
 // kindIn is kindOf, faster for the type that was used last in a communicator.
 func kindIn[T any](g *group) *kind[T] {

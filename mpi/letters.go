@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/ring"
 )
@@ -19,20 +20,9 @@ const (
 
 const announceSize = 12
 
-// early is a message that has come and that nobody has asked for.
-type early struct {
-	from   int
-	comm   uint32
-	tag    int32
-	hash   uint32
-	size   int
-	body   []byte // all of it
-	inTurn bool   // it comes in pieces
-	number uint32
-}
-
 // outgo is what waits for room in a ring.
 type outgo struct {
+	waits  atomic.Bool    // there is something
 	queue  []item         // in order
 	stream []*op          // messages that go in pieces, one after the other
 	parked map[uint32]*op // announced and not cleared, by number
@@ -49,12 +39,14 @@ func (o *outgo) empty() bool { return len(o.queue) == 0 && len(o.stream) == 0 }
 // progress takes what has come, puts what there is room for, and looks who has ended; moved: there was something. mu is held, by the
 // leader.
 func (w *world) progress() (moved bool) {
+	w.moving = true
+	defer func() { w.moving = false }()
 	var l ring.Letter
 	for from, r := range w.in {
 		if r == nil {
 			continue
 		}
-		for n := 0; n < mostAtOnce; n++ {
+		for range mostAtOnce {
 			ok, err := r.Next(&l)
 			if err == nil && ok {
 				err = w.arrived(from, &l)
@@ -140,25 +132,26 @@ func (w *world) arrived(from int, l *ring.Letter) error {
 	return nil
 }
 
-// keep sets a message aside. mu is held.
+// keep sets a message aside, and tells those who probe. mu is held.
 func (w *world) keep(e *early) {
 	kept := *e
-	w.early = append(w.early, &kept)
-	if w.held += len(e.body) + earlyCost; w.held > w.limits.held {
+	w.early.add(&kept)
+	if w.early.held > w.limits.held {
 		w.fail(fmt.Errorf("mpi: rank %d has been sent more than %d bytes in %d messages that it has not received: receive them, or have the senders wait (a Barrier, or an answer)",
-			w.rank, w.limits.held, len(w.early)))
+			w.rank, w.limits.held, w.early.count))
+		return
 	}
-	for _, o := range w.posted {
-		if o.probe && !o.done && o.wants(e) {
-			o.source, o.got, o.size = e.from, e.tag, e.size
-			w.unpost(o)
-			w.finish(o, nil)
-			return
+	for i := 0; i < len(w.posted); {
+		o := w.posted[i]
+		if !o.probe || !o.wants(e) {
+			i++
+			continue
 		}
+		o.source, o.got, o.size = e.from, e.tag, e.size
+		w.posted = slices.Delete(w.posted, i, i+1)
+		w.finish(o, nil)
 	}
 }
-
-const earlyCost = 128
 
 func (o *op) wants(e *early) bool {
 	return o.comm == e.comm && (o.tag == AnyTag || int32(o.tag) == e.tag) && (o.peer == AnySource || o.peer == e.from)
@@ -222,27 +215,51 @@ func (w *world) received(o *op) {
 
 // withdrawn forgets a message. mu is held.
 func (w *world) withdrawn(from int, number uint32) {
-	for i, e := range w.early {
-		if e.from == from && e.inTurn && e.number == number {
-			w.early = without(w.early, i)
-			w.held -= earlyCost
-			return
-		}
+	if e := w.early.announced(from, number); e != nil {
+		w.early.remove(e)
+		return
 	}
 	if o := w.streams[from][number]; o != nil {
 		delete(w.streams[from], number)
-		w.finish(o, fmt.Errorf("mpi: rank %d gave up sending a message of %d bytes after %d", from, o.size, o.at))
+		w.finish(o, fmt.Errorf("rank %d gave up sending a message of %d bytes after %d", o.g.rankOf(from), o.size, o.at))
 	}
 }
 
-// changing changes what waits for room, and keeps count of it. mu is held.
+// changing changes what waits for room, or to be asked for, and keeps count of it. mu is held.
 func (w *world) changing(out *outgo, f func()) {
-	was := out.empty()
+	was, owed := out.empty(), out.owes()
 	f()
-	if is := out.empty(); is && !was {
-		w.pending.Add(-1)
-	} else if was && !is {
-		w.pending.Add(1)
+	if is := out.empty(); is != was {
+		out.waits.Store(!is)
+		if is {
+			w.pending.Add(-1)
+		} else {
+			w.pending.Add(1)
+		}
+	}
+	if owes := out.owes(); owes != owed {
+		w.owing(owes)
+	}
+}
+
+// owes reports whether a message has not been sent to its end.
+func (o *outgo) owes() bool {
+	return len(o.stream) > 0 || len(o.parked) > 0 || slices.ContainsFunc(o.queue, func(it item) bool { return it.o != nil })
+}
+
+// owing notes that messages to one rank more, or fewer, are under way. A rank whose function has returned goes on with them; once there are none
+// the others look again. mu is held.
+func (w *world) owing(more bool) {
+	n := &w.board.ranks[w.rank][noteOwes]
+	if more {
+		n.Add(1)
+		return
+	}
+	if n.Add(^uint64(0)) == 0 && w.board.ended(w.rank) != nil {
+		w.board.driver[0].Add(1)
+		for r := range w.size + 1 {
+			w.mesh.Poke(r)
+		}
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 type loop[T any] func(dst, src []T, left bool)
 
 // loopOf returns the loop of an operator. Those of this package that commute are known by their names, and have loops without a call
-// for each element.
-func loopOf[T any](op Op[T]) loop[T] {
+// for each element; own says that it is one of them.
+func loopOf[T any](op Op[T]) (l loop[T], own bool) {
 	var quick any
 	switch any(*new(T)).(type) {
 	case float64:
@@ -29,7 +29,7 @@ func loopOf[T any](op Op[T]) loop[T] {
 		quick = loopNamed[uint64](op)
 	}
 	if l, _ := quick.(loop[T]); l != nil {
-		return l
+		return l, true
 	}
 	return func(dst, src []T, left bool) {
 		dst = dst[:len(src)]
@@ -42,7 +42,7 @@ func loopOf[T any](op Op[T]) loop[T] {
 		for i, v := range src {
 			dst[i] = op(dst[i], v)
 		}
-	}
+	}, false
 }
 
 // loopNamed returns nil for a function that is none of this package's operators.

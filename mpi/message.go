@@ -68,7 +68,10 @@ func RecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) (n in
 // SendRecv sends and receives at the same time, so that ranks that exchange values do not
 // wait for each other for ever.
 func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, recvTag int) (got T, st Status, err error) {
-	s := isend(ctx, c, to, sendTag, v)
+	s := isend(c, to, sendTag, v)
+	if s.err != nil {
+		return got, st, s.err
+	}
 	got, st, err = Recv[T](ctx, c, from, recvTag)
 	if serr := s.await(ctx, true); err == nil {
 		err = serr
@@ -78,7 +81,10 @@ func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, r
 
 // SendRecvInto is SendRecv for a slice, received into dst as RecvInto does. v and dst do not overlap.
 func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, from, recvTag int, dst []T) (n int, st Status, err error) {
-	s := isend(ctx, c, to, sendTag, v)
+	s := isend(c, to, sendTag, v)
+	if s.err != nil {
+		return 0, st, s.err
+	}
 	n, st, err = RecvInto(ctx, c, from, recvTag, dst)
 	if serr := s.await(ctx, true); err == nil {
 		err = serr
@@ -91,7 +97,7 @@ func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, f
 func Probe(ctx context.Context, c *Comm, from, tag int) (st Status, err error) {
 	g, member, err := c.source(from, tag)
 	if err == nil {
-		o := &op{g: g, what: "Probe", peer: member, comm: g.id * 2, tag: tag, probe: true, ctx: ctx}
+		o := &op{g: g, what: "Probe", peer: member, comm: g.id * 2, tag: tag, probe: true}
 		g.w.mu.Lock()
 		if err = g.w.recv(o); err == nil {
 			err = g.w.wait(ctx, o, true)
@@ -104,8 +110,8 @@ func Probe(ctx context.Context, c *Comm, from, tag int) (st Status, err error) {
 	return st, failed("Probe", from, tag, err)
 }
 
-func (g *group) checkTag(tag int, any bool) error {
-	if tag < 0 && !(any && tag == AnyTag) || tag > MaxTag {
+func (g *group) checkTag(tag int, wild bool) error {
+	if tag < 0 && !(wild && tag == AnyTag) || tag > MaxTag {
 		return fmt.Errorf("tag %d: tags go from 0 to %d", tag, MaxTag)
 	}
 	return nil
@@ -131,11 +137,5 @@ func (o *op) status() Status {
 	return Status{Source: o.g.rankOf(o.source), Tag: int(o.got), Bytes: o.size}
 }
 
-// endless reports whether ctx ends only with the rank's function.
-func endless(ctx context.Context, g *group) bool {
-	if ctx.Done() == nil {
-		return true
-	}
-	_, limited := ctx.Deadline()
-	return !limited && ctx.Done() == g.done
-}
+// endless reports whether ctx ends only with the rank's function, if at all.
+func endless(ctx context.Context, g *group) bool { return ctx.Done() == nil || ctx.Done() == g.done }

@@ -95,7 +95,7 @@ func (w *world) lookAround() {
 		w.fail(&deadlockError{text})
 		return
 	}
-	// What those that have ended sent comes first.
+	// What those that have ended sent comes first; what they will not send any more, never.
 	var l ring.Letter
 	for from, r := range w.in {
 		if r == nil || w.board.ended(from) == nil {
@@ -116,38 +116,56 @@ func (w *world) lookAround() {
 			r.Release()
 		}
 	}
+	for from := range w.in {
+		if w.board.left(from) {
+			w.bereave(from)
+		}
+	}
 	w.each(w.hopeless)
+	for to := range w.outgo {
+		if w.board.ended(to) != nil && !w.board.owes(to) {
+			w.changing(&w.outgo[to], func() { w.outgo[to].queue = nil }) // letters of the engine's own, that nobody reads
+		}
+	}
+}
+
+// bereave ends what waits for the rest of messages of a rank whose process is gone. mu is held.
+func (w *world) bereave(from int) {
+	for number, o := range w.streams[from] {
+		delete(w.streams[from], number)
+		w.finish(o, &RankError{Rank: o.g.rankOf(from), Why: Died, Text: fmt.Sprintf("after %d bytes of %d", o.at, o.size)})
+	}
+	for e := w.early.first; e != nil; {
+		next := e.after
+		if e.from == from && e.inTurn {
+			w.early.remove(e)
+		}
+		e = next
+	}
 }
 
 // hopeless says why an operation can no longer end; nil: it can, as far as is known. mu is held.
 func (w *world) hopeless(o *op) error {
-	others, returned := 0, (*RankError)(nil)
 	for r, member := range o.g.ranks {
 		if member == w.rank {
 			continue
 		}
-		others++
 		e := w.board.ended(member)
 		if e == nil {
 			continue
 		}
 		e.Rank = r
-		if e.Why != Returned {
+		// One that has returned goes on sending what it has begun to send. What it has sent has been taken before. (A receive from any rank may
+		// get something of this one's own; if not it is part of a deadlock.)
+		if e.Why != Returned || member == o.peer && !o.matched && (o.sends() || w.board.left(member) || !w.board.owes(member)) {
 			return e
 		}
-		others--
-		if returned == nil || member == o.peer {
-			returned = e
-		}
-	}
-	if returned == nil || o.matched {
-		return nil
-	}
-	if o.peer == AnySource && others == 0 || o.peer >= 0 && o.peer == o.g.ranks[returned.Rank] {
-		return returned
 	}
 	return nil
 }
+
+// sends reports whether an operation is a send.
+func (o *op) sends() bool { return o.sink == nil && !o.probe }
 
 type deadlockError struct{ text string }
 
@@ -212,7 +230,7 @@ func (w *world) send(o *op) error {
 		l.Body = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(nil, o.number), uint64(size))
 	}
 	if len(out.queue) == 0 && w.out[o.peer].Put(&l) {
-		w.put(o, out)
+		w.changing(out, func() { w.put(o, out) })
 		return nil
 	}
 	w.changing(out, func() { out.queue = append(out.queue, item{l, o}) })
@@ -249,21 +267,18 @@ func (w *world) recv(o *op) error {
 
 // take has a receive end by what has come already. mu is held.
 func (w *world) take(o *op) bool {
-	for i, e := range w.early {
-		if !o.wants(e) {
-			continue
-		}
-		if o.probe {
-			o.source, o.got, o.size = e.from, e.tag, e.size
-			w.finish(o, nil)
-			return true
-		}
-		w.early = without(w.early, i)
-		w.held -= len(e.body) + earlyCost
+	e := w.early.find(o)
+	switch {
+	case e == nil:
+		return false
+	case o.probe:
+		o.source, o.got, o.size = e.from, e.tag, e.size
+		w.finish(o, nil)
+	default:
+		w.early.remove(e)
 		w.receive(o, e)
-		return true
 	}
-	return false
+	return true
 }
 
 // leave ends an operation whose caller waits no longer, and returns why. mu is held.
@@ -272,7 +287,8 @@ func (w *world) leave(o *op, cause error) error {
 		return o.err
 	}
 	o.done, o.err = true, cause
-	if o.sink != nil || o.probe {
+	w.told(o)
+	if !o.sends() {
 		if o.matched {
 			o.dropped = true // what comes still is thrown away
 		} else {
@@ -306,17 +322,17 @@ func (w *world) tell() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var all []string
-	add := func(o *op) bool {
-		if text := w.describe(o); !slices.Contains(all, text) {
+	add := func(v *waiter) bool {
+		if text := w.describe(v.o); !slices.Contains(all, text) {
 			all = append(all, text)
 		}
-		return endless(o.ctx, o.g) && !o.done
+		return endless(v.ctx, v.o.g) && !v.o.done
 	}
-	endless := add(w.leader)
+	forEver := add(&w.leader)
 	for _, v := range w.waiters {
-		endless = add(v.o) && endless
+		forEver = add(v) && forEver
 	}
-	if !endless || !onlyWaits() {
+	if !forEver || !onlyWaits() {
 		return false
 	}
 	n := w.board.ranks[w.rank]
@@ -356,7 +372,7 @@ func (w *world) describe(o *op) string {
 	if o.peer >= 0 {
 		peer = fmt.Sprintf("rank %d", o.peer)
 	}
-	if o.sink != nil || o.probe {
+	if !o.sends() {
 		s += " from " + peer
 	} else {
 		s += " to " + peer

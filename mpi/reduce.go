@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"runtime/debug"
 	"slices"
 )
 
@@ -98,6 +97,7 @@ func AllreduceSlice[T any](ctx context.Context, c *Comm, buf []T, op Op[T]) erro
 	if n == 1 {
 		return nil
 	}
+	t.salt = salt(len(buf))
 	if len(bytesOf(buf)) <= smallSlice || len(buf) < n {
 		k := kindIn[[]T](t.g)
 		for d := 1; d < n; d++ {
@@ -130,6 +130,7 @@ func ReduceSlice[T any](ctx context.Context, c *Comm, root int, buf []T, op Op[T
 		return err
 	}
 	n, k := len(t.g.ranks), kindIn[[]T](t.g)
+	t.salt = salt(len(buf))
 	switch {
 	case n == 1:
 		return nil
@@ -160,6 +161,12 @@ func ReduceSlice[T any](ctx context.Context, c *Comm, root int, buf []T, op Op[T
 	return foldFrom(t, buf, op)
 }
 
+// salt makes a slice's length a part of its type: who has another is told so.
+func salt(n int) uint32 {
+	h := uint64(n) * 0x9e3779b97f4a7c15 // 2^64 over the golden ratio
+	return uint32(h>>40) & hashMask
+}
+
 // smallSlice is up to how many bytes slices are sent whole to all.
 const smallSlice = 2 << 10
 
@@ -188,7 +195,7 @@ func foldFrom[T any](t *turn, buf []T, op Op[T]) error {
 		return nil
 	}
 	// In pieces that stay in the cache while slice after slice is combined into them.
-	combine := loopOf(op)
+	combine, _ := loopOf(op)
 	step := max(1, foldBytes/max(1, len(bytesOf(buf))/size))
 	for lo := 0; lo < size; lo += step {
 		hi := min(size, lo+step)
@@ -218,57 +225,40 @@ func reduceScatter[T any](t *turn, buf, mine []T, op Op[T]) error {
 	return foldFrom(t, mine, op)
 }
 
-// foldOne combines what one rank sends with dst, as it comes.
+// foldOne combines what one rank sends with dst: as it comes, if the operator is this package's own; code of the user's waits until all is there.
 func foldOne[T any](t *turn, from int, dst []T, op Op[T]) error {
-	if kindIn[[]T](t.g).elem > t.g.w.limits.piece {
-		return foldFrom(t, dst, op) // an element does not come in one piece
+	combine, own := loopOf(op)
+	k := kindIn[[]T](t.g)
+	if !own || k.elem > t.g.w.limits.piece {
+		return foldFrom(t, dst, op)
 	}
-	f := &folding[T]{k: kindIn[[]T](t.g), dst: dst, combine: loopOf(op), left: from < t.g.rank}
+	f := &folding[T]{k: k, dst: dst, combine: combine, left: from < t.g.rank, salt: t.salt}
 	o := t.op(from)
 	o.sink = f
 	t.begin(&o, t.g.w.recv)
-	err := t.await()
-	if f.panicked != nil {
-		panic(fmt.Sprintf("mpi: %s: the operator panicked: %v\n\n%s", t.what, f.panicked, f.stack))
-	}
-	return err
+	return t.await()
 }
 
 // folding combines a slice with one that comes.
 type folding[T any] struct {
-	k        *kind[[]T]
-	dst      []T
-	combine  loop[T]
-	left     bool // what comes is the first operand
-	panicked any
-	stack    []byte
+	k       *kind[[]T]
+	dst     []T
+	combine loop[T]
+	left    bool // what comes is the first operand
+	salt    uint32
 }
 
 func (f *folding[T]) begin(hash uint32, size int) error {
-	k := f.k
-	if hash&hashMask != k.hash {
-		return fmt.Errorf("it is no %s: %w", k.name, ErrType)
-	}
-	if have := len(bytesOf(f.dst)); size != have {
-		return fmt.Errorf("the slices have different lengths: %d and %d elements", size/max(k.elem, 1), len(f.dst))
+	if hash&hashMask != f.k.hash^f.salt || size != len(bytesOf(f.dst)) {
+		return fmt.Errorf("it is no %s, or the slices have different lengths: %w", f.k.name, ErrType)
 	}
 	return nil
 }
 
 func (f *folding[T]) write(off int, b []byte) {
-	if f.panicked != nil {
-		return
+	if src := sliceOf[T](b); len(src) > 0 {
+		f.combine(f.dst[off/f.k.elem:], src, f.left)
 	}
-	defer func() {
-		if f.panicked = recover(); f.panicked != nil {
-			f.stack = debug.Stack()
-		}
-	}()
-	src := sliceOf[T](b)
-	if len(src) == 0 {
-		return
-	}
-	f.combine(f.dst[off/(len(b)/len(src)):], src, f.left)
 }
 
 func (f *folding[T]) end() error { return nil }

@@ -34,9 +34,9 @@ func (r *request) test() (bool, error) {
 	w := r.w
 	w.mu.Lock()
 	if !r.o.done && !w.leading {
-		w.leading, w.leader = true, r.o
+		w.leading = true
 		w.progress()
-		w.leading, w.leader = false, nil
+		w.leading = false
 		w.passOn()
 	}
 	done, err := r.o.done, r.o.err
@@ -68,12 +68,12 @@ type SendRequest struct{ request }
 // done. It goes on when ctx has ended, and when the rank's function has returned: until it is received, its receiver has
 // returned, or a rank of the communicator dies or fails.
 func Isend[T any](ctx context.Context, c *Comm, to, tag int, v T) *SendRequest {
-	r := isend(ctx, c, to, tag, v)
+	r := isend(c, to, tag, v)
 	r.onward(context.WithoutCancel(ctx))
 	return r
 }
 
-func isend[T any](ctx context.Context, c *Comm, to, tag int, v T) *SendRequest {
+func isend[T any](c *Comm, to, tag int, v T) *SendRequest {
 	r := &SendRequest{request{what: "Send", peer: to, tag: tag}}
 	g, err := c.ranks()
 	if err == nil {
@@ -84,7 +84,7 @@ func isend[T any](ctx context.Context, c *Comm, to, tag int, v T) *SendRequest {
 		member, err = g.member(to, false)
 	}
 	if err == nil {
-		o := &op{g: g, what: r.what, peer: member, comm: g.id * 2, tag: tag, ctx: context.Background()}
+		o := &op{g: g, what: r.what, peer: member, comm: g.id * 2, tag: tag}
 		o.body, o.hash, err = kindOf[T]().encode(&v)
 		if err == nil {
 			r.w, r.o = g.w, o
@@ -116,9 +116,13 @@ type RecvRequest[T any] struct {
 func Irecv[T any](ctx context.Context, c *Comm, from, tag int) *RecvRequest[T] {
 	r := &RecvRequest[T]{request: request{what: "Recv", peer: from, tag: tag}}
 	g, member, err := c.source(from, tag)
+	k := kindOf[T]()
 	if err == nil {
-		r.r = kindOf[T]().receipt()
-		r.r.g, r.r.what, r.r.peer, r.r.comm, r.r.tag, r.r.ctx = g, r.what, member, g.id*2, tag, ctx
+		err = k.err
+	}
+	if err == nil {
+		r.r = k.receipt()
+		r.r.g, r.r.what, r.r.peer, r.r.comm, r.r.tag = g, r.what, member, g.id*2, tag
 		r.w, r.o = g.w, &r.r.op
 		r.w.mu.Lock()
 		err = r.w.recv(r.o)
@@ -133,7 +137,8 @@ func Irecv[T any](ctx context.Context, c *Comm, from, tag int) *RecvRequest[T] {
 // goes on.
 func (r *RecvRequest[T]) Wait(ctx context.Context) (v T, st Status, err error) {
 	if err = r.await(ctx, false); err == nil {
-		v, st = r.r.held, r.o.status()
+		v, err = r.r.value()
+		st, err = r.o.status(), failed(r.what, r.peer, r.tag, err)
 	}
 	return v, st, err
 }
@@ -141,7 +146,8 @@ func (r *RecvRequest[T]) Wait(ctx context.Context) (v T, st Status, err error) {
 // Test reports whether the message is there, and returns it then.
 func (r *RecvRequest[T]) Test() (v T, st Status, done bool, err error) {
 	if done, err = r.test(); done && err == nil {
-		v, st = r.r.held, r.o.status()
+		v, err = r.r.value()
+		st, err = r.o.status(), failed(r.what, r.peer, r.tag, err)
 	}
 	return v, st, done, err
 }
@@ -160,7 +166,7 @@ func IrecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) *Rec
 	g, member, err := c.source(from, tag)
 	if err == nil {
 		var in *into[T]
-		if in, err = newInto(ctx, g, r.what, member, g.id*2, tag, dst); err == nil {
+		if in, err = newInto(g, r.what, member, g.id*2, tag, dst); err == nil {
 			r.w, r.o, r.elem = g.w, &in.op, in.elem
 			r.w.mu.Lock()
 			err = r.w.recv(r.o)

@@ -104,7 +104,7 @@ func cancelled(ctx context.Context) error {
 
 // errNoCalls is what a communicator says that is not Run's.
 func (c *Comm) errNoCalls() error {
-	if c.group != nil {
+	if c != nil && c.group != nil {
 		return fmt.Errorf("mpi: the ranks of Spawn make no calls on their communicator: they send messages, or call on xme.Current: %w", errors.ErrUnsupported)
 	}
 	return fmt.Errorf("mpi: there is no communicator here to make calls on: it is what Run gives to main (tasks call on xme.Current): %w", errors.ErrUnsupported)
@@ -113,7 +113,7 @@ func (c *Comm) errNoCalls() error {
 // Submit implements [xme.Executor], for Run's main. A call that names rank 0, which is main,
 // a rank that there is not, or closed ranks only, ends at once with an error that says so.
 func (c *Comm) Submit(ctx context.Context, list []*xme.Call) (int, error) {
-	if c.calls == nil {
+	if c == nil || c.calls == nil {
 		return 0, c.errNoCalls()
 	}
 	return c.calls.pool.Submit(ctx, list)
@@ -122,7 +122,7 @@ func (c *Comm) Submit(ctx context.Context, list []*xme.Call) (int, error) {
 // Ranks returns, for Run's main, the ranks that take calls and whose workers are alive now:
 // those that Broadcast runs on.
 func (c *Comm) Ranks() []int {
-	if c.calls == nil {
+	if c == nil || c.calls == nil {
 		return nil
 	}
 	return c.calls.pool.Ranks()
@@ -131,7 +131,7 @@ func (c *Comm) Ranks() []int {
 // Workers describes, for Run's main, the other ranks: their processes and states. A rank's
 // worker has its number.
 func (c *Comm) Workers() []xme.Worker {
-	if c.calls == nil {
+	if c == nil || c.calls == nil {
 		return nil
 	}
 	return c.calls.pool.Workers()
@@ -140,7 +140,7 @@ func (c *Comm) Workers() []xme.Worker {
 // Watch yields, for Run's main, what each of the other ranks is at present, and then what
 // it becomes, until ctx or Run ends: see [xme.Pool.Watch].
 func (c *Comm) Watch(ctx context.Context) iter.Seq[xme.Worker] {
-	if c.calls == nil {
+	if c == nil || c.calls == nil {
 		return func(func(xme.Worker) bool) {}
 	}
 	return c.calls.pool.Watch(ctx)
@@ -152,7 +152,7 @@ func (c *Comm) Watch(ctx context.Context) iter.Seq[xme.Worker] {
 // fine. When all are closed, calls end with an error that wraps [xme.ErrClosed]. There is no
 // need for it: Run closes what main has not. See [xme.Pool.Retire].
 func (c *Comm) Close(ranks ...int) error {
-	if c.calls == nil {
+	if c == nil || c.calls == nil {
 		return c.errNoCalls()
 	}
 	for _, r := range ranks {
@@ -171,7 +171,7 @@ func (c *Comm) Close(ranks ...int) error {
 
 // Stats returns the counts so far, for Run's main.
 func (c *Comm) Stats() xme.Stats {
-	if c.calls == nil {
+	if c == nil || c.calls == nil {
 		return xme.Stats{}
 	}
 	return c.calls.pool.Stats()
@@ -179,7 +179,7 @@ func (c *Comm) Stats() xme.Stats {
 
 // Summary says what the other ranks did with their time, for Run's main.
 func (c *Comm) Summary() xme.Summary {
-	if c.calls == nil {
+	if c == nil || c.calls == nil {
 		return xme.Summary{}
 	}
 	return c.calls.pool.Summary()

@@ -38,6 +38,12 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 	if err := o.check("Spawn"); err != nil {
 		return nil, err
 	}
+	if f == nil {
+		return nil, errors.New("mpi: Spawn: the function is nil")
+	}
+	if o.Pool.Recycle != 0 {
+		return nil, fmt.Errorf("mpi: Spawn: Pool.Recycle is %d: a rank is one process from begin to end", o.Pool.Recycle)
+	}
 	o.Size = o.size()
 	if o.Size > mostRanks {
 		return nil, fmt.Errorf("mpi: Spawn: Size %d: at most %d ranks talk to each other", o.Size, mostRanks)
@@ -47,10 +53,23 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 		return nil, err
 	}
 	defer p.close()
+	if _, err := f.Go(ctx, &refusing{}, in).Wait(ctx); !errors.Is(err, errFine) {
+		return nil, fmt.Errorf("mpi: Spawn: %w", err)
+	}
 	futures := make([]*xme.Future[Out], o.Size)
 	for r := range futures {
 		futures[r] = f.With(xme.On(r+1)).Go(ctx, p.pool, in)
 	}
+	gone := make(chan struct{})
+	watched, unwatch := context.WithCancel(context.Background())
+	go func() {
+		defer close(gone)
+		for w := range p.pool.Watch(watched) {
+			if w.State == xme.Retired {
+				p.tell(w.Rank-1, endLeft, "its process is gone")
+			}
+		}
+	}()
 	outs, errs := make([]Out, o.Size), make([]error, o.Size)
 	var order order
 	var all sync.WaitGroup
@@ -69,7 +88,31 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 	all.Wait()
 	close(over)
 	<-watching
+	unwatch()
+	<-gone
 	return outs, order.err(errs)
+}
+
+// refusing is an executor that runs nothing, and refuses the options that a rank's call cannot have.
+type refusing struct{}
+
+var errFine = errors.New("it may be run")
+
+// Submit implements [xme.Executor].
+func (*refusing) Submit(_ context.Context, calls []*xme.Call) (int, error) {
+	for _, c := range calls {
+		o, err := c.Options(), errFine
+		for _, refused := range []struct {
+			name string
+			is   bool
+		}{{"On", len(o.On) > 0}, {"Fresh", o.Fresh}, {"Service", o.Service}, {"Retries", o.Retries > 0}} {
+			if refused.is {
+				err = fmt.Errorf("the option %s of the function: each rank runs it once, in its own process: %w", refused.name, errors.ErrUnsupported)
+			}
+		}
+		c.Finish(nil, err)
+	}
+	return len(calls), nil
 }
 
 // order keeps which rank failed of itself first.
@@ -110,6 +153,28 @@ func (o *order) err(errs []error) error {
 type program struct {
 	pool *xme.Pool
 	ground
+
+	mu      sync.Mutex
+	ends    []uint64 // by rank: how it has ended, 0: it has not
+	retired []bool   // its process is gone
+}
+
+// tell tells the ranks how one of them has ended. The end of a process counts as such (endLeft) if its function had returned.
+func (p *program) tell(rank int, why uint64, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if why == endLeft {
+		p.retired[rank] = true
+		if p.ends[rank] != endReturned {
+			return
+		}
+	}
+	p.ends[rank] = why
+	p.end(rank, why, text)
+	if why == endReturned && p.retired[rank] {
+		p.ends[rank] = endLeft
+		p.end(rank, endLeft, "its process is gone")
+	}
 }
 
 // Sizes of rings. Together they take at most about areaBudget, as long as each has areaLeast.
@@ -136,7 +201,7 @@ func start(ctx context.Context, o Options) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mpi: Spawn: %w", err)
 	}
-	p := &program{pool: pool}
+	p := &program{pool: pool, ends: make([]uint64, o.Size), retired: make([]bool, o.Size)}
 	in := joining{Size: o.Size, Area: area(o.Size), Message: o.Pool.MaxMessage}
 	if in.Message == 0 {
 		in.Message = 1 << 30
@@ -176,15 +241,14 @@ func (p *program) ended(rank int, err error) {
 	why, text := uint64(endReturned), ""
 	if err != nil {
 		why = endFailed
-		var e *xme.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*xme.Error](err); ok {
 			text = e.Error()
 			if e.Cause == xme.CauseLost || e.Cause == xme.CauseMemory || e.Cause == xme.CauseStart {
 				why = endDied
 			}
 		}
 	}
-	p.end(rank, why, text)
+	p.tell(rank, why, text)
 }
 
 // joining is what a rank is told: the memory, or where there is none the addresses of all.

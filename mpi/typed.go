@@ -2,7 +2,9 @@ package mpi
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/xenonmp/xme/internal/ring"
 )
@@ -46,7 +48,7 @@ func send[T any](ctx context.Context, g *group, what operation, k *kind[T], to i
 			return nil
 		}
 	}
-	o := &op{g: g, what: what, peer: to, comm: comm, tag: tag, ctx: ctx, unit: max(k.elem, 1)}
+	o := &op{g: g, what: what, peer: to, comm: comm, tag: tag, unit: max(k.elem, 1)}
 	held := *v
 	var err error
 	if o.body, o.hash, err = k.encode(&held); err != nil {
@@ -67,6 +69,9 @@ type receipt[T any] struct {
 	v    *T
 	held T
 	buf  []byte
+
+	decoding sync.Once
+	err      error // of decoding
 }
 
 func (k *kind[T]) receipt() *receipt[T] {
@@ -85,7 +90,7 @@ func (r *receipt[T]) free() {
 		return
 	}
 	var none T
-	r.held, r.buf = none, nil
+	r.held, r.buf, r.decoding, r.err = none, nil, sync.Once{}, nil
 	r.op = op{sink: r}
 	r.k.recvs.Put(r)
 }
@@ -95,6 +100,7 @@ func (r *receipt[T]) begin(hash uint32, size int) error {
 	if hash&hashMask != k.hash {
 		return fmt.Errorf("it is no %s: %w", k.name, ErrType)
 	}
+	r.decoding, r.err = sync.Once{}, nil
 	switch {
 	case k.raw:
 		r.buf = valueBytes(r.v)
@@ -122,20 +128,33 @@ func (r *receipt[T]) begin(hash uint32, size int) error {
 
 func (r *receipt[T]) write(off int, b []byte) { copy(r.buf[off:], b) }
 
-func (r *receipt[T]) end() error {
+func (r *receipt[T]) end() error { return nil }
+
+// value returns what has come. It is decoded by who asks first, for that may be code of the user's.
+func (r *receipt[T]) value() (T, error) {
 	if r.k.raw || r.k.elem > 0 {
-		return nil
+		return r.held, nil
 	}
-	buf := r.buf
-	r.buf = nil
-	return r.k.codec.Decode(buf, r.v, nil)
+	r.decoding.Do(func() {
+		r.err = errUndecoded
+		buf := r.buf
+		r.buf = nil
+		r.err = r.k.codec.Decode(buf, &r.held, nil)
+	})
+	return r.held, r.err
 }
+
+// errUndecoded is what others are told if decoding panicked.
+var errUndecoded = errors.New("it could not be decoded: UnmarshalBinary or UnmarshalText panicked")
 
 // recv receives into *v.
 func recv[T any](ctx context.Context, g *group, what operation, k *kind[T], from int, comm uint32, tag int, v *T) (Status, error) {
+	if k.err != nil {
+		return Status{}, k.err
+	}
 	w := g.w
 	r := k.receipt()
-	r.g, r.what, r.peer, r.comm, r.tag, r.ctx = g, what, from, comm, tag, ctx
+	r.g, r.what, r.peer, r.comm, r.tag = g, what, from, comm, tag
 	w.mu.Lock()
 	err := w.recv(&r.op)
 	if err == nil {
@@ -145,15 +164,15 @@ func recv[T any](ctx context.Context, g *group, what operation, k *kind[T], from
 	if err != nil {
 		return Status{}, err
 	}
-	*v = r.held
 	st := r.status()
+	*v, err = r.value()
 	r.free()
-	return st, nil
+	return st, err
 }
 
 // recvInto receives a []T into dst.
 func recvInto[T any](ctx context.Context, g *group, what operation, from int, comm uint32, tag int, dst []T) (int, Status, error) {
-	r, err := newInto(ctx, g, what, from, comm, tag, dst)
+	r, err := newInto(g, what, from, comm, tag, dst)
 	if err != nil {
 		return 0, Status{}, err
 	}
@@ -178,10 +197,11 @@ type into[T any] struct {
 	dst  []byte
 	elem int
 
-	exact bool // dst is as long as the message
+	exact bool   // dst is as long as the message
+	salt  uint32 // of a collective on slices that are as long as each other: their length, in the hash
 }
 
-func newInto[T any](ctx context.Context, g *group, what operation, from int, comm uint32, tag int, dst []T) (*into[T], error) {
+func newInto[T any](g *group, what operation, from int, comm uint32, tag int, dst []T) (*into[T], error) {
 	k := kindIn[[]T](g)
 	if k.elem == 0 {
 		return nil, fmt.Errorf("a %s cannot be received in place, its elements are encoded: use Recv", k.name)
@@ -192,7 +212,7 @@ func newInto[T any](ctx context.Context, g *group, what operation, from int, com
 		r.sink = r
 	}
 	r.dst = bytesOf(dst)
-	r.g, r.what, r.peer, r.comm, r.tag, r.ctx = g, what, from, comm, tag, ctx
+	r.g, r.what, r.peer, r.comm, r.tag = g, what, from, comm, tag
 	return r, nil
 }
 
@@ -201,12 +221,16 @@ func (r *into[T]) free() {
 		return
 	}
 	r.op = op{sink: r}
-	r.dst, r.exact = nil, false
+	r.dst, r.exact, r.salt = nil, false, 0
 	r.k.intos.Put(r)
 }
 
 func (r *into[T]) begin(hash uint32, size int) error {
-	if hash&hashMask != r.k.hash || size%r.elem != 0 {
+	switch {
+	case hash&hashMask == r.k.hash^r.salt&hashMask && size%r.elem == 0:
+	case r.exact:
+		return fmt.Errorf("it is no %s, or the slices have different lengths: %w", r.k.name, ErrType)
+	default:
 		return fmt.Errorf("it is no %s: %w", r.k.name, ErrType)
 	}
 	if r.exact && size != len(r.dst) {

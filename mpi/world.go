@@ -28,15 +28,15 @@ type world struct {
 
 	mu      sync.Mutex
 	leading bool
-	leader  *op       // the leader's
+	moving  bool      // the leader is in progress
+	leader  waiter    // who leads, and how he waits
 	waiters []*waiter // that wait for their turn, or their end
 	all     *group    // of all ranks; guarded by own
 	err     error     // why nothing can be said any more
 	ended   uint64
 
 	posted  []*op            // receives that nothing has come for, in order
-	early   []*early         // what nobody has asked for, in order
-	held    int              // bytes in early
+	early   earlies          // what nobody has asked for
 	outgo   []outgo          // by rank
 	streams []map[uint32]*op // by rank: receives whose messages come in pieces, by the sender's number
 	numbers uint32
@@ -82,6 +82,7 @@ const (
 	spinAlone  = 100 * time.Microsecond // waking a process that sleeps on another CPU takes about as long
 	spinShared = 20 * time.Microsecond
 	spinCheck  = 64 // looks between two looks at the clock
+	leadTurns  = 64 // times that something was moved between two looks at the context
 	nap        = 50 * time.Millisecond
 )
 
@@ -119,13 +120,12 @@ type op struct {
 	source int
 	got    int32 // the tag
 
-	turn chan struct{}   // told that it is done, or that it is to lead; nil: nobody waits
-	ctx  context.Context //nolint:containedctx // its wait's
 }
 
 // waiter is who waits while another leads. turn is told that the operation is done, or that it is to lead.
 type waiter struct {
 	o    *op
+	ctx  context.Context //nolint:containedctx // the wait's
 	turn chan struct{}
 }
 
@@ -142,10 +142,19 @@ func (w *world) finish(o *op, err error) {
 		return
 	}
 	o.done, o.err = true, err
+	w.told(o)
+}
+
+// told tells those who wait for an operation that it has ended. mu is held.
+func (w *world) told(o *op) {
 	for _, v := range w.waiters {
 		if v.o == o {
 			v.tell()
 		}
+	}
+	if w.leading && w.leader.o == o && !w.moving {
+		w.again.Store(true) // the leader looks and sleeps, somebody else has ended it
+		w.mesh.Poke(w.rank)
 	}
 }
 
@@ -156,13 +165,13 @@ func (w *world) wait(ctx context.Context, o *op, leaves bool) error {
 	var me *waiter
 	for !o.done && !cut {
 		if !w.leading {
-			w.leading, w.leader = true, o
+			w.leading, w.leader = true, waiter{o: o, ctx: ctx}
 			cut = w.lead(ctx, o)
-			w.leading, w.leader = false, nil
+			w.leading, w.leader = false, waiter{}
 			continue
 		}
 		if me == nil {
-			me = &waiter{o, make(chan struct{}, 1)}
+			me = &waiter{o, ctx, make(chan struct{}, 1)}
 			w.waiters = append(w.waiters, me)
 		}
 		w.mu.Unlock()
@@ -200,10 +209,13 @@ func (w *world) passOn() {
 
 // lead moves letters until o has ended; cut: ctx has. mu is held, but not while it looks and sleeps.
 func (w *world) lead(ctx context.Context, o *op) (cut bool) {
-	for {
+	for turn := 1; ; turn++ {
 		moved := w.progress()
 		if o.done {
 			return false
+		}
+		if turn%leadTurns == 0 && ctx.Err() != nil {
+			return true
 		}
 		if moved {
 			continue
@@ -252,8 +264,8 @@ func (w *world) ready() bool {
 		}
 	}
 	if w.pending.Load() > 0 {
-		for _, o := range w.out {
-			if o != nil && o.Room() {
+		for to, o := range w.out {
+			if o != nil && w.outgo[to].waits.Load() && o.Room() {
 				return true
 			}
 		}

@@ -126,6 +126,8 @@ func (p *Pool) nest(b *batch, w *worker, f link.Frame, owned bool) error {
 		err = ErrClosed
 	case parent == w.setup:
 		err = fmt.Errorf("a call made by a set-up function: %w", errors.ErrUnsupported)
+	case len(o.On) > 0 && p.cfg.Kind.Mortal:
+		err = fmt.Errorf("a call that a task makes, On a rank of mpi.Spawn, which runs its function: %w", errors.ErrUnsupported)
 	case len(o.On) > 0:
 		if err = p.checkExist(o.On); err == nil {
 			err = p.checkOpen(o.On)
@@ -274,6 +276,9 @@ func (p *Pool) place(b *batch, r *link.Row) bool {
 		}
 	}
 	for _, s := range p.seats {
+		if p.cfg.Kind.Mortal {
+			break // its ranks run what was aimed at them
+		}
 		if w := s.w; w != nil && !s.closing && w.ready && w.flight.Len() == 0 && p.fits(w, r) {
 			if w.usedUpFor(r) {
 				used = w

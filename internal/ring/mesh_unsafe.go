@@ -235,12 +235,12 @@ func (r *LetterReader) advance(n int) {
 	r.first = word64(r.area, r.off)
 }
 
-// Release frees the room of what Next returned: at once if it is much or the writer waits for it, else
-// with a later one. So a writer finds at least seven eighths of the ring free once all was read, which is enough for
-// the longest letter. (Edge letter-read: the store of the head happens before the Put that uses the room.)
+// Release frees the room of what Next returned: an eighth of the ring at a time, or all once the ring is empty and the writer
+// waits. So a writer that is slower waits for nothing, one that is faster goes on for a while each time that it is woken, and a ring that was read has seven
+// eighths free at least, which is enough for the longest letter. (Edge letter-read: the store of the head happens before the Put that
+// uses the room.)
 func (r *LetterReader) Release() {
-	wants := r.want.Load() != 0
-	if !wants && r.pos-r.released < uint64(len(r.area))/8 {
+	if r.pos-r.released < uint64(len(r.area))/8 && (r.want.Load() == 0 || r.Ready()) {
 		return
 	}
 	r.ReleaseTo(r.pos)
