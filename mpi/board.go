@@ -20,6 +20,7 @@ import (
 //	  21       1: it waits, and cannot end that itself
 //	  22       the length of what it waits for; the text follows, up to 160 words
 //	  192 + r  up to where it has read what rank r sent
+//	  behind   a bit for each rank that it has messages for which wait for room
 type board struct {
 	driver []atomic.Uint64
 	ranks  [][]atomic.Uint64
@@ -60,8 +61,11 @@ var endings = [...]Ending{endReturned: Returned, endFailed: Failed, endDied: Die
 // left reports whether nothing comes any more from a rank that has returned.
 func (b *board) left(rank int) bool { return b.ranks[rank][noteEnd].Load() == endLeft }
 
-// owes reports whether a rank has messages under way.
-func (b *board) owes(rank int) bool { return b.ranks[rank][noteOwes].Load() != 0 }
+// queued reports whether a rank has messages for another that the other knows nothing of yet.
+func (b *board) queued(from, to int) bool { return b.ranks[from][b.queue(to)].Load()>>(to%64)&1 != 0 }
+
+// queue returns where a rank notes that.
+func (b *board) queue(to int) int { return notePos + len(b.ranks) + to/64 }
 
 // changed reports whether anything has changed since seen was read.
 func (b *board) changed(seen uint64) bool { return b.driver[0].Load() != seen }

@@ -29,7 +29,7 @@ type bridge struct {
 	over  atomic.Bool
 	leave atomic.Bool // the rank has returned
 
-	left  bool                 // the others know; the pump's
+	left  []bool               // by rank: it knows; the pump's
 	out   []*ring.LetterReader // what the rank puts; the pump's
 	told  []uint64             // heads that the others know; the pump's
 	epoch uint64               // that the driver knows this rank to be stuck in, plus 1; the pump's
@@ -70,7 +70,7 @@ func newBridge(in joining, rank int) (*ring.Mesh, *bridge) {
 	m.Relay(rank)
 	b := &bridge{
 		me: in.Ranks[rank], ranks: in.Ranks, to: in.Driver, by: map[post.Addr]int{},
-		out: make([]*ring.LetterReader, in.Size), told: make([]uint64, in.Size), in: make([]*ring.LetterWriter, in.Size), on: make([]uint64, in.Size),
+		out: make([]*ring.LetterReader, in.Size), told: make([]uint64, in.Size), in: make([]*ring.LetterWriter, in.Size), on: make([]uint64, in.Size), left: make([]bool, in.Size),
 	}
 	for r, a := range in.Ranks {
 		b.by[a] = r
@@ -224,15 +224,17 @@ func (b *bridge) pump() {
 // due reports whether there is something to carry.
 func (b *bridge) due() bool {
 	for r, out := range b.out {
-		if out != nil && (out.Ready() || b.w.mesh.Head(r, b.w.rank) != b.told[r]) {
+		if out != nil && (out.Ready() || b.leaves(r) || b.w.mesh.Head(r, b.w.rank) != b.told[r]) {
 			return true
 		}
 	}
-	return b.leaves() || b.asks.Load() != b.ends || b.stuck() != 0 && b.stuck() != b.epoch
+	return b.asks.Load() != b.ends || b.stuck() != 0 && b.stuck() != b.epoch
 }
 
-// leaves reports whether the rank has returned, has sent all that it had begun to send, and the others do not know.
-func (b *bridge) leaves() bool { return b.leave.Load() && !b.left && !b.w.board.owes(b.w.rank) }
+// leaves reports whether the rank has returned, another knows of all that it sends, and is to be told.
+func (b *bridge) leaves(to int) bool {
+	return to != b.w.rank && !b.left[to] && b.leave.Load() && !b.w.board.queued(b.w.rank, to)
+}
 
 // stuck returns 1 and the epoch in which the rank is stuck, 0 if it is not.
 func (b *bridge) stuck() uint64 {
@@ -276,12 +278,10 @@ func (b *bridge) carry() (some bool) {
 			some = true
 		}
 	}
-	if !some && b.leaves() { // all that was there has gone
-		b.left, some = true, true
-		for r, a := range b.ranks {
-			if r != rank {
-				b.send(a, []byte{postEnd})
-			}
+	for r, a := range b.ranks {
+		if b.leaves(r) && !b.out[r].Ready() { // all that was there for it has gone
+			b.left[r], some = true, true
+			b.send(a, []byte{postEnd})
 		}
 	}
 	if n := b.asks.Load(); n != b.ends {

@@ -113,16 +113,6 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 		_, _, err := mpi.Recv[[]byte](ctx, c, 0, 0)
 		return "", err
 
-	case "AfterFunc":
-		if me == 0 {
-			time.AfterFunc(time.Second, func() { _ = mpi.Send(ctx, c, 1, 0, 1) })
-		}
-		_, _, err := mpi.Recv[int](ctx, c, 1-me, 0)
-		if err == nil && me == 1 {
-			err = mpi.Send(ctx, c, 0, 0, 1)
-		}
-		return "", err
-
 	case "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps":
 		if me == 1 {
 			v, _, err := mpi.Recv[int](ctx, c, 0, 0)
@@ -463,7 +453,7 @@ func TestEdgeIsendGoesOnAfterReturn(t *testing.T) {
 // TestEdgeNoDeadlockWithLimits: a rank that waits with a limit in time goes on by itself, so there is no deadlock. (Found: of
 // a request the context of its begin counts, not that of the wait.)
 func TestEdgeNoDeadlockWithLimits(t *testing.T) {
-	for _, how := range []string{"request waited for with a deadline", "SendRecv with a deadline", "AfterFunc", "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps"} {
+	for _, how := range []string{"request waited for with a deadline", "SendRecv with a deadline", "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps"} {
 		t.Run(how, func(t *testing.T) {
 			if _, err := spawnEdge(t, 2, xme.Options{}, edgeIn{How: how}); err != nil {
 				t.Error(err)

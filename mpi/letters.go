@@ -26,6 +26,9 @@ type outgo struct {
 	queue  []item         // in order
 	stream []*op          // messages that go in pieces, one after the other
 	parked map[uint32]*op // announced and not cleared, by number
+
+	owed   bool // a message has not been sent to its end
+	queued bool // the other rank does not even know of it
 }
 
 // item is a letter that waits. It belongs to an operation, which ends with it if it is all of a message, or to none.
@@ -33,8 +36,6 @@ type item struct {
 	letter ring.Letter
 	o      *op
 }
-
-func (o *outgo) empty() bool { return len(o.queue) == 0 && len(o.stream) == 0 }
 
 // progress takes what has come, puts what there is room for, and looks who has ended; moved: there was something. mu is held, by the
 // leader.
@@ -105,13 +106,13 @@ func (w *world) arrived(from int, l *ring.Letter) error {
 		}
 		w.keep(&e)
 	case grant:
-		out := &w.outgo[from]
-		o := out.parked[l.Comm]
+		parked := w.outgo[from].parked
+		o := parked[l.Comm]
 		if o == nil {
 			return nil // withdrawn meanwhile
 		}
-		delete(out.parked, l.Comm)
-		w.changing(out, func() { out.stream = append(out.stream, o) })
+		delete(parked, l.Comm)
+		w.changing(from, func(out *outgo) { out.stream = append(out.stream, o) })
 	case piece:
 		o := w.streams[from][l.Comm]
 		if o == nil || len(l.Body) == 0 || len(l.Body) > o.size-o.at {
@@ -225,42 +226,41 @@ func (w *world) withdrawn(from int, number uint32) {
 	}
 }
 
-// changing changes what waits for room, or to be asked for, and keeps count of it. mu is held.
-func (w *world) changing(out *outgo, f func()) {
-	was, owed := out.empty(), out.owes()
-	f()
-	if is := out.empty(); is != was {
-		out.waits.Store(!is)
-		if is {
-			w.pending.Add(-1)
-		} else {
-			w.pending.Add(1)
-		}
+// changing changes what waits for room, or to be asked for, for one rank, and keeps count of it. mu is held.
+func (w *world) changing(to int, f func(out *outgo)) {
+	out := &w.outgo[to]
+	waits, owes, queued := out.waits.Load(), out.owed, out.queued
+	f(out)
+	if is := len(out.queue) > 0 || len(out.stream) > 0; is != waits {
+		out.waits.Store(is)
+		w.pending.Add(sign(is))
 	}
-	if owes := out.owes(); owes != owed {
-		w.owing(owes)
+	out.queued = slices.ContainsFunc(out.queue, func(it item) bool { return it.o != nil })
+	if out.owed = out.queued || len(out.stream) > 0 || len(out.parked) > 0; out.owed != owes {
+		w.board.ranks[w.rank][noteOwes].Add(uint64(sign(out.owed)))
 	}
-}
-
-// owes reports whether a message has not been sent to its end.
-func (o *outgo) owes() bool {
-	return len(o.stream) > 0 || len(o.parked) > 0 || slices.ContainsFunc(o.queue, func(it item) bool { return it.o != nil })
-}
-
-// owing notes that messages to one rank more, or fewer, are under way. A rank whose function has returned goes on with them; once there are none
-// the others look again. mu is held.
-func (w *world) owing(more bool) {
-	n := &w.board.ranks[w.rank][noteOwes]
-	if more {
-		n.Add(1)
+	if out.queued == queued {
 		return
 	}
-	if n.Add(^uint64(0)) == 0 && w.board.ended(w.rank) != nil {
-		w.board.driver[0].Add(1)
-		for r := range w.size + 1 {
-			w.mesh.Poke(r)
-		}
+	n := &w.board.ranks[w.rank][w.board.queue(to)]
+	if out.queued {
+		n.Or(1 << (to % 64))
+		return
 	}
+	n.And(^uint64(1 << (to % 64)))
+	if w.board.ended(w.rank) != nil {
+		// The function has returned, and the other rank may wait to know that nothing more comes.
+		w.board.driver[0].Add(1)
+		w.mesh.Poke(to)
+		w.mesh.Poke(w.size) // where a bridge tells it
+	}
+}
+
+func sign(more bool) int32 {
+	if more {
+		return 1
+	}
+	return -1
 }
 
 // say sends a letter of the engine's own. mu is held.
@@ -269,17 +269,16 @@ func (w *world) say(to int, l ring.Letter) {
 	if len(out.queue) == 0 && w.out[to].Put(&l) {
 		return
 	}
-	w.changing(out, func() { out.queue = append(out.queue, item{letter: l}) })
+	w.changing(to, func(out *outgo) { out.queue = append(out.queue, item{letter: l}) })
 }
 
 // pushAll puts what there is room for; moved: something was put. mu is held.
 func (w *world) pushAll() (moved bool) {
 	for to := range w.outgo {
-		out := &w.outgo[to]
-		if out.empty() {
+		if !w.outgo[to].waits.Load() {
 			continue
 		}
-		w.changing(out, func() {
+		w.changing(to, func(out *outgo) {
 			if w.push(to, out) {
 				moved = true
 			}

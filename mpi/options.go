@@ -17,8 +17,8 @@ type Options struct {
 	// further ones wait. 0: 255. Spawn has no use for it.
 	Buffer int
 
-	// Pool is how the workers are made. Its Workers must be 0, and for Run its Queue too:
-	// they follow from Size and Buffer.
+	// Pool is how the workers are made. Its Workers and Queue must be 0: they follow from
+	// Size and Buffer. For Spawn its Recycle must be 0 too: a rank is one process.
 	Pool xme.Options
 }
 

@@ -47,8 +47,7 @@ func (w *world) each(why func(*op) error) {
 		}
 	}
 	for to := range w.outgo {
-		out := &w.outgo[to]
-		w.changing(out, func() {
+		w.changing(to, func(out *outgo) {
 			queue := out.queue[:0]
 			for _, it := range out.queue {
 				if it.o != nil {
@@ -123,8 +122,8 @@ func (w *world) lookAround() {
 	}
 	w.each(w.hopeless)
 	for to := range w.outgo {
-		if w.board.ended(to) != nil && !w.board.owes(to) {
-			w.changing(&w.outgo[to], func() { w.outgo[to].queue = nil }) // letters of the engine's own, that nobody reads
+		if w.board.ended(to) != nil && w.board.ranks[to][noteOwes].Load() == 0 {
+			w.changing(to, func(out *outgo) { out.queue = nil }) // letters of the engine's own, that nobody reads
 		}
 	}
 }
@@ -155,9 +154,9 @@ func (w *world) hopeless(o *op) error {
 			continue
 		}
 		e.Rank = r
-		// One that has returned goes on sending what it has begun to send. What it has sent has been taken before. (A receive from any rank may
+		// One that has returned goes on sending what it has begun to send, of which this rank knows, but for what waits for room. What it has sent has been taken before. (A receive from any rank may
 		// get something of this one's own; if not it is part of a deadlock.)
-		if e.Why != Returned || member == o.peer && !o.matched && (o.sends() || w.board.left(member) || !w.board.owes(member)) {
+		if e.Why != Returned || member == o.peer && !o.matched && (o.sends() || w.board.left(member) || !w.board.queued(member, w.rank)) {
 			return e
 		}
 	}
@@ -230,10 +229,10 @@ func (w *world) send(o *op) error {
 		l.Body = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(nil, o.number), uint64(size))
 	}
 	if len(out.queue) == 0 && w.out[o.peer].Put(&l) {
-		w.changing(out, func() { w.put(o, out) })
+		w.changing(o.peer, func(out *outgo) { w.put(o, out) })
 		return nil
 	}
-	w.changing(out, func() { out.queue = append(out.queue, item{l, o}) })
+	w.changing(o.peer, func(out *outgo) { out.queue = append(out.queue, item{l, o}) })
 	return nil
 }
 
@@ -296,8 +295,7 @@ func (w *world) leave(o *op, cause error) error {
 		}
 		return cause
 	}
-	out := &w.outgo[o.peer]
-	w.changing(out, func() {
+	w.changing(o.peer, func(out *outgo) {
 		for i := range out.queue {
 			if out.queue[i].o == o {
 				out.queue = append(out.queue[:i], out.queue[i+1:]...)

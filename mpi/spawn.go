@@ -29,9 +29,9 @@ const mostRanks = 256
 // ranks do. Nothing is left of the processes when Spawn has returned.
 //
 // Every rank waiting for others, with nothing on its way, is a deadlock: all that wait get an error that wraps ErrDeadlock
-// and says who waits for whom. That is found if each rank waits in functions of
-// this package, in all goroutines that it has begun, with the context that it was given or one
-// without an end.
+// and says who waits for whom. A rank counts as waiting if all goroutines that its function has begun wait in functions of
+// this package, with the context that the function was given or one that does not end. (What has no goroutine yet is not seen: a rank that
+// is to be set going by time.AfterFunc keeps a goroutine for that.)
 //
 // f's options Timeout and Memory hold for each rank; others are refused.
 func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in In) ([]Out, error) {
@@ -40,6 +40,9 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 	}
 	if f == nil {
 		return nil, errors.New("mpi: Spawn: the function is nil")
+	}
+	if o.Pool.Queue != 0 {
+		return nil, fmt.Errorf("mpi: Spawn: Pool.Queue is %d: leave it 0, there is one call for each rank", o.Pool.Queue)
 	}
 	if o.Pool.Recycle != 0 {
 		return nil, fmt.Errorf("mpi: Spawn: Pool.Recycle is %d: a rank is one process from begin to end", o.Pool.Recycle)
