@@ -1,6 +1,7 @@
 package mpi
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -200,12 +201,30 @@ func (w *world) send(o *op) error {
 		l.Body = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(nil, o.number), uint64(size))
 	}
 	if len(out.queue) == 0 && w.out[o.peer].Put(&l) {
+		if o.number != 0 && size <= eagerMost && len(out.parked) < mostBuffered {
+			// It is small, but rings of so many ranks are smaller: it waits here, the caller does not.
+			twin := *o
+			twin.body = append([]byte(nil), o.body...)
+			w.finish(o, nil)
+			o = &twin
+			go w.onward(o)
+		}
 		w.changing(o.peer, func(out *outgo) { w.put(o, out) })
 		return nil
 	}
 	w.changing(o.peer, func(out *outgo) { out.queue = append(out.queue, item{l, o}) })
 	return nil
 }
+
+// onward sees to it that an operation goes on that nobody else waits for.
+func (w *world) onward(o *op) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.wait(context.Background(), o, true) // who asks for the error has it of o
+}
+
+// mostBuffered is how many small messages for one rank may wait in the memory of who sends.
+const mostBuffered = 128
 
 // rankIn has an error tell the rank in a communicator.
 func (w *world) rankIn(g *group, e *RankError) *RankError {

@@ -63,9 +63,11 @@ func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm)
 		return fmt.Errorf("mpi: Run: %w", err)
 	}
 	mainCtx, end := context.WithCancel(ctx)
-	cut := make(chan struct{})
+	cut, lost := make(chan struct{}), false
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cut)
+		s := pool.Stats()
+		lost = s.Queued+s.Running > 0
 		proc.CancelAll(pool, cancelled(ctx))
 		_ = pool.Close()
 	})
@@ -76,6 +78,9 @@ func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm)
 		case !stop():
 			<-cut
 			closing = pool.Close()
+			if lost && err == nil {
+				closing = errors.Join(cancelled(ctx), closing) // as if it had ended a moment later
+			}
 		case err == nil:
 			closing = pool.Shutdown(ctx)
 		default:

@@ -49,6 +49,9 @@ func (p *Pool) retiredError(on []int) error {
 	e := &RetiredError{Ranks: slices.Compact(slices.Sorted(slices.Values(on)))}
 	if len(e.Ranks) == 1 {
 		e.Why = p.seats[e.Ranks[0]-1].why
+		if p.cfg.Kind.Mortal && e.Why != nil {
+			return e.Why // nobody has closed it
+		}
 	}
 	return e
 }
