@@ -33,6 +33,19 @@ var edgeSleep = xme.Register("edge.sleep", func(_ context.Context, ms int) (int,
 })
 
 var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, error) {
+	if in.How == "From with a deadline" && xme.Rank(ctx) == 2 {
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		c := mpi.From(short)
+		if _, _, err := mpi.Recv[int](short, c, 0, 0); !errors.Is(err, context.DeadlineExceeded) {
+			return "", fmt.Errorf("a Recv with a deadline: %w", err)
+		}
+		if err := mpi.Send(ctx, c, 0, 0, 1); err != nil {
+			return "", err
+		}
+		_, _, err := mpi.Recv[int](ctx, c, 0, 0)
+		return "", err
+	}
 	c := mpi.From(ctx)
 	me := c.Rank()
 	next := (me + 1) % c.Size()
@@ -97,6 +110,16 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 			return "", err
 		}
 		return "", mpi.Send(ctx, c, 0, 0, 2)
+
+	case "From with a deadline":
+		if me == 0 {
+			_, _, err := mpi.Recv[int](ctx, c, 1, 0)
+			if err != nil {
+				return "", err
+			}
+			return "", mpi.Send(ctx, c, 1, 0, 2)
+		}
+		return "", errors.New("rank 1 does this elsewhere")
 
 	case "SendRecv with a deadline":
 		if me == 0 {
