@@ -476,7 +476,7 @@ func TestEdgeIsendGoesOnAfterReturn(t *testing.T) {
 // TestEdgeNoDeadlockWithLimits: a rank that waits with a limit in time goes on by itself, so there is no deadlock. (Found: of
 // a request the context of its begin counts, not that of the wait.)
 func TestEdgeNoDeadlockWithLimits(t *testing.T) {
-	for _, how := range []string{"request waited for with a deadline", "SendRecv with a deadline", "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps"} {
+	for _, how := range []string{"request waited for with a deadline", "SendRecv with a deadline", "From with a deadline", "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps"} {
 		t.Run(how, func(t *testing.T) {
 			if _, err := spawnEdge(t, 2, xme.Options{}, edgeIn{How: how}); err != nil {
 				t.Error(err)
