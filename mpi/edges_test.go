@@ -121,6 +121,24 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 		}
 		return "", errors.New("rank 1 does this elsewhere")
 
+	case "server in a goroutine":
+		if me > 0 {
+			return "", mpi.Send(ctx, c, 0, 0, me)
+		}
+		var served error
+		n := 0
+		var server sync.WaitGroup
+		server.Go(func() {
+			for ; served == nil; n++ {
+				_, _, served = mpi.Recv[int](ctx, c, mpi.AnySource, 0)
+			}
+		})
+		server.Wait()
+		if n != c.Size() || !errors.Is(served, mpi.ErrRankEnded) && !errors.Is(served, mpi.ErrDeadlock) {
+			return "", fmt.Errorf("%d served: %w", n-1, served)
+		}
+		return "", nil
+
 	case "SendRecv with a deadline":
 		if me == 0 {
 			short, cancel := context.WithTimeout(ctx, time.Second)
@@ -605,6 +623,15 @@ func TestEdgeSmallMessages(t *testing.T) {
 		if _, err := spawnEdge(t, n, xme.Options{}, edgeIn{How: "exchange of small messages"}); err != nil {
 			t.Errorf("%d ranks: %v", n, err)
 		}
+	}
+}
+
+// TestEdgeServerEnds: a goroutine serves whoever asks, until nobody is left; the function waits for it with a WaitGroup. All others return: the receive ends, as the guide says ("a rank that has returned without
+// sending what another waits for ends that wait too"), or a deadlock is found. (Found, after TestEdgeSelfMessageEndsWildcard was mended: it waits for ever, since a goroutine in WaitGroup.Wait hides the deadlock. It might count as one that waits: it goes on
+// only by others.)
+func TestEdgeServerEnds(t *testing.T) {
+	if _, err := spawnEdge(t, 3, xme.Options{}, edgeIn{How: "server in a goroutine"}); err != nil {
+		t.Error(err)
 	}
 }
 
