@@ -637,3 +637,62 @@ func TestEdgeDeathBeforeTheFunction(t *testing.T) {
 		}
 	}
 }
+
+// hooked is where a message goes whose coming calls a function.
+type hooked struct{ f func() }
+
+func (h hooked) begin(uint32, int) error { return nil }
+func (h hooked) write(int, []byte)       {}
+func (h hooked) end() error              { h.f(); return nil }
+
+// TestEdgeLastOfReturnedRankIsNotLost: a rank has returned, and sends the last that waited for room just when another looks what has ended: between that it has
+// emptied the rank's ring, and that it reads whether the rank has something left. (Found: hopeless reads queued() after the ring was emptied, so the receive ends with "has returned", and the message lies
+// in the ring. What is queued has to be read before the ring is emptied.)
+func TestEdgeLastOfReturnedRankIsNotLost(t *testing.T) {
+	all := inOneProcess(3, 4096)
+	from, me := all[0].group.w, all[1].group.w
+	for {
+		r := isend(all[0], 1, 0, make([]byte, 500))
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		if !r.o.done { // there is no room
+			break
+		}
+	}
+	last := isend(all[0], 1, 7, []byte{1})
+	if last.o.done {
+		t.Fatal("it has not been queued")
+	}
+	recv := func(o *op, peer, tag int) {
+		o.g, o.what, o.peer, o.tag = all[1].group, "Recv", peer, tag
+		me.mu.Lock()
+		defer me.mu.Unlock()
+		if err := me.recv(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wanted := kindOf[[]byte]().receipt()
+	recv(&wanted.op, 0, 7)
+	// Rank 2's ring is emptied after rank 0's; what comes from it has rank 0 go on.
+	hook := &op{sink: hooked{func() {
+		from.mu.Lock()
+		defer from.mu.Unlock()
+		from.pushAll()
+	}}}
+	recv(hook, 2, 0)
+	if err := Send(t.Context(), all[2], 1, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	from.board.end(0, endReturned, "")
+	from.board.end(2, endReturned, "")
+	me.mu.Lock()
+	me.lookAround()
+	me.mu.Unlock()
+	if !last.o.done || !hook.done {
+		t.Fatal("the test does not do what it says")
+	}
+	if wanted.op.done && wanted.op.err != nil {
+		t.Errorf("the message was put into the ring, the receive has ended with: %v", wanted.op.err)
+	}
+}

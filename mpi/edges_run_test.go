@@ -279,7 +279,7 @@ func TestEdgeSpawnContextEnds(t *testing.T) {
 
 // TestEdgeSpawnMemory: f's option Memory holds for each rank.
 func TestEdgeSpawnMemory(t *testing.T) {
-	for _, memory := range []int64{1 << 20, 16 << 20, 256 << 20} {
+	for _, memory := range []int64{1 << 20, 256 << 20} {
 		_, err := spawnEdgeOf(t, edge.With(xme.Memory(memory)), 2, xme.Options{}, edgeIn{How: "barrier"})
 		if err != nil && !errors.Is(err, xme.ErrMemory) && !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("Memory(%d): %v", memory, err)

@@ -33,6 +33,19 @@ var edgeSleep = xme.Register("edge.sleep", func(_ context.Context, ms int) (int,
 })
 
 var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, error) {
+	if in.How == "From with a deadline" && xme.Rank(ctx) == 2 {
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		c := mpi.From(short)
+		if _, _, err := mpi.Recv[int](short, c, 0, 0); !errors.Is(err, context.DeadlineExceeded) {
+			return "", fmt.Errorf("a Recv with a deadline: %w", err)
+		}
+		if err := mpi.Send(ctx, c, 0, 0, 1); err != nil {
+			return "", err
+		}
+		_, _, err := mpi.Recv[int](ctx, c, 0, 0)
+		return "", err
+	}
 	c := mpi.From(ctx)
 	me := c.Rank()
 	next := (me + 1) % c.Size()
@@ -97,6 +110,34 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 			return "", err
 		}
 		return "", mpi.Send(ctx, c, 0, 0, 2)
+
+	case "From with a deadline":
+		if me == 0 {
+			_, _, err := mpi.Recv[int](ctx, c, 1, 0)
+			if err != nil {
+				return "", err
+			}
+			return "", mpi.Send(ctx, c, 1, 0, 2)
+		}
+		return "", errors.New("rank 1 does this elsewhere")
+
+	case "server in a goroutine":
+		if me > 0 {
+			return "", mpi.Send(ctx, c, 0, 0, me)
+		}
+		var served error
+		n := 0
+		var server sync.WaitGroup
+		server.Go(func() {
+			for ; served == nil; n++ {
+				_, _, served = mpi.Recv[int](ctx, c, mpi.AnySource, 0)
+			}
+		})
+		server.Wait()
+		if n != c.Size() || !errors.Is(served, mpi.ErrRankEnded) && !errors.Is(served, mpi.ErrDeadlock) {
+			return "", fmt.Errorf("%d served: %w", n-1, served)
+		}
+		return "", nil
 
 	case "SendRecv with a deadline":
 		if me == 0 {
@@ -453,7 +494,7 @@ func TestEdgeIsendGoesOnAfterReturn(t *testing.T) {
 // TestEdgeNoDeadlockWithLimits: a rank that waits with a limit in time goes on by itself, so there is no deadlock. (Found: of
 // a request the context of its begin counts, not that of the wait.)
 func TestEdgeNoDeadlockWithLimits(t *testing.T) {
-	for _, how := range []string{"request waited for with a deadline", "SendRecv with a deadline", "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps"} {
+	for _, how := range []string{"request waited for with a deadline", "SendRecv with a deadline", "From with a deadline", "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps"} {
 		t.Run(how, func(t *testing.T) {
 			if _, err := spawnEdge(t, 2, xme.Options{}, edgeIn{How: how}); err != nil {
 				t.Error(err)
@@ -582,6 +623,15 @@ func TestEdgeSmallMessages(t *testing.T) {
 		if _, err := spawnEdge(t, n, xme.Options{}, edgeIn{How: "exchange of small messages"}); err != nil {
 			t.Errorf("%d ranks: %v", n, err)
 		}
+	}
+}
+
+// TestEdgeServerEnds: a goroutine serves whoever asks, until nobody is left; the function waits for it with a WaitGroup. All others return: the receive ends, as the guide says ("a rank that has returned without
+// sending what another waits for ends that wait too"), or a deadlock is found. (Found, after TestEdgeSelfMessageEndsWildcard was mended: it waits for ever, since a goroutine in WaitGroup.Wait hides the deadlock. It might count as one that waits: it goes on
+// only by others.)
+func TestEdgeServerEnds(t *testing.T) {
+	if _, err := spawnEdge(t, 3, xme.Options{}, edgeIn{How: "server in a goroutine"}); err != nil {
+		t.Error(err)
 	}
 }
 
