@@ -79,8 +79,8 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 	for r, future := range futures {
 		all.Go(func() {
 			outs[r], errs[r] = future.Wait(context.Background())
+			order.add(r, errs[r]) // before others can follow
 			p.ended(r, errs[r])
-			order.add(r, errs[r])
 		})
 	}
 	over, watching := make(chan struct{}), make(chan struct{})
