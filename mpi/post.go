@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -25,64 +26,34 @@ func (w *world) fail(err error) {
 
 // each ends the operations for which why returns an error. mu is held.
 func (w *world) each(why func(*op) error) {
-	posted := w.posted[:0]
-	for _, o := range w.posted {
-		if err := why(o); err != nil {
+	ends := func(o *op) bool {
+		err := why(o)
+		if err != nil {
 			w.finish(o, err)
-		} else {
-			posted = append(posted, o)
 		}
+		return err != nil
 	}
-	clearTail(w.posted, len(posted))
-	w.posted = posted
+	w.posted = slices.DeleteFunc(w.posted, ends)
 	for _, streams := range w.streams {
 		for _, o := range streams {
-			if o.done || o.dropped {
-				continue
-			}
-			if err := why(o); err != nil {
+			if !o.done && !o.dropped && ends(o) {
 				o.dropped = true // what comes still is thrown away
-				w.finish(o, err)
 			}
 		}
 	}
 	for to := range w.outgo {
 		w.changing(to, func(out *outgo) {
-			queue := out.queue[:0]
-			for _, it := range out.queue {
-				if it.o != nil {
-					if err := why(it.o); err != nil {
-						w.finish(it.o, err)
-						continue
-					}
+			out.queue = slices.DeleteFunc(out.queue, func(it item) bool { return it.o != nil && ends(it.o) })
+			withdraws := func(o *op) bool {
+				if !ends(o) {
+					return false
 				}
-				queue = append(queue, it)
+				out.queue = append(out.queue, item{letter: ring.Letter{Kind: withdraw, Comm: o.number}})
+				return true
 			}
-			out.queue = queue
-			stream := out.stream[:0]
-			for _, o := range out.stream {
-				if err := why(o); err != nil {
-					w.finish(o, err)
-					queue = append(queue, item{letter: ring.Letter{Kind: withdraw, Comm: o.number}})
-					continue
-				}
-				stream = append(stream, o)
-			}
-			out.queue, out.stream = queue, stream
-			for n, o := range out.parked {
-				if err := why(o); err != nil {
-					delete(out.parked, n)
-					w.finish(o, err)
-					out.queue = append(out.queue, item{letter: ring.Letter{Kind: withdraw, Comm: n}})
-				}
-			}
+			out.stream = slices.DeleteFunc(out.stream, withdraws)
+			maps.DeleteFunc(out.parked, func(_ uint32, o *op) bool { return withdraws(o) })
 		})
-	}
-}
-
-func clearTail(ops []*op, from int) {
-	for i := from; i < len(ops); i++ {
-		ops[i] = nil
 	}
 }
 
