@@ -239,8 +239,8 @@ func Broadcast[T any](ctx context.Context, c *Comm, root int, v T) (T, error) {
 	return v, t.await()
 }
 
-// BroadcastSlice copies root's buf into that of all ranks, which is as long. T holds no
-// pointers.
+// BroadcastSlice copies root's buf into that of all ranks, which is as long. T is as for
+// RecvInto.
 func BroadcastSlice[T any](ctx context.Context, c *Comm, root int, buf []T) error {
 	t, err := c.collective(ctx, actBroadcastSlice)
 	if err == nil {

@@ -67,7 +67,7 @@ func From(ctx context.Context) *Comm {
 	return &Comm{group: w.all}
 }
 
-// Rank returns the caller's rank in the communicator, from 0.
+// Rank returns the caller's rank in the communicator, from 0; 0 if it is none, too.
 func (c *Comm) Rank() int {
 	if c != nil && c.group != nil {
 		return c.group.rank

@@ -22,13 +22,13 @@ type Status struct {
 }
 
 // Send sends v to a rank, under a tag. It returns once v may be changed: a small message has
-// been put on its way then, a large one has been received. Messages of one rank to another, in one communicator, are received in
-// the order they were sent, among those that a receive matches.
+// been put on its way then, a large one has been received; one to the caller's own rank has been copied. Messages of one
+// rank to another, in one communicator, are received in the order they were sent, among those that a receive matches.
 //
-// Values and slices without pointers go as they lie in memory, others by the codec of
-// function arguments; files and shared memory do not go this way. If ctx ends first, or a
-// rank of the communicator dies or fails, Send returns the cause or a *RankError; whether the message arrives is
-// not known then.
+// Numbers, arrays and structs of nothing else, and slices of all these, go as they lie in memory; what
+// is of another type goes by the codec of function arguments. Files and shared memory do not go this way. If ctx ends
+// first, or a rank of the communicator dies or fails, Send returns the cause or a *RankError; whether the message arrives is
+// not known then. It returns a *RankError also if the receiver has returned.
 func Send[T any](ctx context.Context, c *Comm, to, tag int, v T) error {
 	g, err := c.ranks()
 	if err == nil {
@@ -44,8 +44,8 @@ func Send[T any](ctx context.Context, c *Comm, to, tag int, v T) error {
 }
 
 // Recv receives a message from a rank or AnySource, under a tag or AnyTag, waiting for it
-// to come. T is the type that was sent. If ctx ends first, if the rank it waits for has
-// returned without sending, or a rank of the communicator dies or fails, it returns the cause or a *RankError.
+// to come. T is the type that was sent; if it is not, the message is lost, and the error wraps ErrType. If ctx ends first, if the rank
+// it waits for has returned without sending, or a rank of the communicator dies or fails, it returns the cause or a *RankError.
 func Recv[T any](ctx context.Context, c *Comm, from, tag int) (v T, st Status, err error) {
 	g, member, err := c.source(from, tag)
 	if err == nil {
@@ -55,7 +55,7 @@ func Recv[T any](ctx context.Context, c *Comm, from, tag int) (v T, st Status, e
 }
 
 // RecvInto receives a message that is a []T into dst, and returns how many elements it
-// has. T holds no pointers. If dst is too short the message is lost, and the error wraps ErrTruncated. After an error
+// has. T is a number, or arrays or structs of nothing but numbers: what goes as it lies in memory. If dst is too short the message is lost, and the error wraps ErrTruncated. After an error
 // dst may have been changed.
 func RecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) (n int, st Status, err error) {
 	g, member, err := c.source(from, tag)
@@ -93,7 +93,7 @@ func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, f
 }
 
 // Probe waits for a message that Recv with the same arguments would receive, and tells of
-// it without receiving it.
+// it without receiving it. It ends with an error when Recv would.
 func Probe(ctx context.Context, c *Comm, from, tag int) (st Status, err error) {
 	g, member, err := c.source(from, tag)
 	if err == nil {

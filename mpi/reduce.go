@@ -85,7 +85,7 @@ func Scan[T any](ctx context.Context, c *Comm, v T, op Op[T]) (sum T, err error)
 }
 
 // AllreduceSlice combines the ranks' slices element by element, in place: all have the
-// result in buf. The slices are as long as each other; T holds no pointers.
+// result in buf. The slices are as long as each other; T is as for RecvInto.
 //
 // Each rank combines a part of all slices, and sends it to all (Rabenseifner, 2004, with the parts exchanged directly). After an error buf may have been changed.
 func AllreduceSlice[T any](ctx context.Context, c *Comm, buf []T, op Op[T]) error {
@@ -120,7 +120,7 @@ func AllreduceSlice[T any](ctx context.Context, c *Comm, buf []T, op Op[T]) erro
 }
 
 // ReduceSlice combines the ranks' slices element by element: root has the result in buf,
-// the others keep theirs. The slices are as long as each other; T holds no pointers. After an error root's buf may have been changed.
+// the others keep theirs. The slices are as long as each other; T is as for RecvInto. After an error root's buf may have been changed.
 func ReduceSlice[T any](ctx context.Context, c *Comm, root int, buf []T, op Op[T]) error {
 	t, err := c.collective(ctx, actReduceSlice)
 	if err == nil {
