@@ -11,7 +11,7 @@ import (
 var (
 	// ErrRankEnded is wrapped by a RankError.
 	ErrRankEnded = xme.RegisterError("github.com/xenonmp/xme/mpi.ErrRankEnded", errors.New("a rank has ended"))
-	// ErrDeadlock is wrapped by the error of all that wait when every rank waits for another.
+	// ErrDeadlock is wrapped by the error of all that wait when every rank waits for another, and of all that these ranks begin afterwards.
 	ErrDeadlock = xme.RegisterError("github.com/xenonmp/xme/mpi.ErrDeadlock", errors.New("deadlock"))
 	// ErrTruncated is wrapped by the error of a receive whose memory is too small for the message, which is lost.
 	ErrTruncated = xme.RegisterError("github.com/xenonmp/xme/mpi.ErrTruncated", errors.New("the message is longer than the memory for it"))
@@ -19,7 +19,8 @@ var (
 	ErrType = xme.RegisterError("github.com/xenonmp/xme/mpi.ErrType", errors.New("the message is of another type"))
 )
 
-// RankError says that an operation ended because a rank has. It wraps ErrRankEnded.
+// RankError says that an operation ended because a rank has. It wraps ErrRankEnded, which is
+// what Spawn's caller finds of it: the rest is in the text by then.
 type RankError struct {
 	Rank int    // in the operation's communicator
 	Why  Ending // how

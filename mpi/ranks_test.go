@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/xenonmp/xme"
@@ -31,7 +30,8 @@ var ranks = xme.Register("ranks", func(ctx context.Context, how string) (string,
 		return "", mpi.Send(ctx, c, next, 1, make([]byte, 1<<20))
 	case "dies":
 		if me == 1 {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			self, _ := os.FindProcess(os.Getpid())
+			_ = self.Kill()
 		}
 		_, err := mpi.Allreduce(ctx, c, me, mpi.Sum)
 		return "", err
