@@ -36,7 +36,7 @@ type world struct {
 	ended   uint64
 
 	posted  []*op            // receives that nothing has come for, in order
-	early   earlies          // what nobody has asked for
+	early   unasked          // what nobody has asked for
 	outgo   []outgo          // by rank
 	streams []map[uint32]*op // by rank: receives whose messages come in pieces, by the sender's number
 	numbers uint32
@@ -119,7 +119,6 @@ type op struct {
 	err    error
 	source int
 	got    int32 // the tag
-
 }
 
 // waiter is who waits while another leads. turn is told that the operation is done, or that it is to lead.

@@ -15,9 +15,9 @@ type early struct {
 	next          *early // of the same sender, communicator and tag
 }
 
-// earlies is what nobody has asked for: one list in the order of arrival, for receives that take from any rank or any tag, and one for
+// unasked is what nobody has asked for: one list in the order of arrival, for receives that take from any rank or any tag, and one for
 // each sender, communicator and tag, for the others.
-type earlies struct {
+type unasked struct {
 	first, last *early
 	keys        map[earlyKey]*earlyQueue
 	count, held int // messages, and bytes
@@ -35,7 +35,7 @@ const earlyCost = 192
 
 func (e *early) key() earlyKey { return earlyKey{e.from, e.comm, uint32(e.tag)} }
 
-func (l *earlies) add(e *early) {
+func (l *unasked) add(e *early) {
 	if e.before = l.last; e.before != nil {
 		e.before.after = e
 	} else {
@@ -58,7 +58,7 @@ func (l *earlies) add(e *early) {
 }
 
 // find returns the first message that a receive wants, nil if there is none.
-func (l *earlies) find(o *op) *early {
+func (l *unasked) find(o *op) *early {
 	if o.peer != AnySource && o.tag != AnyTag {
 		if q := l.keys[earlyKey{o.peer, o.comm, uint32(o.tag)}]; q != nil {
 			return q.first
@@ -74,7 +74,7 @@ func (l *earlies) find(o *op) *early {
 }
 
 // announced returns the message in pieces of that number, nil if there is none.
-func (l *earlies) announced(from int, number uint32) *early {
+func (l *unasked) announced(from int, number uint32) *early {
 	for e := l.first; e != nil; e = e.after {
 		if e.from == from && e.inTurn && e.number == number {
 			return e
@@ -83,7 +83,7 @@ func (l *earlies) announced(from int, number uint32) *early {
 	return nil
 }
 
-func (l *earlies) remove(e *early) {
+func (l *unasked) remove(e *early) {
 	if e.before != nil {
 		e.before.after = e.after
 	} else {
