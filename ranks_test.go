@@ -231,7 +231,7 @@ func TestRetireDying(t *testing.T) {
 // feature: P6
 func TestWithoutReplacement(t *testing.T) {
 	t.Parallel()
-	pool, err := xme.Open(proc.WithoutReplacement(t.Context()), xme.Options{Workers: 3})
+	pool, err := xme.Open(proc.WithoutReplacement(t.Context(), nil), xme.Options{Workers: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,7 +303,7 @@ func TestRetireChaos(t *testing.T) {
 		}
 		ctx := t.Context()
 		if round%3 == 2 {
-			ctx = proc.WithoutReplacement(ctx)
+			ctx = proc.WithoutReplacement(ctx, nil)
 		}
 		pool, err := xme.Open(ctx, o)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -93,6 +94,9 @@ type workerRow struct {
 
 // Value implements context.Context.
 func (r *workerRow) Value(key any) any {
+	if key == (proc.TaskKey{}) {
+		return context.Context(r)
+	}
 	if key == (taskKey{}) {
 		return &r.task
 	}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/proc"
 )
 
 // Comm is a communicator: a group of ranks, and the way to talk to them. All its methods,
@@ -47,9 +48,7 @@ var own struct {
 const mostComms = 1<<31 - 1
 
 // From returns the communicator of all ranks, in one of Spawn's; elsewhere it returns one
-// whose methods and messages fail with an error that says so, never nil. Give it the
-// context that the function was given: a rank that waits with another context, or with
-// one that has a deadline, is not taken to be in a deadlock.
+// whose methods and messages fail with an error that says so, never nil.
 func From(ctx context.Context) *Comm {
 	own.Lock()
 	defer own.Unlock()
@@ -58,7 +57,10 @@ func From(ctx context.Context) *Comm {
 		return &Comm{}
 	}
 	if w.all == nil {
-		g := &group{w: w, rank: w.rank, done: ctx.Done()}
+		g := &group{w: w, rank: w.rank}
+		if task, ok := ctx.Value(proc.TaskKey{}).(context.Context); ok {
+			g.done = task.Done()
+		}
 		for r := range w.size {
 			g.ranks = append(g.ranks, r)
 		}

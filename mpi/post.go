@@ -66,10 +66,13 @@ func (w *world) lookAround() {
 		w.fail(&deadlockError{text})
 		return
 	}
-	// What those that have ended sent comes first; what they will not send any more, never.
+	// How they have ended is read before what they have sent, so that the last of it is not missed.
+	for r := range w.size {
+		w.over[r], w.silent[r] = w.board.ended(r), w.board.left(r) || !w.board.queued(r, w.rank)
+	}
 	var l ring.Letter
 	for from, r := range w.in {
-		if r == nil || w.board.ended(from) == nil {
+		if r == nil || w.over[from] == nil {
 			continue
 		}
 		for {
@@ -121,15 +124,15 @@ func (w *world) hopeless(o *op) error {
 		if member == w.rank {
 			continue
 		}
-		e := w.board.ended(member)
-		if e == nil {
+		if w.over[member] == nil {
 			continue
 		}
+		e := *w.over[member]
 		e.Rank = r
 		// One that has returned goes on sending what it has begun to send, of which this rank knows, but for what waits for room. What it has sent has been taken before. (A receive from any rank may
 		// get something of this one's own; if not it is part of a deadlock.)
-		if e.Why != Returned || member == o.peer && !o.matched && (o.sends() || w.board.left(member) || !w.board.queued(member, w.rank)) {
-			return e
+		if e.Why != Returned || member == o.peer && !o.matched && (o.sends() || w.silent[member]) {
+			return &e
 		}
 	}
 	return nil

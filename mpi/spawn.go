@@ -64,13 +64,10 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 		futures[r] = f.With(xme.On(r+1)).Go(ctx, p.pool, in)
 	}
 	gone := make(chan struct{})
-	watched, unwatch := context.WithCancel(context.Background())
 	go func() {
 		defer close(gone)
-		for w := range p.pool.Watch(watched) {
-			if w.State == xme.Retired {
-				p.tell(w.Rank-1, endLeft, "its process is gone")
-			}
+		for rank := <-p.gone; rank >= 0; rank = <-p.gone {
+			p.tell(rank, endLeft, "its process is gone")
 		}
 	}()
 	outs, errs := make([]Out, o.Size), make([]error, o.Size)
@@ -91,7 +88,7 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 	all.Wait()
 	close(over)
 	<-watching
-	unwatch()
+	p.gone <- -1
 	<-gone
 	return outs, order.err(errs)
 }
@@ -157,6 +154,8 @@ type program struct {
 	pool *xme.Pool
 	ground
 
+	gone chan int // ranks whose processes are gone; -1: nobody listens any more
+
 	mu      sync.Mutex
 	ends    []uint64 // by rank: how it has ended, 0: it has not
 	retired []bool   // its process is gone
@@ -200,11 +199,12 @@ func start(ctx context.Context, o Options) (*program, error) {
 	if o.Pool.Spares == 0 {
 		o.Pool.Spares = -1 // nobody takes the place of a dead rank
 	}
-	pool, err := xme.Open(proc.WithoutReplacement(ctx), o.Pool)
+	gone := make(chan int, o.Size+1)
+	pool, err := xme.Open(proc.WithoutReplacement(ctx, func(rank int) { gone <- rank - 1 }), o.Pool)
 	if err != nil {
 		return nil, fmt.Errorf("mpi: Spawn: %w", err)
 	}
-	p := &program{pool: pool, ends: make([]uint64, o.Size), retired: make([]bool, o.Size)}
+	p := &program{pool: pool, gone: gone, ends: make([]uint64, o.Size), retired: make([]bool, o.Size)}
 	in := joining{Size: o.Size, Area: area(o.Size), Message: o.Pool.MaxMessage}
 	if in.Message == 0 {
 		in.Message = 1 << 30

@@ -34,6 +34,8 @@ type world struct {
 	all     *group    // of all ranks; guarded by own
 	err     error     // why nothing can be said any more
 	ended   uint64
+	over    []*RankError // by rank: how it had ended when that was looked at; nil: it had not
+	silent  []bool       // by rank: nothing that is not known comes from it
 
 	posted  []*op            // receives that nothing has come for, in order
 	early   unasked          // what nobody has asked for
@@ -61,7 +63,7 @@ type spin struct {
 func newWorld(mesh *ring.Mesh, rank, size int, b board, l limits, cpus int) *world {
 	w := &world{
 		rank: rank, size: size, mesh: mesh, board: b, limits: l,
-		out: make([]*ring.LetterWriter, size), in: make([]*ring.LetterReader, size), outgo: make([]outgo, size), streams: make([]map[uint32]*op, size),
+		out: make([]*ring.LetterWriter, size), in: make([]*ring.LetterReader, size), outgo: make([]outgo, size), over: make([]*RankError, size), silent: make([]bool, size), streams: make([]map[uint32]*op, size),
 		spin: spin{looks: spinAlone},
 	}
 	if size > cpus {
@@ -84,6 +86,8 @@ const (
 	spinCheck  = 64 // looks between two looks at the clock
 	leadTurns  = 64 // times that something was moved between two looks at the context
 	nap        = 50 * time.Millisecond
+
+	longestPause = 2 * time.Second
 )
 
 // sink is where a message goes.
@@ -278,7 +282,8 @@ func (w *world) sleep(ctx context.Context) {
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() { w.mesh.Poke(w.rank) })()
 	}
-	told, begin := false, time.Now()
+	told, next := false, time.Now().Add(nap)
+	pause := nap
 	for {
 		over := false
 		w.mesh.Nap(w.rank, nap, func() bool {
@@ -288,8 +293,10 @@ func (w *world) sleep(ctx context.Context) {
 		if over || w.ready() || ctx.Err() != nil {
 			break
 		}
-		if !told && time.Since(begin) > nap {
+		if now := time.Now(); !told && now.After(next) {
 			told = w.tell()
+			pause = min(2*pause, longestPause) // to look at all goroutines stops them
+			next = now.Add(pause)
 		}
 	}
 	if told {

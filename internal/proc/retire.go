@@ -219,6 +219,9 @@ func (p *Pool) isSpent(s *seat) bool {
 // retireSeat lets the process of a seat go for good. p.mu is held.
 func (p *Pool) retireSeat(b *batch, s *seat) {
 	s.retired = true
+	if f := p.cfg.Kind.Retired; f != nil {
+		f(s.rank)
+	}
 	p.closing--
 	p.isUp(s)
 	w := s.w

@@ -25,7 +25,12 @@ type Kind struct {
 	Mortal bool
 	// Main: rank 0 is the program that opens the pool.
 	Main bool
+	// Retired, if not nil, is told of each rank that is retired. It must not block, nor call the pool.
+	Retired func(rank int)
 }
+
+// TaskKey is the key under which the context of a task in a worker, and those made of it, have that context itself.
+type TaskKey struct{}
 
 type kindKey struct{}
 
@@ -35,10 +40,10 @@ func WithKind(ctx context.Context, k Kind) context.Context {
 }
 
 // WithoutReplacement has pools that are opened under the context not replace a process
-// that dies: its rank is retired.
-func WithoutReplacement(ctx context.Context) context.Context {
+// that dies: its rank is retired, which retired, if it is not nil, is told.
+func WithoutReplacement(ctx context.Context, retired func(rank int)) context.Context {
 	k := KindFrom(ctx)
-	k.Mortal = true
+	k.Mortal, k.Retired = true, retired
 	return WithKind(ctx, k)
 }
 
