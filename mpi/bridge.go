@@ -309,6 +309,7 @@ func (b *bridge) answer(n uint64) []byte {
 	body = binary.LittleEndian.AppendUint64(body, note[noteEpoch].Load())
 	body = append(body, byte(note[noteStuck].Load()))
 	body = binary.LittleEndian.AppendUint64(body, note[noteOwes].Load())
+	body = binary.LittleEndian.AppendUint64(body, note[noteKnows].Load())
 	for r := range w.size {
 		tail := uint64(0)
 		if r != w.rank {
@@ -375,7 +376,7 @@ func wake(c chan struct{}) {
 	}
 }
 
-func answerSize(size int) int { return 1 + 8 + 8 + 1 + 8 + 16*size }
+func answerSize(size int) int { return 1 + 8 + 8 + 1 + 8 + 8 + 16*size }
 
 func (p *posted) all(body []byte) {
 	for _, a := range p.ranks {
@@ -416,7 +417,7 @@ func (p *posted) look(over <-chan struct{}) ([]look, error) {
 		p.mu.Lock()
 		all, missing := make([]look, size), 0
 		for r := range all {
-			all[r] = look{ended: p.ended[r] != 0, dead: p.ended[r] >= endDied, tails: make([]uint64, size), read: make([]uint64, size)}
+			all[r] = look{end: end{how: p.ended[r]}.weight(), ended: p.ended[r] != 0, dead: p.ended[r] >= endDied, tails: make([]uint64, size), read: make([]uint64, size)}
 			a, ok := p.answers[r]
 			if !ok {
 				if !all[r].dead {
@@ -424,11 +425,11 @@ func (p *posted) look(over <-chan struct{}) ([]look, error) {
 				}
 				continue
 			}
-			all[r].epoch, all[r].stuck, all[r].owes = binary.LittleEndian.Uint64(a), a[8] == 1, binary.LittleEndian.Uint64(a[9:])
+			all[r].epoch, all[r].stuck, all[r].owes, all[r].knows = binary.LittleEndian.Uint64(a), a[8] == 1, binary.LittleEndian.Uint64(a[9:]), binary.LittleEndian.Uint64(a[17:])
 			for o := range size {
-				all[r].tails[o], all[r].read[o] = binary.LittleEndian.Uint64(a[17+16*o:]), binary.LittleEndian.Uint64(a[25+16*o:])
+				all[r].tails[o], all[r].read[o] = binary.LittleEndian.Uint64(a[25+16*o:]), binary.LittleEndian.Uint64(a[33+16*o:])
 			}
-			all[r].waits = string(a[17+16*size:])
+			all[r].waits = string(a[25+16*size:])
 		}
 		p.mu.Unlock()
 		if missing == 0 {

@@ -65,10 +65,18 @@ func (w *world) lookAround() {
 		w.fail(&deadlockError{text})
 		return
 	}
+	knows := uint64(0)
+	for r := range w.ends {
+		w.ends[r] = w.board.look(r, w.rank)
+		if r != w.rank {
+			knows += w.ends[r].weight()
+		}
+	}
+	w.board.ranks[w.rank][noteKnows].Store(knows)
 	// What those that have ended sent comes first; what they will not send any more, never.
 	var l ring.Letter
 	for from, r := range w.in {
-		if r == nil || w.board.ended(from) == nil {
+		if r == nil || w.ends[from].how == 0 {
 			continue
 		}
 		for {
@@ -87,7 +95,7 @@ func (w *world) lookAround() {
 		}
 	}
 	for from := range w.in {
-		if w.board.left(from) {
+		if w.ends[from].how == endLeft {
 			w.bereave(from)
 		}
 	}
@@ -120,14 +128,15 @@ func (w *world) hopeless(o *op) error {
 		if member == w.rank {
 			continue
 		}
-		e := w.board.ended(member)
-		if e == nil {
+		seen := w.ends[member]
+		if seen.how == 0 {
 			continue
 		}
+		e := w.board.ended(member)
 		e.Rank = r
 		// One that has returned goes on sending what it has begun to send, of which this rank knows, but for what waits for room. What it has sent has been taken before. (A receive from any rank may
 		// get something of this one's own; if not it is part of a deadlock.)
-		if e.Why != Returned || member == o.peer && !o.matched && (o.sends() || w.board.left(member) || !w.board.queued(member, w.rank)) {
+		if e.Why != Returned || member == o.peer && !o.matched && (o.sends() || seen.how == endLeft || !seen.queued) {
 			return e
 		}
 	}
@@ -290,6 +299,9 @@ func (w *world) leave(o *op, cause error) error {
 func (w *world) tell() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.pending.Load() > 0 {
+		return false // for another rank that does not read, or has read and made room
+	}
 	var all []string
 	add := func(v *waiter) bool {
 		if text := w.describe(v.o); !slices.Contains(all, text) {
