@@ -16,6 +16,7 @@ import (
 //	  0        how it has ended, written by the driver; 0: it has not
 //	  1        the length of a text about it; it follows, 16 words
 //	  18       to how many ranks it has messages under way that have not been sent to their ends
+//	  19       the ends of others that it has taken into account, see end.weight
 //	  20       how often it has stopped waiting
 //	  21       1: it waits, and cannot end that itself
 //	  22       the length of what it waits for; the text follows, up to 160 words
@@ -29,6 +30,7 @@ type board struct {
 const (
 	noteEnd, noteEndText = 0, 1
 	noteOwes             = 18
+	noteKnows            = 19
 	noteEpoch, noteStuck = 20, 21
 	noteWaits            = 22
 	notePos              = 192
@@ -66,6 +68,21 @@ func (b *board) queued(from, to int) bool { return b.ranks[from][b.queue(to)].Lo
 
 // queue returns where a rank notes that.
 func (b *board) queue(to int) int { return notePos + len(b.ranks) + to/64 }
+
+// end is what a rank knows of how another has ended.
+type end struct {
+	how    uint64 // 0: it has not
+	queued bool   // it has returned, and has messages for this one that it has not begun to send
+}
+
+func (b *board) look(rank, me int) (e end) {
+	e.how = b.ranks[rank][noteEnd].Load()
+	e.queued = e.how == endReturned && b.queued(rank, me)
+	return e
+}
+
+// weight is how an end counts among those that a rank knows of: it has returned, or nothing comes from it any more.
+func (e end) weight() uint64 { return min(e.how, endFailed) }
 
 // changed reports whether anything has changed since seen was read.
 func (b *board) changed(seen uint64) bool { return b.driver[0].Load() != seen }

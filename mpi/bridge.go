@@ -3,6 +3,7 @@ package mpi
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -163,10 +164,17 @@ func (b *bridge) ended(rank int, how uint64, text string) {
 
 // broken ends a connection that says what it must not.
 func (b *bridge) broken(from int) {
-	w := b.w
-	w.mu.Lock()
-	w.fail(fmt.Errorf("mpi: from rank %d: %w", from, ring.ErrCorrupt))
-	w.mu.Unlock()
+	b.failed(fmt.Errorf("from rank %d: %w", from, ring.ErrCorrupt))
+}
+
+// failed ends all that this rank says and hears.
+func (b *bridge) failed(err error) {
+	b.w.mu.Lock()
+	b.w.fail(err)
+	b.w.mu.Unlock()
+	b.w.again.Store(true)
+	b.w.mesh.Poke(b.w.rank)
+	b.close()
 }
 
 // Gone implements post.Listener. Of most ranks the driver has told before.
@@ -298,7 +306,10 @@ func (b *bridge) carry() (some bool) {
 }
 
 func (b *bridge) send(to post.Addr, body []byte) {
-	_ = post.Send(post.Message{To: to, From: b.me, Body: body}) // who is gone, the driver tells
+	err := post.Send(post.Message{To: to, From: b.me, Body: body})
+	if err != nil && !errors.Is(err, post.ErrNoWay) { // who is gone, the driver tells
+		b.failed(fmt.Errorf("a message could not be passed on: %w", err))
+	}
 }
 
 // answer tells the driver how it is with the rank.
@@ -309,6 +320,7 @@ func (b *bridge) answer(n uint64) []byte {
 	body = binary.LittleEndian.AppendUint64(body, note[noteEpoch].Load())
 	body = append(body, byte(note[noteStuck].Load()))
 	body = binary.LittleEndian.AppendUint64(body, note[noteOwes].Load())
+	body = binary.LittleEndian.AppendUint64(body, note[noteKnows].Load())
 	for r := range w.size {
 		tail := uint64(0)
 		if r != w.rank {
@@ -375,7 +387,7 @@ func wake(c chan struct{}) {
 	}
 }
 
-func answerSize(size int) int { return 1 + 8 + 8 + 1 + 8 + 16*size }
+func answerSize(size int) int { return 1 + 8 + 8 + 1 + 8 + 8 + 16*size }
 
 func (p *posted) all(body []byte) {
 	for _, a := range p.ranks {
@@ -416,7 +428,7 @@ func (p *posted) look(over <-chan struct{}) ([]look, error) {
 		p.mu.Lock()
 		all, missing := make([]look, size), 0
 		for r := range all {
-			all[r] = look{ended: p.ended[r] != 0, dead: p.ended[r] >= endDied, tails: make([]uint64, size), read: make([]uint64, size)}
+			all[r] = look{end: end{how: p.ended[r]}.weight(), ended: p.ended[r] != 0, dead: p.ended[r] >= endDied, tails: make([]uint64, size), read: make([]uint64, size)}
 			a, ok := p.answers[r]
 			if !ok {
 				if !all[r].dead {
@@ -424,11 +436,11 @@ func (p *posted) look(over <-chan struct{}) ([]look, error) {
 				}
 				continue
 			}
-			all[r].epoch, all[r].stuck, all[r].owes = binary.LittleEndian.Uint64(a), a[8] == 1, binary.LittleEndian.Uint64(a[9:])
+			all[r].epoch, all[r].stuck, all[r].owes, all[r].knows = binary.LittleEndian.Uint64(a), a[8] == 1, binary.LittleEndian.Uint64(a[9:]), binary.LittleEndian.Uint64(a[17:])
 			for o := range size {
-				all[r].tails[o], all[r].read[o] = binary.LittleEndian.Uint64(a[17+16*o:]), binary.LittleEndian.Uint64(a[25+16*o:])
+				all[r].tails[o], all[r].read[o] = binary.LittleEndian.Uint64(a[25+16*o:]), binary.LittleEndian.Uint64(a[33+16*o:])
 			}
-			all[r].waits = string(a[17+16*size:])
+			all[r].waits = string(a[25+16*size:])
 		}
 		p.mu.Unlock()
 		if missing == 0 {

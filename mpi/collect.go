@@ -2,6 +2,7 @@ package mpi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/xenonmp/xme/internal/ring"
@@ -189,6 +190,14 @@ func (t *turn) root(root int) error {
 	return nil
 }
 
+// inPlace checks that slices of T go as they lie in memory.
+func inPlace[T any](t *turn) error {
+	if k := kindIn[[]T](t.g); k.elem == 0 {
+		return t.fail(fmt.Errorf("the elements of a %s are encoded on their way, and cannot be received in place: use the form for single values: %w", k.name, errors.ErrUnsupported))
+	}
+	return nil
+}
+
 // Barrier waits until all ranks of the communicator have called it.
 //
 // It goes in rounds: in the k-th each rank tells the one 2^k above it, and waits for the one
@@ -247,6 +256,9 @@ func BroadcastSlice[T any](ctx context.Context, c *Comm, root int, buf []T) erro
 		err = t.root(root)
 	}
 	if err != nil {
+		return err
+	}
+	if err := inPlace[T](t); err != nil {
 		return err
 	}
 	k := kindIn[[]T](t.g)

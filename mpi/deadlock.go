@@ -25,6 +25,8 @@ type ground interface {
 // look is what is known of a rank at one moment.
 type look struct {
 	ended bool
+	end   uint64 // its weight
+	knows uint64 // the weights of others' ends that it has taken into account
 	dead  bool   // and so has its process
 	owes  uint64 // it has messages under way
 	stuck bool
@@ -60,14 +62,17 @@ func watch(g ground, over <-chan struct{}) {
 }
 
 // stands reports whether every rank has ended or is stuck, one at least whose function runs, and nothing is on its way to those that are. Those
-// that are dead have sent what they have sent: who is stuck has slept since.
+// that are dead have sent what they have sent: who is stuck has slept since. Who is stuck has taken into account who has ended: it is not about to be told.
 func stands(all []look) bool {
-	some := false
+	some, ends := false, uint64(0)
+	for _, l := range all {
+		ends += l.end
+	}
 	for r, l := range all {
 		if l.done() {
 			continue
 		}
-		if !l.stuck {
+		if !l.stuck || l.knows != ends-l.end {
 			return false
 		}
 		some = some || !l.ended
@@ -142,7 +147,7 @@ func (s *shared) look(<-chan struct{}) ([]look, error) {
 	for r := range all {
 		n := s.board.ranks[r]
 		l := look{
-			epoch: n[noteEpoch].Load(), ended: n[noteEnd].Load() != 0, dead: n[noteEnd].Load() >= endDied, owes: n[noteOwes].Load(), stuck: n[noteStuck].Load() == 1,
+			end: end{how: n[noteEnd].Load()}.weight(), knows: n[noteKnows].Load(), epoch: n[noteEpoch].Load(), ended: n[noteEnd].Load() != 0, dead: n[noteEnd].Load() >= endDied, owes: n[noteOwes].Load(), stuck: n[noteStuck].Load() == 1,
 			waits: getText(n[noteWaits:], waitWords), tails: make([]uint64, s.size), read: make([]uint64, s.size),
 		}
 		for o := range s.size {

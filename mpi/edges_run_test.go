@@ -1,3 +1,5 @@
+//go:build unix
+
 package mpi_test
 
 import (
@@ -195,7 +197,7 @@ func TestEdgeDriverKilled(t *testing.T) {
 		t.Run(sig.String(), func(t *testing.T) {
 			dir, tmp := t.TempDir(), t.TempDir()
 			before := names(t, "/dev/shm")
-			cmd := exec.Command(os.Args[0], "-test.run=^TestEdgeDriverKilled$", "-test.timeout=1m")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEdgeDriverKilled$", "-test.timeout=1m")
 			cmd.Env = append(os.Environ(), "XME_EDGE_DRIVER="+dir, "TMPDIR="+tmp)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)

@@ -1,3 +1,5 @@
+//go:build unix
+
 package mpi_test
 
 import (
@@ -28,7 +30,7 @@ type edgeIn struct {
 var edgeFrom = xme.Register("edge.from", func(ctx context.Context, _ int) (int, error) { return mpi.From(ctx).Size(), nil })
 
 var edgeSleep = xme.Register("edge.sleep", func(_ context.Context, ms int) (int, error) {
-	time.Sleep(time.Duration(ms) * time.Millisecond)
+	<-time.After(time.Duration(ms) * time.Millisecond)
 	return 0, nil
 })
 
@@ -165,7 +167,7 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 		r := mpi.Irecv[int](ctx, c, 1, 0)
 		switch in.How {
 		case "Sleep beside an Irecv":
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			if err := mpi.Send(ctx, c, 1, 0, 1); err != nil {
 				return "", err
 			}
@@ -178,7 +180,7 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 			}
 		case "goroutine that sleeps":
 			go func() {
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				_ = mpi.Send(ctx, c, 1, 0, 1)
 			}()
 		}
@@ -258,7 +260,7 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 			if err := ctx.Err(); err != nil {
 				return "", err
 			}
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 		}
 		_, _, err = mpi.Recv[[]byte](ctx, c, 0, 1)
 		if !errors.Is(err, mpi.ErrRankEnded) {
@@ -371,7 +373,7 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 			as <- made{n, err}
 		}()
 		<-begins
-		time.Sleep(100 * time.Millisecond) // let it begin; if it has not, the test finds nothing
+		<-time.After(100 * time.Millisecond) // let it begin; if it has not, the test finds nothing
 		ofB, err := b.Split(ctx, 0, 1)
 		if err != nil {
 			return "", err

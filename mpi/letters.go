@@ -53,7 +53,7 @@ func (w *world) progress() (moved bool) {
 				err = w.arrived(from, &l)
 			}
 			if err != nil {
-				w.fail(fmt.Errorf("mpi: from rank %d: %w", from, err))
+				w.fail(fmt.Errorf("from rank %d: %w", from, err))
 				return true
 			}
 			if !ok {
@@ -100,6 +100,9 @@ func (w *world) arrived(from int, l *ring.Letter) error {
 			return fmt.Errorf("a message of %d bytes where %d are the most: %w", size, w.limits.message, ring.ErrCorrupt)
 		}
 		e.size = int(size)
+		if w.streams[from][e.number] != nil {
+			return fmt.Errorf("a message is announced twice: %w", ring.ErrCorrupt)
+		}
 		if o := w.match(&e); o != nil {
 			w.receive(o, &e)
 			return nil
@@ -138,7 +141,7 @@ func (w *world) keep(e *early) {
 	kept := *e
 	w.early.add(&kept)
 	if w.early.held > w.limits.held {
-		w.fail(fmt.Errorf("mpi: rank %d has been sent more than %d bytes in %d messages that it has not received: receive them, or have the senders wait (a Barrier, or an answer)",
+		w.fail(fmt.Errorf("rank %d has been sent more than %d bytes in %d messages that it has not received: receive them, or have the senders wait (a Barrier, or an answer)",
 			w.rank, w.limits.held, w.early.count))
 		return
 	}

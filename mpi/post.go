@@ -66,13 +66,18 @@ func (w *world) lookAround() {
 		w.fail(&deadlockError{text})
 		return
 	}
-	// How they have ended is read before what they have sent, so that the last of it is not missed.
-	for r := range w.size {
-		w.over[r], w.silent[r] = w.board.ended(r), w.board.left(r) || !w.board.queued(r, w.rank)
+	knows := uint64(0)
+	for r := range w.ends {
+		w.ends[r] = w.board.look(r, w.rank)
+		if r != w.rank {
+			knows += w.ends[r].weight()
+		}
 	}
+	w.board.ranks[w.rank][noteKnows].Store(knows)
+	// What those that have ended sent comes first; what they will not send any more, never.
 	var l ring.Letter
 	for from, r := range w.in {
-		if r == nil || w.over[from] == nil {
+		if r == nil || w.ends[from].how == 0 {
 			continue
 		}
 		for {
@@ -81,7 +86,7 @@ func (w *world) lookAround() {
 				err = w.arrived(from, &l)
 			}
 			if err != nil {
-				w.fail(fmt.Errorf("mpi: from rank %d: %w", from, err))
+				w.fail(fmt.Errorf("from rank %d: %w", from, err))
 				return
 			}
 			if !ok {
@@ -91,7 +96,7 @@ func (w *world) lookAround() {
 		}
 	}
 	for from := range w.in {
-		if w.board.left(from) {
+		if w.ends[from].how == endLeft {
 			w.bereave(from)
 		}
 	}
@@ -124,15 +129,16 @@ func (w *world) hopeless(o *op) error {
 		if member == w.rank {
 			continue
 		}
-		if w.over[member] == nil {
+		seen := w.ends[member]
+		if seen.how == 0 {
 			continue
 		}
-		e := *w.over[member]
+		e := w.board.ended(member)
 		e.Rank = r
 		// One that has returned goes on sending what it has begun to send, of which this rank knows, but for what waits for room. What it has sent has been taken before. (A receive from any rank may
 		// get something of this one's own; if not it is part of a deadlock.)
-		if e.Why != Returned || member == o.peer && !o.matched && (o.sends() || w.silent[member]) {
-			return &e
+		if e.Why != Returned || member == o.peer && !o.matched && (o.sends() || seen.how == endLeft || !seen.queued) {
+			return e
 		}
 	}
 	return nil
@@ -312,6 +318,9 @@ func (w *world) leave(o *op, cause error) error {
 func (w *world) tell() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.pending.Load() > 0 {
+		return false // for another rank that does not read, or has read and made room
+	}
 	var all []string
 	add := func(v *waiter) bool {
 		if text := w.describe(v.o); !slices.Contains(all, text) {

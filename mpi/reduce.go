@@ -93,6 +93,9 @@ func AllreduceSlice[T any](ctx context.Context, c *Comm, buf []T, op Op[T]) erro
 	if err != nil {
 		return err
 	}
+	if err := inPlace[T](t); err != nil {
+		return err
+	}
 	n := len(t.g.ranks)
 	if n == 1 {
 		return nil
@@ -127,6 +130,9 @@ func ReduceSlice[T any](ctx context.Context, c *Comm, root int, buf []T, op Op[T
 		err = t.root(root)
 	}
 	if err != nil {
+		return err
+	}
+	if err := inPlace[T](t); err != nil {
 		return err
 	}
 	n, k := len(t.g.ranks), kindIn[[]T](t.g)

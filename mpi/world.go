@@ -34,8 +34,7 @@ type world struct {
 	all     *group    // of all ranks; guarded by own
 	err     error     // why nothing can be said any more
 	ended   uint64
-	over    []*RankError // by rank: how it had ended when that was looked at; nil: it had not
-	silent  []bool       // by rank: nothing that is not known comes from it
+	ends    []end // of all, as they were before what they had sent was taken
 
 	posted  []*op            // receives that nothing has come for, in order
 	early   unasked          // what nobody has asked for
@@ -63,7 +62,7 @@ type spin struct {
 func newWorld(mesh *ring.Mesh, rank, size int, b board, l limits, cpus int) *world {
 	w := &world{
 		rank: rank, size: size, mesh: mesh, board: b, limits: l,
-		out: make([]*ring.LetterWriter, size), in: make([]*ring.LetterReader, size), outgo: make([]outgo, size), over: make([]*RankError, size), silent: make([]bool, size), streams: make([]map[uint32]*op, size),
+		out: make([]*ring.LetterWriter, size), in: make([]*ring.LetterReader, size), outgo: make([]outgo, size), ends: make([]end, size), streams: make([]map[uint32]*op, size),
 		spin: spin{looks: spinAlone},
 	}
 	if size > cpus {

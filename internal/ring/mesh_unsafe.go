@@ -215,10 +215,10 @@ func (r *LetterReader) Next(l *Letter) (ok bool, err error) {
 			return false, fmt.Errorf("a gap without a letter behind it: %w", ErrCorrupt)
 		}
 	}
-	n := int(uint32(h))
-	if n > len(r.area) || n > len(r.area)-r.off-headerSize || h>>32&0xff == 0 {
-		return false, fmt.Errorf("a letter of %d bytes in a ring of %d: %w", n, len(r.area), ErrCorrupt)
+	if uint64(uint32(h)) > uint64(len(r.area)-r.off-headerSize) || h>>32&0xff == 0 {
+		return false, fmt.Errorf("a letter of %d bytes in a ring of %d: %w", uint32(h), len(r.area), ErrCorrupt)
 	}
+	n := int(uint32(h))
 	body := r.off + headerSize
 	with := loadWord(word64Plain(r.area, r.off+8))
 	*l = Letter{Kind: uint8(h >> 32), Type: uint32(h >> 40), Comm: uint32(with), Tag: int32(uint32(with >> 32)), Body: r.area[body : body+n : body+n]}

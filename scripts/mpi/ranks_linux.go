@@ -215,5 +215,5 @@ func spawn(r *report, seed uint64) {
 
 // returned reports whether a rank returned before all was done, since it had been told of the victim.
 func returned(outs []outcome, rank int, f fate) bool {
-	return f.Victim >= 0 && slices.ContainsFunc(outs, func(o outcome) bool { return o.Named == f.Victim }) && outs[rank].Done <= f.Rounds
+	return f.Victim >= 0 && slices.ContainsFunc(outs, func(o outcome) bool { return o.Named == f.Victim }) && outs[rank].Done < f.Rounds
 }
