@@ -179,7 +179,7 @@ func (w *world) post(to int, l *ring.Letter) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.err == nil && !w.board.changed(0) && len(w.outgo[to].queue) == 0 && w.out[to].Put(l)
+	return w.err == nil && w.allWell() && w.ends[to].how == 0 && len(w.outgo[to].queue) == 0 && w.out[to].Put(l)
 }
 
 // root checks the rank that a collective goes out from, or leads to.

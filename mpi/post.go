@@ -69,6 +69,7 @@ func (w *world) lookAround() {
 	knows := uint64(0)
 	for r := range w.ends {
 		w.ends[r] = w.board.look(r, w.rank)
+		w.failed = w.failed || w.ends[r].how == endFailed || w.ends[r].how == endDied
 		if r != w.rank {
 			knows += w.ends[r].weight()
 		}
@@ -157,7 +158,7 @@ func (w *world) begin(o *op) error {
 	if w.err != nil {
 		return w.err
 	}
-	if w.ended == 0 && !w.board.changed(0) {
+	if w.allWell() {
 		return nil
 	}
 	if w.board.verdict() != "" && w.err == nil {
@@ -172,6 +173,9 @@ func (w *world) begin(o *op) error {
 	}
 	return nil
 }
+
+// allWell reports whether no rank is known to have failed or died. mu is held.
+func (w *world) allWell() bool { return !w.failed && !w.board.changed(w.ended) }
 
 // send begins a send; its body must stay as it is until it has ended. mu is held.
 func (w *world) send(o *op) error {
@@ -255,10 +259,15 @@ func (w *world) recv(o *op) error {
 		return nil
 	}
 	w.posted = append(w.posted, o)
-	if w.ended > 0 || w.board.changed(0) {
-		// It may be too late already, but for what is in the rings: who leads looks.
+	switch {
+	case w.board.changed(w.ended): // it may be too late already, but for what is in the rings: who leads looks
 		w.again.Store(true)
 		w.mesh.Poke(w.rank)
+	case w.ended > 0: // all that has ended, and what it sent, is known
+		if err := w.hopeless(o); err != nil {
+			w.unpost(o)
+			return err
+		}
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ type world struct {
 	err     error     // why nothing can be said any more
 	ended   uint64
 	ends    []end // of all, as they were before what they had sent was taken
+	failed  bool  // one of them at least has failed or died
 
 	posted  []*op            // receives that nothing has come for, in order
 	early   unasked          // what nobody has asked for
