@@ -53,12 +53,12 @@ func solve(ctx context.Context, c *mpi.Comm, p [3]point) (a, b, d float64, err e
 func main() {
 	xme.Init()
 	flag.Parse()
-	var n [6]float64
+	n := [6]float64{0, 0, 3, 0, 0, 4}
 	var err error
-	if flag.NArg() != len(n) {
-		err = fmt.Errorf("%d arguments: give the coordinates of three points, 0 0 3 0 0 4, say", flag.NArg())
+	if flag.NArg() != 0 && flag.NArg() != len(n) {
+		err = fmt.Errorf("%d arguments: give the coordinates of three points, 0 0 3 0 0 4, say, or none", flag.NArg())
 	}
-	for i := 0; err == nil && i < len(n); i++ {
+	for i := 0; err == nil && i < flag.NArg(); i++ {
 		n[i], err = strconv.ParseFloat(flag.Arg(i), 64)
 	}
 	p := [3]point{{n[0], n[1]}, {n[2], n[3]}, {n[4], n[5]}}
