@@ -193,10 +193,10 @@ func TestLateRequestOfStream(t *testing.T) {
 		req.Header.Set("Connect-Protocol-Version", "1")
 		res, err := tr.RoundTrip(req)
 		is(t, err, nil)
-		wg.Go(func() { _, _ = io.Copy(io.Discard, res.Body); _ = res.Body.Close() })
 		if _, err := res.Body.Read(make([]byte, 1)); err != nil { // it has taken over
 			t.Error(err)
 		}
+		wg.Go(func() { _, _ = io.Copy(io.Discard, res.Body); _ = res.Body.Close() })
 		go close(b.open)
 	}
 	cancel()
