@@ -35,6 +35,23 @@ var ranks = xme.Register("ranks", func(ctx context.Context, how string) (string,
 		}
 		_, err := mpi.Allreduce(ctx, c, me, mpi.Sum)
 		return "", err
+	case "dies, and the others wait for each other":
+		if me == 1 {
+			p, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				err = p.Kill()
+			}
+			return "", err
+		}
+		_, _, err := mpi.Recv[int](ctx, c, 2-me, 0)
+		var ended *mpi.RankError
+		if !errors.As(err, &ended) || ended.Rank != 1 || ended.Why != mpi.Died {
+			return "", fmt.Errorf("want that rank 1 has died: %w", err)
+		}
+		if err := c.Barrier(ctx); !errors.As(err, &ended) || ended.Rank != 1 {
+			return "", fmt.Errorf("the next: want that rank 1 has died: %w", err)
+		}
+		return "", nil
 	case "returns":
 		if me == 1 {
 			return "early", nil
@@ -81,13 +98,16 @@ func TestRanks(t *testing.T) {
 func testRanks(t *testing.T, pool xme.Options) {
 	for how, want := range map[string]error{
 		"deadlock": mpi.ErrDeadlock, "deadlock in collectives": mpi.ErrDeadlock, "large sends": mpi.ErrDeadlock,
-		"dies": xme.ErrWorkerLost, "returns": mpi.ErrRankEnded, "fails": nil,
+		"dies": xme.ErrWorkerLost, "dies, and the others wait for each other": xme.ErrWorkerLost, "returns": mpi.ErrRankEnded, "fails": nil,
 	} {
 		t.Run(how, func(t *testing.T) {
 			_, err := mpi.Spawn(t.Context(), mpi.Options{Size: 3, Pool: pool}, ranks, how)
 			t.Log(err)
 			if err == nil || want != nil && !errors.Is(err, want) {
 				t.Fatalf("got %v, want %v", err, want)
+			}
+			if strings.HasPrefix(how, "dies, and") && !strings.Contains(err.Error(), "1 of 3 ranks failed") {
+				t.Fatal(err)
 			}
 			if how == "fails" && !strings.Contains(err.Error(), "no luck") {
 				t.Fatal(err)
