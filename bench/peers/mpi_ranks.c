@@ -144,15 +144,19 @@ int main(int argc, char **argv) {
 		in[k] = touched(largest);
 	}
 	sums = (double *)touched(largest);
-	const int sizes[] = {8, 64, 512, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20};
-	for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++)
-		print("pingpong", sizes[i], measure(pingpong, sizes[i]) / 2);
-	print("stream", 8, measure(stream, 8));
-	print("stream", 1 << 20, measure(stream, 1 << 20));
-	print("window", 1 << 20, measure(window, 1 << 20));
-	print("allreduce", 8, measure(allreduce, 8));
-	print("allreduce", 8 << 20, measure(allreduce, 8 << 20));
-	print("barrier", 0, measure(barrier, 0));
+	const struct { const char *name; void (*f)(int); double parts; int sizes[12]; } all[] = {
+		{"pingpong", pingpong, 2, {8, 64, 512, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, -1}},
+		{"stream", stream, 1, {8, 1 << 20, -1}},
+		{"window", window, 1, {1 << 20, -1}},
+		{"allreduce", allreduce, 1, {8, 8 << 20, -1}},
+		{"barrier", barrier, 1, {0, -1}},
+	};
+	for (size_t m = 0; m < sizeof all / sizeof *all; m++)
+		for (int i = 0; all[m].sizes[i] >= 0; i++) {
+			int size = all[m].sizes[i];
+			if (argc < 3 || (strcmp(argv[1], all[m].name) == 0 && atoi(argv[2]) == size))
+				print(all[m].name, size, measure(all[m].f, size) / all[m].parts);
+		}
 	if (rank == 0)
 		printf("}\n");
 	MPI_Finalize();

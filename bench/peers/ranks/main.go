@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -24,8 +25,14 @@ import (
 	"github.com/xenonmp/xme/mpi"
 )
 
-var measures = xme.Register("measures", func(ctx context.Context, cpus []int) (map[string]float64, error) {
-	c := mpi.From(ctx)
+// wanted says where ranks are to be, and which measure is to be taken; empty: all.
+type wanted struct {
+	CPUs []int
+	Only string
+}
+
+var measures = xme.Register("measures", func(ctx context.Context, in wanted) (map[string]float64, error) {
+	c, cpus := mpi.From(ctx), in.CPUs
 	if len(cpus) > 1 {
 		if _, err := sys.Pin(os.Getpid(), cpus[c.Rank()]); err != nil {
 			return nil, err
@@ -46,6 +53,9 @@ var measures = xme.Register("measures", func(ctx context.Context, cpus []int) (m
 		{"barrier", r.barrier, []int{0}},
 	} {
 		for _, size := range m.sizes {
+			if in.Only != "" && in.Only != fmt.Sprintf("%s %d", m.name, size) {
+				continue
+			}
 			took, err := r.measure(ctx, m.f, size)
 			if err != nil {
 				return nil, fmt.Errorf("%s %d: %w", m.name, size, err)
@@ -65,7 +75,7 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ranks: not pinned:", err)
 	}
-	outs, err := mpi.Spawn(context.Background(), mpi.Options{Size: 2}, measures, cpus)
+	outs, err := mpi.Spawn(context.Background(), mpi.Options{Size: 2}, measures, wanted{cpus, strings.Join(os.Args[1:], " ")})
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(outs[0])
 	}
