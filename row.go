@@ -94,11 +94,11 @@ type workerRow struct {
 
 // Value implements context.Context.
 func (r *workerRow) Value(key any) any {
-	if key == (proc.TaskKey{}) {
-		return context.Context(r)
-	}
 	if key == (taskKey{}) {
 		return &r.task
+	}
+	if key == (proc.TaskKey{}) {
+		return context.Context(r)
 	}
 	return r.standard().Value(key)
 }

@@ -161,8 +161,8 @@ func (w *world) begin(o *op) error {
 	if w.allWell() {
 		return nil
 	}
-	if w.board.verdict() != "" && w.err == nil {
-		w.err = &deadlockError{w.board.verdict()}
+	if text := w.board.verdict(); text != "" {
+		w.err = &deadlockError{text}
 		return w.err
 	}
 	for r, member := range o.g.ranks {

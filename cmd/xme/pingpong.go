@@ -64,6 +64,18 @@ func (g *pingPong) tripTo(n uint32) error {
 	return err
 }
 
+// perTrip makes calls for a while, and returns the seconds that one took.
+func (g *pingPong) perTrip(d time.Duration) (float64, error) {
+	if err := g.start(); err != nil {
+		return 0, err
+	}
+	each, err := perCall(d, g.trip)
+	if err == nil {
+		err = g.stop()
+	}
+	return each, err
+}
+
 func (g *pingPong) stop() error { return g.tripTo(lastCall) }
 
 // answerCalls is the peer's side.

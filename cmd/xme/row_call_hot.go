@@ -66,16 +66,7 @@ func measureCallHot(ctx context.Context, pin, quick bool) (s sample, err error) 
 	}
 	defer pool.Close()
 	words, call := newPingPong(p), caller(ctx, pool)
-	floor := func() (float64, error) {
-		if err := words.start(); err != nil {
-			return 0, err
-		}
-		each, err := perCall(block, words.trip)
-		if err == nil {
-			err = words.stop()
-		}
-		return each, err
-	}
+	floor := func() (float64, error) { return words.perTrip(block) }
 	ours := func() (float64, error) { return perCall(block, call) }
 	if pin {
 		ours = apart(pool.Workers()[0].PID, ours)

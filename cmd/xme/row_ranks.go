@@ -109,16 +109,7 @@ func measureRanks(ctx context.Context, quick bool) (s sample, err error) {
 	}
 	defer closePeers(&err, p)
 	words := newPingPong(p)
-	floor := func() (float64, error) {
-		if err := words.start(); err != nil {
-			return 0, err
-		}
-		each, err := perCall(block, words.trip)
-		if err == nil {
-			err = words.stop()
-		}
-		return each, err
-	}
+	floor := func() (float64, error) { return words.perTrip(block) }
 	return alternate(ctx, rounds, apart(p.pid(), floor), measureTrips(ctx, 8, block))
 }
 

@@ -71,9 +71,6 @@ func (m *Mesh) Notes(member int) []atomic.Uint64 {
 	return words(m.mem[off : off+m.note*8])
 }
 
-// Wake has a member look again if it sleeps. Put and Release do so themselves.
-func (m *Mesh) Wake(member int) { m.gate(member).open(everybody) }
-
 // Poke has a member look again, also if it is only about to sleep.
 func (m *Mesh) Poke(member int) { m.gate(member).poke() }
 
