@@ -319,7 +319,10 @@ func (w *world) leave(o *op, cause error) error {
 		delete(out.parked, o.number)
 		out.queue = append(out.queue, item{letter: ring.Letter{Kind: withdraw, Comm: o.number}})
 	})
-	w.pushAll()
+	if w.pushAll() && w.leading {
+		w.again.Store(true) // there may be room for more
+		w.mesh.Poke(w.rank)
+	}
 	return cause
 }
 

@@ -189,3 +189,32 @@ func FuzzMesh(f *testing.F) {
 		}
 	})
 }
+
+// TestMeshRoomOfAnother: a large letter has found no room, all is read, and a small one is put, which looks at what was read. There is room for the large one, and
+// Room says so until a Put has found none.
+func TestMeshRoomOfAnother(t *testing.T) {
+	m := newMesh(2, park.Waits{})
+	w, r := m.Writer(0, 1), m.Reader(0, 1)
+	large := ring.Letter{Kind: 1, Body: make([]byte, w.Most())}
+	for w.Put(&large) {
+	}
+	if w.Room() {
+		t.Error("a full ring has room")
+	}
+	var l ring.Letter
+	for ok, err := r.Next(&l); ok; ok, err = r.Next(&l) {
+		must(t, err)
+		r.Release()
+	}
+	for range 3 { // one of them needs what was read
+		if !w.Room() {
+			t.Error("an empty ring has no room")
+		}
+		if !w.Put(&ring.Letter{Kind: 1, Body: make([]byte, w.Most()/2)}) {
+			t.Fatal("an empty ring takes no letter")
+		}
+	}
+	if !w.Room() || !w.Put(&large) {
+		t.Error("there is room, of which Room says nothing")
+	}
+}

@@ -109,6 +109,7 @@ type LetterWriter struct {
 	pos              uint64
 	off              int           // where pos is
 	room             atomic.Uint64 // the head when it was last looked at
+	full             atomic.Bool   // the last Put found no room
 	peer             gate
 }
 
@@ -136,7 +137,11 @@ func (w *LetterWriter) Put(l *Letter) bool {
 	end := w.pos + uint64(skip+size)
 	// Beside the letter there is room for the next one's first word.
 	if need := end + headerSize; need-w.room.Load() > uint64(whole) && !w.roomFor(need-uint64(whole)) {
+		w.full.Store(true)
 		return false
+	}
+	if w.full.Load() {
+		w.full.Store(false)
 	}
 	off := w.off
 	if skip > 0 {
@@ -172,8 +177,9 @@ func (w *LetterWriter) roomFor(pos uint64) bool {
 	return false
 }
 
-// Room reports whether the reader has read something since Put found no room. Any goroutine may ask.
-func (w *LetterWriter) Room() bool { return w.head.Load() != w.room.Load() }
+// Room reports whether another Put may find room: the last one has, or the reader has read something since. Any goroutine may ask. (The last one may have been
+// for another letter, and have looked at what the reader had read before who waits for room did: that alone tells him nothing.)
+func (w *LetterWriter) Room() bool { return !w.full.Load() || w.head.Load() != w.room.Load() }
 
 // LetterReader is the receiving end of a ring.
 type LetterReader struct {
