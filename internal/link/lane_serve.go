@@ -26,6 +26,8 @@ type workerLane struct {
 	dst  []byte // the buffer for small results
 	over bool   // its end found the lane over
 
+	alone bool // it is, and so can its end be
+
 	frame Frame
 	out   *Segment // what space gave it
 }
@@ -112,6 +114,11 @@ func (l *workerLane) ring(idle bool) {
 
 // put sends a record, waiting for room if there is none; false once the lane is over.
 func (l *workerLane) put(r ring.Result, ends bool) bool {
+	if ends && l.alone && l.results.PutAlone(r) {
+		l.ring(!l.claims.Waiting())
+		return true
+	}
+	l.alone = false
 	for !l.results.Put(r, ends) {
 		l.ring(true)
 		l.wanter.Set()
@@ -228,7 +235,7 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 	if task == nil {
 		return false
 	}
-	l.call, l.task = row.Call, task
+	l.call, l.task, l.alone = row.Call, task, row.Alone
 	if row.Flags&FlagStart != 0 {
 		if !l.put(ring.Result{Kind: uint8(wire.KindStart), Call: uint32(row.Call)}, false) {
 			return false

@@ -16,6 +16,7 @@ func FuzzSchedule(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		b := newBoth()
 		var waiting, claimed, answered []uint64 // rows in the lane, by what became of them
+		var rows []ring.Row                     // those that are claimed
 		published := 0                          // of waiting
 		next := uint64(0)
 		for _, op := range ops {
@@ -43,7 +44,7 @@ func FuzzSchedule(f *testing.F) {
 					if row.Call != waiting[0] || !intact(row.Body, waiting[0]) {
 						t.Fatalf("claimed %d, want %d", row.Call, waiting[0])
 					}
-					claimed = append(claimed, waiting[0])
+					claimed, rows = append(claimed, waiting[0]), append(rows, row)
 					waiting, published = waiting[1:], published-1
 				}
 			case 3:
@@ -59,9 +60,9 @@ func FuzzSchedule(f *testing.F) {
 				}
 				body := make([]byte, min(size, resultBytes/4))
 				fill(body, claimed[0])
-				if b.puts.Put(ring.Result{Call: uint32(claimed[0]), Body: body}, true) {
+				if endOf(b.puts, rows[0], ring.Result{Call: uint32(claimed[0]), Body: body}) {
 					answered = append(answered, claimed[0])
-					claimed = claimed[1:]
+					claimed, rows = claimed[1:], rows[1:]
 				} else if len(answered) == 0 {
 					t.Fatal("no room for a result in an empty ring")
 				}
@@ -101,6 +102,7 @@ func must(t testing.TB, err error) {
 func FuzzGarbage(f *testing.F) {
 	f.Add(uint16(0), []byte("32 bytes of rubbish, more or less"))
 	f.Add(uint16(128), []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	f.Add(uint16(128), []byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 33, 0, 0, 0})
 	f.Add(uint16(512+rowBytes), []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0})
 	f.Add(uint16(512+rowBytes), []byte{0xf4, 1, 0, 0}) // 500 bytes where 64 were published
 	f.Fuzz(func(t *testing.T, at uint16, rubbish []byte) {

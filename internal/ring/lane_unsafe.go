@@ -10,7 +10,8 @@ import (
 // ErrCorrupt says that the other side wrote what it must not.
 var ErrCorrupt = errors.New("rubbish in shared memory")
 
-// Where the words of a lane lie. Each has a cache line of its own.
+// Where the words of a lane lie. Each has a cache line of its own, which two of them share with a slot: a place for a record that is alone,
+// so that who sees the word change has the record with it.
 const (
 	offRows    = 0
 	offSleeps  = 64
@@ -20,6 +21,11 @@ const (
 	offRoom    = 320
 	offPace    = 384
 	offRecords = 512
+
+	// A slot: the number of the row that it holds (rows only), and behind that a record.
+	offSlotNumber = 8
+	offSlotRecord = 16
+	slotMost      = 64 - offSlotRecord - headerSize // bytes of a body
 
 	// Align is what the sizes of records are multiples of, and what a lane's memory
 	// starts at a multiple of.
@@ -32,6 +38,9 @@ type Lane struct {
 	rows, sleeps, tail, head, watch, room, pace *atomic.Uint64
 
 	rowsArea, resultsArea []byte
+	rowSlot, resultSlot   []byte // of one record
+	slotted               *atomic.Uint64
+	slottedPlain          *uint64
 }
 
 // Size returns how many bytes a lane takes whose rings have the given sizes.
@@ -49,8 +58,11 @@ func NewLane(mem []byte, rows int) *Lane {
 	return &Lane{
 		rows: word(offRows), sleeps: word(offSleeps), tail: word(offTail), head: word(offHead), watch: word(offWatch), room: word(offRoom), pace: word(offPace),
 		rowsArea: mem[offRecords : offRecords+rows : offRecords+rows], resultsArea: mem[offRecords+rows:],
+		rowSlot: slot(mem, offRows), resultSlot: slot(mem, offTail), slotted: word(offRows + offSlotNumber), slottedPlain: (*uint64)(unsafe.Pointer(&mem[offRows+offSlotNumber])),
 	}
 }
+
+func slot(mem []byte, off int) []byte { return mem[off+offSlotRecord : off+line : off+line] }
 
 // header is what a record begins with: two words, each read and written whole.
 type header [2]uint64

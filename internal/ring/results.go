@@ -18,7 +18,8 @@ type Result struct {
 // uses it.
 type ResultWriter struct {
 	tail, head, watch *atomic.Uint64
-	area              []byte
+	area, slot        []byte
+	alone             uint64 // how many were put alone, modulo aloneMod: part of the tail
 	pos               uint64
 	room              uint64 // the head when it was last looked at
 	count             uint32 // rows that have ended
@@ -26,7 +27,32 @@ type ResultWriter struct {
 
 // ResultWriter makes the worker's end.
 func (l *Lane) ResultWriter() *ResultWriter {
-	return &ResultWriter{tail: l.tail, head: l.head, watch: l.watch, area: l.resultsArea}
+	return &ResultWriter{tail: l.tail, head: l.head, watch: l.watch, area: l.resultsArea, slot: l.resultSlot}
+}
+
+// aloneMod: the tail is a multiple of Align, and what that leaves counts results that were put alone, of which one at most is there.
+const aloneMod = Align
+
+// PutAlone is Put for the only record of a row that was alone, and reports false if it is too large for that. No row was under way when that row
+// was put, so the driver had read all results; it puts no other in this way before it has read this one. (Edge result-published.)
+func (w *ResultWriter) PutAlone(r Result) bool {
+	if len(r.Body) > slotMost {
+		return false
+	}
+	putResult(w.slot, r)
+	w.count++
+	w.alone = (w.alone + 1) % aloneMod
+	w.tail.Store(w.pos | w.alone)
+	return true
+}
+
+func putResult(to []byte, r Result) {
+	putHeader(to, 0, header{uint64(len(r.Body)) | uint64(r.Call)<<32, uint64(r.Kind) | min(r.Time, math.MaxUint32)<<32})
+	copy(to[headerSize:], r.Body)
+}
+
+func resultOf(h header, body []byte) Result {
+	return Result{Kind: uint8(h[1]), Call: uint32(h[0] >> 32), Time: h[1] >> 32, Body: body}
 }
 
 // Fits reports whether a body of n bytes could ever be put.
@@ -53,13 +79,12 @@ func (w *ResultWriter) Put(r Result, ends bool) bool {
 		w.pos += skip
 		off = 0
 	}
-	putHeader(w.area, off, header{uint64(len(r.Body)) | uint64(r.Call)<<32, uint64(r.Kind) | min(r.Time, math.MaxUint32)<<32})
-	copy(w.area[off+headerSize:], r.Body)
+	putResult(w.area[off:], r)
 	w.pos += size
 	if ends {
 		w.count++
 	}
-	w.tail.Store(w.pos)
+	w.tail.Store(w.pos | w.alone)
 	return true
 }
 
@@ -70,15 +95,16 @@ func (w *ResultWriter) Room() bool { return w.head.Load() != w.room }
 // uses it, but for Ready.
 type ResultReader struct {
 	tail, head *atomic.Uint64
-	area       []byte
+	area, slot []byte
 	pos        uint64
 	end        uint64 // the tail when it was last looked at
+	alone      uint64 // what it counted
 	seen       atomic.Uint64
 }
 
 // ResultReader makes the driver's end.
 func (l *Lane) ResultReader() *ResultReader {
-	return &ResultReader{tail: l.tail, head: l.head, area: l.resultsArea}
+	return &ResultReader{tail: l.tail, head: l.head, area: l.resultsArea, slot: l.resultSlot}
 }
 
 // Ready reports whether Next has something. Any goroutine may ask.
@@ -91,7 +117,11 @@ func (r *ResultReader) Next() (res Result, ok bool, err error) {
 	for {
 		if r.pos == r.end {
 			tail := r.tail.Load()
-			if have := tail - r.pos; have > whole || have%Align != 0 {
+			if alone := tail % aloneMod; alone != r.alone {
+				return r.takeAlone(alone)
+			}
+			tail -= r.alone
+			if have := tail - r.pos; have > whole {
 				return Result{}, false, fmt.Errorf("%d bytes of results published in a ring of %d: %w", have, whole, ErrCorrupt)
 			}
 			if r.end = tail; r.pos == r.end {
@@ -117,13 +147,28 @@ func (r *ResultReader) Next() (res Result, ok bool, err error) {
 		}
 		r.advance(size)
 		body := off + headerSize
-		return Result{Kind: uint8(h[1]), Call: uint32(h[0] >> 32), Time: h[1] >> 32, Body: r.area[body : body+uint64(n) : body+uint64(n)]}, true, nil
+		return resultOf(h, r.area[body:body+uint64(n):body+uint64(n)]), true, nil
 	}
 }
 
 func (r *ResultReader) advance(n uint64) {
 	r.pos += n
-	r.seen.Store(r.pos)
+	r.seen.Store(r.pos | r.alone)
+}
+
+// takeAlone reads the slot: what lies in the ring came after it.
+func (r *ResultReader) takeAlone(alone uint64) (Result, bool, error) {
+	if len(r.slot) == 0 {
+		return Result{}, false, fmt.Errorf("results published up to within a record: %w", ErrCorrupt)
+	}
+	h := readHeader(r.slot, 0)
+	n := uint32(h[0])
+	if n > slotMost {
+		return Result{}, false, fmt.Errorf("a result of %d bytes that is alone: %w", n, ErrCorrupt)
+	}
+	r.alone = alone
+	r.seen.Store(r.pos | alone)
+	return resultOf(h, r.slot[headerSize:headerSize+n:headerSize+n]), true, nil
 }
 
 // Release frees the room of what Next returned. (Edge result-read: this store happens

@@ -157,7 +157,7 @@ func answer(b both, bell, toDriver chan struct{}) error {
 		}
 		body := make([]byte, 8+(len(row.Body)-8)/2/2)
 		fill(body, row.Call)
-		for !b.puts.Put(ring.Result{Kind: 1, Call: uint32(row.Call), Body: body}, true) {
+		for !endOf(b.puts, row, ring.Result{Kind: 1, Call: uint32(row.Call), Body: body}) {
 			b.lane.Wanter().Set()
 			if b.puts.Due(true) != ring.Nobody {
 				ringBell(toDriver)
@@ -176,6 +176,73 @@ func answer(b both, bell, toDriver chan struct{}) error {
 		if row.Call%64 == 0 {
 			runtime.Gosched()
 		}
+	}
+}
+
+// endOf puts the end of a row, alone if it can be.
+func endOf(w *ring.ResultWriter, row ring.Row, r ring.Result) bool {
+	return row.Alone && w.PutAlone(r) || w.Put(r, true)
+}
+
+// TestAlone has rows of every size come alone and not, be taken back and be put again under the same number: who claims a row has that row, and who
+// reads results has them in order, whichever way they went.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	b := newBoth()
+	b.rows.StartAt(1<<32 - 100) // numbers begin again
+	rnd := rand.New(rand.NewPCG(3, 4))
+	alone := 0
+	for next := uint64(0); next < 5000; {
+		var under []uint64
+		for range 1 + rnd.IntN(3)*rnd.IntN(2) {
+			body := make([]byte, 8+rnd.IntN(60))
+			fill(body, next)
+			if !b.rows.Put(ring.Row{Func: uint16(next), Call: next, Body: body}) {
+				t.Fatal("no room")
+			}
+			under = append(under, next)
+			next++
+		}
+		must(t, b.rows.Publish())
+		claims := rnd.IntN(len(under) + 1)
+		for _, want := range under[:claims] {
+			row, ok, err := b.claims.Claim()
+			must(t, err)
+			if !ok || row.Call != want || row.Func != uint16(want) || !intact(row.Body, want) {
+				t.Fatalf("claimed %+v, want %d", row, want)
+			}
+			if row.Alone {
+				alone++
+			}
+			body := make([]byte, 8+rnd.IntN(60))
+			fill(body, want)
+			if !endOf(b.puts, row, ring.Result{Kind: 1, Call: uint32(want), Body: body}) {
+				t.Fatal("no room for a result")
+			}
+		}
+		n, err := b.rows.TakeBack()
+		must(t, err)
+		if n != len(under)-claims {
+			t.Fatalf("took back %d of %d", n, len(under)-claims)
+		}
+		for _, want := range under[:claims] {
+			if !b.results.Ready() {
+				t.Fatal("a result that is not ready")
+			}
+			res, ok, err := b.results.Next()
+			must(t, err)
+			if !ok || res.Call != uint32(want) || !intact(res.Body, want) {
+				t.Fatalf("result %+v, want that of %d", res, want)
+			}
+			b.rows.Ended(1)
+		}
+		if _, ok, err := b.results.Next(); ok || err != nil || b.results.Ready() {
+			t.Fatal("a result too many: ", err)
+		}
+		b.results.Release()
+	}
+	if alone < 500 {
+		t.Errorf("%d rows came alone", alone)
 	}
 }
 

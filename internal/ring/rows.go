@@ -11,6 +11,7 @@ type Row struct {
 	Flags uint16
 	Call  uint64
 	Body  []byte // read from a lane: valid until the next Claim
+	Alone bool   // read from a lane: it was, so that its end may be, see ResultWriter.PutAlone
 }
 
 // The rows' word: limit, how many were published, above claimed, how many the worker
@@ -20,9 +21,16 @@ func splitRows(w uint64) (limit, claimed uint32) { return uint32(w >> 32), uint3
 func joinRows(limit, claimed uint32) uint64 { return uint64(limit)<<32 | uint64(claimed) }
 
 // RowWriter is the driver's end of the rows' ring. One goroutine at a time uses it.
+//
+// A row that is put while none is under way goes into the slot beside the rows' word, if it is small: what is read there costs nothing, and no
+// memory that was used long ago is touched. The slot says the row's number, which the claim compares: so it need not be taken back.
 type RowWriter struct {
 	word *atomic.Uint64
 	area []byte
+	slot []byte
+	in   *atomic.Uint64 // the row in the slot, see slotted
+
+	inPlain *uint64 // the same
 
 	starts []uint64 // where the rows under way begin, by their number
 	pos    uint64   // where the next goes
@@ -30,7 +38,12 @@ type RowWriter struct {
 	put    uint32   // rows written, published or not
 	ended  uint32   // rows that are no longer under way
 	seen   uint32   // the most rows that were seen to be claimed
+
+	slotted uint64 // what in says
 }
+
+// slotted is what the slot says of a row by its number; 0 says that there is none.
+func slotted(number uint32) uint64 { return 1<<32 | uint64(number) }
 
 // RowWriter makes the driver's end; most is how many rows may be under way, a power
 // of two.
@@ -38,7 +51,7 @@ func (l *Lane) RowWriter(most int) *RowWriter {
 	if most <= 0 || most&(most-1) != 0 {
 		panic(fmt.Sprintf("ring: %d rows", most))
 	}
-	return &RowWriter{word: l.rows, area: l.rowsArea, starts: make([]uint64, most)}
+	return &RowWriter{word: l.rows, area: l.rowsArea, slot: l.rowSlot, in: l.slotted, inPlain: l.slottedPlain, starts: make([]uint64, most)}
 }
 
 func aligned(n int) uint64 { return (uint64(n) + headerSize + Align - 1) &^ (Align - 1) }
@@ -46,9 +59,17 @@ func aligned(n int) uint64 { return (uint64(n) + headerSize + Align - 1) &^ (Ali
 // Put writes r behind the rows that are there. It reports false if there is no room
 // until rows have ended. The worker sees it after Publish.
 func (w *RowWriter) Put(r Row) bool {
+	if w.put == w.ended && len(r.Body) <= slotMost {
+		w.putAlone(r)
+		return true
+	}
 	skip, ok := w.room(len(r.Body))
 	if !ok {
 		return false
+	}
+	if w.slotted != 0 && (int32(w.ended-uint32(w.slotted)) > 0 || w.put == uint32(w.slotted)) {
+		w.slotted = 0 // that one has ended, or was taken back; in time numbers come again
+		w.in.Store(0)
 	}
 	size, whole := aligned(len(r.Body)), uint64(len(w.area))
 	at, off := w.pos, w.pos%whole
@@ -57,12 +78,25 @@ func (w *RowWriter) Put(r Row) bool {
 		w.pos += skip
 		off = 0
 	}
-	putHeader(w.area, off, header{uint64(len(r.Body)) | uint64(r.Func)<<32 | uint64(r.Flags)<<48, r.Call})
-	copy(w.area[off+headerSize:], r.Body)
+	putRow(w.area[off:], r)
 	w.starts[w.put&w.mask()] = at
 	w.put++
 	w.pos += size
 	return true
+}
+
+// putAlone writes r into the slot. The worker reads it from its claim until the row has ended, and none is under way.
+func (w *RowWriter) putAlone(r Row) {
+	w.slotted = slotted(w.put)
+	*w.inPlain = w.slotted // nobody looks, and the line is to go to the other CPU once, in Publish
+	putRow(w.slot, r)
+	w.starts[w.put&w.mask()] = w.pos
+	w.put++
+}
+
+func putRow(to []byte, r Row) {
+	putHeader(to, 0, header{uint64(len(r.Body)) | uint64(r.Func)<<32 | uint64(r.Flags)<<48, r.Call})
+	copy(to[headerSize:], r.Body)
 }
 
 // Room reports whether Put has room for a body of n bytes now.
@@ -161,11 +195,15 @@ func (w *RowWriter) Ended(n int) { w.ended += uint32(n) }
 type RowReader struct {
 	word *atomic.Uint64
 	area []byte
+	slot []byte
+	in   *atomic.Uint64
 	pos  uint64
 }
 
 // RowReader makes the worker's end.
-func (l *Lane) RowReader() *RowReader { return &RowReader{word: l.rows, area: l.rowsArea} }
+func (l *Lane) RowReader() *RowReader {
+	return &RowReader{word: l.rows, area: l.rowsArea, slot: l.rowSlot, in: l.slotted}
+}
 
 // Waiting reports whether there is a row to claim. Any goroutine may ask.
 func (r *RowReader) Waiting() bool {
@@ -176,15 +214,24 @@ func (r *RowReader) Waiting() bool {
 // Claim takes the next row; false: there is none. Its body is valid until the next
 // Claim. (Edge rows-published, see Publish.)
 func (r *RowReader) Claim() (row Row, ok bool, err error) {
+	var limit, claimed uint32
 	for {
 		word := r.word.Load()
-		limit, claimed := splitRows(word)
+		limit, claimed = splitRows(word)
 		if limit == claimed {
 			return Row{}, false, nil
 		}
 		if r.word.CompareAndSwap(word, joinRows(limit, claimed+1)) {
 			break
 		}
+	}
+	if r.in.Load() == slotted(claimed) {
+		h := readHeader(r.slot, 0)
+		n := uint64(uint32(h[0]))
+		if n > slotMost {
+			return Row{}, false, fmt.Errorf("a row of %d bytes that is alone: %w", n, ErrCorrupt)
+		}
+		return Row{Func: uint16(h[0] >> 32), Flags: uint16(h[0] >> 48), Call: h[1], Body: r.slot[headerSize : headerSize+n : headerSize+n], Alone: true}, true, nil
 	}
 	off := r.pos % uint64(len(r.area))
 	h := readHeader(r.area, off)

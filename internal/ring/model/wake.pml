@@ -192,7 +192,7 @@ runs:
 		wanter = false /* internal/link/lane_serve.go: l.wanter.Clear() */
 	od;
 	count++;
-	tail++; /* results.go: w.tail.Store(w.pos) */
+	tail++; /* results.go: w.tail.Store(w.pos | w.alone) */
 	due(limit == claimed); /* internal/link/lane_serve.go: l.ring(!l.claims.Waiting()) */
 	goto next
 }
