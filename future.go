@@ -133,9 +133,6 @@ func (a *awaited[In, Out]) end(*Call, int) {
 // context ended.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	on = check(f != nil, on)
-	if p, ok := on.(*Pool); ok && len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service {
-		p.p.Rouse()
-	}
 	a, _ := f.fn.awaited.Get().(*awaited[In, Out])
 	if a == nil {
 		a = new(awaited[In, Out])
@@ -143,6 +140,9 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	a.point = waitPointOn(on)
 	a.init(ctx, on, f, in, a)
 	a.awaited, a.pulled = true, true
+	if p, ok := on.(*Pool); ok && a.args > rouseFrom && len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service {
+		p.p.Rouse()
+	}
 	_ = submit(ctx, on, &a.Call)
 	a.point.enter()
 	if err := pull(ctx, false, on, &a.over); err != nil {
@@ -158,6 +158,9 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	}
 	return out, err
 }
+
+// rouseFrom is the size of arguments from which a worker is woken before they are encoded: that takes a microsecond then.
+const rouseFrom = 4 << 10
 
 // reusable reports whether nobody else can still look at a call that a pool ended with a
 // result: not who watches its context, nor a clock, nor a lost worker in this process.

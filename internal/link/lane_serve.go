@@ -44,11 +44,12 @@ func newWorkerLane(l *ring.Lane) *workerLane {
 }
 
 // A worker looks for the next row, before it sleeps, for as long as the driver says,
-// at most maxSpin; it looks at the clock every spinLooks looks, and gives the CPU away
+// at most maxSpin; it looks at the clock after firstLooks looks and then every spinLooks, and gives the CPU away
 // between if the driver says so.
 const (
-	maxSpin   = 200 * time.Microsecond
-	spinLooks = 128
+	maxSpin    = 200 * time.Microsecond
+	spinLooks  = 128
+	firstLooks = 1024
 )
 
 // next waits for a row and claims it; false once the lane is over.
@@ -84,14 +85,16 @@ func (l *workerLane) spin() bool {
 	if limit <= 0 {
 		return false
 	}
-	begin := time.Now()
-	for {
-		for range spinLooks {
+	looks := firstLooks // of two that talk back and forth nobody looks at the clock
+	for begin := (time.Time{}); ; {
+		for range looks {
 			if l.claims.Waiting() {
 				return true
 			}
 		}
-		if time.Since(begin) > limit {
+		if looks != spinLooks {
+			looks, begin = spinLooks, time.Now()
+		} else if time.Since(begin) > limit {
 			return false
 		}
 		if pace.Yield {

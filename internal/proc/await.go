@@ -34,8 +34,7 @@ type Waiter interface {
 	Woken() <-chan struct{}
 }
 
-// Rouse wakes a worker that sleeps, for a row that is about to be submitted: waking takes
-// so much longer than anything else on a row's way that it begins at once. The first that
+// Rouse wakes a worker that sleeps, for a row that is about to be submitted, whose arguments take their time to encode: to wake it takes longer still. The first that
 // sleeps is most likely the one to get the row; if not, it goes to sleep again.
 func (p *Pool) Rouse() {
 	if p.laneList.Load() == nil {
@@ -48,7 +47,11 @@ func (p *Pool) Rouse() {
 			break
 		}
 	}
-	p.looked()
+	if p.looking.Add(-1) == 0 && p.deadLanes.Load() {
+		p.mu.Lock()
+		p.freeLanes()
+		p.mu.Unlock()
+	}
 }
 
 // Lead makes the caller, who is about to submit a row and then to Await it, the leader,
@@ -138,8 +141,7 @@ func (p *Pool) readAsLeader(w Waiter) (read, resigned bool) {
 	return read, false
 }
 
-// laneReady reports whether there is something to read. It is called between
-// looking.Add and looked.
+// laneReady reports whether there is something to read. Only the leader calls it.
 func (p *Pool) laneReady() bool {
 	for _, l := range *p.laneList.Load() {
 		if l.Results.Ready() {
@@ -149,20 +151,9 @@ func (p *Pool) laneReady() bool {
 	return false
 }
 
-// looked says that the caller no longer looks at lanes.
-func (p *Pool) looked() {
-	if p.looking.Add(-1) == 0 && p.deadLanes.Load() {
-		p.mu.Lock()
-		p.freeLanes()
-		p.mu.Unlock()
-	}
-}
-
 // watchFor looks at the lanes, once, and then for as long as it is cheaper than to
 // sleep, and reports whether there is something to read or w is ready.
 func (p *Pool) watchFor(w Waiter, fn uint16) bool {
-	p.looking.Add(1)
-	defer p.looked()
 	if p.laneReady() {
 		return true
 	}
@@ -170,14 +161,16 @@ func (p *Pool) watchFor(w Waiter, fn uint16) bool {
 	if limit == 0 {
 		return false
 	}
-	begin := time.Now()
-	for {
-		for range lookEach {
+	looks := lookFirst
+	for begin := (time.Time{}); ; {
+		for range looks {
 			if p.laneReady() || w.Ready() {
 				return true
 			}
 		}
-		if time.Since(begin) > limit {
+		if looks != lookEach {
+			looks, begin = lookEach, time.Now()
+		} else if time.Since(begin) > limit {
 			return false
 		}
 		if yield {
@@ -186,8 +179,11 @@ func (p *Pool) watchFor(w Waiter, fn uint16) bool {
 	}
 }
 
-// lookEach is how many looks there are between looks at the clock.
-const lookEach = 64
+// lookEach is how many looks there are between looks at the clock, lookFirst how many before the first.
+const (
+	lookEach  = 64
+	lookFirst = 512
+)
 
 // patienceFor returns how long to look for the end of a row of a function, and whether
 // to give way meanwhile: where there are CPUs enough, as long as two rows and a wake
@@ -259,12 +255,13 @@ func (p *Pool) resign(b *batch) {
 	}
 	p.readMeanwhile(b)
 	p.leading.Store(false)
+	p.freeLanes()
 }
 
 // lanesInUse is what the pool's goroutines see without p.mu.
 type lanesInUse struct {
 	laneList  atomic.Pointer[[]*link.Lane]
-	looking   atomic.Int32 // goroutines that look at laneList
+	looking   atomic.Int32 // goroutines that look at laneList, beside the leader
 	deadLanes atomic.Bool
 	leading   atomic.Bool
 	leaders   batch                // the leader's

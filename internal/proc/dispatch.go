@@ -250,6 +250,32 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 	return sent
 }
 
+// sendAlone hands out a row that is the only one, if it asks for nothing and a worker is there that needs nothing: what enqueue, settle and put come to then.
+// It reports false if it has done nothing. p.mu is held.
+func (p *Pool) sendAlone(b *batch, r *link.Row) bool {
+	if r.Alone || r.Nest != nil || r.Segment != nil || r.Files() > 0 || r.Regions.Len() > 0 || p.over || p.closing > 0 || !p.slot() {
+		return false
+	}
+	for _, s := range p.seats {
+		w := s.w
+		if w == nil || !w.ready || w.flight.Len() > 0 {
+			continue
+		}
+		if w.lane == nil || w.stale || s.closing || !p.fits(w, r) || !w.inLane(r) {
+			return false
+		}
+		p.seq++
+		r.Seq = p.seq
+		r.Renew()
+		w.viaLane = true
+		w.count(p, r)
+		p.putInLane(w, r)
+		p.sentTo(b, w)
+		return true
+	}
+	return false
+}
+
 // starve has a row wait until rows under way give descriptors back. p.mu is held.
 func (p *Pool) starve(b *batch, w *worker, r *link.Row) sending {
 	p.starved = true
@@ -405,6 +431,9 @@ func (p *Pool) refill(b *batch, w *worker) {
 	case w.flight.Len() > 0 || w.leaving || w.ending:
 	case w.worn, p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle, w.seat == nil && !p.wantsExtra():
 		p.retire(b, w)
+	}
+	if p.live == 0 && p.closing == 0 && w.seat != nil {
+		return // nobody has rows
 	}
 	if p.busyElsewhere() || w.seat == nil || p.closing > 0 {
 		p.settle(b)

@@ -287,6 +287,11 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 	// While rows wait, no worker has room (settle keeps it so): nothing to hand out.
 	quiet := p.any.len > 0
 	b := &batch{p: p}
+	if n == 1 && p.live == 1 && p.sendAlone(b, rows[0]) {
+		p.mu.Unlock()
+		b.run()
+		return 1, nil
+	}
 	for _, r := range rows[:n] {
 		p.seq++
 		r.Seq = p.seq

@@ -99,6 +99,7 @@ type ResultReader struct {
 	pos        uint64
 	end        uint64 // the tail when it was last looked at
 	alone      uint64 // what it counted
+	released   uint64
 	seen       atomic.Uint64
 }
 
@@ -173,4 +174,9 @@ func (r *ResultReader) takeAlone(alone uint64) (Result, bool, error) {
 
 // Release frees the room of what Next returned. (Edge result-read: this store happens
 // before the Put that uses the room.)
-func (r *ResultReader) Release() { r.head.Store(r.pos) }
+func (r *ResultReader) Release() {
+	if r.pos != r.released { // one that was alone took no room
+		r.released = r.pos
+		r.head.Store(r.pos)
+	}
+}
