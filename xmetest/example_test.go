@@ -46,5 +46,7 @@ func Example() {
 		xme.Init()
 		xmetest.Main(m)
 	}
-	_, _ = testMain, aWorkerDies // the first is called TestMain, the second TestAWorkerDies
+	_, _ = testMain, aWorkerDies // go test finds them as TestMain and TestAWorkerDies, and prints nothing unless one fails
+
+	// Output:
 }
