@@ -11,10 +11,10 @@
 // top to bottom; a [Future] is the handle on one result. An [Executor] is anything
 // that runs calls: a pool, [Inline], or a user's own.
 //
-//	var scatter = xme.Register("scatter", func(ctx context.Context, darts int) (int, error) {
+//	var darts = xme.Register("darts", func(ctx context.Context, n int) (int, error) {
 //		rnd := rand.New(rand.NewPCG(xme.Seed(ctx), 0))
 //		hits := 0
-//		for range darts {
+//		for range n {
 //			if x, y := rnd.Float64(), rnd.Float64(); x*x+y*y <= 1 {
 //				hits++
 //			}
@@ -30,14 +30,23 @@
 //		}
 //		defer pool.Close()
 //		total := 0
-//		for hits, err := range scatter.Map(context.Background(), pool, xme.Repeat(100, 1_000_000)) {
+//		for hits, err := range darts.Map(context.Background(), pool, xme.Repeat(10, 100_000)) {
 //			if err != nil {
 //				log.Fatal(err)
 //			}
 //			total += hits
 //		}
-//		fmt.Println(4 * float64(total) / 100_000_000)
+//		fmt.Printf("%.2f\n", 4*float64(total)/1_000_000)
 //	}
+//
+// # Calls
+//
+// A [Func] is called for one result ([Func.Call]), for a future ([Func.Go]), for each
+// value of a sequence, in order or as results come ([Func.Map], [Func.Unordered]), once
+// on each worker ([Func.Broadcast]), or as a part of a table ([Func.Add], [Table.Run]).
+// It has one argument and one result, which are copied; several arguments are a struct.
+// [Split] and [Array] make rows of lists. [Func.With] gives its calls options:
+// [Timeout], [Memory], [Retries], [On], [Fresh], [Service].
 //
 // # What a task may count on
 //
@@ -53,11 +62,30 @@
 // which ends with its worker. Workers have a process group each; standard input is
 // empty, signals but SIGQUIT and SIGKILL are caught and dropped, core files are off. When
 // the driver is gone, however it went, the system ends its workers and what they
-// started in their groups.
+// started in their groups (on macOS a worker ends by itself, and what it started stays).
+//
+// # When something goes wrong
+//
+// A row fails alone, with an [*Error] that names function, row, worker and cause: a
+// returned error, a panic with its stack, a dead worker with its last words, a time
+// limit with what the goroutines did. errors.Is finds [ErrPanic], [ErrWorkerLost] and
+// their like in it, and errors of the program's own by [RegisterError]. A worker that died
+// is replaced, and rows that it had not begun run elsewhere. [Pool.Close] tells tasks to
+// end, kills those that do not, and leaves nothing behind.
+//
+// # Beside it
+//
+// Package shm is memory and locks that tasks share, manager objects and tables,
+// monitor messages for other programs, monitor/rpc calls between hosts, mpi ranks that
+// talk to each other, xmelog the form of log lines, progress a bar, xmetest what
+// tests need. The guide is docs/guide in the repository.
 //
 // # Limits
 //
 // A worker runs as the same user as the driver: it contains crashes, not malice.
-// Arguments and results are copied, and bounded by Options.MaxMessage. Rows under
-// some ten microseconds cost more to send than to run. Memory limits are Linux's.
+// Arguments and results are copied, and bounded by Options.MaxMessage. A row of less
+// than a microsecond costs more to send than to run: put several into one. A single call
+// costs about as much while its worker is awake, and some 80 if that has to be woken. Where
+// rows travel by a socket or pipes, as on macOS and Windows, it is tens of microseconds in
+// any case. Memory limits are Linux's.
 package xme

@@ -25,6 +25,19 @@
 //	…
 //	sums, err := mpi.Spawn(ctx, mpi.Options{Size: 4}, solve, 1000)
 //
+// # When a rank dies
+//
+// In Run it fails the call that it ran, and is replaced under its number. In Spawn it is not: the others return with
+// an error, as described at Spawn. If all ranks wait for each other, that is [ErrDeadlock], and the error says who waits for whom.
+//
+// # Limits
+//
+// All ranks run on one machine. Messages hold no files and no shared memory: those go into the argument of the
+// function that Spawn runs. Each pair of ranks has a ring of its own, which is smaller the more
+// ranks there are (256 KiB to 4 KiB). Elsewhere than on Linux what ranks say goes through the driver.
+//
+// # MPI
+//
 // Words and meanings are those of the MPI standard (version 4.1, chapters 3, 6 and 7),
 // where nothing else is said here.
 package mpi

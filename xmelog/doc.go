@@ -9,7 +9,15 @@
 // gives a logger other options, and [Type], [Indent] and [PID] are attributes for one
 // message or, with [slog.Logger.With], for all that follow.
 //
-// A line is, each part in brackets only if there is something to show:
+//	h, err := xmelog.New(os.Stderr, xmelog.Options{File: "all.log"})
+//	…
+//	log := slog.New(h)
+//	log.Info("two rows read")
+//	log.Info("the first is short", xmelog.Indent(1), "length", 3)
+//
+// # A line
+//
+// It is, each part in brackets only if there is something to show:
 //
 //	[(type)][2006-01-02 15:04:05][(pid@N)][:] ---- × indent, message, " key=value" for each attribute
 //
@@ -21,6 +29,8 @@
 // look like another one; what was printed, and not logged, is passed on as it is. A record
 // of which more than a megabyte would be written is cut. Keys and values are quoted where [slog.TextHandler] quotes
 // them, and a key in groups has their names before it, with dots.
+//
+// # In a pool
 //
 // Package xme writes the records of its workers this way unless told otherwise.
 package xmelog

@@ -8,6 +8,16 @@
 //		xmetest.Main(m)
 //	}
 //
+// A test then opens a pool and calls, as any program does; here it kills the worker meanwhile:
+//
+//	pool := xmetest.Open(t, xme.Options{Workers: 1}) // closed with the test
+//	row := work.Go(t.Context(), pool, in)
+//	… // the row says that it runs
+//	xmetest.Kill(t, pool, 1)
+//	if _, err := row.Wait(t.Context()); !errors.Is(err, xme.ErrWorkerLost) { … }
+//
+// # What there is
+//
 // [Main] fails the run if tests left goroutines, descriptors, processes, mappings
 // or files behind. [Open] opens a pool, closed with its test; [OpenInProcess] one
 // whose workers are goroutines, for tests inside a testing/synctest bubble. [Kill]

@@ -5,11 +5,13 @@
 // goroutines behind the same frames. [Pool] queues rows and dispatches them top to
 // bottom; [Work] is a worker's main loop.
 //
-// A pool's files: pool.go its life and Submit, queue.go where rows wait, dispatch.go
+// The files of a pool: pool.go its life and Submit, queue.go where rows wait, dispatch.go
 // who gets which, ends.go how they end and are tried again; seat.go ranks, spares and
 // starts, worker.go one process, death.go its end, ladder.go the clocks of a row that
 // shall end, lookout.go what is looked at while processes are busy, stall.go rows
-// behind a slow one, nest.go calls that tasks make, depth.go those that can never run.
+// behind a slow one, nest.go calls that tasks make, depth.go those that can never run,
+// retire.go ranks that are taken out of service; lane.go, await.go and read.go who reads results, result.go
+// and share.go memory that rows name, account.go what is counted, relay.go and output.go what workers print.
 //
 // The states of a worker:
 //

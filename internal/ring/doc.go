@@ -24,5 +24,6 @@
 // be is [ErrCorrupt], and nothing is read twice.
 //
 // [Lock], [RWLock], [Semaphore], [Cond], [Event], [Barrier], [Cell] and [Queue] are for any number of
-// processes, each of which may be killed at any time. What they sleep with is a [Waits].
+// processes, each of which may be killed at any time. An [End] is one side of a connection of two processes, a [Mesh]
+// what the ranks of a communicator send each other letters through. What all of these sleep with is a [Waits].
 package ring
