@@ -160,7 +160,7 @@ func checkPrograms(t *testing.T, file string, programs []*guideProgram, mod stri
 // guideRunIn runs a command and returns what it printed. Nothing is fetched.
 func guideRunIn(t *testing.T, dir string, env []string, command ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // compilers run beside
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = dir

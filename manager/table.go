@@ -129,7 +129,7 @@ func (t *Table) update(ctx context.Context, changes ...Change) (rev uint64, err 
 	return opUpdate.call(ctx, m, in)
 }
 
-// Delete deletes keys. If one of them is missing nothing is deleted, and the error wraps ErrNoKey.
+// Delete deletes keys. If one of them is missing nothing is deleted, and the error wraps ErrNoKey. Without keys it is an error: to delete all there is Clear.
 func (t *Table) Delete(ctx context.Context, keys ...string) error {
 	if len(keys) == 0 {
 		return errors.New("manager: Delete without keys: to delete all there is Clear")

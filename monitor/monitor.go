@@ -79,7 +79,7 @@ func Set[T any](ctx context.Context, m *Monitor, key string, v T) error {
 	return m.Update(ctx, Put(key, v))
 }
 
-// Delete deletes keys. If one of them is missing nothing is deleted, and the error wraps ErrNoKey.
+// Delete deletes keys. If one of them is missing nothing is deleted, and the error wraps ErrNoKey. Without keys it is an error: to delete all there is Clear.
 func (m *Monitor) Delete(ctx context.Context, keys ...string) error {
 	if err := m.usable(); err != nil {
 		return err

@@ -47,7 +47,7 @@ func judgeSystem(f facts) finding {
 	}
 	switch {
 	case f.OS == "windows":
-		return finding{"system", note, found + ": the portable link (pipes), no memory limits, no dumps at time-outs, files do not cross", "expect calls to take tens of microseconds"}
+		return finding{"system", note, found + ": the portable link (pipes), no memory limits, no dumps at time-outs, sockets do not cross", "expect calls to take tens of microseconds"}
 	case f.OS != "linux":
 		return finding{"system", note, found + ": the portable link (sockets), no memory limits, stopped workers are not noticed", "expect calls to take tens of microseconds"}
 	case older(f.Kernel, kernelWanted):
