@@ -253,7 +253,7 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 // sendAlone hands out a row that is the only one, if it asks for nothing and a worker is there that needs nothing: what enqueue, settle and put come to then.
 // It reports false if it has done nothing. p.mu is held.
 func (p *Pool) sendAlone(b *batch, r *link.Row) bool {
-	if r.Alone || r.Nest != nil || r.Segment != nil || r.Files() > 0 || r.Regions.Len() > 0 || p.over || p.closing > 0 || !p.slot() {
+	if r.Alone || r.Nest != nil || r.Segment != nil || r.Files() > 0 || r.Regions.Len() > 0 && p.cfg.Shared > 0 || p.over || p.closing > 0 || !p.slot() {
 		return false
 	}
 	for _, s := range p.seats {
@@ -261,7 +261,7 @@ func (p *Pool) sendAlone(b *batch, r *link.Row) bool {
 		if w == nil || !w.ready || w.flight.Len() > 0 {
 			continue
 		}
-		if w.lane == nil || w.stale || s.closing || !p.fits(w, r) || !w.inLane(r) {
+		if w.lane == nil || w.stale || s.closing || !p.fits(w, r) || !w.inLane(r) || r.Regions.Len() > 0 && !r.Regions.Only(w.lastShown) {
 			return false
 		}
 		p.seq++

@@ -101,10 +101,10 @@ func must(t testing.TB, err error) {
 // bytes, but it ends, within bounds, with results or ErrCorrupt.
 func FuzzGarbage(f *testing.F) {
 	f.Add(uint16(0), []byte("32 bytes of rubbish, more or less"))
-	f.Add(uint16(128), []byte{1, 0, 0, 0, 0, 0, 0, 0})
-	f.Add(uint16(128), []byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 33, 0, 0, 0})
-	f.Add(uint16(512+rowBytes), []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0})
-	f.Add(uint16(512+rowBytes), []byte{0xf4, 1, 0, 0}) // 500 bytes where 64 were published
+	f.Add(uint16(192), []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	f.Add(uint16(192), []byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 97, 0, 0, 0})
+	f.Add(uint16(640+rowBytes), []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0})
+	f.Add(uint16(640+rowBytes), []byte{0xf4, 1, 0, 0}) // 500 bytes where 64 were published
 	f.Fuzz(func(t *testing.T, at uint16, rubbish []byte) {
 		mem := memory()
 		l := ring.NewLane(mem, rowBytes)

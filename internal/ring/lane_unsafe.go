@@ -10,22 +10,22 @@ import (
 // ErrCorrupt says that the other side wrote what it must not.
 var ErrCorrupt = errors.New("rubbish in shared memory")
 
-// Where the words of a lane lie. Each has a cache line of its own, which two of them share with a slot: a place for a record that is alone,
-// so that who sees the word change has the record with it.
+// Where the words of a lane lie. Each has a cache line of its own, and two of them share it and the next with a slot: a place for a record that is alone,
+// so that who sees the word change has a small record with it.
 const (
 	offRows    = 0
-	offSleeps  = 64
-	offTail    = 128
-	offHead    = 192
-	offWatch   = 256
-	offRoom    = 320
-	offPace    = 384
-	offRecords = 512
+	offSleeps  = 128
+	offTail    = 192
+	offHead    = 320
+	offWatch   = 384
+	offRoom    = 448
+	offPace    = 512
+	offRecords = 640
 
 	// A slot: the number of the row that it holds (rows only), and behind that a record.
 	offSlotNumber = 8
 	offSlotRecord = 16
-	slotMost      = 64 - offSlotRecord - headerSize // bytes of a body
+	slotMost      = 2*line - offSlotRecord - headerSize // bytes of a body
 
 	// Align is what the sizes of records are multiples of, and what a lane's memory
 	// starts at a multiple of.
@@ -62,7 +62,7 @@ func NewLane(mem []byte, rows int) *Lane {
 	}
 }
 
-func slot(mem []byte, off int) []byte { return mem[off+offSlotRecord : off+line : off+line] }
+func slot(mem []byte, off int) []byte { return mem[off+offSlotRecord : off+2*line : off+2*line] }
 
 // header is what a record begins with: two words, each read and written whole.
 type header [2]uint64

@@ -195,7 +195,7 @@ func TestAlone(t *testing.T) {
 	for next := uint64(0); next < 5000; {
 		var under []uint64
 		for range 1 + rnd.IntN(3)*rnd.IntN(2) {
-			body := make([]byte, 8+rnd.IntN(60))
+			body := make([]byte, 8+rnd.IntN(112))
 			fill(body, next)
 			if !b.rows.Put(ring.Row{Func: uint16(next), Call: next, Body: body}) {
 				t.Fatal("no room")
@@ -214,7 +214,7 @@ func TestAlone(t *testing.T) {
 			if row.Alone {
 				alone++
 			}
-			body := make([]byte, 8+rnd.IntN(60))
+			body := make([]byte, 8+rnd.IntN(112))
 			fill(body, want)
 			if !endOf(b.puts, row, ring.Result{Kind: 1, Call: uint32(want), Body: body}) {
 				t.Fatal("no room for a result")

@@ -104,7 +104,7 @@ active proctype Driver() {
 			wake(wanter);
 			head = read
 #else
-			head = read; /* results.go: func (r *ResultReader) Release() { r.head.Store(r.pos) } */
+			head = read; /* results.go: r.head.Store(r.pos) */
 			wake(wanter) /* internal/link/lane_unsafe.go: return l.wants.Take() */
 #endif
 		:: else -> break
