@@ -42,7 +42,7 @@ var releaseUnheld = xme.Register("releaseUnheld", func(ctx context.Context, s sc
 
 // The hooks of a lock run in whatever process the call is made, and their errors are the call's.
 //
-// feature: K3
+// feature: K3, F13, F14, F15
 func TestLockHooks(t *testing.T) {
 	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{})
