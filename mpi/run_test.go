@@ -410,6 +410,36 @@ func TestRunBufferBound(t *testing.T) {
 	})
 }
 
+// The zero Options: main and as many ranks as make up the CPUs, one at least, and 255 calls under way.
+//
+// feature: P1, P4
+func TestRunDefaults(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{})
+	cpus := len(pool.Workers())
+	run(t, mpi.Options{}, func(ctx context.Context, c *mpi.Comm) {
+		if c.Size() != max(2, cpus) || len(c.Ranks()) != c.Size()-1 || c.Rank() != 0 {
+			t.Errorf("%v with ranks %v, on %d CPUs", c, c.Ranks(), cpus)
+		}
+		calls, stop := context.WithCancel(ctx)
+		defer stop()
+		for range 255 {
+			hang.Go(calls, c, 0)
+		}
+		if s := c.Stats(); s.Queued+s.Running != 255 {
+			t.Errorf("%d calls are under way", s.Queued+s.Running)
+		}
+		short, end := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer end()
+		if _, err := hang.Go(short, c, 0).Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one more: %v", err)
+		}
+		if s := c.Stats(); s.Queued+s.Running != 255 {
+			t.Errorf("%d calls are under way", s.Queued+s.Running)
+		}
+	})
+}
+
 // A future is waited for from several goroutines, again, after its rank is closed and after
 // Run; what a wait's context ends is the wait.
 //
