@@ -20,7 +20,7 @@ import (
 var (
 	square = xme.Register("square", func(_ context.Context, n int) (int, error) { return n * n, nil })
 	cube   = xme.Register("cube", func(_ context.Context, n int) (int, error) { return n * n * n, nil })
-	negate = xme.Register("negate", func(_ context.Context, n int) (int, error) { return -n, nil }) // not chosen
+	negate = xme.Register("negate", func(_ context.Context, n int) (int, error) { return -n, nil })
 )
 
 func main() {
@@ -40,8 +40,9 @@ func run(ctx context.Context) error {
 
 	var table xme.Table
 	var all []*xme.Rows[int]
-	for i, f := range []*xme.Func[int, int]{square, cube, square} {
-		all = append(all, f.Add(&table, xme.Repeat(1, i+2)))
+	functions := []*xme.Func[int, int]{square, cube, negate}
+	for i, f := range []int{0, 1, 0} { // the original's funum_array
+		all = append(all, functions[f].Add(&table, xme.Repeat(1, i+2)))
 	}
 	if err := table.Run(ctx, pool); err != nil {
 		return err

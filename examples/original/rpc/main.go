@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	at := "unix:" + filepath.Join(dir, "socket")
 	serving, end := context.WithTimeout(ctx, time.Minute)
 	served := make(chan error, 1)

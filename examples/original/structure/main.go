@@ -40,11 +40,10 @@ func run(ctx context.Context) error {
 	if err := table.Run(ctx, pool); err != nil {
 		return err
 	}
-	for line := range rowsA.All() {
-		fmt.Println(line)
-	}
-	for line := range rowsB.All() {
-		fmt.Println(line)
+	for _, rows := range []*xme.Rows[string]{rowsA, rowsB} {
+		for line, err := range rows.All() {
+			fmt.Println(line, err)
+		}
 	}
 
 	fmt.Println("special case 1:")

@@ -26,7 +26,7 @@ func files(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
+	defer func() { _ = os.Remove(file.Name()) }()
 	defer file.Close()
 	how, err := write.Call(ctx, pool, open{file, m, m.Lock()})
 	text, errRead := os.ReadFile(file.Name())
