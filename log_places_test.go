@@ -40,7 +40,6 @@ var (
 //
 // feature: L1
 func TestLoggerEverywhere(t *testing.T) {
-	t.Parallel()
 	ctx, out := t.Context(), new(lines)
 	o := xme.Options{Workers: 1, Stderr: out, Stdout: io.Discard, Setup: sayHere.Setup("a set-up")}
 	t.Run("pool", func(t *testing.T) {
