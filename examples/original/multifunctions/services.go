@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/shm"
@@ -30,8 +29,9 @@ type (
 	ServicesA struct{ BasicServices } // adds up what it is sent
 	ServicesB struct{ BasicServices } // counts it
 	client    struct {
-		A, B *shm.Queue[int]
-		N    int
+		A, B    *shm.Queue[int]
+		Guarded *shm.Event // is set once the guard has begun: a service that has not when the clients end is cancelled
+		N       int
 	}
 )
 
@@ -49,31 +49,12 @@ func (s ServicesB) Main(ctx context.Context) (n int, err error) {
 var (
 	mainA = xme.Register("mainA", func(ctx context.Context, s ServicesA) (int, error) { return s.Main(ctx) })
 	mainB = xme.Register("mainB", func(ctx context.Context, s ServicesB) (int, error) { return s.Main(ctx) })
-	guard = xme.Register("guard", func(ctx context.Context, text string) (string, error) { <-ctx.Done(); return text, nil })
-	ask   = xme.Register("ask", func(ctx context.Context, c client) (bool, error) {
-		return true, errors.Join(c.A.Put(ctx, c.N), c.B.Put(ctx, c.N))
+	guard = xme.Register("guard", func(ctx context.Context, begun *shm.Event) (string, error) {
+		err := begun.Set()
+		<-ctx.Done()
+		return "all clients have ended", err
+	})
+	ask = xme.Register("ask", func(ctx context.Context, c client) (bool, error) {
+		return true, errors.Join(c.Guarded.Wait(ctx), c.A.Put(ctx, c.N), c.B.Put(ctx, c.N))
 	})
 )
-
-func serve(ctx context.Context, pool *xme.Pool) error {
-	a, errA := shm.NewQueue[int](4)
-	b, errB := shm.NewQueue[int](4)
-	if err := errors.Join(errA, errB); err != nil {
-		return err
-	}
-	defer a.Close()
-	defer b.Close()
-	var table xme.Table
-	first := guard.With(xme.Service()).Add(&table, xme.Repeat(1, "all clients have ended"))
-	sum := mainA.With(xme.Service()).Add(&table, xme.Repeat(1, ServicesA{BasicServices{a}}))
-	count := mainB.With(xme.Service()).Add(&table, xme.Repeat(1, ServicesB{BasicServices{b}}))
-	ask.Add(&table, xme.Split(func(i int) client { return client{a, b, i} }, make(xme.Array[int], 10)))
-	if err := table.Run(ctx, pool); err != nil {
-		return err
-	}
-	text, err1 := first.Values()
-	s, err2 := sum.Values()
-	n, err3 := count.Values()
-	fmt.Println(text[0], s[0], n[0])
-	return errors.Join(err1, err2, err3)
-}
