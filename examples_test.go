@@ -203,10 +203,11 @@ func TestExecutorModule(t *testing.T) {
 // An example is short enough to be read at once, and says which features it shows.
 func TestExamplesAreShort(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("examples", "*", "*.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%d files, %v", len(files), err)
+	deeper, err2 := filepath.Glob(filepath.Join("examples", "*", "*", "*.go"))
+	if err != nil || err2 != nil || len(files) == 0 || len(deeper) == 0 {
+		t.Fatalf("%d files and %d, %v, %v", len(files), len(deeper), err, err2)
 	}
-	for _, file := range files {
+	for _, file := range append(files, deeper...) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

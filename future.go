@@ -186,14 +186,15 @@ func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out]
 	return fu
 }
 
-// Broadcast runs f once on each worker that is alive now, or on each rank given
-// with On, and returns one future per rank, in rank order or On's. A worker that
+// Broadcast runs f once on each of the executor's ranks, which of a pool are those
+// of the workers that are alive now, or on each rank given with On, and returns one
+// future per rank, in rank order or On's. A worker that
 // dies fails its own future only. If no worker is alive there is one future, which
 // ends with an error. On an executor without ranks there is one
 // future, which ends with an error that wraps errors.ErrUnsupported.
 func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Future[Out] {
+	ranked, ok := on.(interface{ Ranks() []int }) // its own, also if it stands for a pool
 	on = check(f != nil, on)
-	ranked, ok := on.(interface{ Ranks() []int })
 	if !ok {
 		fu := newFuture[Out](on)
 		newStarted(ctx, on, f, in, fu).Finish(nil, unsupported(fmt.Sprintf("Broadcast on a %T, which has no ranks,", on)))

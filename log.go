@@ -42,6 +42,11 @@ func Logger(ctx context.Context) *slog.Logger {
 		return slog.New(&taskLog{sink: t.log, task: t})
 	}
 	if l := slog.Default(); !isStandard(l) {
+		if own, ok := l.Handler().(*taskLog); ok { // a worker's, which runs the task itself, as a guard does with what is queued
+			of := *own
+			of.task = t
+			return slog.New(&of)
+		}
 		return slog.New(l.Handler().WithAttrs(t.attrs()))
 	}
 	return slog.New(&taskLog{sink: localSink, task: t})

@@ -258,4 +258,5 @@ func init() {
 		return p.kill(rank)
 	}
 	proc.CancelAll = func(pool any, err error) { pool.(*Pool).p.CancelAll(err) }
+	proc.OpenRanks = func(pool any) []int { return pool.(*Pool).p.OpenRanks() }
 }

@@ -360,6 +360,77 @@ func TestTaskOpens(t *testing.T) {
 	}
 }
 
+// handles are what is left of a manager whose own handle nobody has.
+type handles struct {
+	Object *manager.Object[counter]
+	List   *manager.List[int]
+	Map    *manager.Map[string, int]
+	Lock   *manager.Lock
+}
+
+// openAndLeave opens a manager, returns handles on what lives there, and keeps nothing.
+var openAndLeave = xme.Register("openAndLeave", func(ctx context.Context, process bool) (h handles, err error) {
+	m, err := manager.Open(ctx, manager.Options{Process: process})
+	if err != nil {
+		return h, err
+	}
+	var errs [4]error
+	h.Object, errs[0] = manager.ShareNew(ctx, m, "", newCounter, 3)
+	h.List, errs[1] = manager.NewList(ctx, m, "", 1)
+	h.Map, errs[2] = manager.NewMap[string, int](ctx, m, "")
+	h.Lock, errs[3] = m.NewLock(ctx, manager.LockOptions{})
+	return h, errors.Join(errs[:]...)
+})
+
+var collect = xme.Register("collect", func(context.Context, struct{}) (struct{}, error) {
+	for range 3 {
+		runtime.GC() // what nobody has is gone, and its cleanups have been run
+		runtime.Gosched()
+	}
+	return struct{}{}, nil
+})
+
+// use changes what lives in a manager, and says what that comes to.
+var use = xme.Register("use", func(ctx context.Context, h handles) (int, error) {
+	errs := [3]error{h.Lock.Acquire(ctx), h.List.Append(ctx, 1)}
+	n, err := add.Call(ctx, h.Object, 1)
+	_, errs[2] = manager.AddTo(ctx, h.Map, "n", 1)
+	return n, errors.Join(errs[0], errs[1], errs[2], err, manager.Set(ctx, h.Object.Manager(), "n", n), h.Lock.Release(ctx))
+})
+
+// A manager lives as long as the process that opened it, and not as a variable or a task of that: whoever has handles uses them, though nobody has the
+// manager's own.
+//
+// feature: F21
+func TestManagerOutlivesItsVariable(t *testing.T) {
+	for name, process := range map[string]bool{"in the worker": false, "process": true} {
+		t.Run(name, func(t *testing.T) {
+			ctx, pool := inTime(t), xmetest.Open(t, xme.Options{Workers: 2})
+			h, err := openAndLeave.With(xme.On(1)).Call(ctx, pool, process)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Lock.Close()
+			for i := range 5 {
+				if _, err := collect.With(xme.On(1)).Call(ctx, pool, struct{}{}); err != nil {
+					t.Fatal(err)
+				}
+				rank := 1 + i%2
+				n, err := use.With(xme.On(rank)).Call(ctx, pool, h)
+				if n != 4+2*i || err != nil {
+					t.Fatalf("worker %d: %d, %v", rank, n, err)
+				}
+				if n, err := add.Call(ctx, h.Object, 1); n != 5+2*i || err != nil {
+					t.Fatalf("the driver: %d, %v", n, err)
+				}
+			}
+			if n, err := h.List.Len(ctx); n != 6 || err != nil {
+				t.Errorf("the list has %d, %v", n, err)
+			}
+		})
+	}
+}
+
 var callNested = xme.Register("callNested", func(ctx context.Context, c *manager.Object[counter]) (int, error) {
 	pool, err := xme.Open(ctx, xme.Options{Workers: 1, NoLog: true})
 	if err != nil {

@@ -42,7 +42,7 @@ var releaseUnheld = xme.Register("releaseUnheld", func(ctx context.Context, s sc
 
 // The hooks of a lock run in whatever process the call is made, and their errors are the call's.
 //
-// feature: K3
+// feature: K3, F13, F14, F15
 func TestLockHooks(t *testing.T) {
 	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{})
@@ -106,3 +106,27 @@ func TestLockHookOfACall(t *testing.T) {
 	}
 	must(t, l.Release(soon(t)))
 }
+
+// A change of a table that waits for a lock in vain tells the lock's hook, in every process: of the manager's own lock, and of one that guards the table.
+//
+// feature: K3, K5
+func TestLockHookOfATable(t *testing.T) {
+	on(t, func(t *testing.T, x xme.Executor) {
+		hooked := manager.LockOptions{Kind: manager.Mutex, Wait: time.Millisecond, OnAcquire: late}
+		m := openWith(t, manager.Options{Lock: hooked})
+		l := newLock(t, m, hooked)
+		for name, held := range map[string]*manager.Lock{"the manager's": m.Lock().As(m.Operator()), "the table's": l.As(m.Operator())} {
+			must(t, held.Acquire(soon(t)))
+			if _, err := changeUnder.Call(soon(t), x, scene{M: m, Lock: l}); !errors.Is(err, errLate) {
+				t.Errorf("%s lock is held: got %v", name, err)
+			}
+			must(t, held.Release(soon(t)))
+		}
+		_, err := changeUnder.Call(soon(t), x, scene{M: m, Lock: l})
+		must(t, err)
+	})
+}
+
+var changeUnder = xme.Register("changeUnder", func(ctx context.Context, s scene) (struct{}, error) {
+	return struct{}{}, manager.Set(ctx, s.M.Table().Guarded(s.Lock), "key", 1)
+})

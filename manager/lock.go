@@ -39,7 +39,7 @@ type LockOptions struct {
 	Wait time.Duration
 	// Mute is how often a waiter looks whether the lock's kind, or who is entitled to it, has changed: 0 means every 100 ms.
 	Mute time.Duration
-	// OnAcquire is called when an Acquire's wait ends without the lock, OnRelease when who does not hold it gives it back.
+	// OnAcquire is called when the wait of an Acquire, or of a table's change, ends without the lock, OnRelease when who does not hold it gives it back.
 	OnAcquire, OnRelease *Hook
 }
 
@@ -337,7 +337,7 @@ func (m *Manager) guard(ctx context.Context) (leave func(), err error) {
 	return l.guard(ctx)
 }
 
-// guard takes the lock for a change of a table, unless its holder has it. leave gives it back.
+// guard takes the lock for a change of a table, unless its holder has it; its hook is told as by Acquire. leave gives it back.
 func (l *Lock) guard(ctx context.Context) (leave func(), err error) {
 	if has := l.seat.now(); has == sideWrite {
 		return func() {}, nil
@@ -345,7 +345,7 @@ func (l *Lock) guard(ctx context.Context) (leave func(), err error) {
 	s := newSeat() // goroutines that change tables exclude each other, and who holds the lock
 	if _, err := l.take(ctx, s, lockCall{}); err != nil {
 		if !owns(err) {
-			return nil, err
+			return nil, l.notGot(ctx, lockCall{}, err)
 		}
 		l.c.mark() // a table's change leaves nothing half-done: whoever takes the lock itself is to be told
 	}

@@ -50,10 +50,18 @@ func (l *Lock) hold(ctx context.Context, call lockCall, o []AcquireOption) (took
 		return false, fmt.Errorf("a zero Lock: %w", ErrClosed)
 	}
 	took, err = l.take(ctx, l.seat, call)
-	if _, waited := errors.AsType[*shm.WaitError](err); err != nil && !owns(err) && (waited || errors.Is(err, ErrDeadlock)) {
-		err = l.failed(ctx, call, false, err)
+	if err != nil && !owns(err) {
+		err = l.notGot(ctx, call, err)
 	}
 	return took, err
+}
+
+// notGot tells the hook of a wait that ended with err, and returns what the call is to return. Who did not wait is told of nothing.
+func (l *Lock) notGot(ctx context.Context, call lockCall, err error) error {
+	if _, waited := errors.AsType[*shm.WaitError](err); waited || errors.Is(err, ErrDeadlock) {
+		return l.failed(ctx, call, false, err)
+	}
+	return err
 }
 
 // TryAcquire takes the lock as Acquire does if that needs no waiting for others, and reports whether the caller holds it now, which may be with an error

@@ -72,7 +72,8 @@ func (l *Lock) SetMute(ctx context.Context, d time.Duration) error {
 	return l.change(ctx, lockChange{Do: changeMute, Wait: max(d, 0)})
 }
 
-// SetHooks sets what is called when an Acquire's wait ends without the lock, and when who does not hold the lock gives it back, in every process. nil: nothing. ADMIN only.
+// SetHooks sets what is called when the wait of an Acquire, or of a change of a table, ends without the lock, and when who does not hold the lock gives it back, in every process.
+// nil: nothing. ADMIN only.
 func (l *Lock) SetHooks(ctx context.Context, acquire, release *Hook) (err error) {
 	c := lockChange{Do: changeHooks}
 	if c.Name[0], err = hookName(acquire); err == nil {

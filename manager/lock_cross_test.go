@@ -95,7 +95,7 @@ func TestLockHolderIsATask(t *testing.T) {
 
 // The manager's own lock goes along with its handle, and ADMIN is ADMIN everywhere.
 //
-// feature: K1, K5
+// feature: K1, K5, F22
 func TestLockOfTheManager(t *testing.T) {
 	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{Lock: manager.LockOptions{Name: "tables"}})

@@ -22,7 +22,7 @@ func opened(t *testing.T, o LockOptions) (*Manager, *host) {
 
 // A change of the tables takes their lock, unless its holder has it; goroutines that change them by one handle exclude each other.
 //
-// feature: K5
+// feature: K5, F20
 func TestGuard(t *testing.T) {
 	for k := range kinds {
 		t.Run(k.String(), func(t *testing.T) {

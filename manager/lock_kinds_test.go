@@ -191,7 +191,7 @@ var holdUntil = xme.Register("holdUntil", func(ctx context.Context, s scene) (st
 
 // A change of kind waits for the holder, and everybody sees it.
 //
-// feature: K4
+// feature: K4, F16
 func TestLockKindChanges(t *testing.T) {
 	onMany(t, 2, func(t *testing.T, x xme.Executor) {
 		m, s := openWith(t, manager.Options{}), newScene(t)

@@ -140,7 +140,9 @@ func TestLockExcludes(t *testing.T) {
 	}
 }
 
-// feature: K1
+// A lock that is none crosses as others do, and everybody has it at once.
+//
+// feature: K1, F23
 func TestLockDisabled(t *testing.T) {
 	on(t, func(t *testing.T, x xme.Executor) {
 		m := openWith(t, manager.Options{Lock: manager.LockOptions{Kind: manager.Disable}})
@@ -157,7 +159,7 @@ func TestLockDisabled(t *testing.T) {
 
 // Whoever has a lock and asks again has it; one release frees it. Another handle is another holder, and so is a task.
 //
-// feature: K2
+// feature: K2, F14
 func TestLockHolder(t *testing.T) {
 	m := openWith(t, manager.Options{})
 	for _, kind := range []manager.Kind{manager.ReadWrite, manager.Mutex, manager.Authorisation, manager.Spin} {
@@ -189,7 +191,7 @@ func TestLockHolder(t *testing.T) {
 
 // A wait ends, with an error that says who has the lock; nothing that can be taken for success.
 //
-// feature: K3
+// feature: K3, F13, F15
 func TestLockWaitIsBounded(t *testing.T) {
 	m := openWith(t, manager.Options{})
 	for _, kind := range []manager.Kind{manager.ReadWrite, manager.Mutex, manager.Authorisation, manager.Spin} {
@@ -215,6 +217,55 @@ func TestLockWaitIsBounded(t *testing.T) {
 			must(t, other.Release(soon(t)))
 		})
 	}
+}
+
+// enter does what it is not to do without the lock, as one who checks for no more than whether there was an error.
+var enter = xme.Register("enter", func(ctx context.Context, in counting) (int, error) {
+	entered, errs := 0, []error(nil)
+	for range in.N {
+		err := in.Lock.Acquire(ctx, manager.WithWait(time.Millisecond))
+		if err == nil {
+			in.Count.Slice()[0]++
+			entered++
+			err = in.Lock.Release(ctx)
+		}
+		errs = append(errs, err, in.Lock.Do(ctx, func(*shm.OwnerDiedError) error {
+			in.Count.Slice()[0]++
+			entered++
+			return nil
+		}, manager.WithWait(time.Millisecond)))
+	}
+	return entered, errors.Join(errs...)
+})
+
+// Who was not given the lock does not come into the critical section: it is held by another, or it is not for him; wherever he is.
+//
+// feature: F13, F15
+func TestLockNotGotIsNoLock(t *testing.T) {
+	on(t, func(t *testing.T, x xme.Executor) {
+		m := openWith(t, manager.Options{})
+		op, err := m.NewOperator(t.Context())
+		must(t, err)
+		for _, kind := range []manager.Kind{manager.ReadWrite, manager.Mutex, manager.Authorisation, manager.Spin} {
+			l := newLock(t, m, manager.LockOptions{Kind: kind})
+			in := counting{l, newCount(t), 3}
+			must(t, l.Acquire(soon(t)))
+			if n, err := enter.Call(soon(t), x, in); !errors.Is(err, context.DeadlineExceeded) || n != 0 || in.Count.Slice()[0] != 0 {
+				t.Errorf("%v, held by the driver: a task came in %d times: %v", kind, in.Count.Slice()[0], err)
+			}
+			must(t, l.Release(soon(t)))
+			if kind == manager.ReadWrite || kind == manager.Authorisation {
+				in.Lock = l.As(op)
+				if _, err := enter.Call(soon(t), x, in); !errors.Is(err, manager.ErrNotAuthorised) || in.Count.Slice()[0] != 0 {
+					t.Errorf("%v: who is not entitled came in %d times: %v", kind, in.Count.Slice()[0], err)
+				}
+				in.Lock = l
+			}
+			if n, err := enter.Call(soon(t), x, in); n != 6 || err != nil || in.Count.Slice()[0] != 6 {
+				t.Errorf("%v, free: a task came in %d times, counted %d: %v", kind, n, in.Count.Slice()[0], err)
+			}
+		}
+	})
 }
 
 // short is a context that ends while a test waits.

@@ -23,7 +23,7 @@ type point struct {
 	Name string
 }
 
-// feature: X2
+// feature: X2, F20
 func TestValues(t *testing.T) { everywhere(t, "values") }
 
 func tryValues(ctx context.Context, m *manager.Manager, c *check) {
@@ -198,6 +198,68 @@ func tryStatus(ctx context.Context, m *manager.Manager, c *check) {
 	_, err = manager.Get[int](ctx, m, "a")
 	c.is(err, manager.ErrNoKey)
 }
+
+// A status passes by what holds up everything else: a call that the guard runs, those behind it, and the lock of the tables.
+//
+// feature: X5
+func TestStatusPassesTheQueue(t *testing.T) {
+	inBoth(t, func(t *testing.T, o manager.Options) {
+		ctx := inTime(t)
+		m := openWith(t, o)
+		c, err := manager.ShareNew(ctx, m, "", newCounter, 0)
+		must(t, err)
+		g, err := m.StartGuard(ctx, manager.GuardOptions{Idle: -1, Verbose: -1})
+		must(t, err)
+		running := block.Go(ctx, m.Queue(), struct{}{})
+		var goOn chan struct{}
+		select {
+		case goOn = <-blocks:
+		case <-ctx.Done():
+			t.Fatal("the queued call has not begun")
+		}
+		behind, err := add.Append(ctx, c, 1)
+		must(t, err)
+		other := m.Lock().As(m.Operator())
+		must(t, other.Acquire(ctx))
+		for _, text := range []string{"busy", ""} {
+			must(t, m.Status(ctx, text))
+			all, err := manager.Get[map[string]string](ctx, m, manager.StatusKey)
+			if s := all["ADMIN"]; err != nil || text != "" && s != text || text == "" && !strings.HasPrefix(s, "alive ") {
+				t.Errorf("said %q: %q, %v", text, s, err)
+			}
+		}
+		if n, err := m.Queue().Len(ctx); n != 1 || err != nil {
+			t.Errorf("%d calls are queued, %v", n, err)
+		}
+		must(t, other.Release(ctx))
+		close(goOn)
+		_, err = running.Wait(ctx)
+		must(t, err)
+		if n, err := behind.Wait(ctx); n != 1 || err != nil {
+			t.Errorf("the call behind it: %d, %v", n, err)
+		}
+		_, err = g.Stop(ctx)
+		must(t, err)
+	})
+}
+
+// block says that it has begun, and returns when it is told to go on: by the guard in the driver.
+var (
+	blocks = make(chan chan struct{})
+	block  = xme.Register("block", func(ctx context.Context, _ struct{}) (bool, error) {
+		goOn := make(chan struct{})
+		select {
+		case blocks <- goOn:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+		select {
+		case <-goOn:
+		case <-ctx.Done():
+		}
+		return true, ctx.Err()
+	})
+)
 
 // feature: X2
 func TestHandles(t *testing.T) { everywhere(t, "handles") }

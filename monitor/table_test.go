@@ -19,7 +19,9 @@ func soon(t *testing.T) context.Context {
 	return ctx
 }
 
-// feature: N1
+// A table's operations, one by one: reads of a single key too, and updates under the lock that it has unless it is given another.
+//
+// feature: N1, F19, F20
 func TestTable(t *testing.T) {
 	everywhere(t, func(t *testing.T, o monitor.Options) {
 		ctx, m := soon(t), monitor.New(o)
@@ -75,7 +77,9 @@ func TestTable(t *testing.T) {
 	})
 }
 
-// feature: N1, N2
+// A packed table is merged into another one, whole or not at all.
+//
+// feature: N1, N2, F19
 func TestUnmarshalMerges(t *testing.T) {
 	everywhere(t, func(t *testing.T, o monitor.Options) {
 		ctx := soon(t)
@@ -147,7 +151,7 @@ func TestWatch(t *testing.T) {
 
 // A lock that the caller holds already does not hold up his own changes, and holds up those of others.
 //
-// feature: N1
+// feature: N1, F20
 func TestLocks(t *testing.T) {
 	m := open(t, manager.Options{})
 	own, err := m.NewLock(t.Context(), manager.LockOptions{Name: "own", Kind: manager.ReadWrite})

@@ -124,13 +124,14 @@ func (c *Comm) Submit(ctx context.Context, list []*xme.Call) (int, error) {
 	return c.calls.pool.Submit(ctx, list)
 }
 
-// Ranks returns, for Run's main, the ranks that take calls and whose workers are alive now:
-// those that Broadcast runs on.
+// Ranks returns, for Run's main, the ranks that take calls, which are those that Broadcast
+// runs on: all others than main that were not closed. One whose worker is being started, or
+// started anew after a death, is among them: it takes its calls when that is there.
 func (c *Comm) Ranks() []int {
 	if c == nil || c.calls == nil {
 		return nil
 	}
-	return c.calls.pool.Ranks()
+	return proc.OpenRanks(c.calls.pool)
 }
 
 // Workers describes, for Run's main, the other ranks: their processes and states. A rank's

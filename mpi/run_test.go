@@ -121,7 +121,9 @@ func wait(t *testing.T, what string, so func() bool) {
 
 func allUp(t *testing.T, c *mpi.Comm) {
 	t.Helper()
-	wait(t, "ranks that are alive", func() bool { return len(c.Ranks()) == c.Size()-1 })
+	wait(t, "ranks that are alive", func() bool {
+		return !slices.ContainsFunc(c.Workers(), func(w xme.Worker) bool { return w.State == xme.Starting })
+	})
 }
 
 // wantErr checks an error, and what it says.
@@ -408,6 +410,36 @@ func TestRunBufferBound(t *testing.T) {
 	})
 }
 
+// The zero Options: main and as many ranks as make up the CPUs, one at least, and 255 calls under way.
+//
+// feature: P1, P4
+func TestRunDefaults(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{})
+	cpus := len(pool.Workers())
+	run(t, mpi.Options{}, func(ctx context.Context, c *mpi.Comm) {
+		if c.Size() != max(2, cpus) || len(c.Ranks()) != c.Size()-1 || c.Rank() != 0 {
+			t.Errorf("%v with ranks %v, on %d CPUs", c, c.Ranks(), cpus)
+		}
+		calls, stop := context.WithCancel(ctx)
+		defer stop()
+		for range 255 {
+			hang.Go(calls, c, 0)
+		}
+		if s := c.Stats(); s.Queued+s.Running != 255 {
+			t.Errorf("%d calls are under way", s.Queued+s.Running)
+		}
+		short, end := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer end()
+		if _, err := hang.Go(short, c, 0).Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one more: %v", err)
+		}
+		if s := c.Stats(); s.Queued+s.Running != 255 {
+			t.Errorf("%d calls are under way", s.Queued+s.Running)
+		}
+	})
+}
+
 // A future is waited for from several goroutines, again, after its rank is closed and after
 // Run; what a wait's context ends is the wait.
 //
@@ -450,6 +482,38 @@ func TestRunFutures(t *testing.T) {
 	wantErr(t, "a call that Run has cut short", err, xme.ErrClosed)
 }
 
+// Main's first word reaches every rank, though most are still being started.
+//
+// feature: P6, P8
+func TestRunBroadcastsAtOnce(t *testing.T) {
+	t.Parallel()
+	const size = 9
+	run(t, mpi.Options{Size: size}, func(ctx context.Context, c *mpi.Comm) {
+		want := make([]int, size-1)
+		for i := range want {
+			want[i] = i + 1
+		}
+		if got := c.Ranks(); !slices.Equal(got, want) {
+			t.Errorf("ranks %v", got)
+		}
+		fs := whoAmI.Broadcast(ctx, c, 0)
+		if len(fs) != size-1 {
+			t.Errorf("%d futures", len(fs))
+		}
+		for i, f := range fs {
+			if r, err := f.Wait(ctx); r != i+1 || err != nil {
+				t.Errorf("future %d: rank %d, %v", i, r, err)
+			}
+		}
+		if err := c.Close(3); err != nil {
+			t.Error(err)
+		}
+		if slices.Contains(c.Ranks(), 3) || len(whoAmI.Broadcast(ctx, c, 0)) != size-2 {
+			t.Errorf("after the end of rank 3 there are %v", c.Ranks())
+		}
+	})
+}
+
 // A rank that dies is replaced under its number, and only its own future fails.
 //
 // feature: P6, P8, F7
@@ -463,8 +527,10 @@ func TestRunDeadRank(t *testing.T) {
 			wantErr(t, "a rank that exits", err, xme.ErrWorkerLost, "rank 2")
 		}
 		d, said, release := open(t)
-		fs := knock.Broadcast(ctx, c, d)
-		wait(t, "three calls or two", func() bool { return len(c.Ranks()) >= 2 })
+		fs := knock.Broadcast(ctx, c, d) // on rank 2 too, which has just died
+		if len(fs) != 3 {
+			t.Fatalf("%d futures", len(fs))
+		}
 		begun(t, said, len(fs))
 		lost := fs[len(fs)-1]
 		w := c.Workers()[2]

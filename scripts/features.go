@@ -134,7 +134,7 @@ func scanFile(rows []*row, path string, isTest bool) error {
 				return fmt.Errorf("%s: a feature is named directly above a Test, Example or Fuzz function", fset.Position(c.Pos()))
 			}
 			if !isTest {
-				name = filepath.Base(filepath.Dir(path))
+				name = strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "examples/")
 			}
 			link := fmt.Sprintf("[%s](../%s)", name, path)
 			for id := range strings.SplitSeq(m[1], ",") {

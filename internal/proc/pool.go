@@ -192,6 +192,19 @@ func (p *Pool) Ranks() []int {
 	return ranks
 }
 
+// OpenRanks returns the ranks that take rows: also those whose worker is being started, or started anew.
+func (p *Pool) OpenRanks() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var ranks []int
+	for _, s := range p.seats {
+		if !s.closing && !p.over {
+			ranks = append(ranks, s.rank)
+		}
+	}
+	return ranks
+}
+
 // Workers describes the workers with a rank up to Workers, by rank.
 func (p *Pool) Workers() []Info {
 	p.mu.Lock()

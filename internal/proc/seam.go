@@ -59,6 +59,8 @@ var (
 	KillRank func(pool any, rank int) error
 	// CancelAll ends what a *xme.Pool has accepted, with err as why.
 	CancelAll func(pool any, err error)
+	// OpenRanks returns the ranks of a *xme.Pool that take calls: see Pool.OpenRanks.
+	OpenRanks func(pool any) []int
 	// PoolOf returns the *xme.Pool that an executor of package mpi hands its calls to as they are, nil if it has none; nil until that package is there.
 	PoolOf func(on any) any
 	// NewInProcess makes a backend whose workers run in this process.
