@@ -48,8 +48,8 @@ func newWorkerLane(l *ring.Lane) *workerLane {
 // between if the driver says so.
 const (
 	maxSpin    = 200 * time.Microsecond
-	spinLooks  = 128
-	firstLooks = 1024
+	spinLooks  = 32
+	firstLooks = 128
 )
 
 // next waits for a row and claims it; false once the lane is over.
@@ -91,6 +91,7 @@ func (l *workerLane) spin() bool {
 			if l.claims.Waiting() {
 				return true
 			}
+			sys.Pause()
 		}
 		if looks != spinLooks {
 			looks, begin = spinLooks, time.Now()

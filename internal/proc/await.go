@@ -167,6 +167,7 @@ func (p *Pool) watchFor(w Waiter, fn uint16) bool {
 			if p.laneReady() || w.Ready() {
 				return true
 			}
+			sys.Pause()
 		}
 		if looks != lookEach {
 			looks, begin = lookEach, time.Now()
@@ -181,8 +182,8 @@ func (p *Pool) watchFor(w Waiter, fn uint16) bool {
 
 // lookEach is how many looks there are between looks at the clock, lookFirst how many before the first.
 const (
-	lookEach  = 64
-	lookFirst = 512
+	lookEach  = 32
+	lookFirst = 64
 )
 
 // patienceFor returns how long to look for the end of a row of a function, and whether
