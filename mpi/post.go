@@ -124,25 +124,27 @@ func (w *world) bereave(from int) {
 	}
 }
 
-// hopeless says why an operation can no longer end; nil: it can, as far as is known. mu is held.
+// hopeless says why an operation can no longer end; nil: it can, as far as is known. That a rank has died or failed comes before that another has returned, which may have followed
+// from it. mu is held.
 func (w *world) hopeless(o *op) error {
+	var returned error
 	for r, member := range o.g.ranks {
-		if member == w.rank {
-			continue
-		}
 		seen := w.ends[member]
-		if seen.how == 0 {
+		if member == w.rank || seen.how == 0 {
 			continue
 		}
 		e := w.board.ended(member)
 		e.Rank = r
-		// One that has returned goes on sending what it has begun to send, of which this rank knows, but for what waits for room. What it has sent has been taken before. (A receive from any rank may
-		// get something of this one's own; if not it is part of a deadlock.)
-		if e.Why != Returned || member == o.peer && !o.matched && (o.sends() || seen.how == endLeft || !seen.queued) {
+		if e.Why != Returned {
 			return e
 		}
+		// One that has returned goes on sending what it has begun to send, of which this rank knows, but for what waits for room. What it has sent has been taken before. (A receive from any rank may
+		// get something of this one's own; if not it is part of a deadlock.)
+		if member == o.peer && !o.matched && (o.sends() || seen.how == endLeft || !seen.queued) {
+			returned = e
+		}
 	}
-	return nil
+	return returned
 }
 
 // sends reports whether an operation is a send.

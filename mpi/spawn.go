@@ -90,7 +90,11 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 	<-watching
 	p.gone <- -1
 	<-gone
-	return outs, order.err(errs)
+	err = order.err(errs)
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", err, cause) // the first may be a rank that was told what another gave up
+	}
+	return outs, err
 }
 
 // refusing is an executor that runs nothing, and refuses the options that a rank's call cannot have.
