@@ -132,6 +132,8 @@ type tableRun struct {
 	guards []proc.Guard
 	ready  chan struct{} // closed when all guards are known
 
+	submitted chan struct{} // closed when all rows are
+
 	total, failed int
 	first         error // in order of their end
 }
@@ -174,17 +176,20 @@ func (r *tableRun) release() (err error) {
 
 // read submits the rows, on a goroutine of its own.
 func (r *tableRun) read() {
-	r.ready = make(chan struct{})
-	go r.window.read(func() {
-		defer close(r.ready)
-		for _, a := range r.adds {
-			if !a.read(r) {
-				return
+	r.ready, r.submitted = make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(r.submitted)
+		r.window.read(func() {
+			defer close(r.ready)
+			for _, a := range r.adds {
+				if !a.read(r) {
+					return
+				}
+				a.over(nil)
 			}
-			a.over(nil)
-		}
-		r.window.meter.complete(r.rows)
-	})
+			r.window.meter.complete(r.rows)
+		})
+	}()
 }
 
 // releaseAgain repeats it, until over is closed: whom it told may have been replaced.
@@ -233,7 +238,7 @@ func (r *tableRun) end(why error) {
 // Run is an error.
 //
 // Rows of functions with the option [Service] begin beside the others. Their
-// contexts end when the ordinary rows have ended; a table of services alone runs
+// contexts end when the ordinary rows have ended and they have begun; a table of services alone runs
 // until they return or ctx ends. A service that returns its context's error then
 // has not failed, nor has one that had no time to begin; their own [Rows] say what became
 // of them. A guard, of package manager, stays until the other services have ended too and what was queued is done.
@@ -291,6 +296,10 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	rows.read()
 	rows.wait(func(error) bool { return true })
 	if rows.total > 0 {
+		select {
+		case <-services.submitted: // the rows may have been quicker than the reading of services
+		case <-serviceCtx.Done():
+		}
 		stop(errTableOver)
 	}
 	services.wait(func(err error) bool { return !stoppedInTime(serviceCtx, err) })
@@ -314,7 +323,17 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 }
 
 // errTableOver is why the context of a service ends.
-var errTableOver = fmt.Errorf("the table's other rows have ended: %w", context.Canceled)
+var errTableOver error = tableOver{fmt.Errorf("the table's other rows have ended: %w", context.Canceled)}
+
+// tableOver has a service that has been read begin, before its context ends: what it does besides waiting it does.
+type tableOver struct{ error }
+
+func (e tableOver) Unwrap() error { return e.error }
+
+// AfterBegin implements [proc.Patient].
+func (e tableOver) AfterBegin() {}
+
+var _ proc.Patient = tableOver{}
 
 // stoppedInTime reports whether a service ended because it was told to, and did so
 // by itself.

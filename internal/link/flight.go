@@ -76,6 +76,9 @@ type Row struct {
 	// Unbegun is why it shall end early if it has not begun; nil: it shall not.
 	Unbegun error
 
+	// Late is why it shall end early once it has begun; nil: it shall not.
+	Late error
+
 	// Lost counts the workers that died when it was next to begin, Kills those that
 	// died while it ran.
 	Lost, Kills int
@@ -369,7 +372,7 @@ func (r *Row) Renew() {
 		return
 	}
 	r.state = Queued
-	r.Cancelled, r.Unbegun = nil, nil
+	r.Cancelled, r.Unbegun, r.Late = nil, nil, nil
 	r.Lost, r.Kills, r.Astray = 0, 0, false
 }
 

@@ -24,6 +24,13 @@ const (
 	leaderSleeps        // on the second bell
 )
 
+// Whether somebody leads: who is awake looks at laneList without p.mu at any time.
+const (
+	leadsNone uint32 = iota
+	leadsAwake
+	leadsAsleep
+)
+
 // Waiter is a goroutine's wait for rows of its own.
 type Waiter interface {
 	// Rest is the waiter's own.
@@ -58,7 +65,7 @@ func (p *Pool) Rouse() {
 // unless there is one, or no lanes: nobody else is woken for the row meanwhile. If it
 // returns true, Await must follow, and nothing that takes its time may come between.
 func (p *Pool) Lead() bool {
-	if p.laneList.Load() == nil || !p.leading.CompareAndSwap(false, true) {
+	if p.laneList.Load() == nil || !p.leading.CompareAndSwap(leadsNone, leadsAwake) {
 		return false
 	}
 	p.leader.Store(leaderLooks)
@@ -129,6 +136,7 @@ func (p *Pool) readAsLeader(w Waiter) (read, resigned bool) {
 	b := &p.leaders
 	b.p = p
 	read = p.readAll(b)
+	p.freeLanesOfOthers()
 	if resigned = w.Ready(); resigned {
 		rest := batch{p: p}
 		p.resign(&rest)
@@ -215,6 +223,8 @@ func (p *Pool) sleep(ctx context.Context, w Waiter) {
 	p.asleep.Store(w.Rest())
 	p.mu.Lock()
 	p.leader.Store(leaderSleeps)
+	p.leading.Store(leadsAsleep)
+	p.freeLanes()
 	for _, o := range p.laned {
 		p.watchLane(b, o)
 	}
@@ -233,6 +243,7 @@ func (p *Pool) sleep(ctx context.Context, w Waiter) {
 		}
 		stop()
 	}
+	p.leading.Store(leadsAwake)
 	p.leader.Store(leaderLooks)
 	p.asleep.Store(nil)
 	b.run()
@@ -255,7 +266,7 @@ func (p *Pool) resign(b *batch) {
 		*b, p.leaders = p.leaders, batch{p: p}
 	}
 	p.readMeanwhile(b)
-	p.leading.Store(false)
+	p.leading.Store(leadsNone)
 	p.freeLanes()
 }
 
@@ -264,7 +275,7 @@ type lanesInUse struct {
 	laneList  atomic.Pointer[[]*link.Lane]
 	looking   atomic.Int32 // goroutines that look at laneList, beside the leader
 	deadLanes atomic.Bool
-	leading   atomic.Bool
+	leading   atomic.Uint32        // leadsNone …: the leader's own, whom rows are watched for is another matter
 	leaders   batch                // the leader's
 	leader    atomic.Uint32        // leaderNone …
 	asleep    atomic.Pointer[Rest] // whose leader sleeps

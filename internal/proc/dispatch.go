@@ -238,7 +238,7 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 	w.openBegun(r)
 	w.count(p, r)
 	w.bound = w.limitOf(r)
-	r.Quiet = w.begins != nil && r.Timeout == 0 && r.Files() == 0
+	r.Quiet = w.begins != nil && r.Timeout == 0 && r.Files() == 0 && !r.Service
 	f := w.flight.Send(r)
 	f.Parcel = parcel
 	f.Time = uint64(w.bound)
@@ -357,6 +357,9 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
 			p.settle(b) // its files may have been what others wait for
 		}
 		w.begun(r)
+		if r.Late != nil {
+			p.cancel(b, r, r.Late)
+		}
 	case wire.KindResult, wire.KindFail:
 		p.answered(b, w, r, f)
 		p.refill(b, w)

@@ -308,11 +308,22 @@ func (p *Pool) CancelAll(err error) {
 	b.run()
 }
 
+// Patient is a cause for which a service that has not begun begins first.
+type Patient interface {
+	error
+	AfterBegin()
+}
+
 func (p *Pool) cancel(b *batch, r *link.Row, err error) {
 	if r.Cancelled != nil || r.Seq == 0 {
 		return
 	}
-	switch r.State() {
+	state := r.State()
+	if _, patient := err.(Patient); patient && r.Service && (state == link.Queued || state == link.Sent) { //nolint:errorlint // identity is meant: methods of a user's error must not run here
+		r.Late = err
+		return
+	}
+	switch state {
 	case link.Queued:
 		p.unqueue(r)
 		r.Cancelled = err

@@ -112,7 +112,14 @@ func (p *Pool) dropLane(w *worker) {
 // freeLanes frees dead lanes, unless somebody looks at lanes without p.mu, who may have
 // the list from before; it frees them then. p.mu is held.
 func (p *Pool) freeLanes() {
-	if len(p.lanes.dead) == 0 || p.looking.Load() > 0 || p.leading.Load() {
+	if p.leading.Load() != leadsAwake {
+		p.freeLanesOfOthers()
+	}
+}
+
+// freeLanesOfOthers is freeLanes for the leader, who does not look now. p.mu is held.
+func (p *Pool) freeLanesOfOthers() {
+	if len(p.lanes.dead) == 0 || p.looking.Load() > 0 {
 		return
 	}
 	for _, l := range p.lanes.dead {
