@@ -85,7 +85,7 @@
 // A worker runs as the same user as the driver: it contains crashes, not malice.
 // Arguments and results are copied, and bounded by Options.MaxMessage. A row of less
 // than a microsecond costs more to send than to run: put several into one. A single call
-// costs about as much while its worker is awake, and some 80 if that has to be woken. Where
-// rows travel by a socket or pipes, as on macOS and Windows, it is tens of microseconds in
-// any case. Memory limits are Linux's.
+// costs about as much while its worker is awake, and some 80 microseconds if that has to be
+// woken. Where rows travel by a socket or pipes, as on macOS and Windows, it is tens of
+// microseconds in any case. Memory limits are Linux's.
 package xme

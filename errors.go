@@ -17,9 +17,9 @@ var (
 	ErrPanic       = errors.New("xme: panic")                    // the function panicked or called runtime.Goexit
 	ErrWorkerLost  = errors.New("xme: worker lost")              // the process that ran the row is gone
 	ErrTimeout     = errors.New("xme: time limit exceeded")      // also context.DeadlineExceeded
-	ErrMemory      = errors.New("xme: memory limit exceeded")    //
+	ErrMemory      = errors.New("xme: memory limit exceeded")    // the process that ran the row used too much
 	ErrEncode      = errors.New("xme: cannot cross")             // an argument or a result
-	ErrDepth       = errors.New("xme: nested calls too deep")    //
+	ErrDepth       = errors.New("xme: nested calls too deep")    // every process waits for calls of its own
 	ErrClosed      = errors.New("xme: closed")                   // the pool was closed first
 	ErrInterrupted = errors.New("xme: interrupted before start") // by Ctrl-C, see Interruptible
 )

@@ -19,7 +19,8 @@ import (
 )
 
 // Func is a registered function: the handle that calls it, on any executor. It
-// may be used from any goroutine.
+// may be used from any goroutine. Only [Register], [Lookup] and [Func.With] make one: calls
+// of a zero Func panic.
 type Func[In, Out any] struct {
 	fn   *function
 	f    func(context.Context, In) (Out, error)

@@ -270,17 +270,21 @@ type CallOptions struct {
 // CallOption is one option of a call; see [Func.With].
 type CallOption func(*CallOptions)
 
-// Timeout bounds the time a row runs, counted from its start.
+// Timeout bounds the time a row runs, counted from its start. When it has passed the
+// task's context ends; the row ends with [ErrTimeout] once it has returned, or its
+// worker has been killed after Options.Grace. 0: no limit. A negative one is refused, as
+// an option that the executor does not offer.
 func Timeout(d time.Duration) CallOption { return func(o *CallOptions) { o.Timeout = d } }
 
 // Retries runs a failed row again, up to n more times: at least once instead of
 // at most once. Rows that were cancelled, could not be encoded, or ask for what
 // the executor does not offer are not run again. The arguments must not change
-// until the call has ended.
+// until the call has ended. 0: no further attempt. A negative n is refused.
 func Retries(n int) CallOption { return func(o *CallOptions) { o.Retries = n } }
 
 // On lets a row run on the given ranks only: whichever of them is free first. For
-// Broadcast: once on each, in that order.
+// Broadcast: once on each, in that order. A rank that the executor does not have ends the
+// call with an error that says which there are. On() lets it run on any.
 func On(ranks ...int) CallOption {
 	return func(o *CallOptions) { o.On = slices.Clone(ranks) }
 }

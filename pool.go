@@ -17,7 +17,8 @@ import (
 )
 
 // Pool is an executor whose workers are processes: this program again. All its
-// methods may be called concurrently. Whoever opened it closes it.
+// methods may be called concurrently. Whoever opened it closes it. A zero Pool cannot
+// be used: calls on it panic.
 type Pool struct {
 	p    *proc.Pool
 	rows rowRunner // p; benchmarks put in another

@@ -40,7 +40,7 @@ func (r *ref) operator() Operator {
 	return r.m.op
 }
 
-// MarshalJSON fails: what a list or a map holds is read from its manager, not from the handle.
+// MarshalJSON fails: what an object, a list or a map holds is read from its manager, not from the handle.
 func (r *ref) MarshalJSON() ([]byte, error) {
 	return nil, fmt.Errorf("a handle %s has no JSON: read what it holds", r.typ)
 }

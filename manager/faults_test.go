@@ -382,7 +382,7 @@ var openAndLeave = xme.Register("openAndLeave", func(ctx context.Context, proces
 	return h, errors.Join(errs[:]...)
 })
 
-var collect = xme.Register("collect", func(context.Context, struct{}) (struct{}, error) {
+var collectGarbage = xme.Register("collectGarbage", func(context.Context, struct{}) (struct{}, error) {
 	for range 3 {
 		runtime.GC() // what nobody has is gone, and its cleanups have been run
 		runtime.Gosched()
@@ -412,7 +412,7 @@ func TestManagerOutlivesItsVariable(t *testing.T) {
 			}
 			defer h.Lock.Close()
 			for i := range 5 {
-				if _, err := collect.With(xme.On(1)).Call(ctx, pool, struct{}{}); err != nil {
+				if _, err := collectGarbage.With(xme.On(1)).Call(ctx, pool, struct{}{}); err != nil {
 					t.Fatal(err)
 				}
 				rank := 1 + i%2

@@ -44,7 +44,8 @@ type GuardReport struct {
 //
 // It runs the queued calls one at a time, in order, for as long as the table's other rows run, services too; then it runs what is queued still, and
 // ends. By Guard.Go it is beside no table, and ends when it is idle or stopped; when its context ends it drains the queue, for as long as the pool's
-// Grace lets it. Of a manager's guards one runs at a time: another is ErrGuardRuns.
+// Grace lets it. Of a manager's guards one runs at a time: another waits for
+// a second, as the process of the first may be dead already, and then ends with ErrGuardRuns.
 //
 // Functions that are queued run in the guard's process, methods in the manager's. If the guard's process dies, the function that it ran ends with
 // ErrGuardLost and is not run again; the pool starts another guard, and the queue goes on.

@@ -19,7 +19,7 @@ type RunningGuard struct {
 }
 
 // StartGuard starts a guard in this process, which functions that are queued run in. It returns once the guard runs, and its start-up function has;
-// while another guard runs the error wraps ErrGuardRuns. When ctx ends the guard drains the queue and ends: wait for it by [RunningGuard.Wait] before
+// while another guard runs the error wraps ErrGuardRuns, after a second. When ctx ends the guard drains the queue and ends: wait for it by [RunningGuard.Wait] before
 // the manager is closed.
 func (m *Manager) StartGuard(ctx context.Context, o GuardOptions) (*RunningGuard, error) {
 	return startGuard(ctx, GuardCall{Manager: m, Options: o}.Named().(GuardCall))

@@ -25,7 +25,9 @@ type Options struct {
 	Lock LockOptions
 }
 
-// Manager is a handle on a manager, which may be in another process.
+// Manager is a handle on a manager, which may be in another process, and on whose calls it acts as: an operator. It crosses as a field of an argument or a
+// result, by pointer, with its operator; one of a task's argument ends with the task. All methods may be called concurrently. A zero Manager cannot be used: its
+// methods return ErrClosed.
 type Manager struct {
 	id id
 	at any // *host in this process, *remote elsewhere; nil: a zero value
@@ -47,7 +49,8 @@ func newID() (i id) {
 // hosts are the managers of this process.
 var hosts sync.Map // id -> *host
 
-// Open starts a manager. ctx bounds Open only.
+// Open starts a manager, whose handle acts as ADMIN. ctx bounds Open only. The error says which option makes no sense, or why the process that is to be its own
+// could not be started, as [xme.Open] does. Whoever opens a manager closes it.
 func Open(ctx context.Context, o Options) (*Manager, error) {
 	if o.Secret == 0 {
 		o.Secret = leastSecret

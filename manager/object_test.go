@@ -308,3 +308,10 @@ func TestManagerCloses(t *testing.T) {
 		})
 	}
 }
+
+// TestMethodName: the name that errors and queues show is the type's and the method's own.
+func TestMethodName(t *testing.T) {
+	if got, want := add.Name(), "github.com/xenonmp/xme/manager_test.counter.add"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -75,7 +75,7 @@ func thread(ctx context.Context, c *Comm, tag, rounds int) error {
 		var got []int32
 		var st Status
 		var err error
-		switch i % 5 {
+		switch i % 6 {
 		case 0:
 			got, st, err = SendRecv(ctx, c, next, tag, mine, last, tag)
 		case 1:
@@ -114,6 +114,14 @@ func thread(ctx context.Context, c *Comm, tag, rounds int) error {
 			var n int
 			n, st, err = SendRecvInto(ctx, c, next, tag, mine, last, tag, buf)
 			got = buf[:n]
+		case 5:
+			s, r := Isend(ctx, c, next, tag, mine), Irecv[[]int32](ctx, c, last, tag)
+			for done := false; !done && err == nil; {
+				got, st, done, err = r.Test()
+			}
+			if err == nil {
+				err = s.Wait(ctx)
+			}
 		}
 		if err != nil {
 			return err
