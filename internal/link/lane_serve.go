@@ -86,15 +86,18 @@ func (l *workerLane) spin() bool {
 		return false
 	}
 	looks := firstLooks // of two that talk back and forth nobody looks at the clock
-	for begin := (time.Time{}); ; {
+	if pace.Yield {
+		looks = spinLooks
+	}
+	for begin := (time.Time{}); ; looks = spinLooks {
 		for range looks {
 			if l.claims.Waiting() {
 				return true
 			}
 			sys.Pause()
 		}
-		if looks != spinLooks {
-			looks, begin = spinLooks, time.Now()
+		if begin.IsZero() {
+			begin = time.Now()
 		} else if time.Since(begin) > limit {
 			return false
 		}

@@ -170,15 +170,18 @@ func (p *Pool) watchFor(w Waiter, fn uint16) bool {
 		return false
 	}
 	looks := lookFirst
-	for begin := (time.Time{}); ; {
+	if yield {
+		looks = lookEach
+	}
+	for begin := (time.Time{}); ; looks = lookEach {
 		for range looks {
 			if p.laneReady() || w.Ready() {
 				return true
 			}
 			sys.Pause()
 		}
-		if looks != lookEach {
-			looks, begin = lookEach, time.Now()
+		if begin.IsZero() {
+			begin = time.Now()
 		} else if time.Since(begin) > limit {
 			return false
 		}
