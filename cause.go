@@ -44,6 +44,7 @@ var causes = [causeEnd]struct {
 	CauseUnsupported: {"unsupported", errors.ErrUnsupported},
 }
 
+// String names the cause, as errors and JSON do: "worker lost", say.
 func (c Cause) String() string {
 	if c == 0 || c >= causeEnd {
 		return fmt.Sprintf("cause %d", uint8(c))

@@ -15,7 +15,7 @@ import (
 // The kinds of failure that errors.Is finds in an [*Error].
 var (
 	ErrPanic       = errors.New("xme: panic")                    // the function panicked or called runtime.Goexit
-	ErrWorkerLost  = errors.New("xme: worker lost")              // the process that ran the row is gone
+	ErrWorkerLost  = errors.New("xme: worker lost")              // the process that ran the row is gone, or none could be started
 	ErrTimeout     = errors.New("xme: time limit exceeded")      // also context.DeadlineExceeded
 	ErrMemory      = errors.New("xme: memory limit exceeded")    // the process that ran the row used too much
 	ErrEncode      = errors.New("xme: cannot cross")             // an argument or a result

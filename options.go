@@ -133,6 +133,7 @@ const (
 	LinkPipe               // inherited pipes: the portable form
 )
 
+// String names the link as Linux has it: "shared memory", "socket" or "pipes".
 func (l Link) String() string {
 	switch l {
 	case LinkAuto:

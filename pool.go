@@ -59,6 +59,7 @@ const (
 	Retired               // takes no more rows, and has no process any more: see [Pool.Retire]
 )
 
+// String names the state: "starting", "idle", "busy" or "retired".
 func (s State) String() string {
 	switch s {
 	case Starting:

@@ -37,6 +37,7 @@ const (
 	Died     Ending = "has died"   // its process
 )
 
+// Error says which rank has ended, and how.
 func (e *RankError) Error() string {
 	s := fmt.Sprintf("rank %d %s", e.Rank, e.Why)
 	if e.Text != "" {

@@ -30,6 +30,7 @@ type BarrierError struct {
 	Why   Break
 }
 
+// Error says which barrier, and who broke it by what.
 func (e *BarrierError) Error() string {
 	who := "somebody"
 	if e.Owner != (Owner{}) {

@@ -75,6 +75,7 @@ type OwnerDiedError struct {
 	Ended bool // its process lives: the task returned, or the handle was closed, without giving the lock back
 }
 
+// Error says which lock the caller has now, and who left it.
 func (e *OwnerDiedError) Error() string {
 	how := "died while it held it"
 	if e.Ended {
@@ -83,6 +84,7 @@ func (e *OwnerDiedError) Error() string {
 	return fmt.Sprintf("shm: %s is yours now, and %v %s: what it guards may be half-done", e.What, e.Owner, how)
 }
 
+// Unwrap returns ErrOwnerDied.
 func (e *OwnerDiedError) Unwrap() error { return ErrOwnerDied }
 
 // WaitError says why a lock was not got, or what was waited for did not come. It wraps the end of the context, and
@@ -103,6 +105,7 @@ type Wait struct {
 	Held Owner  // by whom
 }
 
+// Error says what was waited for and how long, why that ended, who has it, and the cycle if there is one.
 func (e *WaitError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "shm: waited for %s for %v: %v", e.What, e.Waited.Round(time.Millisecond), e.Err)

@@ -50,6 +50,7 @@ type Error struct {
 	foreign bool // it is not of the server's handlers
 }
 
+// Error returns one line: the function, the code, and the message.
 func (e *Error) Error() string {
 	if e.Function == "" {
 		return fmt.Sprintf("rpc: %s: %s", e.Code, e.Message)
