@@ -323,17 +323,17 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 }
 
 // errTableOver is why the context of a service ends.
-var errTableOver error = tableOver{fmt.Errorf("the table's other rows have ended: %w", context.Canceled)}
+var errTableOver error = tableOverError{fmt.Errorf("the table's other rows have ended: %w", context.Canceled)}
 
-// tableOver has a service that has been read begin, before its context ends: what it does besides waiting it does.
-type tableOver struct{ error }
+// tableOverError has a service that has been read begin, before its context ends: what it does besides waiting it does.
+type tableOverError struct{ error }
 
-func (e tableOver) Unwrap() error { return e.error }
+func (e tableOverError) Unwrap() error { return e.error }
 
 // AfterBegin implements [proc.Patient].
-func (e tableOver) AfterBegin() {}
+func (e tableOverError) AfterBegin() {}
 
-var _ proc.Patient = tableOver{}
+var _ proc.Patient = tableOverError{}
 
 // stoppedInTime reports whether a service ended because it was told to, and did so
 // by itself.
