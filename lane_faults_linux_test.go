@@ -119,7 +119,7 @@ var noted = xme.Register("noted", func(ctx context.Context, a note) (int, error)
 	if err != nil {
 		return 0, err
 	}
-	(*atomic.Uint64)(unsafe.Pointer(&mem[128])).Store(1 << 40) // what says how many results there are
+	(*atomic.Uint64)(unsafe.Pointer(&mem[192])).Store(1 << 40) // what says how many results there are
 	<-ctx.Done()                                               // or it is killed
 	return a.N, nil
 })
@@ -150,23 +150,22 @@ var forges = xme.Register("forges", func(ctx context.Context, n int) (int, error
 	if err != nil {
 		return 0, err
 	}
-	const words, rowBytes = 512, 512 << 10
-	word := (*atomic.Uint64)(unsafe.Pointer(&mem[0]))
-	tail := (*atomic.Uint64)(unsafe.Pointer(&mem[128]))
+	const words, rowBytes, meta = 640, 512 << 10, 16
+	tail := (*atomic.Uint64)(unsafe.Pointer(&mem[192]))
 	rows, results := mem[words:words+rowBytes], mem[words+rowBytes:link.LaneSize]
 	at := 0
-	for range uint32(word.Load()) - 1 {
+	for binary.LittleEndian.Uint64(rows[at+16+meta:]) != uint64(n) {
 		at += (int(binary.LittleEndian.Uint32(rows[at:])) + 31) &^ 15
 	}
-	call, pos := binary.LittleEndian.Uint32(rows[at+8:]), tail.Load()
+	call, pos := binary.LittleEndian.Uint32(rows[at+8:]), tail.Load()&^15
 	for i := range uint32(5) {
 		r := results[pos%uint64(len(results)):]
 		binary.LittleEndian.PutUint64(r, 8|uint64(call+i)<<32)
 		binary.LittleEndian.PutUint64(r[8:], 6)
 		pos += 32
 	}
-	tail.Store(pos)
-	<-ctx.Done() // or it is killed
+	tail.Store(pos | tail.Load()&15) // the lowest bits count those that were alone
+	<-ctx.Done()                     // or it is killed
 	return n, nil
 })
 
