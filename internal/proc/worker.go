@@ -259,7 +259,7 @@ func (w *worker) sendSetup(b *batch) error {
 // becomeReady lets rows in. p.mu is held.
 func (w *worker) becomeReady(b *batch) {
 	p := w.p
-	if w.leaving || p.over {
+	if w.leaving || p.over || w.spare && p.open+p.closing == 0 { // a spare of no rank
 		w.leave(b)
 		return
 	}
