@@ -17,7 +17,7 @@ lint: ## check form and lint for all systems
 format: ## rewrite the code in the wanted form
 	.ci/run reformat
 
-fuzz: ## run every fuzz target for 15 s (FUZZTIME=5m make fuzz)
+fuzz: ## run every fuzz target for some seconds (FUZZTIME=5m make fuzz)
 	.ci/run fuzz
 
 chaos: ## kill rows, workers and drivers for a while (CHAOSTIME=10m make chaos)

@@ -117,7 +117,7 @@ func (p *Pool) freeLanes() {
 	}
 }
 
-// freeLanesOfOthers is freeLanes for the leader, who does not look now. p.mu is held.
+// freeLanesOfOthers is freeLanes for when the leader does not look: he calls it himself, sleeps, or is not there. p.mu is held.
 func (p *Pool) freeLanesOfOthers() {
 	if len(p.lanes.dead) == 0 || p.looking.Load() > 0 {
 		return
