@@ -214,11 +214,11 @@ func (r *RowReader) Waiting() bool {
 // Claim takes the next row; false: there is none. Its body is valid until the next
 // Claim. (Edge rows-published, see Publish.)
 func (r *RowReader) Claim() (row Row, ok bool, err error) {
-	var claimed uint32
+	var limit, claimed uint32
 	for {
 		word := r.word.Load()
-		var limit uint32
-		if limit, claimed = splitRows(word); limit == claimed {
+		limit, claimed = splitRows(word)
+		if limit == claimed {
 			return Row{}, false, nil
 		}
 		if r.word.CompareAndSwap(word, joinRows(limit, claimed+1)) {
