@@ -27,6 +27,8 @@ type Func[In, Out any] struct {
 	in   *wire.Codec[In]
 	out  *wire.Codec[Out]
 	opts CallOptions
+
+	anywhere, plain bool // see plainly
 }
 
 // function is a Func without its types.
@@ -42,6 +44,7 @@ type function struct {
 	result     reflect.Type
 
 	awaited sync.Pool // of *awaited[In, Out], zeroed, to be used again
+	alone   sync.Pool // the same, as callAlone leaves them
 
 	// invoke decodes args, runs the function, and appends its result to dst. The
 	// parcel that it returns holds the result's files; nil: there are none. at says
@@ -111,6 +114,7 @@ func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out,
 	if err := table.add(fu.fn); err != nil {
 		fail("%v", err)
 	}
+	fu.plainly()
 	return fu
 }
 
@@ -248,6 +252,7 @@ func (f *Func[In, Out]) With(o ...CallOption) *Func[In, Out] {
 	for _, set := range o {
 		set(&g.opts)
 	}
+	g.plainly()
 	return &g
 }
 

@@ -133,6 +133,10 @@ func (a *awaited[In, Out]) end(*Call, int) {
 // context ended.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	on = check(f != nil, on)
+	p, inPool := on.(*Pool)
+	if inPool && f.plain && ctx.Err() == nil && drainOf(ctx) == nil && p.opts.MaxMessage >= plainMost && p.p.LeadAlone() {
+		return f.callAlone(ctx, p, in)
+	}
 	a, _ := f.fn.awaited.Get().(*awaited[In, Out])
 	if a == nil {
 		a = new(awaited[In, Out])
@@ -140,8 +144,12 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	a.point = waitPointOn(on)
 	a.init(ctx, on, f, in, a)
 	a.awaited, a.pulled = true, true
-	if p, ok := on.(*Pool); ok && a.args > rouseFrom && len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service {
+	switch {
+	case !inPool || !f.anywhere:
+	case a.args > rouseFrom:
 		p.p.Rouse()
+	case f.in.Exact():
+		a.led = p.p.LeadAlone()
 	}
 	_ = submit(ctx, on, &a.Call)
 	a.point.enter()
@@ -152,14 +160,14 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	}
 	a.over.wait(context.Background(), on, f.fn.index, a.led)
 	out, err := a.out, a.err
-	if _, ok := on.(*Pool); ok && err == nil && a.reusable() {
+	if inPool && err == nil && a.reusable() {
 		*a = awaited[In, Out]{}
 		f.fn.awaited.Put(a)
 	}
 	return out, err
 }
 
-// rouseFrom is the size of arguments from which a worker is woken before they are encoded: that takes a microsecond then.
+// rouseFrom is the size of arguments from which a worker is woken before they are encoded, and nobody leads meanwhile: that takes a microsecond then.
 const rouseFrom = 4 << 10
 
 // reusable reports whether nobody else can still look at a call that a pool ended with a

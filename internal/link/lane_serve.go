@@ -259,10 +259,13 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *wire.Parcel) {
 	s.ranRows.Add(1)
 	short := l.clock.mean > 0 && l.clock.mean < clockEvery
-	took := uint64(l.clock.end())
+	s.sendEnd(l, kind, uint64(l.clock.end()), body, parcel)
 	if short {
-		defer l.clock.look()
+		l.clock.look()
 	}
+}
+
+func (s *server) sendEnd(l *workerLane, kind wire.Kind, took uint64, body []byte, parcel *wire.Parcel) {
 	if g := l.out; g != nil {
 		if kind == wire.KindResult && parcel.Empty() && len(body) > 0 && &body[0] == &g.Bytes()[0] {
 			s.endIn(l, took, len(body))

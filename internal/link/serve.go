@@ -399,7 +399,9 @@ func (s *server) begin(f *Frame) (t Task) {
 // beginLocked is begin, with s.mu held.
 func (s *server) beginLocked(f *Frame) Task {
 	_ = s.ranRows.Load()
-	s.shares.spoke.Store(false)
+	if s.shares.spoke.Load() {
+		s.shares.spoke.Store(false)
+	}
 	s.running, s.task = f.Call, s.side.Begin(f)
 	s.quiet = f.Kind == wire.KindCall && f.Time&wire.Quiet != 0
 	switch {

@@ -20,7 +20,7 @@ import (
 
 const (
 	leaderNone   uint32 = iota
-	leaderLooks         // it will look at all lanes again before it sleeps or goes
+	leaderLooks         // it will look at all lanes again before it sleeps or goes; if nobody leads, the last one did
 	leaderSleeps        // on the second bell
 )
 
@@ -68,7 +68,9 @@ func (p *Pool) Lead() bool {
 	if p.laneList.Load() == nil || !p.leading.CompareAndSwap(leadsNone, leadsAwake) {
 		return false
 	}
-	p.leader.Store(leaderLooks)
+	if p.leader.Load() != leaderLooks {
+		p.leader.Store(leaderLooks)
+	}
 	return true
 }
 
@@ -209,7 +211,7 @@ func (p *Pool) patienceFor(fn uint16) (limit time.Duration, yield bool) {
 	busy, rows := int(crowd>>32), int(uint32(crowd))
 	switch {
 	case busy+1 <= p.cpus:
-		return min(2*mean+2*wakeTime, 4*wakeTime), false
+		return min(2*mean+4*wakeTime, 5*wakeTime), false
 	case rows > 2*busy, mean > yieldTime:
 		return 0, false // the workers have work meanwhile: sleep until there is a lot to read
 	}

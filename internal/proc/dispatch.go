@@ -250,30 +250,19 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 	return sent
 }
 
-// sendAlone hands out a row that is the only one, if it asks for nothing and a worker is there that needs nothing: what enqueue, settle and put come to then.
-// It reports false if it has done nothing. p.mu is held.
+// sendAlone hands out a row that is the only one, if it asks for nothing and a worker is there to take it at once. It reports false if it has done nothing. p.mu is
+// held.
 func (p *Pool) sendAlone(b *batch, r *link.Row) bool {
-	if r.Alone || r.Nest != nil || r.Segment != nil || r.Files() > 0 || r.Regions.Len() > 0 && p.cfg.Shared > 0 || p.over || p.closing > 0 || !p.slot() {
+	w := p.takesAlone(r)
+	if w == nil || r.Regions.Len() > 0 && (p.cfg.Shared > 0 || !r.Regions.Only(w.lastShown)) {
 		return false
 	}
-	for _, s := range p.seats {
-		w := s.w
-		if w == nil || !w.ready || w.flight.Len() > 0 {
-			continue
-		}
-		if w.lane == nil || w.stale || s.closing || !p.fits(w, r) || !w.inLane(r) || r.Regions.Len() > 0 && !r.Regions.Only(w.lastShown) {
-			return false
-		}
-		p.seq++
-		r.Seq = p.seq
-		r.Renew()
-		w.viaLane = true
-		w.count(p, r)
-		p.putInLane(w, r)
-		p.sentTo(b, w)
-		return true
+	p.putAlone(w, r)
+	if w.lane != nil && w.lane.Asleep() {
+		b.wake(w.lane)
 	}
-	return false
+	p.watchLane(b, w)
+	return true
 }
 
 // starve has a row wait until rows under way give descriptors back. p.mu is held.

@@ -208,7 +208,8 @@ func (p *Pool) publish(b *batch, w *worker) {
 		return
 	}
 	w.unpublished = false
-	p.setPace(w)
+	busy, rows := p.busy()
+	p.setPace(w, busy, rows)
 	if err := w.lane.Rows.Publish(); err != nil {
 		w.corrupt(err)
 		return
@@ -240,7 +241,9 @@ func (p *Pool) watchLane(b *batch, w *worker) {
 	bell := uint8(ring.First)
 	switch p.leader.Load() {
 	case leaderLooks:
-		return
+		if p.leading.Load() != leadsNone {
+			return
+		}
 	case leaderSleeps:
 		bell = ring.Second
 	case leaderNone:
@@ -269,10 +272,9 @@ func (w *worker) due() uint32 {
 }
 
 // setPace tells w how to look for its next row before it sleeps: not at all where rows
-// are long against waking it, without giving way where there are CPUs enough. p.mu is
-// held.
-func (p *Pool) setPace(w *worker) {
-	busy, rows := p.busy()
+// are long against waking it, without giving way where there are CPUs enough for that many
+// busy workers. p.mu is held.
+func (p *Pool) setPace(w *worker, busy, rows int) {
 	if crowd := uint64(busy)<<32 | uint64(rows); p.crowd.Load() != crowd {
 		p.crowd.Store(crowd)
 	}

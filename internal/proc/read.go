@@ -15,33 +15,39 @@ import (
 // drain reads the results that are in w's lane, up to a lot, and hands w more rows.
 // It reports whether there was any. p.mu is held.
 func (p *Pool) drain(b *batch, w *worker) (read bool) {
-	for n := 0; w.lane != nil && !w.broken && n < laneLot; n++ {
-		if w.elsewhere {
-			break // that one's end comes first
-		}
-		res, ok, err := w.lane.Results.Next()
-		if err == nil && ok {
-			err = p.laneEvent(b, w, &res)
-		}
-		if err != nil {
-			w.corrupt(err)
-			break
-		}
-		if !ok {
-			break
-		}
+	for n := 0; n < laneLot && p.readOne(b, w); n++ {
 		read = true
 	}
-	if !read {
+	if read {
+		p.afterRead(b, w)
+	}
+	return read
+}
+
+// readOne reads a result that is in w's lane, if there is one; afterRead must follow. p.mu is held.
+func (p *Pool) readOne(b *batch, w *worker) bool {
+	if w.lane == nil || w.broken || w.elsewhere { // that one's end comes first
 		return false
 	}
+	res, ok, err := w.lane.Results.Next()
+	if err == nil && ok {
+		err = p.laneEvent(b, w, &res)
+	}
+	if err != nil {
+		w.corrupt(err)
+		return false
+	}
+	return ok
+}
+
+// afterRead gives back the room of what was read, and hands w more rows. p.mu is held.
+func (p *Pool) afterRead(b *batch, w *worker) {
 	if w.lane.Release() {
 		b.wake(w.lane)
 	}
 	p.release(b.released)
 	b.released = 0
 	p.refill(b, w)
-	return true
 }
 
 // laneEvent applies one record. p.mu is held.

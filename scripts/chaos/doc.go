@@ -6,7 +6,7 @@
 // Rows return values and errors, panic, exit, kill and stop themselves, use too much
 // memory or time, leak, print, start programs that outlive them, and make calls of
 // their own (rows_linux.go). A round opens a pool with random options, runs a few
-// tables on it, perhaps cancels or closes in the middle, and closes it; beside it
+// tables on it, makes calls one by one between them, perhaps cancels or closes in the middle, and closes it; beside it
 // other pools are opened and closed all the time, and copies of this program run such
 // rounds until they are killed.
 //

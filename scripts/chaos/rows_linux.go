@@ -50,6 +50,7 @@ const (
 	deafSpin
 	memory
 	service
+	alone // in no table
 	kinds
 )
 
@@ -102,6 +103,7 @@ var specs = [kinds]spec{
 	deafSpin:     {name: "Timeout, spins", most: 4, opts: []xme.CallOption{xme.Timeout(10 * time.Millisecond)}},
 	memory:       {name: "over Memory", most: 4, opts: []xme.CallOption{xme.Memory(bound)}},
 	service:      {name: "Service", most: 2, opts: []xme.CallOption{xme.Service()}},
+	alone:        {name: "Call, alone"},
 }
 
 // job is a row's argument.

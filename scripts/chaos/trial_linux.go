@@ -107,7 +107,8 @@ func try(r *report, seed uint64, rng *rand.Rand, set settings) {
 			release()
 		}
 		for range 1 + rng.IntN(3) {
-			if !t.table(rng, set.rows/2+rng.IntN(set.rows)) || set.until() {
+			t.alone(rng, rng.IntN(set.rows/2))
+			if t.closing.Load() || !t.table(rng, set.rows/2+rng.IntN(set.rows)) || set.until() {
 				break
 			}
 		}

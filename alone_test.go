@@ -1,0 +1,241 @@
+package xme_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/xmetest"
+)
+
+// lonely does what its argument says; its calls, one by one, go the short way.
+var lonely = xme.Register("lonely", func(ctx context.Context, n int) (uint64, error) {
+	switch n {
+	case lonelySeed:
+		return xme.Seed(ctx), nil
+	case lonelyWaits:
+		<-ctx.Done()
+		return 0, ctx.Err()
+	case lonelyExits:
+		os.Exit(7)
+	case lonelyFails:
+		return 0, errLonely
+	case lonelyPanics:
+		panic("lonely")
+	}
+	return uint64(n) * 3, nil
+})
+
+const (
+	lonelySeed = -1 - iota
+	lonelyWaits
+	lonelyExits
+	lonelyFails
+	lonelyPanics
+)
+
+var errLonely = xme.RegisterError("lonely", errors.New("as it was asked to"))
+
+// triple calls lonely and checks its value.
+func triple(ctx context.Context, t *testing.T, pool *xme.Pool, n int) {
+	t.Helper()
+	if got, err := lonely.Call(ctx, pool, n); err != nil || got != uint64(n)*3 {
+		t.Fatalf("lonely(%d) = %d, %v", n, got, err)
+	}
+}
+
+// A call that is alone in its pool ends as any other, and the next is none the worse for it.
+//
+// feature: F1, S1
+func TestCallAlone(t *testing.T) {
+	t.Parallel()
+	ends := map[string]struct {
+		n     int
+		cause xme.Cause
+		is    error
+	}{
+		"an error": {lonelyFails, xme.CauseReturned, errLonely},
+		"a panic":  {lonelyPanics, xme.CausePanic, xme.ErrPanic},
+		"a death":  {lonelyExits, xme.CauseLost, xme.ErrWorkerLost},
+		"a cancel": {lonelyWaits, xme.CauseCancelled, context.Canceled},
+	}
+	for name, want := range ends {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := xmetest.Open(t, xme.Options{Workers: 1})
+			for n := range 20 {
+				for i := range 20 {
+					triple(context.Background(), t, pool, i)
+				}
+				ctx, cancel := context.WithCancel(context.Background())
+				if want.n == lonelyWaits {
+					time.AfterFunc(time.Duration(n)*200*time.Microsecond, cancel)
+				}
+				got, err := lonely.Call(ctx, pool, want.n)
+				cancel()
+				var e *xme.Error
+				if got != 0 || !errors.As(err, &e) || e.Cause != want.cause || !errors.Is(err, want.is) {
+					t.Fatalf("%d, %v, want %v", got, err, want.is)
+				}
+				if want.cause == xme.CauseLost && e.ExitCode != 7 {
+					t.Fatalf("exit code %d, want 7", e.ExitCode)
+				}
+			}
+		})
+	}
+}
+
+// The context of a call that is alone is looked at before, meanwhile, and not after.
+func TestCallAloneUnderContexts(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1})
+	over, cancel := context.WithCancelCause(t.Context())
+	for n := range 100 {
+		triple(over, t, pool, n)
+	}
+	cancel(errLonely)
+	for n := range 100 {
+		if _, err := lonely.Call(over, pool, n); !errors.Is(err, errLonely) || !errors.Is(err, context.Canceled) {
+			t.Fatalf("under a context that has ended: %v", err)
+		}
+		triple(t.Context(), t, pool, n)
+	}
+	late, stop := context.WithDeadline(t.Context(), time.Now().Add(20*time.Millisecond))
+	defer stop()
+	if _, err := lonely.Call(late, pool, lonelyWaits); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("under a deadline: %v", err)
+	}
+	triple(t.Context(), t, pool, 1)
+}
+
+// The seeds of calls do not depend on the way that they go.
+func TestSeedsOfCallsAlone(t *testing.T) {
+	t.Parallel()
+	ways := []func(*xme.Pool) (uint64, error){
+		func(pool *xme.Pool) (uint64, error) { return lonely.Call(t.Context(), pool, lonelySeed) },
+		func(pool *xme.Pool) (uint64, error) {
+			return lonely.Go(t.Context(), pool, lonelySeed).Wait(t.Context())
+		},
+	}
+	seeds := make([][]uint64, len(ways))
+	for i, call := range ways {
+		pool := xmetest.Open(t, xme.Options{Workers: 1, Seed: 42})
+		for range 50 {
+			got, err := call(pool)
+			if err != nil || slices.Contains(seeds[i], got) {
+				t.Fatalf("%d, %v, after %d", got, err, seeds[i])
+			}
+			seeds[i] = append(seeds[i], got)
+		}
+	}
+	if !slices.Equal(seeds[0], seeds[1]) {
+		t.Errorf("by Call %d\nby Go %d", seeds[0], seeds[1])
+	}
+}
+
+// Calls that are alone meet others: of the same function, of streams, and the end of the pool.
+func TestCallsMeet(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 3} {
+		pool := xmetest.Open(t, xme.Options{Workers: workers, Queue: 3})
+		var wg sync.WaitGroup
+		for g := range 4 {
+			wg.Go(func() {
+				for n := range 1500 {
+					if got, err := lonely.Call(t.Context(), pool, n); err != nil || got != uint64(n)*3 {
+						t.Errorf("lonely(%d) = %d, %v", n, got, err)
+						return
+					}
+					if (n+g)%50 == 0 {
+						i := 0
+						for got, err := range lonely.Map(t.Context(), pool, xme.Repeat(10, n)) {
+							if i++; err != nil || got != uint64(n)*3 {
+								t.Errorf("lonely(%d) of a stream = %d, %v", n, got, err)
+							}
+						}
+						if i != 10 {
+							t.Errorf("%d rows of 10", i)
+						}
+					}
+				}
+			})
+		}
+		wg.Wait()
+		stats := pool.Stats()
+		if stats.Queued != 0 || stats.Running != 0 || stats.Failed != 0 || stats.Done != 4*1500+4*30*10 {
+			t.Errorf("%d done, %d failed, %d queued, %d running", stats.Done, stats.Failed, stats.Queued, stats.Running)
+		}
+		var calls sync.WaitGroup
+		for range 4 {
+			calls.Go(func() {
+				for {
+					got, err := lonely.Call(context.Background(), pool, 5)
+					if err == nil && got == 15 {
+						continue
+					}
+					if !errors.Is(err, xme.ErrClosed) {
+						t.Errorf("%d, %v, want %v", got, err, xme.ErrClosed)
+					}
+					return
+				}
+			})
+		}
+		if err := pool.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		calls.Wait()
+	}
+}
+
+// A call is not alone beside one that nobody waits for.
+func TestCallBesideAnother(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 2} {
+		pool := xmetest.Open(t, xme.Options{Workers: workers})
+		for n := range 500 {
+			fu := lonely.Go(t.Context(), pool, n)
+			triple(t.Context(), t, pool, n+1)
+			if got, err := fu.Wait(t.Context()); err != nil || got != uint64(n)*3 {
+				t.Fatalf("lonely(%d) = %d, %v", n, got, err)
+			}
+			if s := pool.Stats(); s.Queued != 0 || s.Running != 0 || s.Done != uint64(2*n+2) {
+				t.Fatalf("after %d calls %d are done, %d queued, %d running", 2*n+2, s.Done, s.Queued, s.Running)
+			}
+		}
+	}
+}
+
+// Who leads no more reads for nobody: rows that come after a call that was alone are heard of all the same.
+func TestAfterCallAlone(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1})
+	for n := range 200 {
+		triple(t.Context(), t, pool, n)
+		fu := lonely.Go(t.Context(), pool, n)
+		<-fu.Done()
+		if got, err := fu.Wait(t.Context()); err != nil || got != uint64(n)*3 {
+			t.Fatalf("lonely(%d) = %d, %v", n, got, err)
+		}
+	}
+}
+
+// A call that is alone takes no memory of its driver's.
+func TestCallAloneAllocates(t *testing.T) {
+	if raced {
+		t.Skip("the race detector allocates")
+	}
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Spares: -1})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for range 100 {
+		triple(ctx, t, pool, 1)
+	}
+	if n := testing.AllocsPerRun(1000, func() { triple(ctx, t, pool, 1) }); n >= 1 {
+		t.Errorf("%v allocations a call", n)
+	}
+}
