@@ -2,31 +2,45 @@ package xme
 
 import "context"
 
-// plainMost is the size of arguments up to which a call may go the short way.
-const plainMost = smallArgs - metaSize
-
-// plainly notes whether calls of f may go to any worker, and whether the short way: they ask for nothing, and arguments and results are small and copied as they lie.
-func (f *Func[In, Out]) plainly() {
+// sort notes which calls of f may go where: anywhere, to any worker; the short way, if they are small, as they ask for nothing and no code of the user's encodes
+// or decodes them; of these, plain ones are copied as they lie.
+func (f *Func[In, Out]) sort() {
 	f.anywhere = len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service
-	f.plain = f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0 && f.in.PointerFree() && f.in.Size(new(In)) <= plainMost && f.out.PointerFree()
+	f.short = f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0 && f.in.Exact() && f.out.Exact() && !f.fn.guards
+	f.plain = f.short && f.in.PointerFree() && f.out.PointerFree()
 }
 
-// callAlone is Call for a plain function in a pool that the caller leads. If nothing else is in the pool the call goes the short way (see proc.Pool.CallAlone): its memory
-// is used again as it stands, and its context is watched by who waits.
-func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In) (Out, error) {
+// callAlone is Call for one that may go the short way (see proc.Pool.CallAlone), in a pool that the caller leads: it does if it is alone there. Its memory is used again
+// as it stands, and its context is watched by who waits. args is its size.
+func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In, args int) (Out, error) {
 	a, _ := f.fn.alone.Get().(*awaited[In, Out])
 	if a == nil {
 		a = new(awaited[In, Out])
 		a.init(ctx, p, f, in, a)
-		a.row.Owner, a.row.Func, a.row.Quick = &a.Call, f.fn.index, a
+		owner := (*rowOwner)(&a.Call)
+		a.row.Owner, a.row.Func, a.row.Quick = owner, f.fn.index, owner
+		if f.plain {
+			a.row.Quick = a
+		}
 		a.awaited, a.pulled, a.led, a.seeded = true, true, true, true
 	}
-	a.in, a.f, a.opts, a.ctx, a.on = in, f, &f.opts, ctx, p
+	a.in, a.f, a.opts, a.ctx, a.on, a.args = in, f, &f.opts, ctx, p, args
 	a.seed = seedOf(p.opts.Seed, looseSeeds+p.calls.Add(1))
-	a.row.Body, _ = f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, nil)
-	sent, over := p.p.CallAlone(&a.row)
+	err := error(nil)
+	if f.plain {
+		a.row.Body, err = f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, nil)
+	} else {
+		err = p.encode(&a.Call)
+	}
+	sent, over := false, false
+	if err == nil {
+		sent, over = p.p.CallAlone(&a.row)
+	}
 	switch {
 	case over:
+	case err != nil:
+		a.Finish(nil, err)
+		a.over.wait(context.Background(), p, f.fn.index, true)
 	case !sent:
 		_ = submit(ctx, p, &a.Call)
 		a.over.wait(context.Background(), p, f.fn.index, true)
@@ -40,13 +54,14 @@ func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In) (Out, err
 		if a.ended.Load() {
 			a.ended.Store(false)
 		}
-		a.ctx, a.on = nil, nil
+		var none Out
+		a.out, a.ctx, a.on = none, nil, nil
 		f.fn.alone.Put(a)
 	}
 	return out, err
 }
 
-// EndAtOnce implements link.QuickOwner for calls that go the short way.
+// EndAtOnce implements link.QuickOwner for plain calls that go the short way.
 func (a *awaited[In, Out]) EndAtOnce(body []byte) {
 	a.row.Body = nil
 	if err := a.f.out.Decode(body, &a.out, nil); err != nil {

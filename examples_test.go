@@ -20,9 +20,7 @@ func runScript(t *testing.T, name, pkg string) {
 		t.Skip("programs are built without the race detector: this says nothing new")
 	}
 	bin := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), pkg).CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, out)
-	}
+	buildPrograms(t, bin+string(filepath.Separator), pkg)
 	testscript.Run(t, testscript.Params{
 		Files: []string{filepath.Join("testdata", "script", name+".txtar")},
 		Setup: func(e *testscript.Env) error {
@@ -101,9 +99,7 @@ func TestCrashProgramBlocks(t *testing.T) {
 		t.Skip("the golden file is Linux's, without the race detector")
 	}
 	bin := filepath.Join(t.TempDir(), "crash")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./examples/crash").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	buildPrograms(t, bin, "./examples/crash")
 	for n := 0; ; n++ {
 		out, err := exec.CommandContext(t.Context(), bin, "-v", "-p", "1").CombinedOutput()
 		if err != nil {

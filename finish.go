@@ -19,9 +19,12 @@ func (c *Call) Finish(body []byte, err error) {
 	c.finish(link.Outcome{Body: body, Parcel: p, Err: err})
 }
 
-// End implements link.Owner, for calls that a pool runs: a call that shall be tried
-// again stays accepted.
-func (c *Call) End(o link.Outcome, again bool) bool {
+// rowOwner is a Call as its pool knows it.
+type rowOwner Call
+
+// End implements link.Owner: a call that shall be tried again stays accepted.
+func (r *rowOwner) End(o link.Outcome, again bool) bool {
+	c := (*Call)(r)
 	e := c.errorOf(o)
 	if again && o.Cancelled == nil && c.wantsAgain(e) {
 		o.Parcel.Close()
@@ -61,7 +64,8 @@ func (c *Call) End(o link.Outcome, again bool) bool {
 
 // EndAtOnce implements link.QuickOwner, for calls whose results are decoded by no code
 // of the user's.
-func (c *Call) EndAtOnce(body []byte) {
+func (r *rowOwner) EndAtOnce(body []byte) {
+	c := (*Call)(r)
 	c.row.Body = nil
 	if c.place.stream == nil {
 		c.begin()

@@ -28,7 +28,7 @@ type Func[In, Out any] struct {
 	out  *wire.Codec[Out]
 	opts CallOptions
 
-	anywhere, plain bool // see plainly
+	anywhere, short, plain bool // see sort
 }
 
 // function is a Func without its types.
@@ -114,7 +114,7 @@ func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out,
 	if err := table.add(fu.fn); err != nil {
 		fail("%v", err)
 	}
-	fu.plainly()
+	fu.sort()
 	return fu
 }
 
@@ -252,7 +252,7 @@ func (f *Func[In, Out]) With(o ...CallOption) *Func[In, Out] {
 	for _, set := range o {
 		set(&g.opts)
 	}
-	g.plainly()
+	g.sort()
 	return &g
 }
 

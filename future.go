@@ -134,14 +134,16 @@ func (a *awaited[In, Out]) end(*Call, int) {
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	on = check(f != nil, on)
 	p, inPool := on.(*Pool)
-	if inPool && f.plain && ctx.Err() == nil && drainOf(ctx) == nil && p.opts.MaxMessage >= plainMost && p.p.LeadAlone() {
-		return f.callAlone(ctx, p, in)
+	args := metaSize + f.in.Size(&in)
+	if inPool && f.short && args <= smallArgs && ctx.Err() == nil && drainOf(ctx) == nil && p.opts.MaxMessage >= smallArgs && p.p.LeadAlone() {
+		return f.callAlone(ctx, p, in, args)
 	}
 	a, _ := f.fn.awaited.Get().(*awaited[In, Out])
 	if a == nil {
 		a = new(awaited[In, Out])
 	}
 	a.point = waitPointOn(on)
+	a.args = args
 	a.init(ctx, on, f, in, a)
 	a.awaited, a.pulled = true, true
 	switch {

@@ -132,7 +132,7 @@ func checkPrograms(t *testing.T, file string, programs []*guideProgram, mod stri
 		command := []string{"go", "test"}
 		if !p.test() {
 			command = []string{filepath.Join(t.TempDir(), "app.exe")} // a name that every system runs
-			if out, err := guideRunIn(t, at, nil, "go", "build", "-o", command[0], "."); err != nil {
+			if out, err := guideRunIn(t, at, nil, "go", "build", "-ldflags=-w", "-o", command[0], "."); err != nil {
 				t.Fatalf("%s:%d: go build: %v\n%s", file, p.line, err, out)
 			}
 		}

@@ -17,6 +17,9 @@ import (
 // feature: S1, P2
 func TestFullNames(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("all that a program imports is compiled for -trimpath")
+	}
 	var want strings.Builder
 	for _, name := range []string{"direct", "closure", "generic", "method", "init"} {
 		fmt.Fprintf(&want, "main.%s true <nil>\n", name)

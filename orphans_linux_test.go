@@ -25,9 +25,7 @@ import (
 func TestKilledDriverLeavesNothing(t *testing.T) {
 	t.Parallel()
 	bin := filepath.Join(t.TempDir(), "orphans")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./testdata/programs/orphans").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	buildPrograms(t, bin, "./testdata/programs/orphans")
 	for _, state := range []string{"running", "stopped"} {
 		t.Run(state, func(t *testing.T) {
 			t.Parallel()

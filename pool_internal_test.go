@@ -38,7 +38,7 @@ func (r *stubRunner) close() {
 }
 
 func (r *stubRunner) Submit(_ context.Context, rows []*link.Row) (int, error) {
-	if len(rows) == 1 && rows[0].Owner.(*Call).index < 0 {
+	if len(rows) == 1 && rows[0].Owner.(*rowOwner).index < 0 {
 		r.end(rows[0])
 		return 1, nil
 	}

@@ -10,13 +10,19 @@ import (
 	"time"
 )
 
+// buildPrograms builds programs: one to a file, or several to a folder, whose name ends in a separator. A third of linking is what only debuggers read.
+func buildPrograms(t *testing.T, to string, pkgs ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "go", append([]string{"build", "-ldflags=-w", "-o", to}, pkgs...)...).CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkgs, err, out)
+	}
+}
+
 // runProgram builds testdata/programs/name and runs it; it returns what it printed.
 func runProgram(t *testing.T, name string, env ...string) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), name)
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "./testdata/programs/"+name).CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	buildPrograms(t, bin, "./testdata/programs/"+name)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bin)

@@ -22,9 +22,7 @@ func rpcServer(t *testing.T, args ...string) (bin, addr string) {
 		t.Skip("programs are built without the race detector: this says nothing new")
 	}
 	bin = t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin+string(filepath.Separator), "./examples/rpc/server", "./examples/rpc/client", "./cmd/xme").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	buildPrograms(t, bin+string(filepath.Separator), "./examples/rpc/server", "./examples/rpc/client", "./cmd/xme")
 	server := exec.CommandContext(t.Context(), filepath.Join(bin, "server"), append([]string{"-at", "127.0.0.1:0"}, args...)...)
 	server.WaitDelay = 20 * time.Second
 	server.Cancel = func() error { return server.Process.Signal(os.Interrupt) }

@@ -90,7 +90,7 @@ func (v statsVar) String() string {
 // rowOf returns the index of a row that a pool runs, -1 if it has none or its worker's
 // task made it.
 func rowOf(r *link.Row) int {
-	if c, ok := r.Owner.(*Call); ok {
+	if c, ok := r.Owner.(*rowOwner); ok {
 		return c.index
 	}
 	return -1

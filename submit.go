@@ -150,9 +150,10 @@ func (p *Pool) ready(c *Call) error {
 			return fmt.Errorf("option On: %w", err)
 		}
 	}
-	c.row.Owner, c.row.Func = c, c.fn.index
+	owner := (*rowOwner)(c)
+	c.row.Owner, c.row.Func = owner, c.fn.index
 	if c.value.steady() {
-		c.row.Quick = c
+		c.row.Quick = owner
 	}
 	c.row.On, c.row.Timeout, c.row.Memory = c.opts.On, c.opts.Timeout, c.opts.Memory
 	c.row.Fresh, c.row.Service, c.row.Keep = c.opts.Fresh, c.opts.Service, c.opts.Retries > 0

@@ -67,6 +67,9 @@ func (p *Pool) takesAlone(r *link.Row) *worker {
 		if w.lane == nil || w.stale || w.lent || w.broken || w.paused > 0 || s.closing || w.bound != p.cfg.Memory || p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle || !w.lane.Rows.Fits(len(r.Body)) {
 			return nil
 		}
+		if r.Regions.Len() > 0 && (p.cfg.Shared > 0 || !r.Regions.Only(w.lastShown)) {
+			return nil
+		}
 		return w
 	}
 	return nil
@@ -106,12 +109,15 @@ func (p *Pool) endAlone(w *worker, lane *link.Lane, r *link.Row) bool {
 	if p.readOne(b, w) {
 		p.afterRead(b, w)
 	}
+	lease := b.lease.Take() // of r
 	if p.live > 0 || !b.empty() || len(p.lanes.dead) > 0 {
 		p.mu.Unlock()
+		lease.Release()
 		b.run()
 		return false
 	}
 	p.leading.Store(leadsNone) // which is enough: see watchLane
 	p.mu.Unlock()
+	lease.Release()
 	return true
 }

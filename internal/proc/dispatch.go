@@ -254,7 +254,7 @@ func (p *Pool) put(b *batch, w *worker, r *link.Row) sending {
 // held.
 func (p *Pool) sendAlone(b *batch, r *link.Row) bool {
 	w := p.takesAlone(r)
-	if w == nil || r.Regions.Len() > 0 && (p.cfg.Shared > 0 || !r.Regions.Only(w.lastShown)) {
+	if w == nil {
 		return false
 	}
 	p.putAlone(w, r)
