@@ -61,7 +61,6 @@ func (t *trial) alone(rng *rand.Rand, calls int) {
 		})
 	}
 	wg.Wait()
-	t.beat()
 }
 
 // callAlone makes one call and checks how it ends. It reports false if the pool was closed.
@@ -96,6 +95,7 @@ func (t *trial) callAlone(rng *rand.Rand) bool {
 		t.r.complain(t.seed, "double(%d): %s", n, complaint)
 	}
 	t.r.rows[alone][out].Add(1)
+	t.beat()
 	return out != closed
 }
 
