@@ -16,7 +16,7 @@
 // processes is left, what the rows started included; after each round no descriptor,
 // goroutine or file. A killed driver's processes are gone within -limit.
 //
-// It exits with 1 if a check failed, with 2 if nothing ended for a minute. The seed
+// It exits with 1 if a check failed, with 2 if nothing ended for -patience, a minute. The seed
 // of a round, printed with every complaint, runs that round again: as the first one.
 // (What happens when is the scheduler's, so one run may not show it again.)
 package main

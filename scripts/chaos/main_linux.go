@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ func main() {
 	flag.IntVar(&c.workers, "workers", 4, "workers of a pool, at most")
 	flag.IntVar(&c.rows, "rows", 20_000, "rows of a table, on average")
 	flag.DurationVar(&c.limit, "limit", time.Second, "what a killed driver's processes have to be gone in")
+	flag.DurationVar(&c.patience, "patience", time.Minute, "how long nothing may end: more where other work keeps workers from starting faster than they are killed")
 	flag.BoolVar(&c.verbose, "v", false, "a line per round")
 	link := flag.String("link", "auto", "auto, socket or pipe")
 	flag.Parse()
@@ -51,6 +53,7 @@ func main() {
 // config is what the flags say.
 type config struct {
 	time, limit   time.Duration
+	patience      time.Duration // 0: a minute
 	seed          uint64
 	workers, rows int
 	link          xme.Link
@@ -71,7 +74,7 @@ func chaos(c config, out io.Writer) bool {
 	_ = os.Setenv("XME_CHAOS", mark)
 	r := &report{out: out, verbose: c.verbose}
 	done := make(chan struct{})
-	go r.watchdog(time.Minute, done)
+	go r.watchdog(cmp.Or(c.patience, time.Minute), done)
 	defer close(done)
 	begin := time.Now()
 
