@@ -125,8 +125,8 @@ func (l *Lock) Kind() (Kind, error) {
 	return w.kind(), err
 }
 
-// Wait returns how long an Acquire waits at most, and how often a waiter looks at the lock's state.
-func (l *Lock) Wait() (wait, mute time.Duration) {
+// Patience returns how long an Acquire waits at most (0: until its context ends), and how often a waiter looks at the lock's state. It does not wait.
+func (l *Lock) Patience() (wait, mute time.Duration) {
 	if l == nil || l.c == nil {
 		return 0, 0
 	}
