@@ -23,13 +23,19 @@ type GuardOptions struct {
 	Start string
 }
 
-// GuardCall is the argument of [Guard]: which manager's queue it runs, and how.
+// GuardCall is the argument of [Guard]: which manager's queue it runs, and how. Its methods are for package xme, which tells a guard by them of its table:
+// programs have no use for them.
 type GuardCall struct {
 	Manager *Manager
 	Options GuardOptions
 
-	ID   uint64 // set when it is called: what the guard's processes have in common
-	Rows bool   // set by the table that it is a row of: it has other rows
+	guardPlace
+}
+
+// guardPlace is what package xme has a call of Guard know. Embedded it crosses though nobody else sees it.
+type guardPlace struct {
+	id   uint64 // set when it is called: what the guard's processes have in common
+	rows bool   // set by the table that it is a row of: it has other rows
 }
 
 // GuardReport is what a guard has done.
@@ -60,19 +66,19 @@ func runGuard(bool) func(context.Context, GuardCall) (GuardReport, error) {
 	}
 }
 
-// Named implements a seam of package xme.
+// Named is for package xme: it returns the call with what its guard's processes have in common.
 func (g GuardCall) Named() any {
-	if g.ID == 0 {
+	if g.id == 0 {
 		i := newID()
-		g.ID = binary.LittleEndian.Uint64(i[:]) | 1
+		g.id = binary.LittleEndian.Uint64(i[:]) | 1
 	}
 	return g
 }
 
-// OfTable implements a seam of package xme.
+// OfTable is for package xme: it returns the call as that of a table with other rows, and has the manager expect the guard.
 func (g GuardCall) OfTable(ctx context.Context) any {
-	g.Rows = true
-	_, _ = opExpect.call(ctx, g.Manager, guardRequest{g.ID, g.Options.idle()}) // the guard itself finds what is wrong
+	g.rows = true
+	_, _ = opExpect.call(ctx, g.Manager, guardRequest{g.id, g.Options.idle()}) // the guard itself finds what is wrong
 	return g
 }
 
@@ -94,9 +100,9 @@ var opTableEnded = define("table ended", false, func(_ context.Context, h *host,
 	return struct{}{}, nil
 })
 
-// TableEnded implements a seam of package xme.
+// TableEnded is for package xme: the table's other rows have ended.
 func (g GuardCall) TableEnded(ctx context.Context) error {
-	_, err := opTableEnded.call(ctx, g.Manager, guardRequest{ID: g.ID})
+	_, err := opTableEnded.call(ctx, g.Manager, guardRequest{ID: g.id})
 	return err
 }
 
@@ -105,9 +111,9 @@ var opGuardFailed = define("guard failed", true, func(_ context.Context, h *host
 	return struct{}{}, nil
 })
 
-// Failed implements the same seam.
+// Failed is for package xme: the guard has failed for good.
 func (g GuardCall) Failed(ctx context.Context) {
-	_, _ = opGuardFailed.call(ctx, g.Manager, guardRequest{ID: g.ID}) // without a manager there is nothing to be told
+	_, _ = opGuardFailed.call(ctx, g.Manager, guardRequest{ID: g.id}) // without a manager there is nothing to be told
 }
 
 // idle is the limit that the options ask for.
@@ -168,7 +174,7 @@ const defaultVerbose = 5 * time.Second
 // guard is its life with one process of the manager's.
 func (g *GuardCall) guard(ctx context.Context, o GuardOptions) (r GuardReport, asked bool, err error) {
 	m := g.Manager
-	gen, err := m.attach(ctx, leaseRequest{ID: g.ID, Rows: g.Rows, Idle: o.Idle})
+	gen, err := m.attach(ctx, leaseRequest{ID: g.id, Rows: g.rows, Idle: o.Idle})
 	if err != nil {
 		return r, false, err
 	}

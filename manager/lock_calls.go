@@ -9,7 +9,7 @@ import (
 	"github.com/xenonmp/xme/shm"
 )
 
-// AcquireOption changes one call.
+// AcquireOption changes one call. WithWait and WithHook make them; there are no others, and programs cannot write their own.
 type AcquireOption func(*lockCall)
 
 // WithWait has the call wait for d at most, instead of for as long as the lock says. 0 or less: until its context ends.

@@ -150,8 +150,8 @@ func (t *tableCall) submitted(err error) error {
 	return err
 }
 
-// Pull implements a seam of package xme, which alone calls it: it fetches the ends of calls for who waits for one of them, until done is closed or ctx
-// ends. Within a call that runs from the queue the error wraps ErrDeadlock.
+// Pull is for package xme, whose futures call it: programs have no use for it. It fetches the ends of calls for who waits for one of them, until done is
+// closed or ctx ends. Within a call that runs from the queue the error wraps ErrDeadlock.
 func (q *Queue) Pull(ctx context.Context, done <-chan struct{}) error {
 	if queueOf(ctx) == q.m.id {
 		return fmt.Errorf("manager: %w: %w", errOwnQueue, ErrDeadlock)
