@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -237,7 +236,7 @@ func (g *GuardCall) start(ctx context.Context, name string) error {
 		_, err = f.Call(ctx, xme.Inline(), g.Manager)
 	}
 	if err != nil {
-		return fmt.Errorf("manager: guard: its start-up function %s: %w", name, err)
+		return errorf("guard: its start-up function %s: %w", name, err)
 	}
 	return nil
 }
@@ -280,7 +279,7 @@ var opStop = define("stop guard", true, func(ctx context.Context, h *host, _ *ca
 // replaced it waits for. A call in the queue would wait for itself: its error wraps ErrDeadlock.
 func (q *Queue) Stop(ctx context.Context) error {
 	if queueOf(ctx) == q.m.id && q.m.id != (id{}) {
-		return fmt.Errorf("manager: stop the guard from a call that it runs, which would wait for itself: queue %q with %s, or set it: %w", "Table::update", GuardKey, ErrDeadlock)
+		return errorf("stop the guard from a call that it runs, which would wait for itself: queue %q with %s, or set it: %w", "Table::update", GuardKey, ErrDeadlock)
 	}
 	_, err := opStop.call(ctx, q.m, struct{}{})
 	return err
@@ -291,7 +290,7 @@ func (q *Queue) Stop(ctx context.Context) error {
 // error is its cause: a method that runs then runs on, a function has its context ended, and is lost to its future if it does not listen.
 func (q *Queue) Exec(ctx context.Context) (ran bool, err error) {
 	if q.m != nil && queueOf(ctx) == q.m.id {
-		return false, fmt.Errorf("manager: exec within a call that runs from the queue, and waits for itself: %w", ErrDeadlock)
+		return false, errorf("exec within a call that runs from the queue, and waits for itself: %w", ErrDeadlock)
 	}
 	gen, err := q.m.attach(ctx, leaseRequest{Exec: true})
 	if err != nil {

@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -38,7 +37,7 @@ func (m *Manager) Heartbeat(ctx context.Context, o HeartbeatOptions) (*Heartbeat
 		o.Every = defaultBeat
 	}
 	if o.Every < 0 {
-		return nil, fmt.Errorf("manager: heartbeat: Every is %v: make it more than 0, or 0 for %v", o.Every, defaultBeat)
+		return nil, errorf("heartbeat: Every is %v: make it more than 0, or 0 for %v", o.Every, defaultBeat)
 	}
 	id, err := m.beat(ctx, beatRequest{Every: o.Every, Drop: o.Drop})
 	if err != nil {
@@ -127,7 +126,7 @@ func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, e
 	if in.Every > 0 && q.beats[in.ID] == nil {
 		if limit := q.idleLimit(); limit > 0 && in.Every >= limit {
 			q.mu.Unlock()
-			return 0, fmt.Errorf("manager: heartbeat: a beat every %v is not shorter than the guard's idle limit of %v: make it so, or raise GuardOptions.Idle", in.Every, limit)
+			return 0, errorf("heartbeat: a beat every %v is not shorter than the guard's idle limit of %v: make it so, or raise GuardOptions.Idle", in.Every, limit)
 		}
 	}
 	b := q.beats[in.ID]
@@ -138,7 +137,7 @@ func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, e
 		}
 		if len(q.beats) >= mostBeats {
 			q.mu.Unlock()
-			return 0, fmt.Errorf("manager: heartbeat: %d beat already: stop some", mostBeats)
+			return 0, errorf("heartbeat: %d beat already: stop some", mostBeats)
 		}
 		q.lastBeat++
 		in.ID = q.lastBeat
@@ -208,7 +207,7 @@ func (q *callQueue) beatsGone(conn any) func() {
 		delete(q.beats, id)
 		q.last = time.Now()
 		if b.drop {
-			_, dropped := q.discardLocked(b.op, fmt.Errorf("manager: %v's process has died, with its heartbeat its queued calls: %w", b.op, ErrDropped))
+			_, dropped := q.discardLocked(b.op, errorf("%v's process has died, with its heartbeat its queued calls: %w", b.op, ErrDropped))
 			after = join(after, dropped)
 		}
 		died := q.died

@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/xenonmp/xme/shm"
@@ -47,7 +46,7 @@ func (l *Lock) hold(ctx context.Context, call lockCall, o []AcquireOption) (took
 		set(&call)
 	}
 	if l == nil || l.c == nil {
-		return false, fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return false, errorf("a zero Lock: %w", ErrClosed)
 	}
 	took, err = l.take(ctx, l.seat, call)
 	if err != nil && !owns(err) {
@@ -68,7 +67,7 @@ func (l *Lock) notGot(ctx context.Context, call lockCall, err error) error {
 // that wraps shm.ErrOwnerDied. ctx bounds the asking of the manager.
 func (l *Lock) TryAcquire(ctx context.Context) (bool, error) {
 	if l == nil || l.c == nil {
-		return false, fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return false, errorf("a zero Lock: %w", ErrClosed)
 	}
 	_, err := l.take(ctx, l.seat, lockCall{try: true})
 	if err == errBusy { //nolint:errorlint // its own
@@ -93,7 +92,7 @@ func (l *Lock) giveBack(ctx context.Context, call lockCall, o []AcquireOption) e
 		set(&call)
 	}
 	if l == nil || l.c == nil {
-		return fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return errorf("a zero Lock: %w", ErrClosed)
 	}
 	err := l.release(l.seat, call)
 	if errors.Is(err, ErrNotHolder) {
@@ -119,7 +118,7 @@ func (l *Lock) Do(ctx context.Context, f func(died *shm.OwnerDiedError) error, o
 // Kind returns what kind the lock is of now. It sends no message.
 func (l *Lock) Kind() (Kind, error) {
 	if l == nil || l.c == nil {
-		return 0, fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return 0, errorf("a zero Lock: %w", ErrClosed)
 	}
 	w, err := l.c.look()
 	return w.kind(), err
