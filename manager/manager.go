@@ -133,7 +133,7 @@ var handles = func() bool {
 func appendManager(dst []byte, m *Manager, p *wire.Parcel) ([]byte, error) {
 	l, err := m.tablesLock(context.Background())
 	if err != nil {
-		return dst, err
+		return dst, innerf("%w", err)
 	}
 	return managerRefs().AppendNested(dst, &managerRef{m.id, m.op, l.c.lockMemory, l.c.name}, p)
 }

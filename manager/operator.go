@@ -120,7 +120,7 @@ func (l *operators) alloc() Operator {
 // check says whether an operator is who it claims to be.
 func (l *operators) check(o Operator) error {
 	if o.number == 0 || int(o.number) > len(l.Hashes) {
-		return errorf("%v is no operator of this manager: %w", o, ErrNotAuthorised)
+		return errorf("%v is no operator that the manager knows: %w", o, ErrNotAuthorised)
 	}
 	h := sha256.Sum256(o.secretBytes())
 	if subtle.ConstantTimeCompare(h[:], l.Hashes[o.number-1][:]) != 1 {
