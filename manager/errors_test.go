@@ -59,7 +59,7 @@ func tryTableErrors(ctx context.Context, m *manager.Manager, op manager.Operator
 	c.named("swap", err)
 	_, err = manager.CompareAndSwap(ctx, m, "none", 999, 2)
 	c.named("swap of none", err)
-	c.named("reserved", manager.Set(ctx, m, "__OP__", 1))
+	c.named("reserved", manager.Set(ctx, m, manager.StatusKey, 1))
 	c.named("a chan", manager.Set(ctx, m, "c", make(chan int)))
 	c.named("a zero change", m.Update(ctx, manager.Change{}))
 	c.named("a put of a chan", m.Update(ctx, manager.Put("c", make(chan int))))

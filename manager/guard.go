@@ -123,6 +123,14 @@ func (o *GuardOptions) idle() time.Duration {
 	return o.Idle
 }
 
+// verbose is how often the options have a guard say how it is.
+func (o *GuardOptions) verbose() time.Duration {
+	if o.Verbose == 0 {
+		return defaultVerbose
+	}
+	return o.Verbose
+}
+
 var _ proc.Guard = GuardCall{}
 
 var opAttach = define("guard", true, func(ctx context.Context, h *host, c *caller, in leaseRequest) (struct{}, error) {
@@ -149,10 +157,7 @@ func (m *Manager) resign(ctx context.Context, gen uint64) {
 // run is a guard's life.
 func (g *GuardCall) run(ctx context.Context) (r GuardReport, err error) {
 	o := g.Options
-	o.Idle = o.idle()
-	if o.Verbose == 0 {
-		o.Verbose = defaultVerbose
-	}
+	o.Idle, o.Verbose = o.idle(), o.verbose()
 	for tries := 1; ; tries++ {
 		var asked bool
 		r, asked, err = g.guard(ctx, o)

@@ -25,6 +25,14 @@ type Heartbeat struct {
 
 const defaultBeat = time.Second
 
+// every is the time between two beats that the options ask for.
+func (o *HeartbeatOptions) every() time.Duration {
+	if o.Every == 0 {
+		return defaultBeat
+	}
+	return o.Every
+}
+
 // Heartbeat has the manager know, from now on, that the process lives which acts as the handle's operator. Its status is "alive" and the time of the
 // last beat; while a heartbeat lives the guard does not end for being idle, or for a queued stop. It ends by [Heartbeat.Stop], and when ctx ends, as a
 // task's does when the task returns: the status then is "ended". If the process dies the manager notices at once: the status is "died" and the
@@ -33,10 +41,7 @@ const defaultBeat = time.Second
 //
 // A beat that is not shorter than the guard's idle limit is an error, as is one that is negative.
 func (m *Manager) Heartbeat(ctx context.Context, o HeartbeatOptions) (*Heartbeat, error) {
-	if o.Every == 0 {
-		o.Every = defaultBeat
-	}
-	if o.Every < 0 {
+	if o.Every = o.every(); o.Every < 0 {
 		return nil, errorf("heartbeat: Every is %v: make it more than 0, or 0 for %v", o.Every, defaultBeat)
 	}
 	id, err := m.beat(ctx, beatRequest{Every: o.Every, Drop: o.Drop})
