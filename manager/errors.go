@@ -51,18 +51,16 @@ func known(name, text string) error {
 const prefix = "manager: "
 
 // errorf is fmt.Errorf for what leaves the package: with the prefix in front, and not again in what it wraps.
-func errorf(format string, args ...any) error { return fmt.Errorf(prefix+format, bareAll(args)...) }
+func errorf(format string, args ...any) error { return fmt.Errorf(prefix+"%w", innerf(format, args...)) }
 
 // innerf is errorf without the prefix, for what another package wraps: a codec names the field.
-func innerf(format string, args ...any) error { return fmt.Errorf(format, bareAll(args)...) }
-
-func bareAll(args []any) []any {
+func innerf(format string, args ...any) error {
 	for i, a := range args {
 		if err, ok := a.(error); ok && strings.HasPrefix(err.Error(), prefix) {
 			args[i] = bareError{err}
 		}
 	}
-	return args
+	return fmt.Errorf(format, args...)
 }
 
 // bareError is an error of the package within another.

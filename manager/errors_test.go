@@ -165,8 +165,13 @@ func tryLockErrors(ctx context.Context, m *manager.Manager, op manager.Operator,
 func tryQueueErrors(ctx context.Context, m *manager.Manager, op manager.Operator, o *manager.Object[counter], c *check) {
 	q := m.Queue()
 	for _, b := range []manager.Builtin{
-		{Name: "none"}, {Name: "Table::get"}, {Name: "Table::set"}, {Name: "Table::update"}, {Name: "Table::get", Keys: []string{"n"}, Kind: manager.Mutex},
-		{Name: "Table::update", Changes: []manager.Change{{}}}, {Name: "Table::update", Changes: []manager.Change{manager.Put("c", make(chan int))}},
+		{Name: "none"},
+		{Name: "Table::get"},
+		{Name: "Table::set"},
+		{Name: "Table::update"},
+		{Name: "Table::get", Keys: []string{"n"}, Kind: manager.Mutex},
+		{Name: "Table::update", Changes: []manager.Change{{}}},
+		{Name: "Table::update", Changes: []manager.Change{manager.Put("c", make(chan int))}},
 	} {
 		_, err := q.Append(ctx, b)
 		c.named("append "+b.Name, err)

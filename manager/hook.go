@@ -55,7 +55,7 @@ func (l *Lock) failed(ctx context.Context, o lockCall, release bool, err error) 
 		}
 		var missing error
 		if h, missing = xme.Lookup[LockFailure, struct{}](string(name[1:][:min(int(name[0]), hookSize-1)])); missing != nil {
-			return errorf("%w (and its hook cannot be called: %v)", err, missing) //nolint:errorlint // one identity: the call's
+			return errorf("%w (and its hook cannot be called: %v)", err, missing) // one identity: the call's
 		}
 	}
 	f := LockFailure{Lock: l.String(), Operator: l.op.Number(), Release: release, Message: err.Error(), Cycle: errors.Is(err, ErrDeadlock)}
