@@ -51,7 +51,9 @@ func known(name, text string) error {
 const prefix = "manager: "
 
 // errorf is fmt.Errorf for what leaves the package: with the prefix in front, and not again in what it wraps.
-func errorf(format string, args ...any) error { return fmt.Errorf(prefix+"%w", innerf(format, args...)) }
+func errorf(format string, args ...any) error {
+	return fmt.Errorf(prefix+"%w", innerf(format, args...))
+}
 
 // innerf is errorf without the prefix, for what another package wraps: a codec names the field.
 func innerf(format string, args ...any) error {
