@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"github.com/xenonmp/xme/internal/ring"
@@ -165,13 +164,13 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 		e.method = queuedMethod{object: number, m: m, args: append(e.method.args[:0], args...), parcel: p}
 	} else {
 		p.Close()
-		c.failed(rec.Call, fmt.Errorf("object %d: no such method: %w", number, ErrType))
+		c.failed(rec.Call, errorf("object %d: no such method: %w", number, ErrType))
 		return
 	}
 	if c.known != head.op {
 		if err := c.h.check(head.op); err != nil {
 			p.Close()
-			c.failed(rec.Call, fmt.Errorf("manager: append: %w", err))
+			c.failed(rec.Call, errorf("append: %w", err))
 			return
 		}
 		c.known, c.knownAs = head.op, slices.Clone(rec.Body[appendHeadSize:][:rec.Body[appendHeadSize-1]])

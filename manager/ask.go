@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/xenonmp/xme/internal/proc"
@@ -65,7 +64,7 @@ func (q *callQueue) ask(conn any, in askRequest, drain func(), reply func(askAns
 		delete(q.ended, in.Gen)
 		q.mu.Unlock()
 		if l == nil { // it was another process of the manager's that has given it
-			reply(askAnswer{}, fmt.Errorf("manager: guard: there is no such lease: %w", ErrLost))
+			reply(askAnswer{}, errorf("guard: there is no such lease: %w", ErrLost))
 			return
 		}
 		reply(askAnswer{Ended: l.ended, Calls: l.calls}, nil)
@@ -113,7 +112,7 @@ func (r *reader) ask(rec ring.Result, p *wire.Parcel) {
 	p.Close()
 	var in askRequest
 	if err := askRequests().Decode(rec.Body, &in, nil); err != nil {
-		c.failed(rec.Call, fmt.Errorf("guard asks: malformed request: %w", err))
+		c.failed(rec.Call, errorf("guard asks: malformed request: %w", err))
 		return
 	}
 	r.open()

@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -43,7 +42,7 @@ type builtinRequest struct {
 // check says what is wrong with a call.
 func (b *builtinRequest) check() error {
 	if !slices.Contains(builtins, b.Name) {
-		return fmt.Errorf("manager: append %q: there is no such built-in function; there are: %s: %w", b.Name, strings.Join(builtins, ", "), ErrNotFound)
+		return errorf("append %q: there is no such built-in function; there are: %s: %w", b.Name, strings.Join(builtins, ", "), ErrNotFound)
 	}
 	takes := builtinTakes[b.Name]
 	for _, f := range []struct {
@@ -52,16 +51,16 @@ func (b *builtinRequest) check() error {
 		taken bool
 	}{{"Changes", len(b.Changes) > 0, takes.changes}, {"Keys", len(b.Keys) > 0, takes.keys}, {"Kind", b.Kind != 0, takes.kind}} {
 		if f.given && !f.taken {
-			return fmt.Errorf("manager: append %s: it has no %s", b.Name, f.name)
+			return errorf("append %s: it has no %s", b.Name, f.name)
 		}
 	}
 	switch {
 	case b.Name == "Table::set" && (len(b.Changes) != 1 || b.Changes[0].Kind != changePut):
-		return fmt.Errorf("manager: append %s: it takes one Put", b.Name)
+		return errorf("append %s: it takes one Put", b.Name)
 	case (b.Name == "Table::delete" || b.Name == "Table::get") && len(b.Keys) == 0:
-		return fmt.Errorf("manager: append %s: it needs Keys", b.Name)
+		return errorf("append %s: it needs Keys", b.Name)
 	case takes.changes && len(b.Changes) == 0:
-		return fmt.Errorf("manager: append %s: it needs Changes", b.Name)
+		return errorf("append %s: it needs Changes", b.Name)
 	case takes.kind:
 		return Kind(b.Kind).check()
 	}
@@ -125,7 +124,7 @@ func (h *host) builtin(in builtinRequest) outcomeOf {
 		c.Value.release()
 	}
 	if err != nil {
-		return outcomeOf{err: fmt.Errorf("manager: %s: %w", in.Name, err)}
+		return outcomeOf{err: errorf("%s: %w", in.Name, err)}
 	}
 	s, err := encodeEntries(v)
 	return outcomeOf{s, err}
@@ -240,10 +239,10 @@ func (q *Queue) Append(ctx context.Context, b Builtin) (*Future[Values], error) 
 		if c.encode != nil {
 			var err error
 			if c.c.Value, err = c.encode(); err != nil {
-				return nil, fmt.Errorf("manager: append %s: the value of %q: %w", b.Name, c.c.Key, err)
+				return nil, errorf("append %s: the value of %q: %w", b.Name, c.c.Key, err)
 			}
 		} else if c.c.Kind == changePut {
-			return nil, fmt.Errorf("manager: append %s: a zero Change: use Put, Drop or If", b.Name)
+			return nil, errorf("append %s: a zero Change: use Put, Drop or If", b.Name)
 		}
 		in.Changes[i] = c.c
 	}
@@ -252,7 +251,7 @@ func (q *Queue) Append(ctx context.Context, b Builtin) (*Future[Values], error) 
 	}
 	h, err := m.host()
 	if err != nil {
-		return nil, fmt.Errorf("manager: append %s: %w", b.Name, err)
+		return nil, errorf("append %s: %w", b.Name, err)
 	}
 	f := &Future[Values]{done: make(chan struct{}), queued: &queuedFuture[Values]{decode: decodeEntries, of: m.id}}
 	if h != nil {

@@ -2,7 +2,6 @@ package manager
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -54,7 +53,7 @@ func (c *collections) add(n *collection) error {
 	}
 	if n.name != "" {
 		if c.names[n.name] != nil {
-			return fmt.Errorf("%q: %w", n.name, ErrExists)
+			return errorf("%q: %w", n.name, ErrExists)
 		}
 		c.names[n.name] = n
 	}
@@ -73,9 +72,9 @@ func (c *collections) find(name, typ string) (uint64, error) {
 	case c.closed:
 		return 0, ErrClosed
 	case n == nil:
-		return 0, fmt.Errorf("%q: %w", name, ErrNotFound)
+		return 0, errorf("%q: %w", name, ErrNotFound)
 	case n.typ != typ:
-		return 0, fmt.Errorf("%q is a %s, not a %s: %w", name, n.typ, typ, ErrType)
+		return 0, errorf("%q is a %s, not a %s: %w", name, n.typ, typ, ErrType)
 	}
 	return n.number, nil
 }
@@ -93,12 +92,12 @@ func (c *collections) use(at target, isMap bool, f func(n *collection) error) er
 		return err
 	}
 	if isMap != (n.table != nil) {
-		return fmt.Errorf("it is a %s: %w", n.typ, ErrType)
+		return errorf("it is a %s: %w", n.typ, ErrType)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.released {
-		return fmt.Errorf("a %s: %w", n.typ, ErrReleased)
+		return errorf("a %s: %w", n.typ, ErrReleased)
 	}
 	return f(n)
 }
@@ -111,9 +110,9 @@ func (c *collections) get(at target) (*collection, error) {
 	case c.closed:
 		return nil, ErrClosed
 	case n == nil:
-		return nil, fmt.Errorf("a %s: %w", at.Type, ErrReleased)
+		return nil, errorf("a %s: %w", at.Type, ErrReleased)
 	case n.typ != at.Type:
-		return nil, fmt.Errorf("it is a %s, not a %s: %w", n.typ, at.Type, ErrType)
+		return nil, errorf("it is a %s, not a %s: %w", n.typ, at.Type, ErrType)
 	}
 	return n, nil
 }
@@ -160,7 +159,7 @@ func (n *collection) splice(at, del int, items []*stored) (int, error) {
 	kept := make([]*stored, len(items))
 	for i, s := range items {
 		if s == nil {
-			return 0, errMalformed
+			return 0, errorf("%w", errMalformed)
 		}
 		kept[i] = s.keep()
 	}
@@ -173,9 +172,9 @@ func (n *collection) splice(at, del int, items []*stored) (int, error) {
 
 func outside(at, count, have int) error {
 	if count <= 1 {
-		return fmt.Errorf("element %d of a list of %d: %w", at, have, ErrNoKey)
+		return errorf("element %d of a list of %d: %w", at, have, ErrNoKey)
 	}
-	return fmt.Errorf("%d elements from %d on of a list of %d: %w", count, at, have, ErrNoKey)
+	return errorf("%d elements from %d on of a list of %d: %w", count, at, have, ErrNoKey)
 }
 
 // slice returns elements lo up to hi; hi -1 is the list's end.
@@ -199,7 +198,7 @@ func lendAll(in []*stored) []*stored {
 }
 
 // errEmpty is Pop's of a list without elements.
-var errEmpty = fmt.Errorf("the list is empty: %w", ErrNoKey)
+var errEmpty = errorf("the list is empty: %w", ErrNoKey)
 
 // pop takes the last element out. It is the answer's.
 func (n *collection) pop() (*stored, error) {
@@ -218,7 +217,7 @@ func (n *collection) pop() (*stored, error) {
 // put sets keys of a map and returns what the last of them had.
 func (n *collection) put(keys []string, items []*stored) (old *stored, err error) {
 	if len(keys) != len(items) || slices.Contains(items, nil) {
-		return nil, errMalformed
+		return nil, errorf("%w", errMalformed)
 	}
 	for i, k := range keys {
 		before := n.table[k]

@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -70,7 +69,7 @@ const (
 func connect(to id) (*conn, error) {
 	r, err := region.New(ring.DuplexSize(areaBytes), 0, true)
 	if err != nil {
-		return nil, fmt.Errorf("manager: connect: %w", err)
+		return nil, errorf("connect: %w", err)
 	}
 	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, parcels: map[uint32]*wire.Parcel{}}
 	c.life, c.over = context.WithCancel(context.Background())
@@ -79,7 +78,7 @@ func connect(to id) (*conn, error) {
 	mem, err := r.Bytes(true)
 	if err != nil {
 		r.Release()
-		return nil, fmt.Errorf("manager: connect: %w", err)
+		return nil, errorf("connect: %w", err)
 	}
 	c.end = ring.NewEnd(mem[:ring.DuplexSize(areaBytes)], false, park.Waits{})
 	c.stop = post.Listen(c.me, c)
@@ -89,7 +88,7 @@ func connect(to id) (*conn, error) {
 		err = post.Send(post.Message{To: c.to, From: c.me, Body: binary.LittleEndian.AppendUint32([]byte{postConnect}, uint32(os.Getpid())), Parcel: p})
 	}
 	if err != nil {
-		c.fail(fmt.Errorf("%w: %w", ErrLost, err))
+		c.fail(errorf("%w: %w", ErrLost, err))
 		return nil, c.err
 	}
 	return c, nil
@@ -230,7 +229,7 @@ func (c *conn) enter() (*waiter, error) {
 		return w, nil
 	}
 	if len(c.waiters) > placeMask {
-		return nil, fmt.Errorf("manager: more than %d calls under way from one process", placeMask)
+		return nil, errorf("more than %d calls under way from one process", placeMask)
 	}
 	w.call = uint32(len(c.waiters))
 	c.waiters = append(c.waiters, w)
@@ -261,7 +260,7 @@ func (w *waiter) recycle() {
 func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte, p *wire.Parcel) (w *waiter, leads bool, err error) {
 	if !p.Empty() {
 		if err := p.Pack(); err != nil {
-			return nil, false, fmt.Errorf("manager: %w", err)
+			return nil, false, errorf("%w", err)
 		}
 	}
 	r := ring.Result{Kind: kind, Time: uint64(number), Body: body}
@@ -301,7 +300,7 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 // send is begin's long way. posted says that the parcel is on its way, whatever else.
 func (c *conn) send(ctx context.Context, r ring.Result, p *wire.Parcel) (posted bool, err error) {
 	if len(r.Body) > mostMessage {
-		return false, fmt.Errorf("manager: an argument of %d bytes is over %d: send parts, or share memory", len(r.Body), mostMessage)
+		return false, errorf("an argument of %d bytes is over %d: send parts, or share memory", len(r.Body), mostMessage)
 	}
 	if !p.Empty() {
 		r.Kind |= parcelBit
@@ -309,7 +308,7 @@ func (c *conn) send(ctx context.Context, r ring.Result, p *wire.Parcel) (posted 
 		p.Items = nil
 		err := post.Send(post.Message{To: c.to, From: c.me, Body: binary.LittleEndian.AppendUint32([]byte{postParcel}, r.Call), Parcel: parcel})
 		if err != nil {
-			return false, fmt.Errorf("manager: %w", err)
+			return false, errorf("%w", err)
 		}
 		posted = true
 	}

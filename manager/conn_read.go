@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
@@ -37,7 +36,7 @@ func (c *conn) read(ctx context.Context, own *waiter, enough func() bool) (body 
 		r, ok, err := c.end.Next()
 		switch {
 		case err != nil:
-			c.fail(fmt.Errorf("%w: %w", ErrLost, err))
+			c.fail(errorf("%w: %w", ErrLost, err))
 			return nil, false
 		case ok:
 			if own != nil && r.Call == own.call && r.Kind == kindAnswer && len(c.parts) == 0 {
@@ -86,11 +85,11 @@ func (c *conn) take(r ring.Result) error {
 	defer c.mu.Unlock()
 	i := int(r.Call & placeMask)
 	if i >= len(c.waiters) || c.waiters[i] == nil || c.waiters[i].call != r.Call {
-		return fmt.Errorf("%w: an answer to no call: %w", ErrLost, errRubbish)
+		return errorf("%w: an answer to no call: %w", ErrLost, errRubbish)
 	}
 	w := c.waiters[i]
 	if w.done {
-		return fmt.Errorf("%w: two answers to one call: %w", ErrLost, errRubbish)
+		return errorf("%w: two answers to one call: %w", ErrLost, errRubbish)
 	}
 	var p *wire.Parcel
 	if r.Kind&parcelBit != 0 {

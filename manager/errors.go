@@ -3,8 +3,10 @@ package manager
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/shm"
@@ -40,10 +42,35 @@ var (
 )
 
 func known(name, text string) error {
-	err := xme.RegisterError("github.com/xenonmp/xme/manager."+name, errors.New("manager: "+text))
+	err := xme.RegisterError("github.com/xenonmp/xme/manager."+name, errors.New(prefix+text))
 	sentinels = append(sentinels, err)
 	return err
 }
+
+// prefix begins the text of what leaves the package as an error.
+const prefix = "manager: "
+
+// errorf is fmt.Errorf for what leaves the package: with the prefix in front, and not again in what it wraps.
+func errorf(format string, args ...any) error {
+	return fmt.Errorf(prefix+"%w", innerf(format, args...))
+}
+
+// innerf is errorf without the prefix, for what another package wraps: a codec names the field.
+func innerf(format string, args ...any) error {
+	for i, a := range args {
+		if err, ok := a.(error); ok && strings.HasPrefix(err.Error(), prefix) {
+			args[i] = bareError{err}
+		}
+	}
+	return fmt.Errorf(format, args...)
+}
+
+// bareError is an error of the package within another.
+type bareError struct{ error }
+
+func (e bareError) Error() string { return strings.TrimPrefix(e.error.Error(), prefix) }
+
+func (e bareError) Unwrap() error { return e.error }
 
 // sentinels are the errors whose identity crosses with a manager's answer, by their number here. They are the same in all processes,
 // which run the same program.

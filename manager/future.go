@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -85,7 +84,7 @@ func (f *Future[Out]) Wait(ctx context.Context) (out Out, err error) {
 	case <-f.done:
 	default:
 		if f.queued != nil && queueOf(ctx) == f.queued.of {
-			return out, fmt.Errorf("manager: %w: %w", errOwnQueue, ErrDeadlock)
+			return out, errorf("%w: %w", errOwnQueue, ErrDeadlock)
 		}
 		if f.queued != nil && f.queued.conn != nil {
 			f.queued.conn.fetch(ctx, f.done)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -23,13 +22,19 @@ type GuardOptions struct {
 	Start string
 }
 
-// GuardCall is the argument of [Guard]: which manager's queue it runs, and how.
+// GuardCall is the argument of [Guard]: which manager's queue it runs, and how. Its methods are for package xme, which tells a guard by them of its table:
+// programs have no use for them.
 type GuardCall struct {
 	Manager *Manager
 	Options GuardOptions
 
-	ID   uint64 // set when it is called: what the guard's processes have in common
-	Rows bool   // set by the table that it is a row of: it has other rows
+	guardPlace
+}
+
+// guardPlace is what package xme has a call of Guard know. Embedded it crosses though nobody else sees it.
+type guardPlace struct {
+	id   uint64 // set when it is called: what the guard's processes have in common
+	rows bool   // set by the table that it is a row of: it has other rows
 }
 
 // GuardReport is what a guard has done.
@@ -60,19 +65,19 @@ func runGuard(bool) func(context.Context, GuardCall) (GuardReport, error) {
 	}
 }
 
-// Named implements a seam of package xme.
+// Named is for package xme: it returns the call with what its guard's processes have in common.
 func (g GuardCall) Named() any {
-	if g.ID == 0 {
+	if g.id == 0 {
 		i := newID()
-		g.ID = binary.LittleEndian.Uint64(i[:]) | 1
+		g.id = binary.LittleEndian.Uint64(i[:]) | 1
 	}
 	return g
 }
 
-// OfTable implements a seam of package xme.
+// OfTable is for package xme: it returns the call as that of a table with other rows, and has the manager expect the guard.
 func (g GuardCall) OfTable(ctx context.Context) any {
-	g.Rows = true
-	_, _ = opExpect.call(ctx, g.Manager, guardRequest{g.ID, g.Options.idle()}) // the guard itself finds what is wrong
+	g.rows = true
+	_, _ = opExpect.call(ctx, g.Manager, guardRequest{g.id, g.Options.idle()}) // the guard itself finds what is wrong
 	return g
 }
 
@@ -94,9 +99,9 @@ var opTableEnded = define("table ended", false, func(_ context.Context, h *host,
 	return struct{}{}, nil
 })
 
-// TableEnded implements a seam of package xme.
+// TableEnded is for package xme: the table's other rows have ended.
 func (g GuardCall) TableEnded(ctx context.Context) error {
-	_, err := opTableEnded.call(ctx, g.Manager, guardRequest{ID: g.ID})
+	_, err := opTableEnded.call(ctx, g.Manager, guardRequest{ID: g.id})
 	return err
 }
 
@@ -105,9 +110,9 @@ var opGuardFailed = define("guard failed", true, func(_ context.Context, h *host
 	return struct{}{}, nil
 })
 
-// Failed implements the same seam.
+// Failed is for package xme: the guard has failed for good.
 func (g GuardCall) Failed(ctx context.Context) {
-	_, _ = opGuardFailed.call(ctx, g.Manager, guardRequest{ID: g.ID}) // without a manager there is nothing to be told
+	_, _ = opGuardFailed.call(ctx, g.Manager, guardRequest{ID: g.id}) // without a manager there is nothing to be told
 }
 
 // idle is the limit that the options ask for.
@@ -116,6 +121,14 @@ func (o *GuardOptions) idle() time.Duration {
 		return defaultIdle
 	}
 	return o.Idle
+}
+
+// verbose is how often the options have a guard say how it is.
+func (o *GuardOptions) verbose() time.Duration {
+	if o.Verbose == 0 {
+		return defaultVerbose
+	}
+	return o.Verbose
 }
 
 var _ proc.Guard = GuardCall{}
@@ -144,10 +157,7 @@ func (m *Manager) resign(ctx context.Context, gen uint64) {
 // run is a guard's life.
 func (g *GuardCall) run(ctx context.Context) (r GuardReport, err error) {
 	o := g.Options
-	o.Idle = o.idle()
-	if o.Verbose == 0 {
-		o.Verbose = defaultVerbose
-	}
+	o.Idle, o.Verbose = o.idle(), o.verbose()
 	for tries := 1; ; tries++ {
 		var asked bool
 		r, asked, err = g.guard(ctx, o)
@@ -168,7 +178,7 @@ const defaultVerbose = 5 * time.Second
 // guard is its life with one process of the manager's.
 func (g *GuardCall) guard(ctx context.Context, o GuardOptions) (r GuardReport, asked bool, err error) {
 	m := g.Manager
-	gen, err := m.attach(ctx, leaseRequest{ID: g.ID, Rows: g.Rows, Idle: o.Idle})
+	gen, err := m.attach(ctx, leaseRequest{ID: g.id, Rows: g.rows, Idle: o.Idle})
 	if err != nil {
 		return r, false, err
 	}
@@ -231,7 +241,7 @@ func (g *GuardCall) start(ctx context.Context, name string) error {
 		_, err = f.Call(ctx, xme.Inline(), g.Manager)
 	}
 	if err != nil {
-		return fmt.Errorf("manager: guard: its start-up function %s: %w", name, err)
+		return errorf("guard: its start-up function %s: %w", name, err)
 	}
 	return nil
 }
@@ -274,7 +284,7 @@ var opStop = define("stop guard", true, func(ctx context.Context, h *host, _ *ca
 // replaced it waits for. A call in the queue would wait for itself: its error wraps ErrDeadlock.
 func (q *Queue) Stop(ctx context.Context) error {
 	if queueOf(ctx) == q.m.id && q.m.id != (id{}) {
-		return fmt.Errorf("manager: stop the guard from a call that it runs, which would wait for itself: queue %q with %s, or set it: %w", "Table::update", GuardKey, ErrDeadlock)
+		return errorf("stop the guard from a call that it runs, which would wait for itself: queue %q with %s, or set it: %w", "Table::update", GuardKey, ErrDeadlock)
 	}
 	_, err := opStop.call(ctx, q.m, struct{}{})
 	return err
@@ -285,7 +295,7 @@ func (q *Queue) Stop(ctx context.Context) error {
 // error is its cause: a method that runs then runs on, a function has its context ended, and is lost to its future if it does not listen.
 func (q *Queue) Exec(ctx context.Context) (ran bool, err error) {
 	if q.m != nil && queueOf(ctx) == q.m.id {
-		return false, fmt.Errorf("manager: exec within a call that runs from the queue, and waits for itself: %w", ErrDeadlock)
+		return false, errorf("exec within a call that runs from the queue, and waits for itself: %w", ErrDeadlock)
 	}
 	gen, err := q.m.attach(ctx, leaseRequest{Exec: true})
 	if err != nil {

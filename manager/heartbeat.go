@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -26,6 +25,14 @@ type Heartbeat struct {
 
 const defaultBeat = time.Second
 
+// every is the time between two beats that the options ask for.
+func (o *HeartbeatOptions) every() time.Duration {
+	if o.Every == 0 {
+		return defaultBeat
+	}
+	return o.Every
+}
+
 // Heartbeat has the manager know, from now on, that the process lives which acts as the handle's operator. Its status is "alive" and the time of the
 // last beat; while a heartbeat lives the guard does not end for being idle, or for a queued stop. It ends by [Heartbeat.Stop], and when ctx ends, as a
 // task's does when the task returns: the status then is "ended". If the process dies the manager notices at once: the status is "died" and the
@@ -34,11 +41,8 @@ const defaultBeat = time.Second
 //
 // A beat that is not shorter than the guard's idle limit is an error, as is one that is negative.
 func (m *Manager) Heartbeat(ctx context.Context, o HeartbeatOptions) (*Heartbeat, error) {
-	if o.Every == 0 {
-		o.Every = defaultBeat
-	}
-	if o.Every < 0 {
-		return nil, fmt.Errorf("manager: heartbeat: Every is %v: make it more than 0, or 0 for %v", o.Every, defaultBeat)
+	if o.Every = o.every(); o.Every < 0 {
+		return nil, errorf("heartbeat: Every is %v: make it more than 0, or 0 for %v", o.Every, defaultBeat)
 	}
 	id, err := m.beat(ctx, beatRequest{Every: o.Every, Drop: o.Drop})
 	if err != nil {
@@ -127,7 +131,7 @@ func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, e
 	if in.Every > 0 && q.beats[in.ID] == nil {
 		if limit := q.idleLimit(); limit > 0 && in.Every >= limit {
 			q.mu.Unlock()
-			return 0, fmt.Errorf("manager: heartbeat: a beat every %v is not shorter than the guard's idle limit of %v: make it so, or raise GuardOptions.Idle", in.Every, limit)
+			return 0, errorf("heartbeat: a beat every %v is not shorter than the guard's idle limit of %v: make it so, or raise GuardOptions.Idle", in.Every, limit)
 		}
 	}
 	b := q.beats[in.ID]
@@ -138,7 +142,7 @@ func (q *callQueue) beat(in beatRequest, conn any, note func() error) (uint64, e
 		}
 		if len(q.beats) >= mostBeats {
 			q.mu.Unlock()
-			return 0, fmt.Errorf("manager: heartbeat: %d beat already: stop some", mostBeats)
+			return 0, errorf("heartbeat: %d beat already: stop some", mostBeats)
 		}
 		q.lastBeat++
 		in.ID = q.lastBeat
@@ -208,7 +212,7 @@ func (q *callQueue) beatsGone(conn any) func() {
 		delete(q.beats, id)
 		q.last = time.Now()
 		if b.drop {
-			_, dropped := q.discardLocked(b.op, fmt.Errorf("manager: %v's process has died, with its heartbeat its queued calls: %w", b.op, ErrDropped))
+			_, dropped := q.discardLocked(b.op, errorf("%v's process has died, with its heartbeat its queued calls: %w", b.op, ErrDropped))
 			after = join(after, dropped)
 		}
 		died := q.died

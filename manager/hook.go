@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -39,7 +38,7 @@ func hookName(h *Hook) (string, error) {
 	if n := h.Name(); len(n) < hookSize {
 		return n, nil
 	}
-	return "", fmt.Errorf("manager: the hook's name %.20q… is longer than %d bytes", h.Name(), hookSize-1)
+	return "", errorf("the hook's name %.20q… is longer than %d bytes", h.Name(), hookSize-1)
 }
 
 // failed runs the hook for a call that failed with err, and returns what the call is to return.
@@ -56,7 +55,7 @@ func (l *Lock) failed(ctx context.Context, o lockCall, release bool, err error) 
 		}
 		var missing error
 		if h, missing = xme.Lookup[LockFailure, struct{}](string(name[1:][:min(int(name[0]), hookSize-1)])); missing != nil {
-			return fmt.Errorf("%w (and its hook cannot be called: %v)", err, missing) //nolint:errorlint // one identity: the call's
+			return errorf("%w (and its hook cannot be called: %v)", err, missing) // one identity: the call's
 		}
 	}
 	f := LockFailure{Lock: l.String(), Operator: l.op.Number(), Release: release, Message: err.Error(), Cycle: errors.Is(err, ErrDeadlock)}

@@ -63,7 +63,7 @@ func TestLockHooks(t *testing.T) {
 		if _, err := releaseUnheld.Call(soon(t), x, scene{Lock: l}); !errors.Is(err, manager.ErrNotHolder) {
 			t.Errorf("without a hook: %v", err)
 		}
-		if wait, mute := l.Wait(); wait != 2*time.Millisecond || mute != 100*time.Millisecond {
+		if wait, mute := l.Patience(); wait != 2*time.Millisecond || mute != 100*time.Millisecond {
 			t.Errorf("it waits %v, mute %v", wait, mute)
 		}
 		must(t, l.Release(soon(t)))

@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -78,7 +77,7 @@ func (h *host) check(o Operator) error {
 // admin says whether an operator is ADMIN.
 func (h *host) admin(o Operator) error {
 	if o.number != admin {
-		return fmt.Errorf("%v asks for what is ADMIN's: %w", o, ErrNotAuthorised)
+		return errorf("%v asks for what is ADMIN's: %w", o, ErrNotAuthorised)
 	}
 	return h.check(o)
 }

@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -295,7 +294,7 @@ func (c *hostConn) serveOp(ctx context.Context, o *rawOp, call uint32, body []by
 	returned := false
 	defer func() {
 		if !returned { // what a user's function did
-			c.failed(call, fmt.Errorf("manager: %s: its goroutine has ended, by runtime.Goexit", o.name))
+			c.failed(call, errorf("%s: its goroutine has ended, by runtime.Goexit", o.name))
 		}
 	}()
 	answer, out, err := o.serve(ctx, c.h, &caller{conn: c}, body, p, nil)
@@ -323,7 +322,7 @@ func (c *hostConn) failed(call uint32, err error) {
 func (c *hostConn) answer(kind uint8, call uint32, body []byte, p *wire.Parcel) {
 	r := ring.Result{Kind: kind, Call: call, Body: body}
 	if len(body) > mostMessage {
-		c.failed(call, fmt.Errorf("manager: an answer of %d bytes is over %d: ask for parts, or share memory", len(body), mostMessage))
+		c.failed(call, errorf("an answer of %d bytes is over %d: ask for parts, or share memory", len(body), mostMessage))
 		return
 	}
 	if !p.Empty() {
@@ -335,7 +334,7 @@ func (c *hostConn) answer(kind uint8, call uint32, body []byte, p *wire.Parcel) 
 			err = post.Send(post.Message{To: c.peer, From: c.h.at, Body: binary.LittleEndian.AppendUint32([]byte{postParcel}, call), Parcel: parcel})
 		}
 		if err != nil {
-			c.failed(call, fmt.Errorf("manager: hand over what the answer holds: %w", err))
+			c.failed(call, errorf("hand over what the answer holds: %w", err))
 			return
 		}
 	}

@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/wire"
@@ -74,7 +73,7 @@ func (o *object) image(ctx context.Context) (*objectImage, error) {
 			})
 			if e != nil {
 				p.Close()
-				err = fmt.Errorf("manager: keep object %s: %w", o.what(), e)
+				err = errorf("keep object %s: %w", o.what(), e)
 				return
 			}
 		}
@@ -106,7 +105,7 @@ func (h *host) load(ctx context.Context, img *image) error {
 	for _, i := range img.Objects {
 		o := &object{number: i.Number, name: i.Name, typ: i.Type, made: i.Make, args: i.Args}
 		if err := o.restore(ctx, &i); err != nil {
-			return fmt.Errorf("manager: bring object %s back: %w", o.what(), err)
+			return errorf("bring object %s back: %w", o.what(), err)
 		}
 		if o.name != "" {
 			h.mu.Lock()

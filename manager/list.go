@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"reflect"
 )
@@ -28,7 +27,7 @@ func NewList[T any](ctx context.Context, m *Manager, name string, items ...T) (*
 	}
 	l.number, err = opMake.call(ctx, m, makeRequest{l.operator(), name, l.typ, false, in})
 	if err != nil {
-		return nil, fmt.Errorf("new list: %w", err)
+		return nil, errorf("new list: %w", err)
 	}
 	return l, nil
 }
@@ -40,7 +39,7 @@ func FindList[T any](ctx context.Context, m *Manager, name string) (*List[T], er
 	var err error
 	l.number, err = opFind.call(ctx, m, findRequest{name, l.typ})
 	if err != nil {
-		return nil, fmt.Errorf("find list: %w", err)
+		return nil, errorf("find list: %w", err)
 	}
 	return l, nil
 }
@@ -53,7 +52,7 @@ func (l *List[T]) Append(ctx context.Context, items ...T) error {
 // Insert puts items before element i; i may be the list's length. An i outside the list is an error that wraps ErrNoKey.
 func (l *List[T]) Insert(ctx context.Context, i int, items ...T) error {
 	if i < 0 {
-		return fmt.Errorf("insert before element %d: %w", i, ErrNoKey)
+		return errorf("insert before element %d: %w", i, ErrNoKey)
 	}
 	return l.splice(ctx, i, 0, items...)
 }
@@ -61,7 +60,7 @@ func (l *List[T]) Insert(ctx context.Context, i int, items ...T) error {
 // Set replaces element i. An i outside the list is an error that wraps ErrNoKey.
 func (l *List[T]) Set(ctx context.Context, i int, v T) error {
 	if i < 0 {
-		return fmt.Errorf("set element %d: %w", i, ErrNoKey)
+		return errorf("set element %d: %w", i, ErrNoKey)
 	}
 	return l.splice(ctx, i, 1, v)
 }
@@ -69,7 +68,7 @@ func (l *List[T]) Set(ctx context.Context, i int, v T) error {
 // Delete removes n elements from i on. If the list has not so many it stays as it is, and the error wraps ErrNoKey.
 func (l *List[T]) Delete(ctx context.Context, i, n int) error {
 	if i < 0 {
-		return fmt.Errorf("delete from element %d on: %w", i, ErrNoKey)
+		return errorf("delete from element %d on: %w", i, ErrNoKey)
 	}
 	return l.splice(ctx, i, n)
 }
@@ -87,7 +86,7 @@ func (l *List[T]) splice(ctx context.Context, at, del int, items ...T) error {
 // At returns element i. An i outside the list is an error that wraps ErrNoKey.
 func (l *List[T]) At(ctx context.Context, i int) (v T, err error) {
 	if i < 0 {
-		return v, fmt.Errorf("element %d: %w", i, ErrNoKey)
+		return v, errorf("element %d: %w", i, ErrNoKey)
 	}
 	all, err := l.Slice(ctx, i, i+1)
 	if err != nil {
@@ -168,7 +167,7 @@ func decodeItem[T any](s *stored) (v T, err error) {
 		return v, err
 	}
 	if s == nil {
-		return v, errMalformed
+		return v, errorf("%w", errMalformed)
 	}
 	return t.decode(s, "an element of type "+reflect.TypeFor[T]().String())
 }
@@ -182,7 +181,7 @@ func encodeAll[T any](items []T) ([]*stored, error) {
 	for i := range items {
 		s, err := encodeItem(&items[i])
 		if err != nil {
-			return all, fmt.Errorf("item %d: %w", i, err)
+			return all, errorf("item %d: %w", i, err)
 		}
 		all = append(all, s)
 	}

@@ -59,10 +59,10 @@ func (o LockOptions) board() (b board, err error) {
 		return b, err
 	}
 	if len(o.Name) > lockName || strings.ContainsRune(o.Name, 0) {
-		return b, fmt.Errorf("manager: a lock's name has at most %d bytes, none of them 0", lockName)
+		return b, errorf("a lock's name has at most %d bytes, none of them 0", lockName)
 	}
 	if o.Wait < 0 || o.Mute < 0 {
-		return b, fmt.Errorf("manager: LockOptions{Wait: %v, Mute: %v}: neither is negative", o.Wait, o.Mute)
+		return b, errorf("LockOptions{Wait: %v, Mute: %v}: neither is negative", o.Wait, o.Mute)
 	}
 	b.Wait, b.Mute = o.Wait, o.Mute
 	return b, b.setHooks(o.OnAcquire, o.OnRelease)
@@ -112,7 +112,7 @@ func newKeptMemory(name string, kind Kind, b board) (m lockMemory, err error) {
 
 func (m lockMemory) retain() (r lockMemory, err error) {
 	if m.RW == nil || m.Word == nil || m.Board == nil {
-		return r, fmt.Errorf("a lock without its memory: %w", ErrClosed)
+		return r, errorf("a lock without its memory: %w", ErrClosed)
 	}
 	if r.RW, err = m.RW.Retain(); err == nil {
 		if r.Word, err = m.Word.Retain(); err == nil {
@@ -210,7 +210,7 @@ func (m *Manager) lockOf(name string, out lockOut, made bool) (*Lock, error) {
 		if made {
 			c.close()
 		}
-		return nil, fmt.Errorf("a lock for a task that has ended: %w", ErrClosed)
+		return nil, errorf("a lock for a task that has ended: %w", ErrClosed)
 	}
 	l.seat = l.who.seat(c, l.op)
 	return l, nil
@@ -242,7 +242,7 @@ func (m *Manager) Lock() *Lock {
 func (m *Manager) tablesLock(ctx context.Context) (*Lock, error) {
 	switch {
 	case m == nil || m.at == nil:
-		return nil, fmt.Errorf("a zero Manager: %w", ErrClosed)
+		return nil, errorf("a zero Manager: %w", ErrClosed)
 	case m.lock != nil:
 		return m.lock, nil
 	}
@@ -280,11 +280,11 @@ func (l *Lock) As(o Operator) *Lock {
 // ends it. It returns ErrClosed if l has ended.
 func (l *Lock) Retain() (*Lock, error) {
 	if l == nil || l.c == nil {
-		return nil, fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return nil, errorf("a zero Lock: %w", ErrClosed)
 	}
 	memory, err := l.c.retain()
 	if err != nil {
-		return nil, fmt.Errorf("manager: %v: %w", l, err)
+		return nil, errorf("%v: %w", l, err)
 	}
 	c := &lockCore{at: l.c.at.bare(), number: l.c.number, name: l.c.name, own: true, lockMemory: memory}
 	return &Lock{c: c, op: l.op, made: true, seat: newSeat()}, nil

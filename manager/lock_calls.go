@@ -3,13 +3,12 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/xenonmp/xme/shm"
 )
 
-// AcquireOption changes one call.
+// AcquireOption changes one call. WithWait and WithHook make them; there are no others, and programs cannot write their own.
 type AcquireOption func(*lockCall)
 
 // WithWait has the call wait for d at most, instead of for as long as the lock says. 0 or less: until its context ends.
@@ -47,7 +46,7 @@ func (l *Lock) hold(ctx context.Context, call lockCall, o []AcquireOption) (took
 		set(&call)
 	}
 	if l == nil || l.c == nil {
-		return false, fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return false, errorf("a zero Lock: %w", ErrClosed)
 	}
 	took, err = l.take(ctx, l.seat, call)
 	if err != nil && !owns(err) {
@@ -68,7 +67,7 @@ func (l *Lock) notGot(ctx context.Context, call lockCall, err error) error {
 // that wraps shm.ErrOwnerDied. ctx bounds the asking of the manager.
 func (l *Lock) TryAcquire(ctx context.Context) (bool, error) {
 	if l == nil || l.c == nil {
-		return false, fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return false, errorf("a zero Lock: %w", ErrClosed)
 	}
 	_, err := l.take(ctx, l.seat, lockCall{try: true})
 	if err == errBusy { //nolint:errorlint // its own
@@ -93,7 +92,7 @@ func (l *Lock) giveBack(ctx context.Context, call lockCall, o []AcquireOption) e
 		set(&call)
 	}
 	if l == nil || l.c == nil {
-		return fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return errorf("a zero Lock: %w", ErrClosed)
 	}
 	err := l.release(l.seat, call)
 	if errors.Is(err, ErrNotHolder) {
@@ -119,14 +118,14 @@ func (l *Lock) Do(ctx context.Context, f func(died *shm.OwnerDiedError) error, o
 // Kind returns what kind the lock is of now. It sends no message.
 func (l *Lock) Kind() (Kind, error) {
 	if l == nil || l.c == nil {
-		return 0, fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return 0, errorf("a zero Lock: %w", ErrClosed)
 	}
 	w, err := l.c.look()
 	return w.kind(), err
 }
 
-// Wait returns how long an Acquire waits at most, and how often a waiter looks at the lock's state.
-func (l *Lock) Wait() (wait, mute time.Duration) {
+// Patience returns how long an Acquire waits at most (0: until its context ends), and how often a waiter looks at the lock's state. It does not wait.
+func (l *Lock) Patience() (wait, mute time.Duration) {
 	if l == nil || l.c == nil {
 		return 0, 0
 	}

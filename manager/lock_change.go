@@ -2,14 +2,13 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
 // change asks the manager for a change, which is for ADMIN only.
 func (l *Lock) change(ctx context.Context, c lockChange) error {
 	if l == nil || l.c == nil {
-		return fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return errorf("a zero Lock: %w", ErrClosed)
 	}
 	c.Op, c.Lock = l.op, l.c.number
 	_, err := opChangeLock.call(ctx, l.c.at, c)
@@ -33,11 +32,11 @@ func (l *Lock) SetKind(ctx context.Context, k Kind) error {
 	switch has := l.seat.now(); {
 	case w.kind() == Disable || has == sideWrite:
 	case has == sideRead:
-		return fmt.Errorf("%v: the caller reads under it, and would wait for itself: call ReleaseRead first: %w", l, ErrDeadlock)
+		return errorf("%v: the caller reads under it, and would wait for itself: call ReleaseRead first: %w", l, ErrDeadlock)
 	default:
 		err := l.c.RW.Lock(ctx)
 		if err != nil && !owns(err) {
-			return fmt.Errorf("manager: %v is to be a %v lock: %w", l, k, l.c.closed(err))
+			return errorf("%v is to be a %v lock: %w", l, k, l.c.closed(err))
 		}
 		if err != nil {
 			l.c.mark() // it is the next holder's to know

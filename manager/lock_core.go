@@ -2,7 +2,6 @@ package manager
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/xenonmp/xme/shm"
@@ -41,7 +40,7 @@ func (c *lockCore) mark() {
 // closed is what the methods of a lock return whose handle is closed, or whose manager.
 func (c *lockCore) closed(err error) error {
 	if errors.Is(err, shm.ErrClosed) && !errors.Is(err, ErrClosed) {
-		return fmt.Errorf("%v: %w: %w", &Lock{c: c}, ErrClosed, err)
+		return errorf("%v: %w: %w", &Lock{c: c}, ErrClosed, err)
 	}
 	return err
 }
@@ -81,7 +80,7 @@ func (s *seat) leave(c *lockCore) side {
 // release gives back what a seat has.
 func (l *Lock) release(s *seat, o lockCall) error {
 	if l == nil || l.c == nil {
-		return fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return errorf("a zero Lock: %w", ErrClosed)
 	}
 	w, err := l.c.look()
 	if err != nil && w&wordClosed == 0 {
@@ -107,7 +106,7 @@ func (l *Lock) release(s *seat, o lockCall) error {
 		return nil
 	}
 	if errors.Is(err, shm.ErrNotHeld) { // it was taken from a task that has ended
-		return fmt.Errorf("%v: %w: %w", l, ErrNotHolder, err)
+		return errorf("%v: %w: %w", l, ErrNotHolder, err)
 	}
 	return l.c.closed(err)
 }
@@ -115,15 +114,15 @@ func (l *Lock) release(s *seat, o lockCall) error {
 func (l *Lock) notHolder(has side) error {
 	switch has {
 	case sideRead:
-		return fmt.Errorf("%v: %v reads under it: ReleaseRead gives that back: %w", l, l.op, ErrNotHolder)
+		return errorf("%v: %v reads under it: ReleaseRead gives that back: %w", l, l.op, ErrNotHolder)
 	case sideWrite:
-		return fmt.Errorf("%v: %v has it to write: Release gives that back: %w", l, l.op, ErrNotHolder)
+		return errorf("%v: %v has it to write: Release gives that back: %w", l, l.op, ErrNotHolder)
 	}
 	text := "nobody holds it"
 	if t := l.holderText(); t != "" {
 		text = "held by " + t
 	}
-	return fmt.Errorf("%v: %v does not hold it here (%s): %w", l, l.op, text, ErrNotHolder)
+	return errorf("%v: %v does not hold it here (%s): %w", l, l.op, text, ErrNotHolder)
 }
 
 // holderText says who has the lock; empty: nobody, as far as that is known.

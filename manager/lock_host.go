@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -74,7 +73,7 @@ func (m lockMemory) end() {
 // find returns a lock by its number. l.mu is held.
 func (l *locks) find(number uint32) (*hostLock, error) {
 	if int(number) >= len(l.all) {
-		return nil, fmt.Errorf("lock %d: %w", number, ErrNotFound)
+		return nil, errorf("lock %d: %w", number, ErrNotFound)
 	}
 	return l.all[number], nil
 }
@@ -89,9 +88,9 @@ func (k *hostLock) changed() {
 func (k *hostLock) entitled(o Operator) error {
 	switch {
 	case k.kind == Authorisation && o.number != admin && !slices.Contains(k.authorised, o.number):
-		return fmt.Errorf("%v is not authorised for this lock: %w", o, ErrNotAuthorised)
+		return errorf("%v is not authorised for this lock: %w", o, ErrNotAuthorised)
 	case k.kind == ReadWrite && o.number != k.writer:
-		return fmt.Errorf("%v may take this lock to read only, operator %d to write: %w", o, k.writer, ErrNotAuthorised)
+		return errorf("%v may take this lock to read only, operator %d to write: %w", o, k.writer, ErrNotAuthorised)
 	}
 	return nil
 }
@@ -145,7 +144,7 @@ var opNewLock = define("new lock", false, func(_ context.Context, h *host, c *ca
 	case len(h.locks.all) == 0:
 		return out, ErrClosed
 	case in.Name != "" && h.locks.byName[in.Name] != nil:
-		return out, fmt.Errorf("a lock %q: %w", in.Name, ErrExists)
+		return out, errorf("a lock %q: %w", in.Name, ErrExists)
 	}
 	var m lockMemory
 	if c.conn == nil && in.Memory == (lockMemory{}) {
@@ -172,7 +171,7 @@ var opFindLock = define("find lock", false, func(_ context.Context, h *host, _ *
 	defer h.locks.mu.Unlock()
 	k := h.locks.byName[in.Name]
 	if k == nil {
-		return out, fmt.Errorf("a lock %q: %w", in.Name, ErrNotFound)
+		return out, errorf("a lock %q: %w", in.Name, ErrNotFound)
 	}
 	return lockOut{k.number, in.Name, k.memory}, nil
 })
@@ -235,11 +234,11 @@ var opChangeLock = define("change lock", false, func(_ context.Context, h *host,
 		return none, err
 	}
 	if in.Op.number != admin {
-		return none, fmt.Errorf("%v changes a lock, which is for ADMIN: %w", in.Op, ErrNotAuthorised)
+		return none, errorf("%v changes a lock, which is for ADMIN: %w", in.Op, ErrNotAuthorised)
 	}
 	for _, o := range in.Ops {
 		if !h.knows(o) {
-			return none, fmt.Errorf("operator %d: %w", o, ErrNotFound)
+			return none, errorf("operator %d: %w", o, ErrNotFound)
 		}
 	}
 	h.locks.mu.Lock()
@@ -271,7 +270,7 @@ func (k *hostLock) change(in lockChange) error {
 		k.changed()
 	case changeWriter:
 		if len(in.Ops) != 1 {
-			return fmt.Errorf("a lock has one writer: %w", ErrNotFound)
+			return errorf("a lock has one writer: %w", ErrNotFound)
 		}
 		k.writer = in.Ops[0]
 		k.changed()

@@ -56,7 +56,7 @@ type attempt struct {
 //	the read-write mutex, in shared memory ──▶ look again ── the same ──▶ has it
 func (l *Lock) take(ctx context.Context, s *seat, o lockCall) (took bool, err error) {
 	if l == nil || l.c == nil {
-		return false, fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return false, errorf("a zero Lock: %w", ErrClosed)
 	}
 	a := &attempt{Lock: l, lockCall: o, seat: s, ctx: ctx}
 	defer a.end()
@@ -88,7 +88,7 @@ func (a *attempt) again(has side) error {
 		if a.shared {
 			return nil
 		}
-		return fmt.Errorf("%v: its holder reads under it, and would wait for itself: call ReleaseRead first: %w", a.Lock, ErrDeadlock)
+		return errorf("%v: its holder reads under it, and would wait for itself: call ReleaseRead first: %w", a.Lock, ErrDeadlock)
 	}
 	return errBusy
 }
@@ -193,7 +193,7 @@ func (a *attempt) got(ctx context.Context, err error) error {
 	if we, ok := errors.AsType[*shm.WaitError](err); ok {
 		we.Waited = time.Since(a.start)
 	}
-	return fmt.Errorf("manager: %v, for %v: %w", a.Lock, a.op, err)
+	return errorf("%v, for %v: %w", a.Lock, a.op, err)
 }
 
 // spin takes the mutex without a sleep. It looks at the clock, and at the lock's word, now and then.
@@ -244,7 +244,7 @@ func (a *attempt) end() {
 
 // gaveUp is what a wait for another goroutine of the same holder's returns.
 func (a *attempt) gaveUp() error {
-	return fmt.Errorf("manager: %v, for %v, behind another call of the same holder's: %w", a.Lock, a.op, &shm.WaitError{
+	return errorf("%v, for %v, behind another call of the same holder's: %w", a.Lock, a.op, &shm.WaitError{
 		What: a.c.RW.String(), Err: context.Cause(a.bound), Waited: time.Since(a.start), Holders: a.c.RW.Holders(),
 	})
 }

@@ -1,7 +1,7 @@
 package manager
 
 import (
-	"fmt"
+	"errors"
 	"sync"
 
 	"github.com/xenonmp/xme/internal/wire"
@@ -36,7 +36,7 @@ func init() {
 
 func appendLock(dst []byte, l *Lock, p *wire.Parcel) ([]byte, error) {
 	if l.c == nil {
-		return dst, fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return dst, innerf("a zero Lock: %w", ErrClosed)
 	}
 	r := lockRef{Manager: l.c.at.id, Number: l.c.number, Name: l.c.name, Op: l.op, Memory: l.c.lockMemory}
 	return lockRefs().AppendNested(dst, &r, p)
@@ -64,7 +64,7 @@ func decoded(c *lockCore, o Operator, p *wire.Parcel) *Lock {
 
 func (m lockMemory) check() error {
 	if m.RW == nil || m.Word == nil || m.Board == nil {
-		return fmt.Errorf("malformed reference to a lock")
+		return errors.New("malformed reference to a lock")
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (k Kind) String() string {
 
 func (k Kind) check() error {
 	if k < 0 || k >= kinds {
-		return fmt.Errorf("manager: there is no kind of lock %d", int(k))
+		return errorf("there is no kind of lock %d", int(k))
 	}
 	return nil
 }

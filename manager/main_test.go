@@ -74,6 +74,7 @@ func init() {
 	steps = map[string]step{
 		"values": tryValues, "types": tryTypes, "reserved": tryReserved, "handles": tryHandles, "watch": tryWatch, "messages": tryMessages, "objects": tryObjects,
 		"status": tryStatus, "lists": tryLists, "maps": tryMaps, "snapshot": trySnapshot, "queue": tryQueue, "builtins": tryBuiltins, "results": tryResults,
+		"errors": tryErrors,
 	}
 }
 

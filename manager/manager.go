@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/xenonmp/xme/internal/post"
@@ -56,10 +55,10 @@ func Open(ctx context.Context, o Options) (*Manager, error) {
 		o.Secret = leastSecret
 	}
 	if o.Secret < leastSecret || o.Secret > mostSecret {
-		return nil, fmt.Errorf("manager: Options.Secret is %d bytes: make it %d to %d", o.Secret, leastSecret, mostSecret)
+		return nil, errorf("Options.Secret is %d bytes: make it %d to %d", o.Secret, leastSecret, mostSecret)
 	}
 	if o.Queue < 0 {
-		return nil, fmt.Errorf("manager: Options.Queue is %d calls: make it 1 or more, or 0 for %d", o.Queue, defaultQueue)
+		return nil, errorf("Options.Queue is %d calls: make it 1 or more, or 0 for %d", o.Queue, defaultQueue)
 	}
 	if o.Restart && !o.Process {
 		return nil, errors.New("manager: Options.Restart is for a manager in a process of its own: set Options.Process too")
@@ -134,7 +133,7 @@ var handles = func() bool {
 func appendManager(dst []byte, m *Manager, p *wire.Parcel) ([]byte, error) {
 	l, err := m.tablesLock(context.Background())
 	if err != nil {
-		return dst, err
+		return dst, innerf("%w", err)
 	}
 	return managerRefs().AppendNested(dst, &managerRef{m.id, m.op, l.c.lockMemory, l.c.name}, p)
 }
@@ -163,7 +162,7 @@ func place(i id) any {
 // appendBare encodes a manager without its lock, for a handle on what it keeps.
 func appendBare(dst []byte, m *Manager) ([]byte, error) {
 	if m.at == nil {
-		return dst, ErrClosed
+		return dst, innerf("a zero Manager: %w", ErrClosed)
 	}
 	op, err := m.op.MarshalBinary()
 	return append(append(dst, m.id[:]...), op...), err

@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"reflect"
 
@@ -23,15 +22,15 @@ type Map[K comparable, V any] struct {
 func NewMap[K comparable, V any](ctx context.Context, m *Manager, name string) (*Map[K, V], error) {
 	n := &Map[K, V]{refOf[Map[K, V]](m, 0)}
 	if why := unfit(reflect.TypeFor[K]()); why != "" {
-		return nil, fmt.Errorf("new map: %w: %v cannot be a key: %s", xme.ErrEncode, reflect.TypeFor[K](), why)
+		return nil, errorf("new map: %w: %v cannot be a key: %s", xme.ErrEncode, reflect.TypeFor[K](), why)
 	}
 	if _, err := typeOf[V](); err != nil {
-		return nil, fmt.Errorf("new map: %w", err)
+		return nil, errorf("new map: %w", err)
 	}
 	var err error
 	n.number, err = opMake.call(ctx, m, makeRequest{n.operator(), name, n.typ, true, nil})
 	if err != nil {
-		return nil, fmt.Errorf("new map: %w", err)
+		return nil, errorf("new map: %w", err)
 	}
 	return n, nil
 }
@@ -68,7 +67,7 @@ func FindMap[K comparable, V any](ctx context.Context, m *Manager, name string) 
 	var err error
 	n.number, err = opFind.call(ctx, m, findRequest{name, n.typ})
 	if err != nil {
-		return nil, fmt.Errorf("find map: %w", err)
+		return nil, errorf("find map: %w", err)
 	}
 	return n, nil
 }
@@ -181,7 +180,7 @@ func (m *Map[K, V]) All(ctx context.Context) (iter.Seq2[K, V], error) {
 		return nil, err
 	}
 	if len(a.Keys) != len(a.Items) {
-		return nil, errMalformed
+		return nil, errorf("%w", errMalformed)
 	}
 	keys, items := make([]K, len(a.Keys)), make([]V, len(a.Keys))
 	for i, k := range a.Keys {

@@ -259,7 +259,7 @@ func (m *MethodFunc[T, In, Out]) number() uint16 {
 }
 
 func (m *MethodFunc[T, In, Out]) uncrossed(err error) error {
-	return fmt.Errorf("manager: %s: the argument cannot cross: %w: %w", m.name, xme.ErrEncode, err)
+	return errorf("%s: the argument cannot cross: %w: %w", m.name, xme.ErrEncode, err)
 }
 
 // result reads an answer.
@@ -282,7 +282,7 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 		return nil, err
 	}
 	if m.in.Handles() || m.out.Handles() {
-		return nil, fmt.Errorf("manager: %s: shared memory does not cross in batches: call one by one: %w", m.name, xme.ErrEncode)
+		return nil, errorf("%s: shared memory does not cross in batches: call one by one: %w", m.name, xme.ErrEncode)
 	}
 	body := binary.LittleEndian.AppendUint16(nil, m.number())
 	for i := range ins {
@@ -292,7 +292,7 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 			return nil, m.uncrossed(err)
 		}
 		if len(body) > mostMessage {
-			return nil, m.uncrossed(fmt.Errorf("%d bytes in one batch are over %d", len(body), mostMessage))
+			return nil, m.uncrossed(errorf("%d bytes in one batch are over %d", len(body), mostMessage))
 		}
 		binary.LittleEndian.PutUint32(body[at:], uint32(len(body)-at-4))
 	}
@@ -312,7 +312,7 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 				err = m.out.Decode(one, &outs[i], nil)
 			}
 			if err != nil {
-				errs = append(errs, fmt.Errorf("call %d of %d: %w", i, len(ins), err))
+				errs = append(errs, errorf("call %d of %d: %w", i, len(ins), err))
 			}
 		}
 		return errors.Join(errs...)

@@ -99,7 +99,7 @@ func (o *object) drain() {
 	alive = true
 }
 
-func (o *object) released() error { return fmt.Errorf("object %s: %w", o.what(), ErrReleased) }
+func (o *object) released() error { return errorf("object %s: %w", o.what(), ErrReleased) }
 
 // what names it in texts.
 func (o *object) what() string {
@@ -122,11 +122,11 @@ func (r *reader) method(rec ring.Result, number uint32, p *wire.Parcel) {
 	switch {
 	case o == nil:
 		p.Close()
-		c.failed(rec.Call, fmt.Errorf("object %d: %w", number, ErrReleased))
+		c.failed(rec.Call, errorf("object %d: %w", number, ErrReleased))
 		return
 	case m == nil || m.typ != o.typ:
 		p.Close()
-		c.failed(rec.Call, fmt.Errorf("object %s is a %s, which does not have that method: %w", o.what(), o.typ, ErrType))
+		c.failed(rec.Call, errorf("object %s is a %s, which does not have that method: %w", o.what(), o.typ, ErrType))
 		return
 	}
 	kind := rec.Kind & kindBits
@@ -298,16 +298,16 @@ type localCall struct {
 // start runs a call of this process's own when its turn comes, on another goroutine, which a method may end. args and p are the call's until it is over.
 func (h *host) start(ctx context.Context, number uint32, m *method, args []byte, p *wire.Parcel) (*localCall, error) {
 	if err := h.usable(); err != nil {
-		return nil, fmt.Errorf("%s: %w", m.name, err)
+		return nil, errorf("%s: %w", m.name, err)
 	}
 	o := h.object(number)
 	switch {
 	case o == nil:
-		return nil, fmt.Errorf("manager: %s: object %d: %w", m.name, number, ErrReleased)
+		return nil, errorf("%s: object %d: %w", m.name, number, ErrReleased)
 	case o.typ != m.typ:
-		return nil, fmt.Errorf("manager: %s: object %s is a %s: %w", m.name, o.what(), o.typ, ErrType)
+		return nil, errorf("%s: object %s is a %s: %w", m.name, o.what(), o.typ, ErrType)
 	case within(ctx, o):
-		return nil, fmt.Errorf("manager: %s: a method of object %s calls the object itself, which would wait for it for ever: %w", m.name, o.what(), ErrDeadlock)
+		return nil, errorf("%s: a method of object %s calls the object itself, which would wait for it for ever: %w", m.name, o.what(), ErrDeadlock)
 	}
 	l := &localCall{over: make(chan struct{})}
 	run := func() {
@@ -336,14 +336,14 @@ func (h *host) start(ctx context.Context, number uint32, m *method, args []byte,
 	now, err := o.enter(func() *job {
 		return &job{run: run, refuse: func(err error) {
 			if !l.taken.Swap(true) {
-				l.err = fmt.Errorf("manager: %s: %w", m.name, err)
+				l.err = errorf("%s: %w", m.name, err)
 				close(l.over)
 			}
 		}}
 	})
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("manager: %s: %w", m.name, err)
+		return nil, errorf("%s: %w", m.name, err)
 	case now:
 		go func() {
 			defer o.leave()

@@ -62,7 +62,7 @@ func mustCodec[T any]() *wire.Codec[T] {
 func (o *op[In, Out]) serve(ctx context.Context, h *host, c *caller, in []byte, p *wire.Parcel, dst []byte) ([]byte, *wire.Parcel, error) {
 	var v In
 	if err := o.in().Decode(in, &v, p); err != nil {
-		return nil, nil, fmt.Errorf("%s: malformed request: %w", o.name, err)
+		return nil, nil, errorf("%s: malformed request: %w", o.name, err)
 	}
 	out, err := o.do(ctx, h, c, v)
 	if err != nil {
@@ -75,7 +75,7 @@ func (o *op[In, Out]) serve(ctx context.Context, h *host, c *caller, in []byte, 
 	body, err := o.out().Append(dst, &out, parcel)
 	if err != nil {
 		parcel.Free()
-		return nil, nil, fmt.Errorf("%s: %w", o.name, err)
+		return nil, nil, errorf("%s: %w", o.name, err)
 	}
 	return body, parcel, nil
 }
@@ -83,7 +83,7 @@ func (o *op[In, Out]) serve(ctx context.Context, h *host, c *caller, in []byte, 
 // call has m's manager do it.
 func (o *op[In, Out]) call(ctx context.Context, m *Manager, in In) (out Out, err error) {
 	if m == nil || m.at == nil {
-		return out, fmt.Errorf("%s: a zero Manager: %w", o.name, ErrClosed)
+		return out, errorf("%s: a zero Manager: %w", o.name, ErrClosed)
 	}
 	if h, ok := m.at.(*host); ok {
 		if err := h.usable(); err != nil {
@@ -99,7 +99,7 @@ func (o *op[In, Out]) call(ctx context.Context, m *Manager, in In) (out Out, err
 	}
 	body, err := o.in().Append(nil, &in, p)
 	if err != nil {
-		return out, fmt.Errorf("manager: %s: %w", o.name, err)
+		return out, errorf("%s: %w", o.name, err)
 	}
 	err = r.ask(ctx, o.code, body, p, func(answer []byte, p *wire.Parcel) error { return o.out().Decode(answer, &out, p) })
 	return out, err
@@ -109,7 +109,7 @@ func (o *op[In, Out]) call(ctx context.Context, m *Manager, in In) (out Out, err
 func askBy[In any](ctx context.Context, c *conn, o *op[In, struct{}], in In, p *wire.Parcel) error {
 	body, err := o.in().Append(nil, &in, p)
 	if err != nil {
-		return fmt.Errorf("manager: %s: %w", o.name, err)
+		return errorf("%s: %w", o.name, err)
 	}
 	w, leads, err := c.begin(ctx, kindRequest, uint32(o.code), body, p)
 	if err != nil {

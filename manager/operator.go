@@ -95,7 +95,7 @@ func (o Operator) MarshalBinary() ([]byte, error) {
 // UnmarshalBinary is MarshalBinary's other end.
 func (o *Operator) UnmarshalBinary(b []byte) error {
 	if len(b) < 4 || len(b) > 4+mostSecret {
-		return errors.New("manager: malformed operator")
+		return errors.New("malformed operator")
 	}
 	*o = Operator{number: binary.LittleEndian.Uint32(b)}
 	if len(b) > 4 {
@@ -120,11 +120,11 @@ func (l *operators) alloc() Operator {
 // check says whether an operator is who it claims to be.
 func (l *operators) check(o Operator) error {
 	if o.number == 0 || int(o.number) > len(l.Hashes) {
-		return fmt.Errorf("%v is no operator of this manager: %w", o, ErrNotAuthorised)
+		return errorf("%v is no operator that the manager knows: %w", o, ErrNotAuthorised)
 	}
 	h := sha256.Sum256(o.secretBytes())
 	if subtle.ConstantTimeCompare(h[:], l.Hashes[o.number-1][:]) != 1 {
-		return fmt.Errorf("%v presented a secret that is not its own: %w", o, ErrNotAuthorised)
+		return errorf("%v presented a secret that is not its own: %w", o, ErrNotAuthorised)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/xenonmp/xme"
@@ -131,7 +130,7 @@ func supervise(ctx context.Context, o Options) (*Manager, error) {
 	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
 	if err != nil {
 		memory.close()
-		return nil, fmt.Errorf("manager: start its process: %w", err)
+		return nil, errorf("start its process: %w", err)
 	}
 	s := &supervisor{id: newID(), op: op, pool: pool, restart: o.Restart, over: make(chan struct{}), up: make(chan struct{})}
 	s.begin = hostBegin{ID: s.id, Secret: o.Secret, Queue: o.Queue, Image: &image{Operators: ops, Locks: []lockImage{{Name: o.Lock.Name, Kind: int(o.Lock.Kind), Writer: admin, Memory: memory}}}}
@@ -187,7 +186,7 @@ func (s *supervisor) run() {
 		last := s.ctx.Err() != nil || !s.restart || tries == mostTries || !errors.Is(err, xme.ErrWorkerLost)
 		if last {
 			if s.err = ErrClosed; s.ctx.Err() == nil {
-				s.err = fmt.Errorf("%w: %w", ErrLost, err)
+				s.err = errorf("%w: %w", ErrLost, err)
 			}
 		}
 		queue := s.queue
@@ -337,7 +336,7 @@ var opKept = define("kept", false, func(_ context.Context, h *host, _ *caller, i
 
 var opKeep = define("keep", true, func(ctx context.Context, h *host, _ *caller, _ struct{}) (struct{}, error) {
 	if !h.keeper {
-		return struct{}{}, fmt.Errorf("manager: keep: it lives in the process that opened it, and would be lost with it: set Options.Process: %w", errors.ErrUnsupported)
+		return struct{}{}, errorf("keep: it lives in the process that opened it, and would be lost with it: set Options.Process: %w", errors.ErrUnsupported)
 	}
 	ch := make(chan string, 1)
 	h.mu.Lock()
@@ -352,7 +351,7 @@ var opKeep = define("keep", true, func(ctx context.Context, h *host, _ *caller, 
 	select {
 	case text := <-ch:
 		if text != "" {
-			return struct{}{}, errors.New(text)
+			return struct{}{}, errorf("%w", errors.New(text))
 		}
 		return struct{}{}, nil
 	case <-ctx.Done():

@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"fmt"
 	"sync"
 	"time"
 )
@@ -173,7 +172,7 @@ func (q *callQueue) append(e *queued) (accepted bool, err error) {
 	case q.closed:
 		return false, ErrClosed
 	case q.stop >= draining:
-		return false, fmt.Errorf("manager: append %s: %w", e.what, ErrGuardStopped)
+		return false, errorf("append %s: %w", e.what, ErrGuardStopped)
 	}
 	if q.waiting.len() == 0 && q.room(e) {
 		q.push(e)
@@ -181,13 +180,13 @@ func (q *callQueue) append(e *queued) (accepted bool, err error) {
 	}
 	switch {
 	case !q.isGuarded():
-		return false, fmt.Errorf("manager: append %s: %d calls are queued and no guard runs: %w", e.what, q.entries.len(), ErrFull)
+		return false, errorf("append %s: %d calls are queued and no guard runs: %w", e.what, q.entries.len(), ErrFull)
 	case e.now:
-		return false, fmt.Errorf("manager: append %s: %d calls are queued: %w", e.what, q.entries.len(), ErrFull)
+		return false, errorf("append %s: %d calls are queued: %w", e.what, q.entries.len(), ErrFull)
 	case e.nested:
-		return false, fmt.Errorf("manager: append %s: %d calls are queued, and a call that runs from the queue cannot wait for it: %w", e.what, q.entries.len(), ErrFull)
+		return false, errorf("append %s: %d calls are queued, and a call that runs from the queue cannot wait for it: %w", e.what, q.entries.len(), ErrFull)
 	case q.waiting.len() >= mostWaiting:
-		return false, fmt.Errorf("manager: append %s: %d calls are queued and as many wait for room: %w", e.what, q.entries.len(), ErrFull)
+		return false, errorf("append %s: %d calls are queued and as many wait for room: %w", e.what, q.entries.len(), ErrFull)
 	}
 	e.pooled, e.waits = false, e.from // who tells of its admission refers to it when it may have run
 	q.waiting.push(e)

@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 )
 
 // mostKept is how many outcomes of an operator's calls are kept until they are fetched.
@@ -70,7 +69,7 @@ func (q *callQueue) oldest(ctx context.Context, o Operator) (k keptOutcome, err 
 			q.mu.Unlock()
 			return k, nil
 		case q.stop >= draining && b.pending == 0:
-			err = fmt.Errorf("manager: no call of %v is queued: %w", o, ErrGuardStopped)
+			err = errorf("no call of %v is queued: %w", o, ErrGuardStopped)
 		}
 		if err != nil {
 			q.mu.Unlock()

@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -29,7 +28,7 @@ var opDiscard = define("discard", true, func(_ context.Context, h *host, _ *call
 	if err := h.check(in.Op); err != nil {
 		return 0, err
 	}
-	return h.queue.discard(in.Op, fmt.Errorf("manager: discarded by %v: %w", in.Op, ErrDropped)), nil
+	return h.queue.discard(in.Op, errorf("discarded by %v: %w", in.Op, ErrDropped)), nil
 })
 
 // Discard takes the handle's operator's calls out of the queue that have not begun, and returns how many they were. They end with an error that wraps
@@ -129,7 +128,7 @@ func (q *Queue) Buffers(ctx context.Context) (b Buffers, err error) {
 	}
 	b.Queued, b.Results = out.Queued, map[int][]Result{}
 	if len(out.Numbers) != len(out.Results) {
-		return b, errMalformed
+		return b, errorf("%w", errMalformed)
 	}
 	for i := range out.Results {
 		r, rerr := out.Results[i].result()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -149,7 +148,7 @@ func (c *conn) collect(ctx context.Context) {
 	}
 	over := func(err error) {
 		if err != nil {
-			c.fail(fmt.Errorf("%w: %w", ErrLost, err))
+			c.fail(errorf("%w: %w", ErrLost, err))
 		}
 		<-c.queued.role
 		c.unuse()

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/manager"
 	"github.com/xenonmp/xme/shm"
+	"github.com/xenonmp/xme/xmetest"
 )
 
 // A queue with a guard runs functions as any executor does, one at a time.
@@ -40,6 +42,35 @@ func TestQueueIsAnExecutor(t *testing.T) {
 			}
 			_, err = g.Stop(t.Context())
 			must(t, err)
+		})
+	}
+}
+
+// A guard that waits is woken by a call that comes: one that looks now and then, as its periods say, would come too late for this test.
+//
+// feature: G2
+func TestArrivalWakesTheGuard(t *testing.T) {
+	for name, o := range map[string]manager.Options{"here": {}, "process": {Process: true}} {
+		t.Run(name, func(t *testing.T) {
+			m := openWith(t, o)
+			c, err := manager.ShareNew(t.Context(), m, "", newCounter, 0)
+			must(t, err)
+			pool := xmetest.Open(t, xme.Options{Workers: 1})
+			end := manager.Guard.Go(t.Context(), pool, manager.GuardCall{Manager: m, Options: manager.GuardOptions{Idle: 100 * time.Hour, Verbose: 100 * time.Hour}})
+			for n := range 3 { // the guard waits for the next one when it reports the one before
+				if v, err := double.Call(soon(t), m.Queue(), n); err != nil || v != 2*n {
+					t.Errorf("%d: %d, %v", n, v, err)
+				}
+				f, err := add.Append(soon(t), c, 1)
+				must(t, err)
+				if v, err := f.Wait(soon(t)); err != nil || v != n+1 {
+					t.Errorf("%d: %d, %v", n, v, err)
+				}
+			}
+			must(t, m.Queue().Stop(soon(t)))
+			if r, err := end.Wait(soon(t)); err != nil || r.Calls != 6 || r.Ended != "stopped" {
+				t.Errorf("%+v, %v", r, err)
+			}
 		})
 	}
 }

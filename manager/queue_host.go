@@ -16,9 +16,9 @@ func (h *host) enqueue(e *queued) (accepted bool, err error) {
 		c.on = o
 		switch {
 		case o == nil:
-			err = fmt.Errorf("manager: append %s: object %d: %w", e.what, c.object, ErrReleased)
+			err = errorf("append %s: object %d: %w", e.what, c.object, ErrReleased)
 		case o.typ != c.m.typ:
-			err = fmt.Errorf("manager: append %s: object %s is a %s: %w", e.what, o.what(), o.typ, ErrType)
+			err = errorf("append %s: object %s is a %s: %w", e.what, o.what(), o.typ, ErrType)
 		}
 	}
 	if err == nil {
@@ -38,7 +38,7 @@ func (h *host) appendHere(ctx context.Context, e *queued) error {
 	}
 	if err := h.check(e.op); err != nil {
 		e.free()
-		return fmt.Errorf("manager: append %s: %w", e.what, err)
+		return errorf("append %s: %w", e.what, err)
 	}
 	told := make(chan error, 1)
 	e.told = told
@@ -55,7 +55,7 @@ func (h *host) appendHere(ctx context.Context, e *queued) error {
 	case <-ctx.Done():
 		if h.queue.withdraw(e) {
 			e.free()
-			return fmt.Errorf("manager: append %s: the queue is full: %w", e.what, context.Cause(ctx))
+			return errorf("append %s: the queue is full: %w", e.what, context.Cause(ctx))
 		}
 		err = <-told
 	}
@@ -76,10 +76,10 @@ func (h *host) runQueued(e *queued) outcomeOf {
 	now, over, err := o.await()
 	switch {
 	case err != nil:
-		return outcomeOf{err: fmt.Errorf("manager: %s: %w", e.what, err)}
+		return outcomeOf{err: errorf("%s: %w", e.what, err)}
 	case !now:
 		if err := over.wait(); err != nil {
-			return outcomeOf{err: fmt.Errorf("manager: %s: %w", e.what, err)}
+			return outcomeOf{err: errorf("%s: %w", e.what, err)}
 		}
 		defer over.leave()
 	default:

@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -31,7 +30,7 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) error 
 		}
 		if r.Exec && q.isGuarded() {
 			q.mu.Unlock()
-			return fmt.Errorf("manager: exec: %w", ErrGuardRuns)
+			return errorf("exec: %w", ErrGuardRuns)
 		}
 		if q.lease == nil {
 			if q.barren >= mostBarren && !r.Exec {
@@ -39,7 +38,7 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) error 
 				after := q.giveUp(r.Rows)
 				q.mu.Unlock()
 				after()
-				return fmt.Errorf("manager: guard: its process died %d times before it had begun, look at its start-up function: %w", mostBarren, ErrGuardLost)
+				return errorf("guard: its process died %d times before it had begun, look at its start-up function: %w", mostBarren, ErrGuardLost)
 			}
 			q.lend(r, conn)
 			q.mu.Unlock()
@@ -60,7 +59,7 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) error 
 		select {
 		case <-freed:
 		case <-expired:
-			return fmt.Errorf("manager: guard: another one runs: %w", ErrGuardRuns)
+			return errorf("guard: another one runs: %w", ErrGuardRuns)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

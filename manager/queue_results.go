@@ -60,7 +60,7 @@ func (o *resultOut) result() (r Result, err error) {
 	case o.Threw != nil:
 		r.Err = failure(kindThrew, o.Threw)
 	case o.Value == nil:
-		return r, errMalformed
+		return r, errorf("%w", errMalformed)
 	default:
 		r.Value = newValue(o.Name, 0, o.Value)
 	}

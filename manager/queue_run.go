@@ -2,7 +2,6 @@ package manager
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -191,12 +190,12 @@ func (q *callQueue) settle() (after func()) {
 		for q.entries.len() > 0 && q.entries.first().fn != nil {
 			lost = append(lost, q.entries.pop())
 		}
-		return join(after, q.drop(lost, fmt.Errorf("manager: %s, and functions behind it: %w", lost[0].what, ErrGuardLost)), q.drain)
+		return join(after, q.drop(lost, errorf("%s, and functions behind it: %w", lost[0].what, ErrGuardLost)), q.drain)
 	}
 	return after
 }
 
-func lostCall(e *queued) error { return fmt.Errorf("manager: %s: %w", e.what, ErrGuardLost) }
+func lostCall(e *queued) error { return errorf("%s: %w", e.what, ErrGuardLost) }
 
 // join makes one function of several, some of which may be nil.
 func join(all ...func()) func() {

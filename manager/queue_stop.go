@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"slices"
 )
 
@@ -60,9 +59,9 @@ func (q *callQueue) told() func() {
 	return func() {
 		for _, e := range refused {
 			if stop >= draining {
-				e.admitted(fmt.Errorf("manager: append %s: %w", e.what, ErrGuardStopped))
+				e.admitted(errorf("append %s: %w", e.what, ErrGuardStopped))
 			} else {
-				e.admitted(fmt.Errorf("manager: append %s: the guard is gone, and the queue is full: %w", e.what, ErrFull))
+				e.admitted(errorf("append %s: the guard is gone, and the queue is full: %w", e.what, ErrFull))
 			}
 		}
 		q.guarded()
@@ -130,7 +129,7 @@ func (q *callQueue) abandon() func() {
 	all := slices.Clone(q.entries.all())
 	q.entries = fifo[*queued]{}
 	q.stop = stopped
-	return join(q.drop(all, fmt.Errorf("manager: the table's guard has failed before it ran the call: %w", ErrGuardLost)), q.told())
+	return join(q.drop(all, errorf("the table's guard has failed before it ran the call: %w", ErrGuardLost)), q.told())
 }
 
 // giveUp expects no guard any more. rows says that it was a table's. q.mu is held, not when the returned function is called.

@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/xenonmp/xme"
@@ -96,7 +95,7 @@ func refused(o xme.CallOptions) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("manager: a queue does not honour option %s: %w", option, errors.ErrUnsupported)
+	return errorf("a queue does not honour option %s: %w", option, errors.ErrUnsupported)
 }
 
 // submit appends a call. now: it does not wait for room.
@@ -104,7 +103,7 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte, now bool) 
 	m := q.m
 	h, err := m.host()
 	if err != nil {
-		return fmt.Errorf("manager: append %s: %w", c.Name(), err)
+		return errorf("append %s: %w", c.Name(), err)
 	}
 	t := &tableCall{call: c}
 	t.stop = context.AfterFunc(c.Context(), func() { t.end(nil, context.Cause(c.Context())) })
@@ -150,11 +149,11 @@ func (t *tableCall) submitted(err error) error {
 	return err
 }
 
-// Pull implements a seam of package xme, which alone calls it: it fetches the ends of calls for who waits for one of them, until done is closed or ctx
-// ends. Within a call that runs from the queue the error wraps ErrDeadlock.
+// Pull is for package xme, whose futures call it: programs have no use for it. It fetches the ends of calls for who waits for one of them, until done is
+// closed or ctx ends. Within a call that runs from the queue the error wraps ErrDeadlock.
 func (q *Queue) Pull(ctx context.Context, done <-chan struct{}) error {
 	if queueOf(ctx) == q.m.id {
-		return fmt.Errorf("manager: %w: %w", errOwnQueue, ErrDeadlock)
+		return errorf("%w: %w", errOwnQueue, ErrDeadlock)
 	}
 	r, ok := q.m.at.(*remote)
 	if !ok {

@@ -2,7 +2,6 @@ package manager
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/xenonmp/xme/internal/ring"
@@ -54,7 +53,7 @@ const mostMessage = 1 << 30
 // mostBegun bounds the messages of one connection of which parts have come: each side puts one at a time, but may give it up.
 const mostBegun = 1 << 10
 
-var errRubbish = errors.New("manager: rubbish from the other process")
+var errRubbish = errors.New(prefix + "rubbish from the other process")
 
 // spin looks for something for a short while, giving the CPU away between.
 func spin(ready func() bool) bool {
@@ -113,9 +112,9 @@ func (p *parts) add(r ring.Result) (body []byte, whole bool, err error) {
 	case r.Kind&moreBit == 0 && !some:
 		return r.Body, true, nil
 	case len(began)+len(r.Body) > mostMessage:
-		return nil, false, fmt.Errorf("a message of more than %d bytes: %w", mostMessage, errRubbish)
+		return nil, false, errorf("a message of more than %d bytes: %w", mostMessage, errRubbish)
 	case !some && len(*p) > mostBegun:
-		return nil, false, fmt.Errorf("more than %d messages begun: %w", mostBegun, errRubbish)
+		return nil, false, errorf("more than %d messages begun: %w", mostBegun, errRubbish)
 	}
 	body = append(began, r.Body...)
 	if r.Kind&moreBit == 0 {

@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/xenonmp/xme"
@@ -99,7 +98,7 @@ func failure(kind uint8, body []byte) error {
 	if kind == kindThrew {
 		e := new(xme.Error)
 		if err := e.UnmarshalBinary(body); err != nil {
-			return fmt.Errorf("manager: %w: %w", errRubbish, err)
+			return errorf("%w: %w", errRubbish, err)
 		}
 		return e
 	}
@@ -109,7 +108,7 @@ func failure(kind uint8, body []byte) error {
 		err = e.arrived()
 	}
 	if err != nil {
-		return fmt.Errorf("manager: %w: %w", errRubbish, err)
+		return errorf("%w: %w", errRubbish, err)
 	}
 	return e
 }

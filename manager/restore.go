@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"fmt"
 	"slices"
 )
 
@@ -132,7 +131,7 @@ func (c *collections) restore(all []collectionImage) error {
 				n.list = append(n.list, v.keep())
 			}
 		case len(i.Keys) != len(i.Items):
-			return fmt.Errorf("map %q: %w", i.Name, errMalformed)
+			return errorf("map %q: %w", i.Name, errMalformed)
 		default:
 			n.table = map[string]*stored{}
 			for k, key := range i.Keys {

@@ -98,7 +98,7 @@ func Constructor[T, In any](name string, f func(ctx context.Context, in In) (*T,
 		}
 		v, err := f(ctx, in)
 		if err == nil && v == nil {
-			err = fmt.Errorf("the constructor %s returned nil", c.name)
+			err = errorf("the constructor %s returned nil", c.name)
 		}
 		return v, err
 	}
@@ -130,13 +130,13 @@ var opShare = define("share", true, func(ctx context.Context, h *host, _ *caller
 		t := typeNamed(in.Type)
 		switch {
 		case t == nil:
-			return 0, fmt.Errorf("manager: share %q: no method or constructor of %s is registered where the manager lives: %w", in.Name, in.Type, ErrType)
+			return 0, errorf("share %q: no method or constructor of %s is registered where the manager lives: %w", in.Name, in.Type, ErrType)
 		case t.decode == nil:
-			return 0, fmt.Errorf("manager: share %q: it cannot cross to the manager's process, make it there with ShareNew: %w: %w", in.Name, xme.ErrEncode, t.why)
+			return 0, errorf("share %q: it cannot cross to the manager's process, make it there with ShareNew: %w: %w", in.Name, xme.ErrEncode, t.why)
 		}
 		o.args = nil
 		if o.v, err = t.decode(in.Args.data, in.Args.held); err != nil {
-			return 0, fmt.Errorf("manager: share %q: %w: %w", in.Name, xme.ErrEncode, err)
+			return 0, errorf("share %q: %w: %w", in.Name, xme.ErrEncode, err)
 		}
 		return h.share(o)
 	}
@@ -144,7 +144,7 @@ var opShare = define("share", true, func(ctx context.Context, h *host, _ *caller
 	c := constructors.byName[in.Make]
 	constructors.Unlock()
 	if c == nil || c.typ != in.Type {
-		return 0, fmt.Errorf("manager: share %q: no constructor %q is registered: %w", in.Name, in.Make, ErrNotFound)
+		return 0, errorf("share %q: no constructor %q is registered: %w", in.Name, in.Make, ErrNotFound)
 	}
 	if in.Name != "" {
 		if err := h.free(in.Name); err != nil { // before anything is made
@@ -152,7 +152,7 @@ var opShare = define("share", true, func(ctx context.Context, h *host, _ *caller
 		}
 	}
 	if o.v, err = construct(ctx, c, in.Args.data, in.Args.held); err != nil {
-		return 0, fmt.Errorf("manager: share %q: %w", in.Name, err)
+		return 0, errorf("share %q: %w", in.Name, err)
 	}
 	n, err := h.share(o)
 	if err != nil {
@@ -186,7 +186,7 @@ func (h *host) free(name string) error {
 
 func (h *host) freeLocked(name string) error {
 	if _, taken := h.named[name]; taken {
-		return fmt.Errorf("manager: an object is called %q already: %w", name, ErrExists)
+		return errorf("an object is called %q already: %w", name, ErrExists)
 	}
 	return nil
 }
@@ -224,11 +224,11 @@ func (h *host) object(number uint32) *object {
 // its type must be able to. The name may be empty; one that is taken is ErrExists.
 func Share[T any](ctx context.Context, m *Manager, name string, v *T) (*Object[T], error) {
 	if v == nil {
-		return nil, fmt.Errorf("manager: share %q: it is nil", name)
+		return nil, errorf("share %q: it is nil", name)
 	}
 	typ := objectName[T]()
 	if h, err := m.host(); err != nil {
-		return nil, fmt.Errorf("manager: share %q: %w", name, err)
+		return nil, errorf("share %q: %w", name, err)
 	} else if h != nil {
 		n, err := h.share(&object{name: name, typ: typ, v: v})
 		if err != nil {
@@ -239,15 +239,15 @@ func Share[T any](ctx context.Context, m *Manager, name string, v *T) (*Object[T
 	t := typeNamed(typ)
 	switch {
 	case t == nil:
-		return nil, fmt.Errorf("manager: share %q: no method of %s is registered: write var m = manager.Method(…) at package level", name, typ)
+		return nil, errorf("share %q: no method of %s is registered: write var m = manager.Method(…) at package level", name, typ)
 	case t.why != nil:
-		return nil, fmt.Errorf("manager: share %q: the manager is in another process and %s cannot cross to it, make it there with ShareNew: %w: %w", name, typ, xme.ErrEncode, t.why)
+		return nil, errorf("share %q: the manager is in another process and %s cannot cross to it, make it there with ShareNew: %w: %w", name, typ, xme.ErrEncode, t.why)
 	}
 	p := &wire.Parcel{}
 	defer p.Close()
 	data, err := t.encode(v, p, nil)
 	if err != nil {
-		return nil, fmt.Errorf("manager: share %q: %w: %w", name, xme.ErrEncode, err)
+		return nil, errorf("share %q: %w: %w", name, xme.ErrEncode, err)
 	}
 	return shareAt[T](ctx, m, newObject{Name: name, Type: typ, Args: &payload{data, p}})
 }
@@ -259,7 +259,7 @@ func ShareNew[T, In any](ctx context.Context, m *Manager, name string, c *Constr
 	defer p.Close()
 	data, err := c.in.Append(nil, &in, p)
 	if err != nil {
-		return nil, fmt.Errorf("manager: share %q: the constructor's argument cannot cross: %w: %w", name, xme.ErrEncode, err)
+		return nil, errorf("share %q: the constructor's argument cannot cross: %w: %w", name, xme.ErrEncode, err)
 	}
 	return shareAt[T](ctx, m, newObject{Name: name, Type: c.typ, Make: c.name, Args: &payload{data, p}})
 }
@@ -282,9 +282,9 @@ var opFindObject = define("find", false, func(_ context.Context, h *host, _ *cal
 	o := h.object(n)
 	switch {
 	case !ok || o == nil:
-		return 0, fmt.Errorf("manager: no object is called %q: %w", in.Name, ErrNotFound)
+		return 0, errorf("no object is called %q: %w", in.Name, ErrNotFound)
 	case o.typ != in.Type:
-		return 0, fmt.Errorf("manager: object %q is a %s, asked for as a %s: %w", in.Name, o.typ, in.Type, ErrType)
+		return 0, errorf("object %q is a %s, asked for as a %s: %w", in.Name, o.typ, in.Type, ErrType)
 	}
 	return n, nil
 })
@@ -302,7 +302,7 @@ func Find[T any](ctx context.Context, m *Manager, name string) (*Object[T], erro
 var opReleaseObject = define("release", true, func(ctx context.Context, h *host, _ *caller, number uint32) (struct{}, error) {
 	o := h.object(number)
 	if o == nil {
-		return struct{}{}, fmt.Errorf("manager: object %d: %w", number, ErrReleased)
+		return struct{}{}, errorf("object %d: %w", number, ErrReleased)
 	}
 	over := make(chan struct{})
 	end := func() {
@@ -382,7 +382,7 @@ func (o *Object[T]) String() string { return fmt.Sprintf("manager.Object[%v]", r
 // where returns where the object lives: in this process or elsewhere.
 func (o *Object[T]) where(what string) (*host, *remote, error) {
 	if o == nil || o.m == nil {
-		return nil, nil, fmt.Errorf("manager: %s: a zero Object: objects are made by Share: %w", what, ErrClosed)
+		return nil, nil, errorf("%s: a zero Object: objects are made by Share: %w", what, ErrClosed)
 	}
 	if h, ok := o.m.at.(*host); ok {
 		return h, nil, nil
@@ -393,7 +393,7 @@ func (o *Object[T]) where(what string) (*host, *remote, error) {
 // host returns the manager's host if that is in this process.
 func (m *Manager) host() (*host, error) {
 	if m == nil || m.at == nil {
-		return nil, fmt.Errorf("a zero Manager: managers are made by Open: %w", ErrClosed)
+		return nil, errorf("a zero Manager: managers are made by Open: %w", ErrClosed)
 	}
 	h, ok := m.at.(*host)
 	if !ok {

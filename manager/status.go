@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -10,7 +9,7 @@ import (
 // It does not wait for the manager's lock.
 func (m *Manager) Status(ctx context.Context, text string) error {
 	if m == nil {
-		return fmt.Errorf("a zero Manager: %w", ErrClosed)
+		return errorf("a zero Manager: %w", ErrClosed)
 	}
 	if text == "" {
 		text = "alive " + time.Now().Format(time.RFC3339)

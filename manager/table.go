@@ -56,7 +56,7 @@ func Load[T any](ctx context.Context, t Tabler, key string) (v T, rev uint64, er
 		return v, 0, err
 	}
 	if len(all) != 1 || all[0].Value == nil {
-		return v, 0, errMalformed
+		return v, 0, errorf("%w", errMalformed)
 	}
 	defer all[0].Value.release()
 	v, err = decode[T](all[0].Value, fmt.Sprintf("the value of %q", key))
@@ -110,7 +110,7 @@ func (t *Table) update(ctx context.Context, changes ...Change) (rev uint64, err 
 	for i, c := range changes {
 		if c.encode != nil {
 			if c.c.Value, err = c.encode(); err != nil {
-				return 0, fmt.Errorf("manager: the value of %q: %w", c.c.Key, err)
+				return 0, errorf("the value of %q: %w", c.c.Key, err)
 			}
 		} else if c.c.Kind == changePut {
 			return 0, errors.New("manager: a zero Change: use Put, Drop or If")

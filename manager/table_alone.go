@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/xenonmp/xme"
 )
@@ -22,14 +21,14 @@ func (t *Table) Guarded(l *Lock) *Table {
 // enter takes the locks that a change needs, and returns the manager whose operator makes it; nil: the table has none.
 func (t *Table) enter(ctx context.Context) (m *Manager, leave func(), err error) {
 	if t.alone == nil && (t.m == nil || t.m.at == nil) {
-		return nil, nil, fmt.Errorf("a zero Manager: %w", ErrClosed)
+		return nil, nil, errorf("a zero Manager: %w", ErrClosed)
 	}
 	m = t.m
 	outer := func() {}
 	switch l := t.lock; {
 	case l == nil:
 	case l.c == nil:
-		return nil, nil, fmt.Errorf("a zero Lock: %w", ErrClosed)
+		return nil, nil, errorf("a zero Lock: %w", ErrClosed)
 	case m != nil && l.c.number == tableLock && l.c.at.id == m.id:
 		m = &Manager{id: m.id, at: m.at, op: l.op, lock: l}
 	default:
@@ -52,7 +51,7 @@ func (t *Table) enter(ctx context.Context) (m *Manager, leave func(), err error)
 func (t *table) updateAlone(changes []change) (rev uint64, err error) {
 	for _, c := range changes {
 		if c.Value.names() > 0 {
-			return 0, fmt.Errorf("manager: the value of %q: %w: a %s names shared memory, which a table without a manager does not keep: use a manager's",
+			return 0, errorf("the value of %q: %w: a %s names shared memory, which a table without a manager does not keep: use a manager's",
 				c.Key, xme.ErrEncode, c.Value.typ)
 		}
 	}

@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"fmt"
 	"slices"
 	"sort"
 	"sync"
@@ -101,7 +100,7 @@ func (t *table) check(changes []change, own bool) (writes int, err error) {
 		r := t.rows[c.Key]
 		present := r != nil && r.value != nil
 		if t.guarded && !own && reserved(c.Key) && !allowed(c) {
-			return 0, fmt.Errorf("%q is written by the manager itself: %w", c.Key, ErrReserved)
+			return 0, errorf("%q is written by the manager itself: %w", c.Key, ErrReserved)
 		}
 		switch {
 		case c.Kind == changeIf:
@@ -114,7 +113,7 @@ func (t *table) check(changes []change, own bool) (writes int, err error) {
 			}
 			continue
 		case c.Kind > changeIf || c.Kind == changePut && c.Value == nil:
-			return 0, errMalformed
+			return 0, errorf("%w", errMalformed)
 		case c.Kind == changeDrop && !present:
 			return 0, noKey(c.Key)
 		}
@@ -126,23 +125,23 @@ func (t *table) check(changes []change, own bool) (writes int, err error) {
 			seen = make(map[string]bool, len(changes))
 		}
 		if seen[c.Key] {
-			return 0, fmt.Errorf("manager: an update changes %q twice", c.Key)
+			return 0, errorf("an update changes %q twice", c.Key)
 		}
 		seen[c.Key] = true
 	}
 	return writes, nil
 }
 
-func noKey(key string) error { return fmt.Errorf("%q: %w", key, ErrNoKey) }
+func noKey(key string) error { return errorf("%q: %w", key, ErrNoKey) }
 
 func conflict(key string, have, want uint64) error {
 	switch {
 	case want == 0:
-		return fmt.Errorf("%q exists, at revision %d: %w", key, have, ErrConflict)
+		return errorf("%q exists, at revision %d: %w", key, have, ErrConflict)
 	case have == 0:
-		return fmt.Errorf("%q does not exist, revision %d was asked for: %w", key, want, ErrConflict)
+		return errorf("%q does not exist, revision %d was asked for: %w", key, want, ErrConflict)
 	}
-	return fmt.Errorf("%q is at revision %d, not %d: %w", key, have, want, ErrConflict)
+	return errorf("%q is at revision %d, not %d: %w", key, have, want, ErrConflict)
 }
 
 // set gives a key a value, whose references it takes over, or deletes it, at the table's revision. mu is held.

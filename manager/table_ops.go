@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -35,7 +34,7 @@ func (t *tables) close() {
 
 func (t *tables) get(which uint8) (*table, error) {
 	if int(which) >= len(t.byNumber) {
-		return nil, fmt.Errorf("manager: there is no table %d", which)
+		return nil, errorf("there is no table %d", which)
 	}
 	return t.byNumber[which], nil
 }

@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"fmt"
 	"slices"
 )
 
@@ -43,7 +42,7 @@ func allowed(c change) bool {
 func own[T any](key string, v T) (change, error) {
 	s, err := encode(v)
 	if err != nil {
-		return change{}, fmt.Errorf("%s: %w", key, err)
+		return change{}, errorf("%s: %w", key, err)
 	}
 	return change{Kind: changePut, Key: key, Value: s}, nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 
@@ -64,13 +63,13 @@ func (t *typed[T]) encode(v *T) (*stored, error) {
 	}
 	var err error
 	if s.bytes, err = t.codec.Append(nil, v, p); err != nil {
-		return nil, fmt.Errorf("%w: %w", xme.ErrEncode, err)
+		return nil, errorf("%w: %w", xme.ErrEncode, err)
 	}
 	if p == nil {
 		return s, nil
 	}
 	if len(p.Items) > 0 {
-		return nil, fmt.Errorf("%w: a value of type %s holds an open file: a manager does not keep those", xme.ErrEncode, t.name)
+		return nil, errorf("%w: a value of type %s holds an open file: a manager does not keep those", xme.ErrEncode, t.name)
 	}
 	if p.Regions.Len() > 0 {
 		set := p.Regions.Take()
@@ -91,7 +90,7 @@ func decode[T any](s *stored, what string) (v T, err error) {
 		return v, err
 	}
 	if s.typ != t.name {
-		return v, fmt.Errorf("%s is a %s, not a %s: %w", what, s.typ, t.name, ErrType)
+		return v, errorf("%s is a %s, not a %s: %w", what, s.typ, t.name, ErrType)
 	}
 	return t.decode(s, what)
 }
@@ -107,7 +106,7 @@ func (t *typed[T]) decode(s *stored, what string) (v T, err error) {
 	runtime.KeepAlive(s) // its memory is held until here
 	if err != nil {
 		var none T
-		return none, fmt.Errorf("%s: %w", what, err)
+		return none, errorf("%s: %w", what, err)
 	}
 	return v, nil
 }
@@ -216,6 +215,7 @@ func appendStored(dst []byte, s *stored, p *wire.Parcel) ([]byte, error) {
 	return append(append(append(dst, s.typ...), s.json...), s.bytes...), nil
 }
 
+// errMalformed is a codec's: what leaves the package is made of it by errorf.
 var errMalformed = errors.New("malformed value")
 
 func decodeStored(src []byte, p *wire.Parcel) (*stored, error) {

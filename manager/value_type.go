@@ -2,7 +2,6 @@ package manager
 
 import (
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -31,10 +30,10 @@ func typeOf[T any]() (*typed[T], error) {
 	}
 	codec, err := wire.CodecFor[T]()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", xme.ErrEncode, err)
+		return nil, errorf("%w: %w", xme.ErrEncode, err)
 	}
 	if why := codec.Borrowed(); why != "" {
-		return nil, fmt.Errorf("%w: a value of type %v cannot be kept: %s", xme.ErrEncode, t, why)
+		return nil, errorf("%w: a value of type %v cannot be kept: %s", xme.ErrEncode, t, why)
 	}
 	k := &typed[T]{codec: codec, name: typeName(t)}
 	_, k.basic = basics[k.name]
