@@ -172,16 +172,19 @@ func (c *Call) encodeError(err error) *Error {
 	return &Error{Func: c.fn.name, Row: c.index, Cause: CauseEncode, Message: "argument: " + err.Error(), Attempt: c.attempt + 1, Attempts: c.opts.Retries + 1, wrapped: err}
 }
 
-// check panics, on the caller's goroutine, on what can only be a mistake: a pool
-// whose Open failed, a function that was never registered. It returns on, or the pool that
-// this stands for.
-func check(registered bool, on Executor) Executor {
-	if !registered {
-		panic("xme: a call of a nil *Func: assign what Register returned")
+// check panics, on the caller's goroutine, on what can only be a mistake in a call of
+// f's method: no context, a pool whose Open failed, one that Open did not make. It
+// returns on, or the pool that this stands for.
+func check(ctx context.Context, f *function, method string, on Executor) Executor {
+	if ctx == nil {
+		panic(nilContext(f.callOf(method)))
 	}
 	p, ok := on.(*Pool)
 	if on == nil || ok && p == nil {
-		panic("xme: a call on a nil executor: has Open returned an error?")
+		panic("xme: " + f.callOf(method) + " on a nil executor: has Open returned an error?")
+	}
+	if ok && p.p == nil {
+		panic("xme: " + f.callOf(method) + " on a zero Pool: use the *Pool that Open returned")
 	}
 	if !ok && proc.PoolOf != nil {
 		if p, ok := proc.PoolOf(on).(*Pool); ok {

@@ -241,15 +241,51 @@ func Lookup[In, Out any](name string) (*Func[In, Out], error) {
 	return fu, nil
 }
 
+// known returns what f stands for. It panics, on the caller's goroutine, if that is
+// nothing.
+func (f *Func[In, Out]) known() *function {
+	if f == nil || f.fn == nil {
+		panic(unknownFunc(f == nil))
+	}
+	return f.fn
+}
+
+func unknownFunc(null bool) string {
+	if null {
+		return "xme: use of a nil *Func: assign what Register returned"
+	}
+	return "xme: use of a zero Func: use the *Func that Register returned"
+}
+
+// callOf names a method of f, for texts. A nil f has none: method is all of the name.
+func (f *function) callOf(method string) string {
+	if f == nil {
+		return method
+	}
+	return f.bare + "." + method
+}
+
+func nilContext(name string) string {
+	return "xme: " + name + ": nil context: pass the one at hand, or context.Background()"
+}
+
+func nilInput(name string) string {
+	return "xme: " + name + ": nil sequence: pass what yields the values, slices.Values(list), say"
+}
+
 // Name returns the function's full name.
-func (f *Func[In, Out]) Name() string { return f.fn.name }
+func (f *Func[In, Out]) Name() string { return f.known().name }
 
 // With returns a handle on the same function whose calls have these options, in
 // addition to f's own.
 func (f *Func[In, Out]) With(o ...CallOption) *Func[In, Out] {
+	fn := f.known()
 	g := *f
 	g.opts.On = slices.Clone(f.opts.On)
-	for _, set := range o {
+	for i, set := range o {
+		if set == nil {
+			panic(fmt.Sprintf("xme: %s: option %d is nil", fn.callOf("With"), i+1))
+		}
 		set(&g.opts)
 	}
 	g.sort()
@@ -264,6 +300,7 @@ type Setup struct {
 
 // Setup makes a call of f with in for Options.Setup. The result is dropped.
 func (f *Func[In, Out]) Setup(in In) Setup {
+	f.known()
 	return Setup{call: func(o Options) (*setupCall, error) { return newSetupCall(f, in, o) }}
 }
 

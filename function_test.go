@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/manager"
+	"github.com/xenonmp/xme/monitor"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -81,6 +83,59 @@ func TestRefusedTypes(t *testing.T) {
 			register()
 		}()
 	}
+}
+
+// What a pool is made of says nothing to who wants to call on it in a task.
+//
+// feature: U1, U2, S9
+func TestRefusedHandles(t *testing.T) {
+	t.Parallel()
+	type hidden struct {
+		Name string
+		pool *xme.Pool
+	}
+	_ = hidden{}.pool
+	const (
+		pool   = "a pool lives in one process; take xme.Current(ctx) in the task"
+		fn     = "use the package-level handle by its name in the task"
+		future = "wait there and pass the value"
+		table  = "a table runs in the process that made it; pass the values"
+	)
+	for name, tc := range map[string]struct {
+		register func()
+		want     string
+	}{
+		"pool":              {func() { registerOf[*xme.Pool]() }, pool},
+		"pool by value":     {func() { registerOf[xme.Pool]() }, pool},
+		"pools":             {func() { registerOf[map[string][]*xme.Pool]() }, pool},
+		"pool in a field":   {func() { registerOf[struct{ Pool *xme.Pool }]() }, pool},
+		"hidden pool":       {func() { registerOf[hidden]() }, pool},
+		"executor":          {func() { registerOf[xme.Executor]() }, pool},
+		"function":          {func() { registerOf[*xme.Func[int, string]]() }, fn},
+		"function by value": {func() { registerOf[struct{ F xme.Func[int, string] }]() }, fn},
+		"future":            {func() { registerOf[[]*xme.Future[int]]() }, future},
+		"table":             {func() { registerOf[*xme.Table]() }, table},
+		"rows":              {func() { registerOf[*xme.Rows[int]]() }, table},
+		"manager by value":  {func() { registerOf[manager.Manager]() }, "it is a handle, which crosses by pointer; use *manager.Manager"},
+		"lock by value":     {func() { registerOf[struct{ L manager.Lock }]() }, "use *manager.Lock"},
+		"monitor by value":  {func() { registerOf[monitor.Monitor]() }, "use *monitor.Monitor"},
+		"as a result": {
+			func() { xme.Register("x", func(context.Context, int) (*xme.Pool, error) { return nil, nil }) }, pool,
+		},
+	} {
+		func() {
+			defer func() {
+				if msg := fmt.Sprint(recover()); !strings.Contains(msg, tc.want) {
+					t.Errorf("%s: panic %q; want %q in it", name, msg, tc.want)
+				}
+			}()
+			tc.register()
+		}()
+	}
+}
+
+func registerOf[In any]() {
+	xme.Register("x", func(context.Context, In) (int, error) { return 0, nil })
 }
 
 // feature: S4, S5, F8

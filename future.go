@@ -57,6 +57,9 @@ func (s *started[In, Out]) end(*Call, int) {
 // first; then the call goes on and Wait may be called again. On an error the
 // result is a zero value that means nothing.
 func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
+	if ctx == nil {
+		panic(nilContext("Future.Wait"))
+	}
 	if fu.over.has() {
 		return fu.value, fu.err
 	}
@@ -132,7 +135,7 @@ func (a *awaited[In, Out]) end(*Call, int) {
 // it ends, a call that has not begun ends at once and one that runs has its
 // context ended.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
-	on = check(f != nil, on)
+	on = check(ctx, f.known(), "Call", on)
 	p, inPool := on.(*Pool)
 	args := metaSize + f.in.Size(&in)
 	if inPool && f.short && args <= smallArgs && ctx.Err() == nil && drainOf(ctx) == nil && p.opts.MaxMessage >= smallArgs && p.p.LeadAlone() {
@@ -182,7 +185,7 @@ func (c *Call) reusable() bool {
 // accepted the call or ctx ends; in may be changed once it has returned. ctx
 // bounds the task, not only the wait.
 func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out] {
-	on = check(f != nil, on)
+	on = check(ctx, f.known(), "Go", on)
 	fu := newFuture[Out](on)
 	if _, ok := on.(*Pool); !ok {
 		ctx, fu.cancel = context.WithCancelCause(ctx)
@@ -204,7 +207,7 @@ func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out]
 // future, which ends with an error that wraps errors.ErrUnsupported.
 func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Future[Out] {
 	ranked, ok := on.(interface{ Ranks() []int }) // its own, also if it stands for a pool
-	on = check(f != nil, on)
+	on = check(ctx, f.known(), "Broadcast", on)
 	if !ok {
 		fu := newFuture[Out](on)
 		newStarted(ctx, on, f, in, fu).Finish(nil, unsupported(fmt.Sprintf("Broadcast on a %T, which has no ranks,", on)))

@@ -5,32 +5,21 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+
+	"github.com/xenonmp/xme/internal/drain"
 )
-
-// interrupt is what a context of Interruptible carries: a drain that begins at the
-// first Ctrl-C.
-type interrupt struct {
-	drain context.Context //nolint:containedctx // its end is the event
-}
-
-type interruptKey struct{}
-
-func interruptOf(ctx context.Context) *interrupt {
-	it, _ := ctx.Value(interruptKey{}).(*interrupt)
-	return it
-}
 
 // interrupted reports whether no more rows shall begin under ctx.
 func interrupted(ctx context.Context) bool {
-	it := interruptOf(ctx)
-	return it != nil && it.drain.Err() != nil
+	d := drain.Of(ctx)
+	return d != nil && d.Err() != nil
 }
 
 // drainOf returns what is closed when no more rows shall begin under ctx; nil if
 // nothing is.
 func drainOf(ctx context.Context) <-chan struct{} {
-	if it := interruptOf(ctx); it != nil {
-		return it.drain.Done()
+	if d := drain.Of(ctx); d != nil {
+		return d.Done()
 	}
 	return nil
 }
@@ -38,8 +27,8 @@ func drainOf(ctx context.Context) <-chan struct{} {
 // onDrain calls f, on a goroutine of its own, when no more rows shall begin under
 // ctx, unless stop is called first.
 func onDrain(ctx context.Context, f func()) (stop func() bool) {
-	if it := interruptOf(ctx); it != nil {
-		return context.AfterFunc(it.drain, f)
+	if d := drain.Of(ctx); d != nil {
+		return context.AfterFunc(d, f)
 	}
 	return func() bool { return true }
 }
@@ -47,7 +36,9 @@ func onDrain(ctx context.Context, f func()) (stop func() bool) {
 // Interruptible returns a context for work that the user may stop with Ctrl-C
 // (SIGINT, and on Unix SIGTERM). At the first, no more rows begin under it: those
 // that wait end with ErrInterrupted, those that run go on, the contexts of services
-// end. At the second the context ends, with ErrInterrupted as its cause, and
+// end, and rpc.Serve takes no more requests. The context itself does not end then: what
+// waits for its Done alone, a server of another package, say, goes on until the second. At
+// the second the context ends, with ErrInterrupted as its cause, and
 // with it the rows that run: they have Options.Grace to return, then their workers
 // are killed. At the third the process exits with status 130, or 143 for SIGTERM;
 // its workers end with it.
@@ -56,8 +47,8 @@ func onDrain(ctx context.Context, f func()) (stop func() bool) {
 // once the work is done. Without Interruptible the driver's signals are left as
 // they are: Ctrl-C ends the driver, and the system its workers.
 func Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	drain, drained := context.WithCancel(context.Background())
-	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, interruptKey{}, &interrupt{drain: drain}))
+	draining, drained := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(drain.With(ctx, draining))
 	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, interruptSignals...)
 	over := make(chan struct{})

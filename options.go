@@ -308,15 +308,26 @@ func Memory(bytes int64) CallOption { return func(o *CallOptions) { o.Memory = b
 func (o *CallOptions) refused() error {
 	switch {
 	case o.Timeout < 0:
-		return fmt.Errorf("xme: option Timeout is %v: give it more than 0: %w", o.Timeout, errors.ErrUnsupported)
+		return invalid("xme: option Timeout is %v, which is invalid: 0 sets no limit, or give more", o.Timeout)
 	case o.Retries < 0:
-		return fmt.Errorf("xme: option Retries is %d: give 0 or more: %w", o.Retries, errors.ErrUnsupported)
+		return invalid("xme: option Retries is %d, which is invalid: give 0 or more", o.Retries)
 	case o.Memory < 0 || o.Memory > 0 && o.Memory < minMemory:
-		return fmt.Errorf("xme: option Memory is %d bytes: the least is %d: %w", o.Memory, int64(minMemory), errors.ErrUnsupported)
+		return invalid("xme: option Memory is %d bytes, which is invalid: 0 sets no bound, the least is %d", o.Memory, int64(minMemory))
 	case o.Service && len(o.On) > 0:
-		return fmt.Errorf("xme: a service has a worker of its own, so option On cannot be honoured: %w", errors.ErrUnsupported)
+		return invalid("xme: options Service and On exclude each other: a service has a worker of its own")
 	}
 	return nil
+}
+
+// invalidOption is an option that no executor could honour. It wraps
+// errors.ErrUnsupported, as one does that this executor does not offer, but does not say so.
+type invalidOption struct{ text string }
+
+func (e *invalidOption) Error() string { return e.text }
+func (e *invalidOption) Unwrap() error { return errors.ErrUnsupported }
+
+func invalid(format string, args ...any) error {
+	return &invalidOption{fmt.Sprintf(format, args...)}
 }
 
 // unsupported says that what is not offered.

@@ -64,14 +64,16 @@ func TestCallOptionsRefused(t *testing.T) {
 	t.Parallel()
 	pool := xmetest.Open(t, xme.Options{Workers: 1, Spares: -1})
 	for want, o := range map[string][]xme.CallOption{
-		"option Timeout is -1s":                   {xme.Timeout(-time.Second)},
-		"option Retries is -1":                    {xme.Retries(-1)},
-		"option Memory is 1 bytes: the least is ": {xme.Memory(1)},
-		"so option On cannot be honoured":         {xme.Service(), xme.On(1)},
-		"option On: ":                             {xme.On(2)},
+		"option Timeout is -1s, which is invalid: 0 sets no limit":      {xme.Timeout(-time.Second)},
+		"option Retries is -1, which is invalid: give 0 or more":        {xme.Retries(-1)},
+		"option Memory is 1 bytes, which is invalid: 0 sets no bound, ": {xme.Memory(1)},
+		"options Service and On exclude each other":                     {xme.Service(), xme.On(1)},
+		"option On: ": {xme.On(2)},
 	} {
 		if _, err := square.With(o...).Call(t.Context(), pool, 3); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q in it", err, want)
+		} else if strings.Contains(err.Error(), "unsupported operation") != strings.HasPrefix(want, "option On") {
+			t.Errorf("%v: it is invalid, and not unsupported", err)
 		}
 	}
 	if s := pool.Stats(); s.Done != 0 || s.Starts != 1 {

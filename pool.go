@@ -78,6 +78,9 @@ func (s State) String() string {
 // bounds Open only. It returns an error, and leaves nothing behind, if an option
 // makes no sense, if [Init] has not run, or if the first worker does not start.
 func Open(ctx context.Context, o Options) (*Pool, error) {
+	if ctx == nil {
+		panic(nilContext("Open"))
+	}
 	if !table.isFrozen() {
 		return nil, errors.New("xme: Open before Init: make xme.Init() the first statement of main, and of TestMain; " +
 			"the workers are copies of this program and are served there")
@@ -132,6 +135,18 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		pool.out.say(fmt.Sprintf("xme %s, workers: %d, link: %v", wire.ModuleVersion(), o.Workers, pool.link()))
 	}
 	return pool, nil
+}
+
+// opened returns the pool that Open made for p. It panics, on the caller's goroutine, if
+// there is none.
+func (p *Pool) opened() *proc.Pool {
+	switch {
+	case p == nil:
+		panic("xme: use of a nil *Pool: has Open returned an error?")
+	case p.p == nil:
+		panic("xme: use of a zero Pool: use the *Pool that Open returned")
+	}
+	return p.p
 }
 
 // link returns what the pool's rows travel by.
@@ -212,7 +227,7 @@ func (p *Pool) release() (err error) {
 // pool. If ctx ends first, it closes at once, cutting short what runs, and returns
 // ctx's cause.
 func (p *Pool) Shutdown(ctx context.Context) error {
-	err := p.p.Drain(ctx)
+	err := p.opened().Drain(ctx)
 	return errors.Join(err, p.Close())
 }
 
@@ -221,7 +236,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 // they printed and logged has been written. Closing twice is fine. The error says how much
 // was not written because an output blocked.
 func (p *Pool) Close() error {
-	p.p.Close()
+	p.opened().Close()
 	p.awaitDecoding()
 	p.printSummary()
 	err := p.release()

@@ -10,10 +10,10 @@ import (
 )
 
 // Ranks returns the ranks, from 1, that take calls and whose workers are alive now.
-func (p *Pool) Ranks() []int { return p.p.Ranks() }
+func (p *Pool) Ranks() []int { return p.opened().Ranks() }
 
 // Workers describes the workers, by rank.
-func (p *Pool) Workers() []Worker { return workersOf(p.p.Workers()) }
+func (p *Pool) Workers() []Worker { return workersOf(p.opened().Workers()) }
 
 func workersOf(infos []proc.Info) []Worker {
 	list := make([]Worker, 0, len(infos))
@@ -47,7 +47,7 @@ func workersOf(infos []proc.Info) []Worker {
 // a further Retire goes on waiting. A rank that does not exist is an error, before anything
 // is done. Once the pool has been closed all ranks are.
 func (p *Pool) Retire(ctx context.Context, ranks ...int) error {
-	if err := p.p.Retire(ctx, ranks...); err != nil {
+	if err := p.opened().Retire(ctx, ranks...); err != nil {
 		return fmt.Errorf("xme: Retire: %w", err)
 	}
 	return nil
@@ -65,6 +65,7 @@ const watchEvery = 5 * time.Millisecond
 // that become Busy or Idle it looks every 5 ms, so that calls cost nothing more: a
 // shorter call may go unseen. Nothing is left behind when the loop ends.
 func (p *Pool) Watch(ctx context.Context) iter.Seq[Worker] {
+	p.opened()
 	return func(yield func(Worker) bool) {
 		clock := time.NewTicker(watchEvery)
 		defer clock.Stop()

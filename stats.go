@@ -52,7 +52,7 @@ func (f FuncStats) Mean() time.Duration {
 
 // Stats returns the counts so far. Counts do not change once [Pool.Close] has returned.
 func (p *Pool) Stats() Stats {
-	s := p.p.Stats()
+	s := p.opened().Stats()
 	stats := Stats{
 		Memory: p.bounds, Processes: s.Processes, Spares: s.Spares, Queued: s.Queued, Running: s.Running,
 		Done: s.Done, Failed: s.Failed, Retried: s.Retried,

@@ -29,6 +29,7 @@ type Result[Out any] struct {
 // that is an error. When ctx or the executor ends, rows that were read yield their errors,
 // then the sequence stops.
 func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq2[Out, error] {
+	on = checkInput(ctx, f.known(), "Map", on, in)
 	return func(yield func(Out, error) bool) {
 		f.each(ctx, on, in, true, func(c *call[In, Out]) bool {
 			v, err := c.out, c.err
@@ -41,7 +42,7 @@ func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) i
 // Unordered is Map, except that results are yielded as they come, each with the
 // index of its row.
 func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq[Result[Out]] {
-	on = check(f != nil, on)
+	on = checkInput(ctx, f.known(), "Unordered", on, in)
 	return func(yield func(Result[Out]) bool) {
 		f.each(ctx, on, in, false, func(c *call[In, Out]) bool {
 			r := Result[Out]{Index: c.index, Value: c.out, Err: c.err}
@@ -51,9 +52,16 @@ func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[
 	}
 }
 
+// checkInput is check for a method that has an input.
+func checkInput[In any](ctx context.Context, f *function, method string, on Executor, in iter.Seq[In]) Executor {
+	if in == nil {
+		panic(nilInput(f.callOf(method)))
+	}
+	return check(ctx, f, method, on)
+}
+
 // each runs f on every value of in and yields the calls as they have ended.
 func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], ordered bool, yield func(*call[In, Out]) bool) {
-	on = check(f != nil, on)
 	m := newMeter(ctx)
 	normal := false
 	defer func() { m.wait(normal) }()

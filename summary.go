@@ -44,7 +44,7 @@ type SlowRow struct {
 // Summary returns what the pool did with its time so far, or after Close what it did in
 // all. Its String is a small block of text; see [Options].Summary.
 func (p *Pool) Summary() Summary {
-	a, stats := p.p.Account(), p.p.Stats()
+	a, stats := p.opened().Account(), p.p.Stats()
 	s := Summary{
 		Wall: a.Wall, Workers: p.opts.Workers, Done: stats.Done, Failed: stats.Failed, Retried: stats.Retried,
 		Starts: stats.Starts, Restarts: stats.Restarts, Deaths: stats.Deaths, Start: a.Start,

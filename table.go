@@ -45,6 +45,12 @@ type added interface {
 // Add appends one row per value of in to t. It reads nothing: Run does. The rows'
 // results are found in the returned Rows.
 func (f *Func[In, Out]) Add(t *Table, in iter.Seq[In]) *Rows[Out] {
+	switch name := f.known().callOf("Add"); {
+	case t == nil:
+		panic("xme: " + name + " to a nil *Table: give it the address of a Table")
+	case in == nil:
+		panic(nilInput(name))
+	}
 	rows := &Rows[Out]{news: make(chan struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -243,7 +249,7 @@ func (r *tableRun) end(why error) {
 // has not failed, nor has one that had no time to begin; their own [Rows] say what became
 // of them. A guard, of package manager, stays until the other services have ended too and what was queued is done.
 func (t *Table) Run(ctx context.Context, on Executor) error {
-	on = check(true, on)
+	on = check(ctx, nil, "Table.Run", on)
 	t.mu.Lock()
 	if t.run {
 		t.mu.Unlock()

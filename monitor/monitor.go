@@ -193,7 +193,7 @@ func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
 		return got, nil
 	}
 	if isShared[T]() {
-		return v, fmt.Errorf("the value of %q is a %s, not a %T: %w", key, stored.Type(), v, ErrType)
+		return v, fmt.Errorf("the value of %q is of type %s, not %T: %w", key, stored.Type(), v, ErrType)
 	}
 	text, err := show(ctx, key, stored)
 	if err != nil {
@@ -201,7 +201,7 @@ func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
 	}
 	if err := decode(text, &v); err != nil {
 		var none T
-		return none, fmt.Errorf("the value of %q as a %T: %w", key, none, err)
+		return none, fmt.Errorf("the value of %q as %T: %w", key, none, err)
 	}
 	return v, nil
 }

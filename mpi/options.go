@@ -28,9 +28,9 @@ const defaultBuffer = 255
 func (o *Options) check(what string) error {
 	switch {
 	case o.Size < 0:
-		return fmt.Errorf("mpi: %s: Size %d: it is how many ranks there are", what, o.Size)
+		return fmt.Errorf("mpi: %s: Size is %d: give how many ranks there are, or 0 for one per CPU", what, o.Size)
 	case o.Buffer < 0:
-		return fmt.Errorf("mpi: %s: Buffer %d: it is how many calls may be under way", what, o.Buffer)
+		return fmt.Errorf("mpi: %s: Buffer is %d: give how many calls may be under way, or 0 for %d", what, o.Buffer, defaultBuffer)
 	case o.Pool.Workers != 0:
 		return fmt.Errorf("mpi: %s: Pool.Workers is %d: leave it 0, Size says how many there are", what, o.Pool.Workers)
 	}

@@ -238,8 +238,8 @@ func TestRunRefuses(t *testing.T) {
 		says string
 	}{
 		"one rank":    {t.Context(), mpi.Options{Size: 1}, main, "give 2 or more"},
-		"negative":    {t.Context(), mpi.Options{Size: -2}, main, "Size -2"},
-		"buffer":      {t.Context(), mpi.Options{Buffer: -1}, main, "Buffer -1"},
+		"negative":    {t.Context(), mpi.Options{Size: -2}, main, "Size is -2: give how many ranks there are"},
+		"buffer":      {t.Context(), mpi.Options{Buffer: -1}, main, "Buffer is -1: give how many"},
 		"workers":     {t.Context(), mpi.Options{Pool: xme.Options{Workers: 2}}, main, "Size says how many"},
 		"queue":       {t.Context(), mpi.Options{Pool: xme.Options{Queue: 2}}, main, "Buffer says"},
 		"too many":    {t.Context(), mpi.Options{Size: 1 << 20}, main, "at most"},

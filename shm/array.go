@@ -50,7 +50,7 @@ func sizeOf[T any](n int) (int, error) {
 	case elem == 0:
 		return 0, fmt.Errorf("shm: elements of type %v have no size", t)
 	case n < 0:
-		return 0, fmt.Errorf("shm: %d elements", n)
+		return 0, fmt.Errorf("shm: an array of %d elements: make it 0 or more", n)
 	case elem > 0 && n > (1<<62)/elem:
 		return 0, fmt.Errorf("shm: %d elements of %d bytes are too many", n, elem)
 	}

@@ -264,7 +264,7 @@ func TestNewArrayRefuses(t *testing.T) {
 		make func() error
 		want string
 	}{
-		"negative": {func() error { _, err := shm.NewArray[int](-1); return err }, "-1 elements"},
+		"negative": {func() error { _, err := shm.NewArray[int](-1); return err }, "an array of -1 elements: make it 0 or more"},
 		"string":   {func() error { _, err := shm.NewArray[string](1); return err }, "string is a pointer, or holds one"},
 		"field": {func() error {
 			_, err := shm.NewArray[struct{ P *int }](1)

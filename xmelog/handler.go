@@ -75,8 +75,10 @@ func (h *Handler) with(o Options) (*Handler, error) {
 // Options returns how h's lines look.
 func (h *Handler) Options() Options { return h.o }
 
-// WithOptions returns a handler like h with the options that set makes of h's. See
-// [With] for loggers.
+// WithOptions returns a handler like h with the options that set makes of h's: what
+// [With] does for loggers, for who has the handler alone. A handler of another package
+// with this method, one that wraps a Handler, say, is given its options by With too. The
+// error says why the file cannot be opened, or what of the options makes no sense.
 func (h *Handler) WithOptions(set func(*Options)) (slog.Handler, error) {
 	o := h.o
 	set(&o)
@@ -155,7 +157,9 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// Append appends what Handle would write.
+// Append appends the lines of a record that Handle would write, and writes nothing,
+// whatever h's level is: for who writes them himself, to several places or behind a limit
+// of his own, as package xme does with what its workers log.
 func (h *Handler) Append(dst []byte, r slog.Record) []byte {
 	m := h.marks
 	var own [256]byte
@@ -250,7 +254,10 @@ func (h *Handler) appendPrefix(dst []byte, kind string, at time.Time, pid int) [
 }
 
 // AppendLine appends a line that something else has made, as it is, behind the beginning
-// of a line of process pid, and a newline.
+// of a line of process pid, and a newline; nothing is written. It makes what a program
+// prints look like what it logs: package xme shows so what workers print, and who starts
+// processes of his own can do the same with their output. A zero at shows no time, a pid
+// of 0 no process.
 func (h *Handler) AppendLine(dst []byte, at time.Time, pid int, line []byte) []byte {
 	kind := h.o.Type
 	if h.o.NoType {

@@ -33,7 +33,9 @@ func appendValue(dst []byte, v slog.Value) []byte {
 
 // TextOf returns a value of an attribute as text: by its MarshalText, its Error or its
 // String if it has one, else as fmt prints it with %+v. A method that panics gives a
-// text that says so.
+// text that says so. It is for handlers that keep a record's values as text, for another
+// process or for later, and are to show what a [Handler] shows: package xme does so for
+// the records of tasks.
 func TextOf(v any) (text string) {
 	defer func() {
 		if r := recover(); r != nil {

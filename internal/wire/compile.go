@@ -232,7 +232,10 @@ func (c *compiler) unexported(f reflect.StructField, flat bool) *TypeError {
 		return nil
 	}
 	c.path = append(c.path, "."+f.Name)
-	reason, remedy := refusal(f.Type)
+	_, reason, remedy := familyOf(f.Type)
+	if reason == "" {
+		reason, remedy = refusal(f.Type)
+	}
 	if reason == "" {
 		reason = "it is unexported, in a struct that holds pointers, and would be lost"
 		remedy = "export it, or give the struct MarshalBinary and UnmarshalBinary"

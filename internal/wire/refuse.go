@@ -36,5 +36,8 @@ func refusal(t reflect.Type) (reason, remedy string) {
 			return "what an interface holds is not known on the other side", "use a concrete type, or any for plain values"
 		}
 	}
+	if _, byPointer := handles.Load(reflect.PointerTo(t)); byPointer {
+		return "it is a handle, which crosses by pointer", "use *" + t.String()
+	}
 	return "", ""
 }

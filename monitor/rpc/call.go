@@ -26,7 +26,7 @@ func Call[In, Out any](ctx context.Context, c *Client, name string, in In) (Out,
 	}
 	if err := formOf(reflect.TypeFor[Out]()).decode([]byte(result), &out); err != nil {
 		var none Out
-		return none, &Error{Code: "internal", Function: name, Message: fmt.Sprintf("the result is not a %v: %v", reflect.TypeFor[Out](), err), err: err}
+		return none, &Error{Code: "internal", Function: name, Message: fmt.Sprintf("the result is no %v: %v", reflect.TypeFor[Out](), err), err: err}
 	}
 	return out, nil
 }

@@ -33,7 +33,7 @@ func Stream[In, Out any](ctx context.Context, c *Client, name string, in []In) i
 				if err := takes.decode([]byte(r.Value), &out.Value); err != nil {
 					var none Out
 					out.Value = none
-					out.Err = &Error{Code: "internal", Function: name, Message: fmt.Sprintf("the result is not a %v: %v", reflect.TypeFor[Out](), err), err: err}
+					out.Err = &Error{Code: "internal", Function: name, Message: fmt.Sprintf("the result is no %v: %v", reflect.TypeFor[Out](), err), err: err}
 				}
 			}
 			if !yield(out) {

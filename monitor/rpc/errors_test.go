@@ -74,7 +74,7 @@ func TestErrors(t *testing.T) {
 	if _, err := rpc.Call[float64, string](t.Context(), c, "echo", math.NaN()); !errors.Is(err, rpc.ErrArguments) {
 		t.Error(err)
 	}
-	if _, err := rpc.Call[string, int](t.Context(), c, "echo", "x"); err == nil || !strings.Contains(err.Error(), "not a int") {
+	if _, err := rpc.Call[string, int](t.Context(), c, "echo", "x"); err == nil || !strings.Contains(err.Error(), "the result is no int: ") {
 		t.Error(err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 	"connectrpc.com/connect/v2/connectproto"
+	"github.com/xenonmp/xme/internal/drain"
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1/xmev1connect"
 )
 
@@ -45,7 +46,7 @@ type server struct {
 	new map[net.Conn]struct{} // connections without a request so far
 }
 
-// Serve serves funcs on l, over TLS or [Plain], until ctx ends. It takes l over. At the end it takes no more requests, lets the calls that it has accepted
+// Serve serves funcs on l, over TLS or [Plain], until ctx ends, or under xme.Interruptible the first Ctrl-C. It takes l over. At the end it takes no more requests, lets the calls that it has accepted
 // finish for as long as [WithDrain] says, closes all connections and returns nil; an error says why it could not begin, or that l failed.
 //
 // Connections are HTTP/2 and HTTP/1.1, requests those of the Connect, gRPC and gRPC-Web protocols; docs/rpc.md describes them for other languages.
@@ -70,16 +71,21 @@ func Serve(ctx context.Context, l net.Listener, funcs []Function, o ...ServeOpti
 			failed <- hs.Serve(counted)
 		}
 	}()
+	var drained <-chan struct{}
+	if d := drain.Of(ctx); d != nil {
+		drained = d.Done()
+	}
 	select {
+	case <-drained:
 	case <-ctx.Done():
-		s.end(hs, end)
-		s.log.Debug("served", "end", <-failed)
-		return nil
 	case err := <-failed:
 		s.drain = 0
 		s.end(hs, end)
 		return fmt.Errorf("rpc: %w", err)
 	}
+	s.end(hs, end)
+	s.log.Debug("served", "end", <-failed)
+	return nil
 }
 
 // newServer makes a server of which nothing runs.
