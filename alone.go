@@ -2,66 +2,55 @@ package xme
 
 import "context"
 
-// sort notes which calls of f may go where: anywhere, to any worker; the short way, if they are small, as they ask for nothing and no code of the user's encodes
-// or decodes them; of these, plain ones are copied as they lie.
+// sort notes which calls of f may go where: anywhere, to any worker; plain ones, which ask for nothing, and whose arguments and results are small and copied as they
+// lie, the short way.
 func (f *Func[In, Out]) sort() {
 	f.anywhere = len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service
-	f.short = f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0 && f.in.Exact() && f.out.Exact() && !f.fn.guards
-	f.plain = f.short && f.in.PointerFree() && f.out.PointerFree()
+	f.plain = f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0 && f.in.PointerFree() && metaSize+f.in.Size(new(In)) <= smallArgs && f.out.PointerFree()
 }
 
-// callAlone is Call for one that may go the short way (see proc.Pool.CallAlone), in a pool that the caller leads: it does if it is alone there. Its memory is used again
-// as it stands, and its context is watched by who waits. args is its size.
-func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In, args int) (Out, error) {
+// callAlone is Call for a plain function in a pool that the caller leads. If it is alone there it goes the short way (see proc.Pool.CallAlone): its memory is used again
+// as it stands, and its context is watched by who waits.
+func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In) (Out, error) {
 	a, _ := f.fn.alone.Get().(*awaited[In, Out])
 	if a == nil {
 		a = new(awaited[In, Out])
 		a.init(ctx, p, f, in, a)
-		owner := (*rowOwner)(&a.Call)
-		a.row.Owner, a.row.Func, a.row.Quick = owner, f.fn.index, owner
-		if f.plain {
-			a.row.Quick = a
-		}
-		a.awaited, a.pulled, a.led, a.seeded = true, true, true, true
+		a.row.Owner, a.row.Func, a.row.Quick = (*rowOwner)(&a.Call), f.fn.index, a
+		a.awaited, a.pulled, a.seeded = true, true, true
 	}
-	a.in, a.f, a.opts, a.ctx, a.on, a.args = in, f, &f.opts, ctx, p, args
+	a.in, a.f, a.opts, a.ctx, a.on = in, f, &f.opts, ctx, p
 	a.seed = seedOf(p.opts.Seed, looseSeeds+p.calls.Add(1))
-	err := error(nil)
-	if f.plain {
-		a.row.Body, err = f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, nil)
-	} else {
-		err = p.encode(&a.Call)
-	}
-	sent, over := false, false
-	if err == nil {
-		sent, over = p.p.CallAlone(&a.row)
-	}
+	a.row.Body, _ = f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, nil) // no error: it is plain
+	sent, over := p.p.CallAlone(&a.row)
+	again := true // nobody else can still look at a
 	switch {
 	case over:
-	case err != nil:
-		a.Finish(nil, err)
-		a.over.wait(context.Background(), p, f.fn.index, true)
 	case !sent:
+		again = false
+		a.row.Quick = (*rowOwner)(&a.Call) // its context may be watched from now on
 		_ = submit(ctx, p, &a.Call)
-		a.over.wait(context.Background(), p, f.fn.index, true)
+		a.over.wait(context.Background(), p, f.fn.index, a.led)
 	case !a.over.wait(ctx, p, f.fn.index, true):
+		again = false
 		p.rows.Cancel(context.Cause(ctx), &a.row)
 		a.over.wait(context.Background(), p, f.fn.index, false)
+	default:
+		again = !a.row.Astray
 	}
 	out, err := a.out, a.err
-	if err == nil && !a.row.Astray && (sent || ctx.Done() == nil) { // nobody else can still look at it
+	if err == nil && again {
 		a.over = event{}
 		if a.ended.Load() {
 			a.ended.Store(false)
 		}
-		var none Out
-		a.out, a.ctx, a.on = none, nil, nil
+		a.ctx, a.on = nil, nil
 		f.fn.alone.Put(a)
 	}
 	return out, err
 }
 
-// EndAtOnce implements link.QuickOwner for plain calls that go the short way.
+// EndAtOnce implements link.QuickOwner for plain calls that went the short way.
 func (a *awaited[In, Out]) EndAtOnce(body []byte) {
 	a.row.Body = nil
 	if err := a.f.out.Decode(body, &a.out, nil); err != nil {

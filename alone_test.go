@@ -113,6 +113,40 @@ func TestCallAloneUnderContexts(t *testing.T) {
 	triple(t.Context(), t, pool, 1)
 }
 
+// The end of a context is seen while others have their results read by who waits under it.
+func TestCallAloneAmongMany(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 2})
+	triple(t.Context(), t, pool, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := lonely.Call(ctx, pool, lonelyWaits)
+		ended <- err
+	}()
+	n, over := 0, false
+	for got, err := range lonely.Map(t.Context(), pool, func(yield func(int) bool) {
+		for !over && yield(2) { // until the call has ended
+		}
+	}) {
+		if err != nil || got != 6 {
+			t.Fatalf("lonely(2) = %d, %v", got, err)
+		}
+		if n++; n == 2000 {
+			cancel()
+		}
+		select {
+		case err := <-ended:
+			if !errors.Is(err, context.Canceled) || n < 2000 {
+				t.Fatalf("after %d rows: %v", n, err)
+			}
+			return
+		default:
+		}
+	}
+}
+
 // The seeds of calls do not depend on the way that they go.
 func TestSeedsOfCallsAlone(t *testing.T) {
 	t.Parallel()

@@ -28,7 +28,7 @@ type Func[In, Out any] struct {
 	out  *wire.Codec[Out]
 	opts CallOptions
 
-	anywhere, short, plain bool // see sort
+	anywhere, plain bool // see sort
 }
 
 // function is a Func without its types.

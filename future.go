@@ -137,25 +137,19 @@ func (a *awaited[In, Out]) end(*Call, int) {
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	on = check(ctx, f.known(), "Call", on)
 	p, inPool := on.(*Pool)
-	args := metaSize + f.in.Size(&in)
-	if inPool && f.short && args <= smallArgs && ctx.Err() == nil && drainOf(ctx) == nil && p.opts.MaxMessage >= smallArgs && p.p.LeadAlone() {
-		return f.callAlone(ctx, p, in, args)
+	if inPool && f.plain && ctx.Err() == nil && drainOf(ctx) == nil && p.opts.MaxMessage >= smallArgs && p.p.LeadAlone() {
+		return f.callAlone(ctx, p, in)
+	}
+	if inPool && f.anywhere {
+		p.p.Rouse()
 	}
 	a, _ := f.fn.awaited.Get().(*awaited[In, Out])
 	if a == nil {
 		a = new(awaited[In, Out])
 	}
 	a.point = waitPointOn(on)
-	a.args = args
 	a.init(ctx, on, f, in, a)
 	a.awaited, a.pulled = true, true
-	switch {
-	case !inPool || !f.anywhere:
-	case a.args > rouseFrom:
-		p.p.Rouse()
-	case f.in.Exact():
-		a.led = p.p.LeadAlone()
-	}
 	_ = submit(ctx, on, &a.Call)
 	a.point.enter()
 	if err := pull(ctx, false, on, &a.over); err != nil {
@@ -171,9 +165,6 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	}
 	return out, err
 }
-
-// rouseFrom is the size of arguments from which a worker is woken before they are encoded, and nobody leads meanwhile: that takes a microsecond then.
-const rouseFrom = 4 << 10
 
 // reusable reports whether nobody else can still look at a call that a pool ended with a
 // result: not who watches its context, nor a clock, nor a lost worker in this process.

@@ -65,9 +65,7 @@ func (c *call[In, Out]) init(ctx context.Context, on Executor, f *Func[In, Out],
 	c.f, c.in, c.to, c.first = f, in, to, c
 	c.fn, c.opts, c.ctx, c.on, c.index = f.fn, &f.opts, ctx, on, -1
 	c.value = c
-	if c.args == 0 {
-		c.args = metaSize + f.in.Size(&c.in)
-	}
+	c.args = metaSize + f.in.Size(&c.in)
 }
 
 func (c *call[In, Out]) twin() *Call {

@@ -33,7 +33,7 @@ type Row struct {
 
 	Body   []byte
 	Owner  Owner
-	Quick  QuickOwner // the Owner, if it is one; else nil
+	Quick  QuickOwner // who is told of a result at once; nil: the Owner is, in time
 	flight *Flight
 	call   uint64
 
@@ -105,7 +105,7 @@ type Owner interface {
 	End(o Outcome, again bool) bool
 }
 
-// QuickOwner is an Owner that can take a result where it lies.
+// QuickOwner can take a result where it lies, in an Owner's place.
 type QuickOwner interface {
 	// EndAtOnce is called instead of End for a row that has ended with a result, with the
 	// pool's lock held: it must not block or call the pool. The body is valid until it

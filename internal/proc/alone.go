@@ -9,45 +9,42 @@ import (
 // A row that is the only one of its pool, and asks for nothing, takes a short way: it goes to the first worker that idles, without a queue, and who waits for
 // it reads the lane itself. What enqueue, settle, put and readAll come to then is what stands here.
 
-// LeadAlone is Lead for who goes on with CallAlone, and wakes a worker that sleeps meanwhile: the first of them is most likely the one to get the row; if not, it
-// goes to sleep again.
+// LeadAlone is Lead for who goes on with CallAlone. The first worker, if it sleeps, is woken meanwhile.
 func (p *Pool) LeadAlone() bool {
 	if !p.Lead() {
 		return false
 	}
-	for _, l := range *p.laneList.Load() { // it is not freed while the leader is awake
-		if l.Asleep() {
-			l.Wake()
-			break
-		}
-	}
+	p.rouse()
 	return true
 }
 
-// CallAlone submits r, which asks for nothing and has a quick owner, if no other row is in the pool and a worker is there to take it at once; sent says whether it
-// was. The caller leads. If over is true, the row has ended, its owner has been told, and the caller leads no more; else Submit or Await must follow.
+// CallAlone submits r, which asks for nothing and has a quick owner, if no other row is in the pool and a worker is there to take it at once. The caller leads, and has
+// done nothing since that takes its time. sent says whether r was submitted: if not, the caller leads no more. over says that it has ended, of which its owner has been
+// told, and that the caller leads no more; if it was sent and is not over, Await must follow.
 func (p *Pool) CallAlone(r *link.Row) (sent, over bool) {
 	p.mu.Lock()
-	if p.live > 0 || p.closed {
-		p.mu.Unlock()
-		return false, false
+	var w *worker
+	if p.live == 0 && !p.closed {
+		w = p.takesAlone(r)
 	}
-	w := p.takesAlone(r)
 	if w == nil {
+		b := batch{p: p}
+		p.resign(&b)
 		p.mu.Unlock()
+		b.run()
 		return false, false
 	}
 	p.live = 1
 	p.putAlone(w, r)
 	lane := w.lane // not freed while the leader is awake
-	asleep := lane != nil && lane.Asleep()
+	asleep := lane.Asleep()
 	p.mu.Unlock()
 	if asleep {
 		lane.Wake()
 	}
 	for range lookFirst {
 		if lane.Results.Ready() {
-			return true, p.endAlone(w, lane, r)
+			return true, p.endAlone(w, r)
 		}
 		sys.Pause()
 	}
@@ -80,6 +77,7 @@ func (p *Pool) putAlone(w *worker, r *link.Row) {
 	p.seq++
 	r.Seq = p.seq
 	r.Renew()
+	r.Quiet = false
 	w.viaLane = true
 	w.count(p, r)
 	w.flight.Put(r)
@@ -98,26 +96,23 @@ func (p *Pool) putAlone(w *worker, r *link.Row) {
 }
 
 // endAlone reads the end of r from the lane of w, if nothing has come between, and resigns for the leader. It reports whether it has.
-func (p *Pool) endAlone(w *worker, lane *link.Lane, r *link.Row) bool {
+func (p *Pool) endAlone(w *worker, r *link.Row) bool {
 	p.mu.Lock()
-	b := &p.leaders
-	b.p = p
-	if p.live > 1 || w.lane != lane || w.flight.Front() != r || !b.empty() {
+	if w.flight.Front() != r {
 		p.mu.Unlock()
 		return false
 	}
+	b := &p.leaders
+	b.p = p
 	if p.readOne(b, w) {
 		p.afterRead(b, w)
 	}
-	lease := b.lease.Take() // of r
 	if p.live > 0 || !b.empty() || len(p.lanes.dead) > 0 {
 		p.mu.Unlock()
-		lease.Release()
 		b.run()
 		return false
 	}
 	p.leading.Store(leadsNone) // which is enough: see watchLane
 	p.mu.Unlock()
-	lease.Release()
 	return true
 }

@@ -41,23 +41,25 @@ type Waiter interface {
 	Woken() <-chan struct{}
 }
 
-// Rouse wakes a worker that sleeps, for a row that is about to be submitted, whose arguments take their time to encode: to wake it takes longer still. The first that
-// sleeps is most likely the one to get the row; if not, it goes to sleep again.
+// Rouse wakes the first worker, if it sleeps, for a row that is about to be made and submitted: to wake it takes longer than that. It is the one to get the row if
+// it idles; if not, it goes to sleep again.
 func (p *Pool) Rouse() {
 	if p.laneList.Load() == nil {
 		return
 	}
 	p.looking.Add(1)
-	for _, l := range *p.laneList.Load() {
-		if l.Asleep() {
-			l.Wake()
-			break
-		}
-	}
+	p.rouse()
 	if p.looking.Add(-1) == 0 && p.deadLanes.Load() {
 		p.mu.Lock()
 		p.freeLanes()
 		p.mu.Unlock()
+	}
+}
+
+// rouse is Rouse for who looks at lanes: they are not freed meanwhile.
+func (p *Pool) rouse() {
+	if list := *p.laneList.Load(); len(list) > 0 && list[0].Asleep() {
+		list[0].Wake()
 	}
 }
 
@@ -120,7 +122,7 @@ func (p *Pool) lead(ctx context.Context, w Waiter, fn uint16) (resigned bool) {
 			if resigned {
 				return true
 			}
-			if read {
+			if read && ctx.Err() == nil {
 				continue
 			}
 		}
@@ -200,7 +202,7 @@ const (
 )
 
 // patienceFor returns how long to look for the end of a row of a function, and whether
-// to give way meanwhile: where there are CPUs enough, as long as two rows and a wake
+// to give way meanwhile: where there are CPUs enough, as long as two rows and a slow wake
 // take; else, for a worker may need this CPU, hardly.
 func (p *Pool) patienceFor(fn uint16) (limit time.Duration, yield bool) {
 	mean := p.mean(fn)

@@ -258,7 +258,7 @@ func (p *Pool) sendAlone(b *batch, r *link.Row) bool {
 		return false
 	}
 	p.putAlone(w, r)
-	if w.lane != nil && w.lane.Asleep() {
+	if w.lane.Asleep() {
 		b.wake(w.lane)
 	}
 	p.watchLane(b, w)
