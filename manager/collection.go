@@ -74,7 +74,7 @@ func (c *collections) find(name, typ string) (uint64, error) {
 	case n == nil:
 		return 0, errorf("%q: %w", name, ErrNotFound)
 	case n.typ != typ:
-		return 0, errorf("%q is a %s, not a %s: %w", name, n.typ, typ, ErrType)
+		return 0, errorf("%q has the type %s, not %s: %w", name, n.typ, typ, ErrType)
 	}
 	return n.number, nil
 }
@@ -112,7 +112,7 @@ func (c *collections) get(at target) (*collection, error) {
 	case n == nil:
 		return nil, errorf("a %s: %w", at.Type, ErrReleased)
 	case n.typ != at.Type:
-		return nil, errorf("it is a %s, not a %s: %w", n.typ, at.Type, ErrType)
+		return nil, errorf("it has the type %s, not %s: %w", n.typ, at.Type, ErrType)
 	}
 	return n, nil
 }

@@ -90,7 +90,7 @@ func decode[T any](s *stored, what string) (v T, err error) {
 		return v, err
 	}
 	if s.typ != t.name {
-		return v, errorf("%s is a %s, not a %s: %w", what, s.typ, t.name, ErrType)
+		return v, errorf("%s has the type %s, not %s: %w", what, s.typ, t.name, ErrType)
 	}
 	return t.decode(s, what)
 }
