@@ -258,11 +258,11 @@ func unknownFunc(null bool) string {
 }
 
 // callOf names a method of f, for texts. A nil f has none: method is all of the name.
-func (f *function) callOf(method string) string {
-	if f == nil {
+func (fn *function) callOf(method string) string {
+	if fn == nil {
 		return method
 	}
-	return f.bare + "." + method
+	return fn.bare + "." + method
 }
 
 func nilContext(name string) string {

@@ -95,7 +95,7 @@ func TestMistakesSayWhich(t *testing.T) {
 	if n, err := future.Wait(ctx); n != 9 || err != nil {
 		t.Error(n, err)
 	}
-	for range square.Map(ctx, pool, slices.Values([]int(nil))) {
-		t.Error("a row of no input")
+	for n, err := range square.Map(ctx, pool, slices.Values([]int(nil))) {
+		t.Error("a row of no input:", n, err)
 	}
 }

@@ -319,15 +319,15 @@ func (o *CallOptions) refused() error {
 	return nil
 }
 
-// invalidOption is an option that no executor could honour. It wraps
+// invalidOptionError is an option that no executor could honour. It wraps
 // errors.ErrUnsupported, as one does that this executor does not offer, but does not say so.
-type invalidOption struct{ text string }
+type invalidOptionError struct{ text string }
 
-func (e *invalidOption) Error() string { return e.text }
-func (e *invalidOption) Unwrap() error { return errors.ErrUnsupported }
+func (e *invalidOptionError) Error() string { return e.text }
+func (e *invalidOptionError) Unwrap() error { return errors.ErrUnsupported }
 
 func invalid(format string, args ...any) error {
-	return &invalidOption{fmt.Sprintf(format, args...)}
+	return &invalidOptionError{fmt.Sprintf(format, args...)}
 }
 
 // unsupported says that what is not offered.
