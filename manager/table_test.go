@@ -39,7 +39,7 @@ func tryValues(ctx context.Context, m *manager.Manager, c *check) {
 	_, err = manager.Get[int](ctx, m, "none")
 	c.is(err, manager.ErrNoKey, `"none"`)
 	_, err = manager.Get[int](ctx, m, "c")
-	c.is(err, manager.ErrType, `"c"`, "manager_test.point", "not a int")
+	c.is(err, manager.ErrType, `"c"`, "manager_test.point", "not int")
 
 	_, rev, err := manager.Load[int](ctx, m, "a")
 	c.ok(err)
