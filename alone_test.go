@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -275,5 +277,59 @@ func TestCallAloneAllocates(t *testing.T) {
 	}
 	if least > 0 {
 		t.Errorf("%v allocations a call", least)
+	}
+}
+
+// lingers says that it has begun, does not look at its context, and ends once there is a file at path.
+var lingers = xme.Register("lingers", func(_ context.Context, path string) (int, error) {
+	if path == "" {
+		return 1, nil
+	}
+	if err := os.WriteFile(path+".begun", nil, 0o600); err != nil {
+		return 0, err
+	}
+	for !exists(path) {
+		runtime.Gosched()
+	}
+	return 1, nil
+})
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// A row that is to end may take its process along: no other is sent behind it.
+//
+// feature: F2
+func TestNothingBehindACancelledRow(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Grace: time.Minute})
+	for range 50 { // so that it is known to be short, and travels in company
+		if _, err := lingers.Call(t.Context(), pool, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "end")
+	slow := lingers.Go(t.Context(), pool, path)
+	for !exists(path + ".begun") {
+		runtime.Gosched()
+	}
+	slow.Cancel()
+	var after []*xme.Future[int]
+	for range 20 {
+		after = append(after, lingers.Go(t.Context(), pool, ""))
+	}
+	s := pool.Stats()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s.Running > 1 {
+		t.Errorf("%d rows were sent to the worker whose row was cancelled", s.Running)
+	}
+	for _, fu := range append(after, slow) {
+		if got, err := fu.Wait(t.Context()); got != 1 && !errors.Is(err, context.Canceled) {
+			t.Errorf("%d, %v", got, err)
+		}
 	}
 }

@@ -144,7 +144,7 @@ func (p *Pool) fits(w *worker, r *link.Row) bool {
 		return p.slot()
 	}
 	mean := uint64(p.mean(r.Func))
-	if r.Alone || w.alone || w.stalled || mean == 0 || mean > aloneMean {
+	if r.Alone || w.alone || w.stalled || w.clock != nil || mean == 0 || mean > aloneMean {
 		return false
 	}
 	if w.viaLane != p.byLane(w, r) {

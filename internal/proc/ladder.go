@@ -54,13 +54,18 @@ func (w *worker) armAnswer(r *link.Row) {
 }
 
 // after calls f, with p.mu held, after d if r still runs then. It replaces the
-// clock that ran. p.mu is held.
+// clock that ran. What f strikes is r alone: in a lane nothing is sent behind a row whose
+// clock runs, and what was is taken back when it is cancelled. p.mu is held.
 func (w *worker) after(r *link.Row, d time.Duration, f func(*batch)) {
 	w.disarm()
 	call := r.Call() // another attempt at r has another number
 	w.clock = time.AfterFunc(d, func() {
 		b := batch{p: w.p}
 		w.p.mu.Lock()
+		if r.Flight() == &w.flight && r.Call() == call {
+			w.p.sync(&b, w) // it may have ended
+			w.p.settle(&b)
+		}
 		if r.Flight() == &w.flight && r.Call() == call {
 			f(&b)
 		}

@@ -41,13 +41,19 @@ func (t *trial) lose(j job, err error) {
 	t.losses = append(t.losses, fmt.Sprintf("row %d of table %d (%s): %v", j.Row, j.Table, specs[j.Kind].name, err)+lastOutput(err))
 }
 
-// lastOutput is what a worker that was lost said at last.
-func lastOutput(err error) string {
+// lastOutput is what a worker that was lost said at last: it, and its runtime.
+func lastOutput(err error) (s string) {
 	var e *xme.Error
-	if !errors.As(err, &e) || e.Output == "" {
+	if !errors.As(err, &e) {
 		return ""
 	}
-	return fmt.Sprintf("\n    output: %.600q … %.300q", e.Output, e.Output[max(0, len(e.Output)-300):])
+	if e.Output != "" {
+		s = fmt.Sprintf("\n    output: %.600q … %.300q", e.Output, e.Output[max(0, len(e.Output)-300):])
+	}
+	if e.Stack != "" {
+		s += fmt.Sprintf("\n    crash: %.3000s", e.Stack)
+	}
+	return s
 }
 
 var setup = xme.Register("setup", func(context.Context, int) (int, error) {
