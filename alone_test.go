@@ -301,7 +301,7 @@ func exists(path string) bool {
 
 // A row that is to end may take its process along: no other is sent behind it.
 //
-// feature: F2
+// feature: F5
 func TestNothingBehindACancelledRow(t *testing.T) {
 	t.Parallel()
 	pool := xmetest.Open(t, xme.Options{Workers: 1, Grace: time.Minute})
