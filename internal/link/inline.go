@@ -52,7 +52,9 @@ func (s *server) endInline() (reads bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inline.busy = false
-	s.wake.Broadcast()
+	if len(s.queue) > 0 || s.over {
+		s.wake.Broadcast() // who waits in work for this
+	}
 	return !s.inline.handed
 }
 

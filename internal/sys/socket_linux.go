@@ -19,9 +19,21 @@ func socketpair() ([2]int, error) {
 // recvmsg receives bytes and descriptors, the latter close-on-exec from birth.
 func recvmsg(fd int, b, oob []byte) (n, oobn, flags int, err error) {
 	for {
-		n, oobn, flags, _, err = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
+		if len(b) > quickBytes {
+			n, oobn, flags, _, err = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
+		} else {
+			n, oobn, flags, err = recvmsgNow(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
+		}
 		if !errors.Is(err, unix.EINTR) {
 			return n, oobn, flags, err
 		}
 	}
+}
+
+// sendmsg sends bytes, at least one, and descriptors.
+func sendmsg(fd int, b, oob []byte) (n int, err error) {
+	if len(b) > quickBytes {
+		return unix.SendmsgN(fd, b, oob, nil, sendFlags)
+	}
+	return sendmsgNow(fd, b, oob, sendFlags)
 }

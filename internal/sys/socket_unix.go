@@ -50,3 +50,8 @@ func recvmsg(fd int, b, oob []byte) (n, oobn, flags int, err error) {
 	}
 	return n, oobn, flags, nil
 }
+
+// sendmsg sends bytes, at least one, and descriptors.
+func sendmsg(fd int, b, oob []byte) (n int, err error) {
+	return unix.SendmsgN(fd, b, oob, nil, sendFlags)
+}

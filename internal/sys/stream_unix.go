@@ -194,7 +194,7 @@ func (s *socket) send(b []byte, files []*os.File, try bool) (n int, err error) {
 	defer runtime.KeepAlive(files)
 	err = s.raw.Write(func(fd uintptr) bool {
 		for {
-			n, opErr = unix.SendmsgN(int(fd), b, oob, nil, sendFlags)
+			n, opErr = sendmsg(int(fd), b, oob)
 			if !errors.Is(opErr, unix.EINTR) {
 				break
 			}
