@@ -36,7 +36,7 @@ type function struct {
 	name, bare string
 	place      string // file:line of its registration
 	index      uint16 // in the frozen table
-	layout     string
+	id         string // what the handshake compares
 	types      string // "func(context.Context, In) (Out, error)"
 	handle     any    // *Func[In, Out]
 	handles    bool   // In holds some
@@ -62,6 +62,7 @@ type functionTable struct {
 	list   []*function // by name, once frozen
 	frozen bool
 	ids    []string // what the handshake compares, once frozen
+	space  []byte   // for layouts, until then
 }
 
 var table = &functionTable{byName: map[string]*function{}, byBare: map[string][]*function{}}
@@ -108,7 +109,7 @@ func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out,
 	}
 	fu.fn = &function{
 		name: pkg + "." + name, bare: name, place: place, types: types, handle: fu, invoke: fu.invoke,
-		layout: fu.in.Layout() + " -> " + fu.out.Layout(), handles: fu.in.Handles(), result: reflect.TypeFor[Out](),
+		id: table.identify(pkg+"."+name, types, fu.in.AppendLayout, fu.out.AppendLayout), handles: fu.in.Handles(), result: reflect.TypeFor[Out](),
 	}
 	_, fu.fn.guards = any(*new(In)).(proc.Guard)
 	if err := table.add(fu.fn); err != nil {
@@ -158,6 +159,15 @@ func packageOf(symbol string) string {
 	return symbol
 }
 
+// identify returns what identifies a function by its name, types, and how its values are laid out. That may be a long text, which is written where the last one was: what
+// is registered is paid for by every worker, before it can do anything.
+func (t *functionTable) identify(name, types string, in, out func([]byte) []byte) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.space = out(append(in(t.space[:0]), " -> "...))
+	return wire.FuncID(name, types, t.space)
+}
+
 func (t *functionTable) add(fn *function) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -184,13 +194,14 @@ func (t *functionTable) freeze() {
 		return
 	}
 	t.frozen = true
+	t.space = nil
 	for _, fn := range t.byName {
 		t.list = append(t.list, fn)
 	}
 	slices.SortFunc(t.list, func(a, b *function) int { return cmp.Compare(a.name, b.name) })
 	for i, fn := range t.list {
 		fn.index = uint16(i)
-		t.ids = append(t.ids, wire.FuncID(fn.name, fn.types, fn.layout))
+		t.ids = append(t.ids, fn.id)
 	}
 }
 

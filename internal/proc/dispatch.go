@@ -17,7 +17,7 @@ const (
 	aheadWork = uint64(200 * time.Microsecond)
 	// aheadBulk is aheadWork for rows of many in a lane, from where they can be taken back
 	// at once: enough of them for the driver to be woken once for several.
-	aheadBulk  = uint64(2 * time.Millisecond)
+	aheadBulk  = uint64(4 * time.Millisecond)
 	aheadBytes = 256 << 10
 	aheadRows  = 256
 	aheadFiles = 64

@@ -60,6 +60,8 @@ func CodecFor[T any]() (*Codec[T], error) {
 // in memory, and decoding can fail only for a wrong length.
 func (c *Codec[T]) PointerFree() bool { return c.memory != nil }
 
-// Layout describes T: its full name, and the name, type and offset of every field that can be reached from it. Two builds of one
+// AppendLayout appends a description of T: its full name, and the name, type and offset of every field that can be reached from it. Two builds of one
 // program give the same text if T is the same in both; it is meant to be hashed, not to be read back.
-func (c *Codec[T]) Layout() string { return layoutOf(reflect.TypeFor[T]()) }
+func (c *Codec[T]) AppendLayout(b []byte) []byte {
+	return appendLayout(b, reflect.TypeFor[T](), make(map[reflect.Type]bool))
+}

@@ -137,34 +137,40 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// layout is how T is laid out, as a text.
+func layout[T any](t *testing.T) string {
+	t.Helper()
+	return string(codecFor[T](t).AppendLayout(nil))
+}
+
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	type a struct{ X, Y int }
 	layouts := map[string]string{}
 	for name, l := range map[string]string{
-		"a":       codecFor[a](t).Layout(),
-		"swapped": codecFor[struct{ Y, X int }](t).Layout(),
-		"unnamed": codecFor[struct{ X, Y int }](t).Layout(),
-		"wider":   codecFor[struct{ X, Y int64 }](t).Layout(),
-		"left out": codecFor[struct {
+		"a":       layout[a](t),
+		"swapped": layout[struct{ Y, X int }](t),
+		"unnamed": layout[struct{ X, Y int }](t),
+		"wider":   layout[struct{ X, Y int64 }](t),
+		"left out": layout[struct {
 			X int
 			Y int `xme:"-"`
-		}](t).Layout(),
-		"tree":    codecFor[tree](t).Layout(),
-		"trees":   codecFor[[]tree](t).Layout(),
-		"array":   codecFor[[2]string](t).Layout(),
-		"array 3": codecFor[[3]string](t).Layout(),
-		"map":     codecFor[map[string]bool](t).Layout(),
+		}](t),
+		"tree":    layout[tree](t),
+		"trees":   layout[[]tree](t),
+		"array":   layout[[2]string](t),
+		"array 3": layout[[3]string](t),
+		"map":     layout[map[string]bool](t),
 	} {
 		if other, twice := layouts[l]; twice {
 			t.Errorf("%s and %s have the same layout %s", name, other, l)
 		}
 		layouts[l] = name
 	}
-	if l := codecFor[a](t).Layout(); layouts[l] != "a" {
+	if l := layout[a](t); layouts[l] != "a" {
 		t.Errorf("the layout of a changed to %s", l)
 	}
-	if l := codecFor[a](t).Layout(); !strings.Contains(l, "internal/wire_test.a=struct{X@0 int;Y@8 int;}16") {
+	if l := layout[a](t); !strings.Contains(l, "internal/wire_test.a=struct{X@0 int;Y@8 int;}16") {
 		t.Errorf("layout of a: %s", l)
 	}
 }

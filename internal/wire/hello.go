@@ -235,8 +235,8 @@ func BuildID(path string) (string, error) {
 
 // FuncID is what identifies one function of the table: its name and types as
 // text, and a hash of how its values are laid out.
-func FuncID(name, types, layout string) string {
-	sum := sha256.Sum256([]byte(layout))
+func FuncID(name, types string, layout []byte) string {
+	sum := sha256.Sum256(layout)
 	id := name + " " + types
 	return id[:min(len(id), maxText-17)] + " " + hex.EncodeToString(sum[:8])
 }

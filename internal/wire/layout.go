@@ -1,58 +1,48 @@
 package wire
 
 import (
-	"fmt"
 	"reflect"
-	"strings"
+	"strconv"
 )
 
-// layoutOf writes out t and everything in it. A named type is written out once and by its name from then on, which ends cycles.
-func layoutOf(t reflect.Type) string {
-	var b strings.Builder
-	writeLayout(&b, t, make(map[reflect.Type]bool))
-	return b.String()
-}
-
-func writeLayout(b *strings.Builder, t reflect.Type, seen map[reflect.Type]bool) {
+// appendLayout writes out t and everything in it. A named type is written out once and by its name from then on, which ends cycles: seen are those.
+func appendLayout(b []byte, t reflect.Type, seen map[reflect.Type]bool) []byte {
 	if t.Name() != "" {
 		if t.PkgPath() != "" {
-			b.WriteString(t.PkgPath() + ".")
+			b = append(append(b, t.PkgPath()...), '.')
 		}
-		b.WriteString(t.Name())
+		b = append(b, t.Name()...)
 		if t.PkgPath() == "" || seen[t] {
-			return
+			return b
 		}
 		seen[t] = true
-		b.WriteByte('=')
-	}
-	elem := func(open string) {
-		b.WriteString(open)
-		writeLayout(b, t.Elem(), seen)
+		b = append(b, '=')
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
-		elem("*")
+		b = appendLayout(append(b, '*'), t.Elem(), seen)
 	case reflect.Slice:
-		elem("[]")
+		b = appendLayout(append(b, "[]"...), t.Elem(), seen)
 	case reflect.Array:
-		elem(fmt.Sprintf("[%d]", t.Len()))
+		b = append(strconv.AppendInt(append(b, '['), int64(t.Len()), 10), ']')
+		b = appendLayout(b, t.Elem(), seen)
 	case reflect.Map:
-		b.WriteString("map[")
-		writeLayout(b, t.Key(), seen)
-		elem("]")
+		b = appendLayout(append(b, "map["...), t.Key(), seen)
+		b = appendLayout(append(b, ']'), t.Elem(), seen)
 	case reflect.Struct:
-		b.WriteString("struct{")
+		b = append(b, "struct{"...)
 		for f := range t.Fields() {
-			fmt.Fprintf(b, "%s@%d ", f.Name, f.Offset)
+			b = append(append(b, f.Name...), '@')
+			b = append(strconv.AppendUint(b, uint64(f.Offset), 10), ' ')
 			if leftOut(f) {
-				b.WriteString("- ")
+				b = append(b, "- "...)
 				continue
 			}
-			writeLayout(b, f.Type, seen)
-			b.WriteByte(';')
+			b = append(appendLayout(b, f.Type, seen), ';')
 		}
-		fmt.Fprintf(b, "}%d", t.Size())
+		b = strconv.AppendUint(append(b, '}'), uint64(t.Size()), 10)
 	default:
-		b.WriteString(t.Kind().String())
+		b = append(b, t.Kind().String()...)
 	}
+	return b
 }
