@@ -116,16 +116,6 @@ func judgeAlone(n, got int, err error) (outcome, string) {
 	case n%exitsEvery == 0 && e.Cause == xme.CauseLost && e.ExitCode == exitCode,
 		n%failsEvery == 0 && e.Cause == xme.CauseReturned && errors.Is(err, errChaos):
 		return asMeant, ""
-	case e.Cause == xme.CauseLost:
-		return lost, ""
-	case errors.Is(err, xme.ErrDepth):
-		return noPlace, ""
-	case e.Cause == xme.CauseStart:
-		return noWorker, ""
-	case errors.Is(err, xme.ErrClosed):
-		return closed, ""
-	case errors.Is(err, context.Canceled):
-		return cancelled, ""
 	}
-	return asMeant, fmt.Sprintf("an error it cannot have: %v", err)
+	return disturbed(err, e)
 }

@@ -44,10 +44,16 @@ func judge(j job, a answer, err error) (outcome, string) {
 	if meant(j, e) {
 		return asMeant, ""
 	}
-	switch {
-	case j.Kind == retryError && e.Cause == xme.CauseReturned && e.Message == textOf(j) && e.Attempt < 3,
-		j.Kind == retryDies && e.Cause == xme.CauseLost && e.ExitCode == codeOf(j) && e.Attempt < 3:
+	if j.Kind == retryError && e.Cause == xme.CauseReturned && e.Message == textOf(j) && e.Attempt < 3 ||
+		j.Kind == retryDies && e.Cause == xme.CauseLost && e.ExitCode == codeOf(j) && e.Attempt < 3 {
 		return early, ""
+	}
+	return disturbed(err, e)
+}
+
+// disturbed sorts an error that is none of the row's own.
+func disturbed(err error, e *xme.Error) (outcome, string) {
+	switch {
 	case e.Cause == xme.CauseLost, errors.Is(err, errNestedLost):
 		return lost, ""
 	case e.Cause == xme.CauseStart && strings.Contains(e.Message, "Options.MaxProcesses"), errors.Is(err, xme.ErrDepth):
