@@ -126,6 +126,29 @@ func TestByeWaitsForReadersRow(t *testing.T) {
 	}
 }
 
+// TestRowBehindReadersRow runs a row that another goroutine has read meanwhile.
+func TestRowBehindReadersRow(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		c, begun, ended := quietly(t)
+		for call := uint64(1); call < 4; call++ { // so that nobody is on his way to sleep
+			sendQuiet(c, call, "echo")
+			expect(t, c, wire.KindResult, call, "echo")
+		}
+		sendQuiet(c, 4, "last")
+		for begun.Last() != 4 {
+			runtime.Gosched()
+		}
+		sendQuiet(c, 5, "echo")
+		expect(t, c, wire.KindResult, 4, "lasted")
+		expect(t, c, wire.KindResult, 5, "echo")
+		send(c, wire.KindBye, 0, "")
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestReaderHearsCancel answers a cancel of a quiet row with its start, and ends its context.
 func TestReaderHearsCancel(t *testing.T) {
 	t.Parallel()
