@@ -2,7 +2,6 @@ package sys
 
 import (
 	"runtime"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +36,7 @@ func recvmsgNow(fd int, b, oob []byte, flags int) (n, oobn, got int, err error) 
 	runtime.KeepAlive(b)
 	runtime.KeepAlive(oob)
 	if errno != 0 {
-		return 0, 0, 0, quickErrno(errno)
+		return 0, 0, 0, errno
 	}
 	return int(r), int(m.header.Controllen), int(m.header.Flags), nil
 }
@@ -50,17 +49,7 @@ func sendmsgNow(fd int, b, oob []byte, flags int) (n int, err error) {
 	runtime.KeepAlive(b)
 	runtime.KeepAlive(oob)
 	if errno != 0 {
-		return 0, quickErrno(errno)
+		return 0, errno
 	}
 	return int(r), nil
 }
-
-// quickErrno is an errno as an error, that which comes with every pause without an allocation.
-func quickErrno(errno syscall.Errno) error {
-	if errno == unix.EAGAIN {
-		return errAgain
-	}
-	return errno
-}
-
-var errAgain error = unix.EAGAIN
