@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Messages of up to quickBytes on sockets that do not block go round the scheduler: such a call returns at once. Whoever tells it of one after a pause wakes the runtime's
+// Messages of up to quickBytes on sockets that do not block go round the scheduler: such a call returns at once. Who tells it of one after a pause wakes the runtime's
 // monitor besides, which then looks round every 20 µs: half of the switches between threads of a call over a socket.
 const quickBytes = 64 << 10
 

@@ -38,8 +38,8 @@ const (
 	exitCode   = 9
 )
 
-// alone makes calls one by one, sometimes from two goroutines; sometimes the pool is closed meanwhile.
-func (t *trial) alone(rng *rand.Rand, calls int) {
+// alone makes calls one by one, sometimes from two goroutines; sometimes the pool is closed meanwhile. No more are made once until says so.
+func (t *trial) alone(rng *rand.Rand, calls int, until func() bool) {
 	var wg sync.WaitGroup
 	if rng.IntN(16) == 0 {
 		after := time.Duration(rng.IntN(20_000)) * time.Microsecond
@@ -54,7 +54,7 @@ func (t *trial) alone(rng *rand.Rand, calls int) {
 		rng := rand.New(rand.NewPCG(rng.Uint64(), 2))
 		wg.Go(func() {
 			for range calls {
-				if t.closing.Load() || !t.callAlone(rng) {
+				if t.closing.Load() || until() || !t.callAlone(rng) {
 					return
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"slices"
 	"sync"
@@ -128,6 +129,16 @@ func (r *report) print(took time.Duration) {
 	fmt.Fprintf(r.out, "closing a pool took %v\n", spread(r.closes))
 	fmt.Fprintf(r.out, "drivers killed: the last of their processes was gone after %v\n", spread(r.gone))
 	fmt.Fprintf(r.out, "left behind: %d; violations: %d\n", r.leftovers.Load(), r.complaints)
+}
+
+// onInterrupt prints the counts and ends the program at a Ctrl-C: the last round may be long where workers are killed as fast as they start.
+func (r *report) onInterrupt(begin time.Time) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt)
+	<-c
+	fmt.Fprintln(r.out, "interrupted; what is under way is not checked to its end")
+	r.print(time.Since(begin))
+	os.Exit(1)
 }
 
 // spread describes durations: how many, the median, the largest.
