@@ -327,9 +327,12 @@ func TestNothingBehindACancelledRow(t *testing.T) {
 	if s.Running > 1 {
 		t.Errorf("%d rows were sent to the worker whose row was cancelled", s.Running)
 	}
-	for _, fu := range append(after, slow) {
-		if got, err := fu.Wait(t.Context()); got != 1 && !errors.Is(err, context.Canceled) {
-			t.Errorf("%d, %v", got, err)
+	if got, err := slow.Wait(t.Context()); got != 1 && !errors.Is(err, context.Canceled) {
+		t.Errorf("the cancelled row: %d, %v", got, err)
+	}
+	for _, fu := range after {
+		if got, err := fu.Wait(t.Context()); got != 1 {
+			t.Errorf("a row behind it: %d, %v", got, err)
 		}
 	}
 }

@@ -107,9 +107,10 @@ func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out,
 	if why := fu.out.Borrowed(); why != "" {
 		fail("the result cannot cross: %s", why)
 	}
+	full := pkg + "." + name
 	fu.fn = &function{
-		name: pkg + "." + name, bare: name, place: place, types: types, handle: fu, invoke: fu.invoke,
-		id: table.identify(pkg+"."+name, types, fu.in.AppendLayout, fu.out.AppendLayout), handles: fu.in.Handles(), result: reflect.TypeFor[Out](),
+		name: full, bare: name, place: place, types: types, handle: fu, invoke: fu.invoke,
+		id: table.identify(full, types, fu.in.AppendLayout, fu.out.AppendLayout), handles: fu.in.Handles(), result: reflect.TypeFor[Out](),
 	}
 	_, fu.fn.guards = any(*new(In)).(proc.Guard)
 	if err := table.add(fu.fn); err != nil {

@@ -104,20 +104,27 @@ func TestReaderRunsRows(t *testing.T) {
 	}
 }
 
+// readerRuns serves as quietly does, and has the reader run row 4, with that body; it has begun.
+func readerRuns(t *testing.T, body string) (c link.Conn, ended chan error) {
+	t.Helper()
+	c, begun, ended := quietly(t)
+	for call := uint64(1); call < 4; call++ { // so that nobody is on his way to sleep
+		sendQuiet(c, call, "echo")
+		expect(t, c, wire.KindResult, call, "echo")
+	}
+	sendQuiet(c, 4, body)
+	for begun.Last() != 4 {
+		runtime.Gosched()
+	}
+	return c, ended
+}
+
 // TestByeWaitsForReadersRow lets a row end that its reader runs, and sends its end, though
 // another goroutine has read the bye.
 func TestByeWaitsForReadersRow(t *testing.T) {
 	t.Parallel()
 	for range 5 {
-		c, begun, ended := quietly(t)
-		for call := uint64(1); call < 4; call++ { // so that nobody is on his way to sleep
-			sendQuiet(c, call, "echo")
-			expect(t, c, wire.KindResult, call, "echo")
-		}
-		sendQuiet(c, 4, "clean up")
-		for begun.Last() != 4 {
-			runtime.Gosched()
-		}
+		c, ended := readerRuns(t, "clean up")
 		send(c, wire.KindBye, 0, "")
 		expect(t, c, wire.KindFail, 4, "cleaned up, link ended: context canceled")
 		if err := <-ended; err != nil {
@@ -130,15 +137,7 @@ func TestByeWaitsForReadersRow(t *testing.T) {
 func TestRowBehindReadersRow(t *testing.T) {
 	t.Parallel()
 	for range 5 {
-		c, begun, ended := quietly(t)
-		for call := uint64(1); call < 4; call++ { // so that nobody is on his way to sleep
-			sendQuiet(c, call, "echo")
-			expect(t, c, wire.KindResult, call, "echo")
-		}
-		sendQuiet(c, 4, "last")
-		for begun.Last() != 4 {
-			runtime.Gosched()
-		}
+		c, ended := readerRuns(t, "last")
 		sendQuiet(c, 5, "echo")
 		expect(t, c, wire.KindResult, 4, "lasted")
 		expect(t, c, wire.KindResult, 5, "echo")

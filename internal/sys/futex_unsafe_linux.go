@@ -34,8 +34,7 @@ func FutexWait(word *atomic.Uint32, old uint32, timeout time.Duration) error {
 
 // FutexWake ends up to n waits on the word and returns how many.
 func FutexWake(word *atomic.Uint32, n int) (int, error) {
-	// Raw, for it does not block: see recvmsgNow for what the other way costs.
-	woken, _, errno := unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake, uintptr(n), 0, 0, 0)
+	woken, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake, uintptr(n), 0, 0, 0)
 	if errno != 0 {
 		return 0, os.NewSyscallError("futex", errno)
 	}
