@@ -77,7 +77,7 @@ func chaos(c config, out io.Writer) bool {
 	go r.watchdog(cmp.Or(c.patience, time.Minute), done)
 	defer close(done)
 	begin := time.Now()
-	go r.onInterrupt(begin)
+	go r.onInterrupt(begin, done)
 
 	over := func() bool { return time.Since(begin) >= c.time }
 	set := settings{link: c.link, workers: c.workers, rows: c.rows, until: over}

@@ -131,11 +131,16 @@ func (r *report) print(took time.Duration) {
 	fmt.Fprintf(r.out, "left behind: %d; violations: %d\n", r.leftovers.Load(), r.complaints)
 }
 
-// onInterrupt prints the counts and ends the program at a Ctrl-C: the last round may be long where workers are killed as fast as they start.
-func (r *report) onInterrupt(begin time.Time) {
+// onInterrupt prints the counts and ends the program at a Ctrl-C, until done: the last round may be long where workers are killed as fast as they start.
+func (r *report) onInterrupt(begin time.Time, done <-chan struct{}) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt)
-	<-c
+	defer signal.Stop(c)
+	select {
+	case <-done:
+		return
+	case <-c:
+	}
 	fmt.Fprintln(r.out, "interrupted; what is under way is not checked to its end")
 	r.print(time.Since(begin))
 	os.Exit(1)
