@@ -161,6 +161,7 @@ type memoryBound struct {
 	bounded atomic.Bool // bytes > 0
 
 	mu      sync.Mutex
+	loaded  bool // the next collection takes the ballast on
 	ballast []byte
 }
 
@@ -168,15 +169,28 @@ type memoryBound struct {
 // collector sees a heap of some size: one that holds next to nothing is collected every
 // 4 MB, which for rows with arguments of a megabyte is every third, and gives its
 // memory back to the system between, to be mapped anew. 16 MB make them four times as
-// fast (docs/bench), and cost at most as much again in garbage.
+// fast (docs/bench), and cost at most as much again in garbage. To allocate it is to
+// start a collection, so that waits for the first one: rows that leave no garbage
+// never pay.
 const ballastBytes = 16 << 20
 
-// load takes the ballast on, unless memory is bounded or the user has set the
-// collector's pace.
+// load has the ballast taken on after the next collection, unless memory is bounded by
+// then, or the user has set the collector's pace.
 func (m *memoryBound) load() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.bytes == 0 && os.Getenv("GOGC") == "" {
+	if m.loaded || os.Getenv("GOGC") != "" {
+		return
+	}
+	m.loaded = true
+	type canary struct{ _ *memoryBound } // with a pointer: small values without one share their memory, and may stay
+	runtime.AddCleanup(new(canary), (*memoryBound).takeOn, m)
+}
+
+func (m *memoryBound) takeOn() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.bytes == 0 {
 		m.ballast = make([]byte, ballastBytes)
 	}
 }

@@ -176,6 +176,31 @@ func TestBigArgumentsInSegments(t *testing.T) {
 	}
 }
 
+// The first row of a worker goes through shared memory too, if it is big.
+// feature: S5
+func TestFirstRowIsBig(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1})
+	if n, err := mappedFor.Call(t.Context(), pool, make([]byte, 3_000_000)); n != 1 || err != nil {
+		t.Errorf("%d mappings of shared memory could hold the argument, %v; want 1", n, err)
+	}
+}
+
+// mappedFor counts the shared memory of this process that is large enough for b, and not twice so.
+var mappedFor = xme.Register("mappedFor", func(_ context.Context, b []byte) (n int, err error) {
+	maps, err := os.ReadFile("/proc/self/maps")
+	for line := range strings.Lines(string(maps)) {
+		var from, to uint64
+		if _, err := fmt.Sscanf(line, "%x-%x", &from, &to); err != nil {
+			return 0, err
+		}
+		if size := int(to - from); strings.Contains(line, "memfd:xme") && size >= len(b) && size < 2*len(b) {
+			n++
+		}
+	}
+	return n, err
+})
+
 var keptValues [][]byte
 
 var keeps = xme.Register("keeps", func(_ context.Context, b []byte) (uint64, error) {

@@ -116,6 +116,26 @@ func TestSpareTakesThePlace(t *testing.T) {
 	}
 }
 
+// The first spare waits for a moment in which a rank has nothing to do, but not for long: one whose ranks
+// are all busy gets it too.
+// feature: S12
+func TestSpareBesideBusyRanks(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Spares: 1})
+	ctx, cancel := context.WithCancel(t.Context())
+	row := untilEnd.Go(ctx, pool, 0)
+	wait(t, func() bool { return pool.Stats().Spares == 1 })
+	select {
+	case <-row.Done():
+		t.Error("the row has ended")
+	default:
+	}
+	cancel()
+	if _, err := row.Wait(t.Context()); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("the row ended with %v", err)
+	}
+}
+
 // setUpRank is the rank that this process had when it was set up.
 var setUpRank int
 

@@ -78,6 +78,9 @@ func (s *Segments) Get(n int) *Segment {
 			_ = mem.Close()
 		}
 	}
+	if err == nil {
+		mem.Prefault()
+	}
 	s.mu.Lock()
 	if err != nil {
 		s.made--
@@ -180,7 +183,11 @@ func MapSegment(f Frame, size []byte, most int) (*sys.Shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sys.OpenShared(file, int(n), false)
+	mem, err := sys.OpenShared(file, int(n), false)
+	if err == nil {
+		mem.Prefault() // all of it will be read
+	}
+	return mem, err
 }
 
 // mapSegment maps what a KindSegment frame tells of.

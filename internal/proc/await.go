@@ -280,6 +280,7 @@ func (p *Pool) resign(b *batch) {
 // lanesInUse is what the pool's goroutines see without p.mu.
 type lanesInUse struct {
 	laneList  atomic.Pointer[[]*link.Lane]
+	hasLanes  atomic.Bool  // a worker is up that has one, or may get it
 	looking   atomic.Int32 // goroutines that look at laneList, beside the leader
 	deadLanes atomic.Bool
 	leading   atomic.Uint32        // leadsNone …: the leader's own, whom rows are watched for is another matter

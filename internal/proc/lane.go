@@ -17,9 +17,9 @@ import (
 // what is not claimed can be taken back at once, without asking. Results are read in
 // lots, by whoever waits for some of them (see await.go), else by listen.
 //
-// A worker gets its lane with its second row: one that runs a single row, because it
-// is fresh or a service, needs none. While rows are under way in the lane none are on
-// the link, and the other way round.
+// A worker gets its lane with its second row, or with a big one: one that runs a single
+// row, because it is fresh or a service, needs none. While rows are under way in the
+// lane none are on the link, and the other way round.
 
 const (
 	// laneAhead is how many rows may be under way in a lane.
@@ -60,7 +60,7 @@ func (w *worker) roomInLane(r *link.Row) bool {
 
 // openLane gives w a lane if r could use it. p.mu is held.
 func (p *Pool) openLane(b *batch, w *worker, r *link.Row) {
-	if w.lane != nil || w.rows == 0 || p.lanes.off || w.noLane || r.Fresh || r.Service {
+	if w.lane != nil || w.rows == 0 && r.Segment == nil || p.lanes.off || w.noLane || r.Fresh || r.Service {
 		return
 	}
 	if !w.proc.Lanes() {
@@ -167,7 +167,7 @@ func (p *Pool) unmap(id uint64) {
 // Segment returns shared memory for n bytes of a row's arguments, nil if they go
 // another way. It is the row's from Submit on.
 func (p *Pool) Segment(n int) *link.Segment {
-	if n < link.SegmentBytes || p.laneList.Load() == nil {
+	if n < link.SegmentBytes || !p.hasLanes.Load() {
 		return nil
 	}
 	return p.segments.Get(n)
@@ -334,6 +334,7 @@ func (p *Pool) listen() bool {
 				_ = p.lanes.bells[0].Close()
 			}
 			p.lanes.off = true
+			p.hasLanes.Store(false)
 			return false
 		}
 		p.lanes.bells[i] = bell

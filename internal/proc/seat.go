@@ -41,8 +41,11 @@ const (
 	// they have run a row and be replaced without a pause.
 	mayDieYoung = 2
 	// spareDelay is how long after Open the first spares are started: they shall
-	// not slow down the pool's own start.
-	spareDelay = 100 * time.Millisecond
+	// not slow down the pool's own start. While every rank has a row they wait on,
+	// for spareLatest in all: a pool that does one job and is closed needs none, and
+	// their start takes time from its rows.
+	spareDelay  = 100 * time.Millisecond
+	spareLatest = time.Second
 )
 
 // backOff is the pause before the next start after n that came to nothing.
@@ -139,9 +142,14 @@ func (p *Pool) wantSparesSoon() {
 	if p.cfg.Spares == 0 || p.over {
 		return
 	}
+	latest := time.Now().Add(spareLatest)
 	p.sparesIn = time.AfterFunc(spareDelay, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if !p.over && p.live >= p.open && time.Now().Before(latest) {
+			p.sparesIn.Reset(spareDelay)
+			return
+		}
 		p.sparing = true
 		p.wantSpares()
 	})

@@ -264,6 +264,9 @@ func (w *worker) becomeReady(b *batch) {
 		return
 	}
 	w.ready = true
+	if !p.lanes.off && w.proc.Lanes() {
+		p.hasLanes.Store(true)
+	}
 	p.account.starting += time.Since(w.launched)
 	p.account.started++
 	select {
