@@ -5,7 +5,8 @@
 // limited and replaced, and costs about a millisecond to start.
 //
 // The nouns: the driver is the process the user started. A worker is a copy of the
-// same program, started by a [Pool]. Functions are registered by name in the
+// same program, started by a [Pool]; its rank is its number there, from 1, which its
+// replacement keeps. Functions are registered by name in the
 // function table ([Register]), which driver and workers share. A row is one call
 // with one set of arguments; a task is a row being run; a [Table] is what to run,
 // top to bottom; a [Future] is the handle on one result. An [Executor] is anything
@@ -52,7 +53,8 @@
 //
 // Nothing of main exists in a worker: no flags, no variables set after [Init]. Pass
 // what a task needs, or set it up with Options.Setup. Globals and goroutines that a
-// task leaves behind live on in its worker. A task's context ends when it returns,
+// task leaves behind live on in its worker. A worker has as many CPUs (GOMAXPROCS) as
+// there are for each, one by default. A task's context ends when it returns,
 // when its call is cancelled, and when the pool closes. Rows of one worker run one
 // after another; nothing else is promised about order, except that results of Map
 // and Table come in theirs. A row runs at most once unless it asks for [Retries].
@@ -84,8 +86,8 @@
 //
 // A worker runs as the same user as the driver: it contains crashes, not malice.
 // Arguments and results are copied, and bounded by Options.MaxMessage. A row of less
-// than a microsecond costs more to send than to run: put several into one. A single call
-// costs about as much while its worker is awake, and some 80 microseconds if that has to be
+// than one to three microseconds costs more to send than to run: put several into one. A
+// single call costs about one while its worker is awake, and some 80 microseconds if that has to be
 // woken. Where rows travel by a socket or pipes, as on macOS and Windows, it is tens of
 // microseconds in any case. Memory limits are Linux's.
 package xme

@@ -112,14 +112,15 @@ func (s *stream) yielded(head int, rows []*Call) {
 	}
 }
 
-// drain yields rows until there are no more or the ranger leaves.
-func (s *stream) drain(yield func(*Call) bool) {
+// drain yields rows until there are no more, or the ranger leaves, of which it reports
+// false.
+func (s *stream) drain(yield func(*Call) bool) bool {
 	var buf [batchRows]*Call
 	for {
 		n, over, ending := s.take(buf[:])
 		for _, c := range buf[:n] {
 			if !yield(c) {
-				return
+				return false
 			}
 		}
 		s.reuse(buf[:n])
@@ -130,7 +131,7 @@ func (s *stream) drain(yield func(*Call) bool) {
 			if s.panicked != nil {
 				panic(s.panicked)
 			}
-			return
+			return true
 		}
 		s.await(ending)
 	}

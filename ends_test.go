@@ -121,17 +121,7 @@ func TestCloseEndsBlockedInput(t *testing.T) {
 	square.Add(&tab, input)
 	ran := make(chan error, 1)
 	go func() { ran <- tab.Run(t.Context(), pool) }()
-	rows := 0
-	for _, err := range square.Map(t.Context(), pool, input) {
-		if err != nil {
-			t.Error(err)
-		}
-		rows++
-		go func() { _ = pool.Close() }()
-	}
-	if rows != 1 {
-		t.Errorf("%d rows", rows)
-	}
+	checkCut(t, square.Map(t.Context(), pool, input), 1, xme.ErrClosed, func() { go func() { _ = pool.Close() }() })
 	if err := <-ran; !errors.Is(err, xme.ErrClosed) {
 		t.Errorf("Run: %v, want ErrClosed", err)
 	}

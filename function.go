@@ -81,8 +81,10 @@ var table = &functionTable{byName: map[string]*function{}, byBare: map[string][]
 // Pointer-free values and slices of them cross as they lie in memory; structs,
 // strings, slices, maps and pointers by their exported fields and elements; types
 // with Binary- or TextMarshaler and -Unmarshaler by these; any holds plain values;
-// *os.File by its descriptor. Register panics, naming the field, if In or Out holds
-// what cannot cross (a channel, a function, an unexported field that would be
+// *os.File by its descriptor. A field with the tag `xme:"-"` is left out; other tags
+// mean nothing. Pointers to one variable arrive as pointers to several; a value that
+// contains itself is an error at the call. Register panics, naming the field, if In or
+// Out holds what cannot cross (a channel, a function, an unexported field that would be
 // lost), if the name is taken, and after [Init].
 func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out, error)) *Func[In, Out] {
 	pkg, place := caller()

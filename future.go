@@ -133,7 +133,8 @@ func (a *awaited[In, Out]) end(*Call, int) {
 
 // Call runs f on an executor and waits for the result. ctx bounds the task: when
 // it ends, a call that has not begun ends at once and one that runs has its
-// context ended.
+// context ended; Call returns when the task has, which on a pool is enforced after
+// Options.Grace and half a second.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	on = check(ctx, f.known(), "Call", on)
 	p, inPool := on.(*Pool)

@@ -44,6 +44,7 @@ func (s *stream) submit(c *Call) error {
 	}()
 	err := submit(s.ctx, s.on, c)
 	normal = true
+	s.refuse(err)
 	return err
 }
 

@@ -159,7 +159,7 @@ func TestInterruptible(t *testing.T) {
 		status string
 	}{{"SIGINT", syscall.SIGINT, "exit status 130"}, {"SIGTERM", syscall.SIGTERM, "exit status 143"}} {
 		first := []string{
-			"the map has ended, rows: 1", `the service has ended: \[7\] <nil> true`,
+			"mapped: 0 xme: main.double row 1: interrupted", "the map has ended, rows: 2", `the service has ended: \[7\] <nil> true`,
 			"held row 1 has ended: 0 true", "held row 2 has ended: 0 true", "held row 3 has ended: 0 true",
 		}
 		t.Run(s.name+" once", func(t *testing.T) {

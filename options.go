@@ -48,7 +48,7 @@ type Options struct {
 	// Env is the workers' environment, "key=value" each. nil: the driver's, as it
 	// is at Open. GOMAXPROCS and the thread counts of OpenMP, OpenBLAS and MKL are
 	// added where they are not set, so that workers times threads do not exceed the
-	// CPUs.
+	// CPUs: by default a worker's GOMAXPROCS is 1.
 	Env []string
 
 	// Dir is the workers' directory. Empty: the driver's, as it is at Open.
@@ -56,7 +56,8 @@ type Options struct {
 
 	// Grace is what a task has to return in once its context has ended or its
 	// Timeout has passed. Then its worker is asked for a dump of its goroutines,
-	// which its Error keeps, and killed. 0: 1 s. Negative: none.
+	// which its Error keeps, has half a second for that, and is killed. 0: 1 s.
+	// Negative: none, but the half second.
 	Grace time.Duration
 
 	// Stdout and Stderr take what tasks write to their standard output and error,
@@ -91,17 +92,19 @@ type Options struct {
 
 	// Spares is how many processes are kept ready beside the workers, set up and
 	// idle, so that who takes the place of a dead worker, or runs a row with Fresh or
-	// Service or a nested call, need not be started first. They are started shortly
-	// after Open. 0: 1. Negative: none.
+	// Service or a nested call, need not be started first. They are started 100 ms
+	// after Open or, while every rank has a row, as soon as one has none, but within a
+	// second. 0: 1. Negative: none.
 	Spares int
 
 	// Recycle is after how many rows a worker's process is replaced, for code that
 	// leaks. 0: never.
 	Recycle int
 
-	// Memory bounds the private memory that a worker's process may use, in bytes;
-	// [Memory] does so for a call. A row whose worker uses more ends with ErrMemory.
-	// Linux only; elsewhere a value above 0 is refused. 0: no bound.
+	// Memory bounds the private memory that a worker's process may use, in bytes, at
+	// least 8 MiB; for a call with the option [Memory] that stands in its place, also
+	// if it is more. A row whose worker uses more ends with ErrMemory. Linux only;
+	// elsewhere a value above 0 is refused. 0: no bound.
 	Memory int64
 
 	// MaxProcesses bounds the processes of a pool: workers, spares, services, and
@@ -114,12 +117,12 @@ type Options struct {
 	// about it: see [Pool.Summary].
 	Summary bool
 
-	// Shared bounds shared memory (package shm), in bytes: what calls that have not
-	// ended name, each array counted once however many name it, and what tasks have made
-	// in their workers, which counts again while a call names it. A
-	// call beyond it ends with ErrMemory, and in a task making more is an error that
-	// wraps ErrMemory. 0: no bound. It comes on top of Memory, which does not see shared
-	// memory.
+	// Shared bounds the shared memory (package shm) that is in use, in bytes: of each
+	// array, view, queue … that calls under way name, once however many name it, and of
+	// what tasks have made in their workers (once more while a call names that). What
+	// the driver holds and no call names is not counted. A call beyond it ends with
+	// ErrMemory, and in a task making more is an error that wraps ErrMemory. 0: no
+	// bound. It comes on top of Memory, which does not see shared memory.
 	Shared int64
 }
 
@@ -278,7 +281,8 @@ type CallOption func(*CallOptions)
 func Timeout(d time.Duration) CallOption { return func(o *CallOptions) { o.Timeout = d } }
 
 // Retries runs a failed row again, up to n more times: at least once instead of
-// at most once. Rows that were cancelled, could not be encoded, or ask for what
+// at most once. It is run again at once, with a Timeout of its own, after any error
+// that f returns, a panic, a death, a time-out, or memory beyond its bound. Rows that were cancelled, could not be encoded, or ask for what
 // the executor does not offer are not run again. The arguments must not change
 // until the call has ended. 0: no further attempt. A negative n is refused.
 func Retries(n int) CallOption { return func(o *CallOptions) { o.Retries = n } }
@@ -300,7 +304,7 @@ func Fresh() CallOption { return func(o *CallOptions) { o.Fresh = true } }
 func Service() CallOption { return func(o *CallOptions) { o.Service = true } }
 
 // Memory bounds the private memory that the row's worker may use while it runs the
-// row, in bytes; a row that uses more ends with ErrMemory, and its worker with it.
+// row, in bytes, at least 8 MiB, in the place of Options.Memory; a row that uses more ends with ErrMemory, and its worker with it.
 // Linux only; elsewhere the row ends with an error that wraps errors.ErrUnsupported.
 func Memory(bytes int64) CallOption { return func(o *CallOptions) { o.Memory = bytes } }
 

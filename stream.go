@@ -2,6 +2,8 @@ package xme
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -27,7 +29,9 @@ type Result[Out any] struct {
 // next yields). A panic in the input reaches the ranging goroutine, after the rows
 // before it, as an error that prints the value and its place and wraps the value if
 // that is an error. When ctx or the executor ends, rows that were read yield their errors,
-// then the sequence stops.
+// then the sequence stops. If the input had not ended and none of these errors tells of
+// it, as no row was under way, one more pair does, in the place of the row that would
+// have been the next: a sequence that is cut short never looks as if it were whole.
 func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq2[Out, error] {
 	on = checkInput(ctx, f.known(), "Map", on, in)
 	return func(yield func(Out, error) bool) {
@@ -79,9 +83,31 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 			row++
 		}
 		m.complete(row)
+		s.mu.Lock()
+		s.whole = true
+		s.mu.Unlock()
 	})
-	s.drain(func(c *Call) bool { return yield(c.value.(*call[In, Out])) })
+	told := false
+	left := !s.drain(func(c *Call) bool {
+		told = told || c.err != nil && tellsEnd(c.err)
+		return yield(c.value.(*call[In, Out]))
+	})
+	if row, why := s.cutShort(); why != nil && !told && !left {
+		var none In
+		c := newCall(ctx, on, f, none, s)
+		c.index = row
+		e := c.errorOf(link.Outcome{Err: why})
+		e.Message += fmt.Sprintf("; the input was not read to its end: rows from %d on were not run", row)
+		c.err = e
+		yield(c)
+	}
 	normal = true
+}
+
+// tellsEnd reports whether a row's error says that ctx or the executor has ended.
+func tellsEnd(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && (e.Cause == CauseCancelled || e.Cause == CauseClosed || e.Cause == CauseInterrupted)
 }
 
 // untilClosed returns a context that also ends when the executor does, if it is a
@@ -129,8 +155,10 @@ type stream struct {
 	held     []*Call                                 // taken in and not submitted; see hold
 	made     []*Call                                 // in a pool: every call that is used again
 	closed   bool                                    // no more rows are taken in
-	readAll  bool
-	panicked error // what the ranger is to panic with
+	readAll  bool                                    // the reader has ended
+	whole    bool                                    // and had read the input to its end
+	refused  error                                   // why the executor took no more
+	panicked error                                   // what the ranger is to panic with
 
 	// The reader's own.
 	taken  int   // next
@@ -199,6 +227,23 @@ func (s *stream) cut(why error, cancel func(error, ...*link.Row)) {
 	cancel(why, rows...)
 	_ = s.flush() // which ends those that were held back
 	s.wakeRanger()
+}
+
+// cutShort returns why the input was not read to its end, once all that was taken in has
+// been yielded, and the first row that was not taken in; nil: it was.
+func (s *stream) cutShort() (row int, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	why = s.refused
+	switch {
+	case s.whole:
+		why = nil
+	case s.ctx.Err() != nil:
+		why = context.Cause(s.ctx)
+	case s.ending():
+		why = ErrInterrupted
+	}
+	return s.next, why
 }
 
 // ending reports whether no more rows are wanted.

@@ -209,7 +209,7 @@ func (p *Pool) space(c *Call) []byte {
 	if c.args <= smallArgs {
 		return c.small[:0:smallArgs]
 	}
-	if c.value.exact() {
+	if c.value.exact() && !c.opts.Fresh && !c.opts.Service { // these go by the link
 		if c.row.Segment = p.p.Segment(c.args); c.row.Segment != nil {
 			return c.row.Segment.Bytes()[:0]
 		}

@@ -43,7 +43,9 @@ func Rank(ctx context.Context) int {
 
 // Seed returns the task's seed: a hash of Options.Seed and the row's index, or for
 // Call and Go of a running number. It does not depend on the number of workers, so
-// a table repeats its random numbers. Outside a task it is a fixed number.
+// a table repeats its random numbers; nor on the function, so row i has the same seed
+// in every Map and Table of a pool: where they are to differ mix in something of the
+// argument. Outside a task it is a fixed number.
 func Seed(ctx context.Context) uint64 {
 	if t := taskOf(ctx); t != nil {
 		return t.seed

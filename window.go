@@ -281,10 +281,21 @@ func (s *stream) flush() error {
 		rows = append(rows, &c.row)
 	}
 	err := s.pool.submitRows(s.ctx, calls, rows)
+	s.refuse(err)
 	clear(calls)
 	clear(rows)
 	s.rows, s.spare = rows[:0], calls[:0]
 	return err
+}
+
+// refuse notes why the executor takes no more rows, if err says so.
+func (s *stream) refuse(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	s.refused = err
+	s.mu.Unlock()
 }
 
 // refuse ends a row that the pool has not taken.

@@ -183,11 +183,7 @@ func MapSegment(f Frame, size []byte, most int) (*sys.Shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	mem, err := sys.OpenShared(file, int(n), false)
-	if err == nil {
-		mem.Prefault() // all of it will be read
-	}
-	return mem, err
+	return sys.OpenShared(file, int(n), false)
 }
 
 // mapSegment maps what a KindSegment frame tells of.
@@ -196,6 +192,7 @@ func (s *server) mapSegment(f Frame) error {
 	if err != nil {
 		return err
 	}
+	mem.Prefault() // all of it will be read
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.segments == nil {
