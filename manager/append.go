@@ -167,7 +167,7 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 		c.failed(rec.Call, errorf("object %d: no such method: %w", number, ErrType))
 		return
 	}
-	if c.known != head.op {
+	if head.op.number == 0 || c.known != head.op { // c.known is nobody at first
 		if err := c.h.check(head.op); err != nil {
 			p.Close()
 			c.failed(rec.Call, errorf("append: %w", err))
