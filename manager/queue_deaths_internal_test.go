@@ -204,3 +204,34 @@ func TestFailedWithinACall(t *testing.T) {
 		t.Error("the next guard was given nothing")
 	}
 }
+
+// TestStopBeforeTheNextGuard has another guard begin at the moment at which one has stopped: who stopped that one does not wait for the other.
+//
+// feature: G2
+func TestStopBeforeTheNextGuard(t *testing.T) {
+	q := bare()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	guardOf(t, q, 8, &process{})
+	if _, err := q.append(&queued{}); err != nil {
+		t.Fatal(err)
+	}
+	q.stopNow() // the guard has not asked: it stands
+	stopped := make(chan error, 1)
+	go func() { stopped <- q.waitStopped(ctx) }()
+	until(t, func() bool {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return q.freed != nil
+	})
+	q.mu.Lock()
+	q.entries.pop()
+	after := q.settle()
+	q.lend(leaseRequest{ID: 9, Idle: -1}, &process{}) // before who waits can look
+	q.mu.Unlock()
+	after()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	q.close()
+}
