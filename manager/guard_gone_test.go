@@ -61,6 +61,41 @@ func TestStartHearsItsContext(t *testing.T) {
 	}
 }
 
+// lasts runs until its test says so.
+var lasts = xme.Register("lasts", func(context.Context, struct{}) (struct{}, error) {
+	close(lastsBegun)
+	<-lastsOn
+	return struct{}{}, nil
+})
+
+var lastsBegun, lastsOn chan struct{}
+
+// A table whose context ends while its guard drains returns the cause, and the queue is drained all the same.
+//
+// feature: G1
+func TestTableEndsBeforeItsGuard(t *testing.T) {
+	within, over := context.WithTimeout(t.Context(), 30*time.Second)
+	defer over()
+	m := openWith(t, manager.Options{})
+	lastsBegun, lastsOn = make(chan struct{}), make(chan struct{})
+	f := lasts.Go(within, m.Queue(), struct{}{})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-lastsBegun
+		cancel(errEnough)
+	}()
+	_, err := m.RunTable(ctx, &xme.Table{}, xme.Inline(), manager.GuardOptions{Verbose: -1})
+	if !errors.Is(err, errEnough) || errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	close(lastsOn)
+	must(t, m.Queue().Stop(within))
+	_, err = f.Wait(within)
+	must(t, err)
+}
+
+var errEnough = errors.New("enough")
+
 // A guard that takes the place of one that died with the last call, when the rows of its table have ended already, ends too.
 //
 // feature: G1
