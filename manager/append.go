@@ -167,7 +167,7 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 		c.failed(rec.Call, errorf("object %d: no such method: %w", number, ErrType))
 		return
 	}
-	if c.known != head.op {
+	if head.op.number == 0 || c.known != head.op { // c.known is nobody at first
 		if err := c.h.check(head.op); err != nil {
 			p.Close()
 			c.failed(rec.Call, errorf("append: %w", err))
@@ -181,6 +181,7 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 		return
 	}
 	if err != nil {
+		r.runSoon()
 		r.open() // the answer may have to wait for room
 		r.dst = c.accepted(rec.Call, err, r.dst)
 		return
@@ -207,6 +208,14 @@ func (r *reader) runQueued() {
 		r.open()
 	}
 	r.c.h.queue.drainHere()
+}
+
+// runSoon is runQueued on another goroutine.
+func (r *reader) runSoon() {
+	if r.owes > 0 {
+		r.owes = 0
+		go r.c.h.queue.drain()
+	}
 }
 
 // admitted answers an append that waited for room.

@@ -179,3 +179,39 @@ func TestOrder(t *testing.T) {
 		c.end.Release()
 	}
 }
+
+// TestRefusedAppend has an append be refused behind one that was accepted, and the answer wait: another goroutine reads on, and the one that refused reads no more.
+func TestRefusedAppend(t *testing.T) {
+	m, o := openFuzzed(t)
+	c := connected(t, m)
+	h := m.at.(*host)
+	h.mu.Lock()
+	hc := h.conns[c.me]
+	h.mu.Unlock()
+	hc.armed.Store(true) // nobody looks but this test
+	hc.writing.Lock()
+	head := appendHead{method: fuzzedAdd.number(), op: m.op, id: 1}
+	c.end.Put(ring.Result{Kind: kindAppend | parcelBit, Call: 1, Time: o.number, Body: head.put(nil)})
+	head.id = 2
+	c.end.Put(ring.Result{Kind: kindAppend, Call: 2, Time: o.number + 1, Body: head.put(nil)})
+	if !hc.took(1, &parcel{}) { // the first is waited for until the second is there
+		t.Fatal("the parcel was refused")
+	}
+	until(t, func() bool { return hc.reads.Load()%2 != 0 }) // the second's answer waits
+	first, seq := hc.reader.Load(), hc.reads.Load()
+	hc.at = seq
+	hc.late()
+	hc.writing.Unlock()
+	until(t, func() bool { // the first has ended, and the goroutine of the other answer
+		hc.mu.Lock()
+		defer hc.mu.Unlock()
+		return hc.users <= 2
+	})
+	second := hc.reader.Load()
+	if now := hc.reads.Load(); second == first || now != seq+1 {
+		t.Errorf("reads is %d, want %d", now, seq+1)
+	}
+	if first.owes != 0 || first.seq != 0 {
+		t.Errorf("owes %d, seq %d", first.owes, first.seq)
+	}
+}

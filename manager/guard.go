@@ -18,7 +18,7 @@ type GuardOptions struct {
 	// Verbose is how often it says, by its process's log, how it is: every 5 s (the default), or never if negative.
 	Verbose time.Duration
 	// Start is a registered function, func(context.Context, *manager.Manager) (struct{}, error), by its name, that is called in the guard's process
-	// before its first call, and again in a process that takes its place. If it fails so does the guard.
+	// before its first call, and again in a process that takes its place. If it fails so does the guard. Its context ends with the guard's.
 	Start string
 }
 
@@ -182,9 +182,10 @@ func (g *GuardCall) guard(ctx context.Context, o GuardOptions) (r GuardReport, a
 	if err != nil {
 		return r, false, err
 	}
-	within := context.WithValue(context.WithoutCancel(ctx), queueKey{}, m.id)
+	of := context.WithValue(ctx, queueKey{}, m.id)
+	within := context.WithoutCancel(of) // it drains when ctx has ended
 	if o.Start != "" {
-		if err := g.start(within, o.Start); err != nil {
+		if err := g.start(of, o.Start); err != nil {
 			m.resign(ctx, gen)
 			return r, false, err
 		}

@@ -23,6 +23,79 @@ var leaveLast = xme.Register("leaveLast", func(ctx context.Context, m *manager.M
 	return errors.Is(err, manager.ErrGuardLost), nil
 })
 
+// startsBegun is closed by startAndWait.
+var startsBegun chan struct{}
+
+var startAndWait = xme.Register("startAndWait", func(ctx context.Context, _ *manager.Manager) (struct{}, error) {
+	close(startsBegun)
+	<-ctx.Done()
+	return struct{}{}, context.Cause(ctx)
+})
+
+// A start-up function hears that the guard's context has ended; no guard runs afterwards.
+//
+// feature: G2
+func TestStartHearsItsContext(t *testing.T) {
+	within, over := context.WithTimeout(t.Context(), 30*time.Second)
+	defer over()
+	m := openWith(t, manager.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	startsBegun = make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := m.StartGuard(ctx, manager.GuardOptions{Idle: -1, Verbose: -1, Start: startAndWait.Name()})
+		ended <- err
+	}()
+	<-startsBegun
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-within.Done():
+		t.Fatal("it hangs")
+	}
+	if s, err := m.Queue().State(within); s.Guarded || err != nil {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// lasts runs until its test says so.
+var lasts = xme.Register("lasts", func(context.Context, struct{}) (struct{}, error) {
+	close(lastsBegun)
+	<-lastsOn
+	return struct{}{}, nil
+})
+
+var lastsBegun, lastsOn chan struct{}
+
+// A table whose context ends while its guard drains returns the cause, and the queue is drained all the same.
+//
+// feature: G1
+func TestTableEndsBeforeItsGuard(t *testing.T) {
+	within, over := context.WithTimeout(t.Context(), 30*time.Second)
+	defer over()
+	m := openWith(t, manager.Options{})
+	lastsBegun, lastsOn = make(chan struct{}), make(chan struct{})
+	f := lasts.Go(within, m.Queue(), struct{}{})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-lastsBegun
+		cancel(errEnough)
+	}()
+	_, err := m.RunTable(ctx, &xme.Table{}, xme.Inline(), manager.GuardOptions{Verbose: -1})
+	if !errors.Is(err, errEnough) || errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	close(lastsOn)
+	must(t, m.Queue().Stop(within))
+	_, err = f.Wait(within)
+	must(t, err)
+}
+
+var errEnough = errors.New("enough")
+
 // A guard that takes the place of one that died with the last call, when the rows of its table have ended already, ends too.
 //
 // feature: G1

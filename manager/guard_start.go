@@ -78,7 +78,8 @@ func (g *RunningGuard) Stop(ctx context.Context) (GuardReport, error) {
 }
 
 // RunTable runs a table with a guard in this process: the guard ends once the rows have, and what they have queued is done. The error is the table's and
-// the guard's. ctx ends the rows as that of [xme.Table.Run] does; the queue is drained all the same.
+// the guard's. ctx ends the rows as that of [xme.Table.Run] does, and within a second or so the wait for the guard, which drains the queue all the same: the
+// error wraps ctx's cause then, and [Queue.Stop] waits on.
 func (m *Manager) RunTable(ctx context.Context, t *xme.Table, on xme.Executor, o GuardOptions) (GuardReport, error) {
 	c := GuardCall{Manager: m, Options: o}.Named().(GuardCall).OfTable(ctx).(GuardCall)
 	g, err := startGuard(context.WithoutCancel(ctx), c)
@@ -91,12 +92,13 @@ func (m *Manager) RunTable(ctx context.Context, t *xme.Table, on xme.Executor, o
 			g.cancel()
 			err = errors.Join(err, gerr)
 		}
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		r, gerr := g.Wait(limited)
-		again := limited.Err() != nil && ctx.Err() == nil // another process of the manager's may not have heard
-		cancel()
-		if !again {
-			return r, errors.Join(err, gerr)
+		select {
+		case <-g.over:
+			return g.report, errors.Join(err, g.err)
+		case <-time.After(time.Second): // another process of the manager's may not have heard
+		}
+		if ctx.Err() != nil {
+			return GuardReport{}, errors.Join(err, errorf("the guard drains the queue still: %w", context.Cause(ctx)))
 		}
 	}
 }

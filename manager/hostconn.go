@@ -227,9 +227,8 @@ func (c *hostConn) refuse() {
 func (r *reader) handle(rec ring.Result) {
 	c := r.c
 	kind, number := rec.Kind&kindBits, uint32(rec.Time)
-	if kind != kindAppend && kind != kindCollect && r.owes > 0 {
-		r.owes = 0
-		go c.h.queue.drain() // what is asked now may take long
+	if kind != kindAppend && kind != kindCollect {
+		r.runSoon() // what is asked now may take long
 	}
 	var p *wire.Parcel
 	if rec.Kind&parcelBit != 0 {

@@ -54,7 +54,7 @@ func (r *reader) run() {
 			c.serve()
 		}
 	}()
-	defer r.runQueued()
+	defer r.runSoon() // who ends opens nothing: another may read
 	for !c.over.Load() {
 		rec, ok, err := c.end.Next()
 		if err != nil {

@@ -339,6 +339,9 @@ func (m *Manager) guard(ctx context.Context) (leave func(), err error) {
 
 // guard takes the lock for a change of a table, unless its holder has it; its hook is told as by Acquire. leave gives it back.
 func (l *Lock) guard(ctx context.Context) (leave func(), err error) {
+	if l.c == nil {
+		return nil, errorf("a zero Lock: %w", ErrClosed)
+	}
 	if has := l.seat.now(); has == sideWrite {
 		return func() {}, nil
 	}

@@ -170,3 +170,30 @@ func TestNewLockFromElsewhere(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A built-in function that begins to run when its manager has closed fails.
+//
+// feature: X3
+func TestBuiltinAfterClose(t *testing.T) {
+	m, err := Open(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := m.at.(*host)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range builtins {
+		in := builtinRequest{Op: m.op, Name: name, Kind: int(Mutex)}
+		takes := builtinTakes[name]
+		if takes.keys {
+			in.Keys = []string{"k"}
+		}
+		if takes.changes {
+			in.Changes = []change{{Kind: changeDrop, Key: "k"}}
+		}
+		if o := h.builtin(in); !errors.Is(o.err, ErrClosed) {
+			t.Errorf("%s: %v", name, o.err)
+		}
+	}
+}

@@ -162,3 +162,76 @@ func TestUnheardEnd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFailedWithinACall has a table's guard fail for good before its process, which runs a function, is heard to be gone: the function is lost, and the next guard has work.
+//
+// feature: G1
+func TestFailedWithinACall(t *testing.T) {
+	q := bare()
+	p := &process{}
+	gen, err := leased(q, t.Context(), leaseRequest{ID: 7, Rows: true, Idle: -1}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := 0
+	reply := func(a askAnswer, _ error) {
+		if a.Call != nil {
+			given++
+		}
+	}
+	q.ask(p, askRequest{Gen: gen}, q.drain, reply)
+	s := &noteSink{}
+	for range 2 {
+		if _, err := q.append(&queued{what: "f", fn: &fnCall{Name: "f"}, to: s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q.drain()
+	q.failed(7)
+	q.connGone(p)
+	if given != 1 || len(s.ends) != 2 || !errors.Is(s.ends[0].err, ErrGuardLost) || !errors.Is(s.ends[1].err, ErrGuardLost) {
+		t.Fatalf("%d given, ends %v", given, s.ends)
+	}
+	next := &process{}
+	if gen, err = leased(q, t.Context(), leaseRequest{ID: 8, Idle: -1}, next); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.append(&queued{what: "f", fn: &fnCall{Name: "f"}}); err != nil {
+		t.Fatal(err)
+	}
+	q.ask(next, askRequest{Gen: gen}, q.drain, reply)
+	if given != 2 {
+		t.Error("the next guard was given nothing")
+	}
+}
+
+// TestStopBeforeTheNextGuard has another guard begin at the moment at which one has stopped: who stopped that one does not wait for the other.
+//
+// feature: G2
+func TestStopBeforeTheNextGuard(t *testing.T) {
+	q := bare()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	guardOf(t, q, 8, &process{})
+	if _, err := q.append(&queued{}); err != nil {
+		t.Fatal(err)
+	}
+	q.stopNow() // the guard has not asked: it stands
+	stopped := make(chan error, 1)
+	go func() { stopped <- q.waitStopped(ctx) }()
+	until(t, func() bool {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return q.freed != nil
+	})
+	q.mu.Lock()
+	q.entries.pop()
+	after := q.settle()
+	q.lend(leaseRequest{ID: 9, Idle: -1}, &process{}) // before who waits can look
+	q.mu.Unlock()
+	after()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	q.close()
+}

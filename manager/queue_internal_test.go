@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -56,4 +57,21 @@ func leaseholder(q *callQueue) any {
 		return nil
 	}
 	return q.lease.conn
+}
+
+// The first append of a process is not accepted from nobody.
+//
+// feature: X7
+func TestNobodyAppends(t *testing.T) {
+	_, o := openFuzzed(t)
+	there := elsewhere(t, o)
+	for _, o := range []*Object[fuzzed]{o, there} {
+		nobody := &Object[fuzzed]{refOf[Object[fuzzed]](o.m.As(Operator{}), o.number)}
+		if _, err := fuzzedAdd.Append(t.Context(), nobody, 1); !errors.Is(err, ErrNotAuthorised) {
+			t.Error(err)
+		}
+	}
+	if _, err := fuzzedAdd.Append(t.Context(), there, 1); err != nil {
+		t.Error(err)
+	}
 }

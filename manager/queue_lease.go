@@ -237,10 +237,7 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 	l.ended = endedLost
 	q.vacate()
 	l.reply = nil
-	if e := q.current; e != nil && e.fn != nil && !e.reported {
-		e.reported = true
-		after = func() { q.finish(e, outcomeOf{err: lostCall(e)}) }
-	}
+	after = q.loseCall()
 	switch {
 	case l.exec:
 		return join(after, q.drain)
@@ -251,13 +248,23 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 	return join(after, q.drain)
 }
 
+// loseCall ends the function that the lease's holder runs. It may be nil: none. q.mu is held, not when the returned function is called.
+func (q *callQueue) loseCall() func() {
+	e := q.current
+	if e == nil || e.fn == nil || e.reported {
+		return nil
+	}
+	e.reported = true
+	return func() { q.finish(e, outcomeOf{err: lostCall(e)}) }
+}
+
 // failed says that a table's guard has failed for good.
 func (q *callQueue) failed(id uint64) {
 	q.mu.Lock()
 	var after func()
 	switch {
 	case q.lease != nil && q.lease.id == id: // its process has not been heard to be gone yet
-		after = join(q.end(endedLost), q.abandon())
+		after = join(q.loseCall(), q.end(endedLost), q.abandon())
 	case q.gone != nil && q.gone.id == id:
 		after = q.abandon()
 	}

@@ -68,11 +68,11 @@ func (q *callQueue) told() func() {
 	}
 }
 
-// waitStopped waits until no guard runs or is expected, or ctx ends.
+// waitStopped waits until no guard runs or is expected, or one does that came after the stop, or ctx ends.
 func (q *callQueue) waitStopped(ctx context.Context) error {
 	for {
 		q.mu.Lock()
-		if !q.isGuarded() {
+		if !q.isGuarded() || q.stop < draining {
 			q.mu.Unlock()
 			return nil
 		}
