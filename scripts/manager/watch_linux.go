@@ -33,7 +33,7 @@ func watchedKey(i int) string { return fmt.Sprintf("key %05d", i) }
 type watchJob struct {
 	M     *manager.Manager
 	Notes *shm.Array[uint64] // of each key
-	Ready *shm.Value[int64]  // how many have seen all keys
+	Ready *shm.Value[int64]  // how many have seen all keys, of those that are not late
 	Busy  time.Duration      // with each event
 	Late  time.Duration      // it begins so much later
 }
@@ -79,7 +79,7 @@ var watchRow = xme.Register("watch", func(ctx context.Context, j watchJob) (w wa
 			return w, fmt.Errorf("%s: change %d after %d, with %d missed", e.Key, v, last[k], e.Missed)
 		}
 		if last[k] < 0 && !e.Deleted {
-			if fresh--; fresh == 0 {
+			if fresh--; fresh == 0 && j.Late == 0 {
 				shm.Add(j.Ready, 1)
 			}
 		} else if last[k] >= 0 {
