@@ -124,6 +124,9 @@ type newObject struct {
 }
 
 var opShare = define("share", true, func(ctx context.Context, h *host, _ *caller, in newObject) (uint32, error) {
+	if in.Args == nil {
+		return 0, errorf("%w", errMalformed)
+	}
 	o := &object{name: in.Name, typ: in.Type, made: in.Make, args: in.Args}
 	var err error
 	if in.Make == "" {
