@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/xenonmp/xme"
@@ -271,6 +272,12 @@ func (s *supervisor) Gone(a post.Addr) {
 	if a == s.at {
 		s.at = post.Addr{}
 	}
+	s.queue = slices.DeleteFunc(s.queue, func(m post.Message) bool {
+		if m.From == a { // the next process would never hear that it is gone
+			m.Parcel.Close()
+		}
+		return m.From == a
+	})
 }
 
 // close ends the process.
