@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"context"
 	"encoding/binary"
 	"testing"
 
@@ -54,4 +55,41 @@ func TestDeadDoNotConnect(t *testing.T) {
 	if len(b.from) != 1 || b.from[0] != lives {
 		t.Errorf("%d messages came, want that of who lives", len(b.from))
 	}
+}
+
+// What is kept while a process is started leaves alone what that one begins with, until it has it.
+//
+// feature: X1
+func TestKeepWhileStarted(t *testing.T) {
+	m, _ := openFuzzed(t)
+	memory, err := newKeptMemory("", ReadWrite, board{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := &image{Locks: []lockImage{{Memory: memory}}}
+	s := &supervisor{id: m.id, op: m.op, sent: sent, begin: hostBegin{Image: sent}, up: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(t.Context())
+	defer s.cancel()
+	r := &remote{id: m.id}
+	defer r.close()
+	remotes.Store(m.id, r)
+	defer remotes.Delete(m.id)
+	s.keep(1)
+	if s.begin.Image == sent {
+		t.Fatal("nothing was kept")
+	}
+	has := func() bool {
+		again, err := memory.retain()
+		again.close()
+		return err == nil
+	}
+	if !has() {
+		t.Error("a process that is started lacks what it begins with")
+	}
+	(&upListener{s, post.Addr(newID())}).Deliver(post.Message{})
+	l := &upListener{s, post.Addr(newID())}
+	if l.Deliver(post.Message{From: l.at}); has() {
+		t.Error("what nobody needs is held")
+	}
+	s.begin.Image.release()
 }
