@@ -57,7 +57,7 @@ func methodCall(number uint16, n uint64) []byte {
 // connected returns a connection to a manager in this process, as another process has it.
 func connected(t testing.TB, m *Manager) *conn {
 	t.Helper()
-	c, err := connect(m.id)
+	c, err := connect(m.id, func(*conn) {})
 	if err != nil {
 		t.Fatal(err)
 	}
