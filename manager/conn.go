@@ -20,7 +20,8 @@ type conn struct {
 	to, me post.Addr
 	region *region.Region
 	end    *ring.End
-	stop   func() // listening
+	stop   func()      // listening
+	bye    func(*conn) // is told that the manager is closed
 
 	failed atomic.Bool // err is set
 	lost   atomic.Bool // nothing comes any more but what is there
@@ -65,13 +66,13 @@ const (
 	placeMask = 1<<placeBits - 1
 )
 
-// connect begins to talk to a manager. That it is there turns out with the first answer.
-func connect(to id) (*conn, error) {
+// connect begins to talk to a manager. That it is there turns out with the first answer. Once it says that it is closed bye is called.
+func connect(to id, bye func(*conn)) (*conn, error) {
 	r, err := region.New(ring.DuplexSize(areaBytes), 0, true)
 	if err != nil {
 		return nil, errorf("connect: %w", err)
 	}
-	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, parcels: map[uint32]*wire.Parcel{}}
+	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, bye: bye, parcels: map[uint32]*wire.Parcel{}}
 	c.life, c.over = context.WithCancel(context.Background())
 	c.queued.more = c.pump
 	c.queued.role = make(chan struct{}, 1)

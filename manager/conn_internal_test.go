@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"testing"
 
@@ -40,7 +41,7 @@ func newPeer(t testing.TB) *peer {
 	p := &peer{}
 	to := newID()
 	p.gone = post.Listen(post.Addr(to), p)
-	c, err := connect(to)
+	c, err := connect(to, func(*conn) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,5 +214,29 @@ func TestRefusedAppend(t *testing.T) {
 	}
 	if first.owes != 0 || first.seq != 0 {
 		t.Errorf("owes %d, seq %d", first.owes, first.seq)
+	}
+}
+
+// TestClosedIsLeft has nothing be kept of the connection to a manager that is closed, but that it is.
+func TestClosedIsLeft(t *testing.T) {
+	m, _ := openFuzzed(t)
+	r := &remote{id: m.id}
+	c, err := r.conn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.unuse()
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, c.failed.Load)
+	r.mu.Lock()
+	kept := r.c
+	r.mu.Unlock()
+	if kept != nil {
+		t.Error("the connection is kept")
+	}
+	if _, err := r.conn(); !errors.Is(err, ErrClosed) {
+		t.Error(err)
 	}
 }

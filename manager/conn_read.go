@@ -75,6 +75,7 @@ func (c *conn) read(ctx context.Context, own *waiter, enough func() bool) (body 
 // take hands a record to whom it is for.
 func (c *conn) take(r ring.Result) error {
 	if r.Kind&kindBits == kindBye {
+		c.bye(c)
 		return ErrClosed
 	}
 	body, whole, err := c.parts.add(r)

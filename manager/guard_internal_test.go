@@ -64,6 +64,34 @@ func TestHeartbeatTellsItsPeriod(t *testing.T) {
 	}
 }
 
+// Heartbeats that go on with a manager's next process are told apart, in whatever order they beat.
+//
+// feature: G3
+func TestHeartbeatsGoOn(t *testing.T) {
+	q := bare()
+	p, note := &process{}, func() error { return nil }
+	beat := func(in beatRequest) uint64 {
+		t.Helper()
+		in.Every = time.Millisecond
+		id, err := q.beat(in, p, note)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	first, second := beat(beatRequest{Op: Operator{number: 1}}), beat(beatRequest{Op: Operator{number: 2}})
+	q = bare()
+	second = beat(beatRequest{Op: Operator{number: 2}, ID: second})
+	first = beat(beatRequest{Op: Operator{number: 1}, ID: first})
+	if len(q.beats) != 2 || q.beats[first].op.number != 1 || q.beats[second].op.number != 2 {
+		t.Fatalf("%d heartbeats: %d and %d", len(q.beats), first, second)
+	}
+	beat(beatRequest{Op: Operator{number: 1}, ID: first, End: true})
+	if q.beats[second] == nil {
+		t.Error("the end of one ended the other")
+	}
+}
+
 // A guard that waits is given a call by its append, before anything else happens: nobody looks whether there is one.
 //
 // feature: G2

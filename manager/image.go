@@ -59,20 +59,24 @@ func (o *object) image(ctx context.Context) (*objectImage, error) {
 	over := make(chan struct{})
 	take := func() {
 		defer close(over)
-		i := &objectImage{Number: o.number, Name: o.name, Type: o.typ, Make: o.made, Args: o.args}
+		i := &objectImage{Number: o.number, Name: o.name, Type: o.typ, Make: o.made, Args: o.args.lend()}
 		if crosses {
 			p := &wire.Parcel{}
 			m := method{name: o.typ}
 			e := m.guarded(func() *xme.Error {
 				data, eerr := t.encode(o.v, p, nil)
+				if eerr == nil && len(p.Items) > 0 { // found later, it would leave what other objects lend
+					eerr = errFiles
+				}
 				if eerr != nil {
 					return m.threw(xme.CauseEncode, "snapshot: "+eerr.Error(), "", eerr)
 				}
-				i.Value = &payload{data, p}
+				i.Value = &payload{data: data, held: p, loose: true}
 				return nil
 			})
 			if e != nil {
 				p.Close()
+				i.release()
 				err = errorf("keep object %s: %w", o.what(), e)
 				return
 			}
@@ -90,6 +94,11 @@ func (o *object) image(ctx context.Context) (*objectImage, error) {
 		select {
 		case <-over:
 		case <-ctx.Done():
+			go func() { // its turn comes all the same
+				if <-over; img != nil {
+					img.release()
+				}
+			}()
 			return nil, ctx.Err()
 		}
 	}
@@ -103,7 +112,7 @@ func (h *host) load(ctx context.Context, img *image) error {
 	h.last = img.Last
 	h.mu.Unlock()
 	for _, i := range img.Objects {
-		o := &object{number: i.Number, name: i.Name, typ: i.Type, made: i.Make, args: i.Args}
+		o := &object{number: i.Number, name: i.Name, typ: i.Type, made: i.Make, args: i.Args.keep()}
 		if err := o.restore(ctx, &i); err != nil {
 			return errorf("bring object %s back: %w", o.what(), err)
 		}

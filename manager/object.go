@@ -24,7 +24,7 @@ type object struct {
 	v      any // *T
 
 	made string   // its constructor; empty: none
-	args *payload // the constructor's
+	args *payload // the constructor's; nil: none, or nobody keeps snapshots
 
 	here atomic.Pointer[callContext] // of the call of this process's own that runs
 
@@ -401,8 +401,9 @@ func (m *method) guarded(f func() *xme.Error) (err *xme.Error) {
 	return f()
 }
 
-// close closes what an object is, if it can be.
+// close closes what an object is, if it can be, and gives up what it was made with.
 func (o *object) close() {
+	o.args.close()
 	if c, ok := o.v.(io.Closer); ok {
 		defer func() { _ = recover() }() // there is nobody to tell
 		_ = c.Close()

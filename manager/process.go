@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/xenonmp/xme"
@@ -26,6 +27,7 @@ type supervisor struct {
 
 	mu    sync.Mutex
 	begin hostBegin
+	sent  *image         // what the process begins with that is started; nil: none is
 	at    post.Addr      // of the process that runs; zero: there is none
 	lived bool           // the last one was up
 	up    chan struct{}  // closed once it is
@@ -168,6 +170,7 @@ func (s *supervisor) run() {
 	for tries := 1; ; tries++ {
 		s.mu.Lock()
 		b := s.begin
+		s.sent = b.Image
 		s.mu.Unlock()
 		b.At, b.Up = post.Addr(newID()), post.Addr(newID())
 		stop := post.Listen(b.Up, &upListener{s, b.At})
@@ -179,6 +182,7 @@ func (s *supervisor) run() {
 		s.mu.Lock()
 		lived := s.lived
 		s.at, s.lived = post.Addr{}, false
+		s.arrived()
 		if lived {
 			tries = 0
 		}
@@ -206,6 +210,14 @@ func (s *supervisor) run() {
 	}
 }
 
+// arrived notes that nobody encodes what the process begins with any more. s.mu is held.
+func (s *supervisor) arrived() {
+	if s.sent != nil && s.sent != s.begin.Image { // keep has left it
+		s.sent.release()
+	}
+	s.sent = nil
+}
+
 // upListener hears that a process is up.
 type upListener struct {
 	s  *supervisor
@@ -222,6 +234,7 @@ func (l *upListener) Deliver(m post.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at, s.lived = l.at, true
+	s.arrived()
 	select {
 	case <-s.up:
 	default:
@@ -271,6 +284,12 @@ func (s *supervisor) Gone(a post.Addr) {
 	if a == s.at {
 		s.at = post.Addr{}
 	}
+	s.queue = slices.DeleteFunc(s.queue, func(m post.Message) bool {
+		if m.From == a { // the next process would never hear that it is gone
+			m.Parcel.Close()
+		}
+		return m.From == a
+	})
 }
 
 // close ends the process.
@@ -307,6 +326,9 @@ func (s *supervisor) keep(number uint32) {
 		s.begin.Image = &img
 	} else { // close has taken the image, or will
 		old = &img
+	}
+	if old == s.sent {
+		old = &image{} // the process that is started has it still: see arrived
 	}
 	s.mu.Unlock()
 	old.release()

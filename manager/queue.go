@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -161,6 +162,7 @@ func newCallQueue(bound int, run func(*queued) outcomeOf) *callQueue {
 	return &callQueue{
 		bound: bound, run: run, buffers: map[uint32]*buffer{}, beats: map[uint64]*beat{}, over: map[uint64]bool{}, last: time.Now(),
 		ended: map[uint64]*lease{}, guarded: func() {}, died: func(Operator) {},
+		lastBeat: rand.Uint64(), // who beats may come with a number that the process before this one gave him
 	}
 }
 

@@ -29,6 +29,7 @@ func (f *fuzzed) Make(_ context.Context, n int) ([]byte, error) {
 var (
 	fuzzedAdd  = Method("add", (*fuzzed).Add)
 	fuzzedMake = Method("make", (*fuzzed).Make)
+	fuzzedNew  = Constructor("new", func(_ context.Context, n int) (*fuzzed, error) { return &fuzzed{n}, nil })
 )
 
 // records reads a sequence of records from what a fuzzer made: kind, call, number, the body's length, each a byte, and the body.
@@ -56,7 +57,7 @@ func methodCall(number uint16, n uint64) []byte {
 // connected returns a connection to a manager in this process, as another process has it.
 func connected(t testing.TB, m *Manager) *conn {
 	t.Helper()
-	c, err := connect(m.id)
+	c, err := connect(m.id, func(*conn) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +90,23 @@ func openFuzzed(t testing.TB) (*Manager, *Object[fuzzed]) {
 // marker is a call's number that records does not make.
 const marker = 1 << 20
 
+// withoutArgs asks for objects of which neither they nor what they are made with came along.
+func withoutArgs() []newObject {
+	return []newObject{{Type: fuzzedAdd.typ}, {Type: fuzzedNew.typ, Make: fuzzedNew.name}}
+}
+
+// A request for an object is answered, whatever it leaves out.
+//
+// feature: M3
+func TestShareWithoutArgs(t *testing.T) {
+	m, _ := openFuzzed(t)
+	for _, in := range withoutArgs() {
+		if _, err := overWire(t.Context(), opShare, m, in); !errors.Is(err, errMalformed) {
+			t.Errorf("%+v: %v", in, err)
+		}
+	}
+}
+
 // FuzzRecords has a process write any records: the manager goes on to serve others.
 func FuzzRecords(f *testing.F) {
 	add, mk := fuzzedAdd.number(), fuzzedMake.number()
@@ -117,6 +135,13 @@ func FuzzRecords(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(append(record(kindRequest, 0, opAttach.code, lease...), record(kindAsk, 1, 0, body...)...))
+	}
+	for _, in := range withoutArgs() {
+		body, err := opShare.in().Append(nil, &in, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(record(kindRequest, 0, opShare.code, body...))
 	}
 	f.Add(record(kindBye, 0, 0))
 	for code := range rawOps {

@@ -47,7 +47,7 @@ func (r *remote) conn() (*conn, error) {
 	if r.closed {
 		return nil, ErrClosed
 	}
-	c, err := connect(r.id)
+	c, err := connect(r.id, r.over)
 	if err != nil {
 		return nil, err
 	}
@@ -55,11 +55,20 @@ func (r *remote) conn() (*conn, error) {
 	return c, c.use()
 }
 
+// over notes, if c is the connection still, that the manager is closed: that is all that is kept of it.
+func (r *remote) over(c *conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.c == c {
+		r.c, r.closed = nil, true
+	}
+}
+
 // close notes that the manager is closed.
 func (r *remote) close() {
 	r.mu.Lock()
-	r.closed = true
 	c := r.c
+	r.c, r.closed = nil, true
 	r.mu.Unlock()
 	if c != nil {
 		c.fail(ErrClosed)

@@ -27,6 +27,13 @@ func (i *image) keep() {
 	for v := range i.values {
 		v.loose = false
 	}
+	for _, o := range i.Objects {
+		for _, v := range []*payload{o.Args, o.Value} {
+			if v != nil {
+				v.loose = false
+			}
+		}
+	}
 }
 
 // release gives up what an image holds.
@@ -37,10 +44,14 @@ func (i *image) release() {
 	for n := range i.Locks {
 		i.Locks[n].Memory.close()
 	}
-	for _, o := range i.Objects {
-		o.Args.close()
-		o.Value.close()
+	for n := range i.Objects {
+		i.Objects[n].release()
 	}
+}
+
+func (i *objectImage) release() {
+	i.Args.close()
+	i.Value.close()
 }
 
 // image makes an image of a table. What it lends goes with the answer.

@@ -124,7 +124,16 @@ type newObject struct {
 }
 
 var opShare = define("share", true, func(ctx context.Context, h *host, _ *caller, in newObject) (uint32, error) {
-	o := &object{name: in.Name, typ: in.Type, made: in.Make, args: in.Args}
+	if in.Args == nil {
+		return 0, errorf("%w", errMalformed)
+	}
+	defer in.Args.spend()
+	o := &object{name: in.Name, typ: in.Type, made: in.Make}
+	if in.Name != "" {
+		if err := h.free(in.Name); err != nil { // before anything is made
+			return 0, err
+		}
+	}
 	var err error
 	if in.Make == "" {
 		t := typeNamed(in.Type)
@@ -134,7 +143,6 @@ var opShare = define("share", true, func(ctx context.Context, h *host, _ *caller
 		case t.decode == nil:
 			return 0, errorf("share %q: it cannot cross to the manager's process, make it there with ShareNew: %w: %w", in.Name, xme.ErrEncode, t.why)
 		}
-		o.args = nil
 		if o.v, err = t.decode(in.Args.data, in.Args.held); err != nil {
 			return 0, errorf("share %q: %w: %w", in.Name, xme.ErrEncode, err)
 		}
@@ -146,13 +154,11 @@ var opShare = define("share", true, func(ctx context.Context, h *host, _ *caller
 	if c == nil || c.typ != in.Type {
 		return 0, errorf("share %q: no constructor %q is registered: %w", in.Name, in.Make, ErrNotFound)
 	}
-	if in.Name != "" {
-		if err := h.free(in.Name); err != nil { // before anything is made
-			return 0, err
-		}
-	}
 	if o.v, err = construct(ctx, c, in.Args.data, in.Args.held); err != nil {
 		return 0, errorf("share %q: %w", in.Name, err)
+	}
+	if h.keeper {
+		o.args = in.Args.keep()
 	}
 	n, err := h.share(o)
 	if err != nil {
@@ -249,7 +255,7 @@ func Share[T any](ctx context.Context, m *Manager, name string, v *T) (*Object[T
 	if err != nil {
 		return nil, errorf("share %q: %w: %w", name, xme.ErrEncode, err)
 	}
-	return shareAt[T](ctx, m, newObject{Name: name, Type: typ, Args: &payload{data, p}})
+	return shareAt[T](ctx, m, newObject{Name: name, Type: typ, Args: &payload{data: data, held: p}})
 }
 
 // ShareNew has c make an object where the manager lives. The name may be empty; one that is taken is ErrExists. What the constructor returns, or a panic in it, is
@@ -261,7 +267,7 @@ func ShareNew[T, In any](ctx context.Context, m *Manager, name string, c *Constr
 	if err != nil {
 		return nil, errorf("share %q: the constructor's argument cannot cross: %w: %w", name, xme.ErrEncode, err)
 	}
-	return shareAt[T](ctx, m, newObject{Name: name, Type: c.typ, Make: c.name, Args: &payload{data, p}})
+	return shareAt[T](ctx, m, newObject{Name: name, Type: c.typ, Make: c.name, Args: &payload{data: data, held: p}})
 }
 
 func shareAt[T any](ctx context.Context, m *Manager, in newObject) (*Object[T], error) {
