@@ -29,6 +29,9 @@ const (
 	moreResident = 8 << 20
 )
 
+// spareStarts is when the spare that stands behind the manager's process, which is always busy, has been started for certain: a second after it.
+const spareStarts = 2 * time.Second
+
 // callers is how many goroutines call.
 const callers = 4
 
@@ -45,6 +48,7 @@ func calls(ctx context.Context, s *soak, _ time.Duration) error {
 			if err := c.calls(ctx, warm); err != nil {
 				return err
 			}
+			<-time.After(spareStarts)
 			here, there, err := c.uses(ctx)
 			if err != nil {
 				return err
