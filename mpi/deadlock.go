@@ -51,11 +51,16 @@ func watch(g ground, over <-chan struct{}) {
 		}
 	}
 	for !closed() {
-		if first, err := g.look(over); err == nil && stands(first) {
-			if second, err := g.look(over); err == nil && slices.EqualFunc(first, second, look.same) {
+		first, err := g.look(over)
+		if err == nil && stands(first) {
+			var second []look
+			if second, err = g.look(over); err == nil && slices.EqualFunc(first, second, look.same) {
 				g.condemn(why(first))
 				return
 			}
+		}
+		if errors.Is(err, errNoAnswer) { // in time: who is stuck has said so, and says it no more
+			continue
 		}
 		g.sleep(over, stands)
 	}

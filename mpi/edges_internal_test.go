@@ -34,6 +34,38 @@ func ends(t *testing.T, what string, f func() error) error {
 	}
 }
 
+// lateGround is two ranks that are stuck, one of which does not answer the first looks in time, and says no more that it is stuck.
+type lateGround struct {
+	late      int
+	condemned chan string
+}
+
+func (g *lateGround) look(<-chan struct{}) ([]look, error) {
+	if g.late--; g.late >= 0 {
+		return nil, errNoAnswer
+	}
+	stuck := look{stuck: true, tails: make([]uint64, 2), read: make([]uint64, 2), waits: "Recv"}
+	return []look{stuck, stuck}, nil
+}
+
+func (g *lateGround) sleep(over <-chan struct{}, _ func([]look) bool) { <-over }
+func (g *lateGround) condemn(text string)                             { g.condemned <- text }
+func (g *lateGround) end(int, uint64, string)                         {}
+func (g *lateGround) close()                                          {}
+
+// TestEdgeLateAnswer: a rank that does not answer in time, when all are looked at, is asked again.
+func TestEdgeLateAnswer(t *testing.T) {
+	g, over := &lateGround{late: 3, condemned: make(chan string, 1)}, make(chan struct{})
+	defer close(over)
+	go watch(g, over)
+	_ = ends(t, "the search for a deadlock", func() error {
+		if text := <-g.condemned; !strings.Contains(text, "rank 1 waits in Recv") {
+			t.Error(text)
+		}
+		return nil
+	})
+}
+
 // TestEdgeContextEndsSendToFullRing: rank 0 has sent rank 1 a good deal, which that has read, and now waits for room in the ring to rank 2,
 // which computes. The context of the Send ends, so Send returns its cause. (Found: LetterWriter.Room says true for rank 1's ring
 // for ever, ready() asks all rings as soon as one is wanted, so the leader spins and never looks at ctx: no end, one CPU burnt.)

@@ -103,8 +103,10 @@ func (w *world) lookAround() {
 	}
 	w.each(w.hopeless)
 	for to := range w.outgo {
-		if w.board.ended(to) != nil && w.board.ranks[to][noteOwes].Load() == 0 {
-			w.changing(to, func(out *outgo) { out.queue = nil }) // letters of the engine's own, that nobody reads
+		if w.ends[to].how != 0 && w.board.ranks[to][noteOwes].Load() == 0 {
+			w.changing(to, func(out *outgo) { // letters of the engine's own, that nobody reads; who has ended since may have operations left
+				out.queue = slices.DeleteFunc(out.queue, func(it item) bool { return it.o == nil })
+			})
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/mpi"
@@ -234,7 +235,9 @@ func TestRunContextEndsAfterMain(t *testing.T) {
 		f = hang.Go(context.Background(), c, 0)
 		go func() {
 			wait(t, "a pool that takes no more", func() bool {
-				_, err := square.Call(t.Context(), c, 2)
+				short, end := context.WithTimeout(t.Context(), 10*time.Millisecond) // what is accepted still waits behind the other for ever
+				defer end()
+				_, err := square.Call(short, c, 2)
 				return errors.Is(err, xme.ErrClosed)
 			})
 			stop(why)

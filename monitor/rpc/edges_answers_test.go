@@ -82,6 +82,9 @@ func TestKeyThatIsNotThereAfterAChange(t *testing.T) {
 	if status, body := post(t, s.addr+"/xme.v1.Monitor/Messages", `{"put":{"y":"1"},"delete":["nobody"],"keys":["x"]}`); status == http.StatusOK {
 		t.Error(body)
 	}
+	if status, body := post(t, s.addr+"/xme.v1.Monitor/Messages", `{"put":{"x":"2"},"keys":["nobody"],"seal":true}`); status != http.StatusOK || body != "{}" {
+		t.Error(status, body)
+	}
 	if n, err := m.Len(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d keys are there, %v", n, err)
 	}

@@ -154,6 +154,28 @@ func TestSubscribeIsRefusedLater(t *testing.T) {
 	}
 }
 
+// TestReadersAreCounted: who subscribes, and who reads all, has one of the calls of one client.
+func TestReadersAreCounted(t *testing.T) {
+	m := monitor.New(monitor.Options{})
+	is(t, monitor.Set(t.Context(), m, "k", 1), nil)
+	s := serveOn(t, listen(t), nil, rpc.WithMonitor(m), rpc.WithLimits(rpc.Limits{CallsPerSession: 1}))
+	c := dial(t, s.addr)
+	for _, err := range c.Subscribe(limited(t), "k") {
+		is(t, err, nil)
+		for body, want := range map[string]int{
+			`{"keys":["k"],"bare":true}`:             http.StatusOK, // as a Subscribe that goes on asks
+			`{"keys":["k"]}`:                         http.StatusTooManyRequests,
+			`{"all":true,"bare":true}`:               http.StatusTooManyRequests,
+			`{"keys":["k"],"bare":true,"seal":true}`: http.StatusTooManyRequests,
+		} {
+			if status, text := post(t, s.addr+"/xme.v1.Monitor/Messages", body); status != want {
+				t.Errorf("%s: %d %s, want %d", body, status, text, want)
+			}
+		}
+		break
+	}
+}
+
 // TestCallsOfOneClient: the guide says that WithLimits bounds the calls in flight "of one client". A client that leaves marks out is not bounded.
 func TestCallsOfOneClient(t *testing.T) {
 	pool := xmetest.OpenInProcess(t, xme.Options{Workers: 4})

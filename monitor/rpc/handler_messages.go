@@ -21,7 +21,7 @@ func (s *server) Messages(ctx context.Context, req *xmev1.MessagesRequest) (*xme
 	if f := s.messages(ctx, req.GetAll() || len(req.GetKeys()) > 0, writes); f != nil {
 		return nil, f.connect()
 	}
-	if req.GetBare() && !writes { // a Subscribe that goes on asks for this, and has its place among the calls already
+	if req.GetBare() && !writes && !req.GetAll() && !req.GetSeal() && len(req.GetKeys()) <= mostAsked { // a Subscribe that goes on asks for this, and has its place among the calls already
 		res, err := s.exchange(ctx, req, nil)
 		if err != nil {
 			return nil, messageFailure(err).connect()
@@ -99,15 +99,15 @@ func (s *server) exchange(ctx context.Context, req *xmev1.MessagesRequest, chang
 	case len(keys) == 0:
 		return res, nil
 	}
+	wrote := len(changes) > 0 || len(req.GetSealed()) > 0 // then a key that is not there is no reason to fail
 	if req.GetSeal() {
 		var err error
-		if res.Sealed, err = s.monitor.Marshal(ctx, keys...); err != nil {
+		if res.Sealed, err = s.monitor.Marshal(ctx, keys...); err != nil && !(wrote && errors.Is(err, monitor.ErrNoKey)) {
 			return nil, err
 		}
 		return res, s.fits(res)
 	}
 	all, err := s.monitor.Messages(ctx, keys...)
-	wrote := len(changes) > 0 || len(req.GetSealed()) > 0 // then a key that is not there is no reason to fail
 	if err != nil && !((wrote || req.GetBare()) && errors.Is(err, monitor.ErrNoKey)) {
 		return nil, err
 	}
@@ -159,10 +159,11 @@ func (s *server) Subscribe(ctx context.Context, req *xmev1.SubscribeRequest, to 
 	if f := s.messages(ctx, true, false); f != nil {
 		return f.connect()
 	}
-	if f := s.take(); f != nil {
+	who := requestOf(ctx).who()
+	if f := s.enter(who); f != nil {
 		return f.connect()
 	}
-	defer s.give()
+	defer s.exit(who)
 	if err := to.Send(&xmev1.Message{Life: s.marks.life}); err != nil {
 		return err
 	}

@@ -54,29 +54,29 @@ func (t routes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // ServeHTTP implements http.Handler: it refuses what may not come in before anything of it is read, and bounds how long it takes to come in and to be taken.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.gate.enter() {
-		w.Header().Set("Connection", "close")
-		s.refuse(w, r, refuse(connect.CodeUnavailable, "draining", "the server is ending"))
-		return
-	}
-	defer s.gate.leave()
-	defer s.logPanic()
 	rw := &responseWriter{ResponseWriter: w, slow: s.limits.Slow, shared: r.ProtoMajor > 1}
 	if !rw.shared {
 		rw.conn, _ = r.Context().Value(connKey{}).(*connection)
 	}
+	if !s.gate.enter() {
+		w.Header().Set("Connection", "close")
+		s.refuse(rw, r, refuse(connect.CodeUnavailable, "draining", "the server is ending"))
+		return
+	}
+	defer s.gate.leave()
+	defer s.logPanic()
 	if s.hosts && !ownHost(r.Host) {
-		s.refuse(w, r, refuse(connect.CodePermissionDenied, "not_allowed", "the request is for a host that is not this machine"))
+		s.refuse(rw, r, refuse(connect.CodePermissionDenied, "not_allowed", "the request is for a host that is not this machine"))
 		return
 	}
 	if err := crossOrigin.Check(r); err != nil {
-		s.refuse(w, r, refuse(connect.CodePermissionDenied, "not_allowed", "the request is another web page's: "+err.Error()))
+		s.refuse(rw, r, refuse(connect.CodePermissionDenied, "not_allowed", "the request is another web page's: "+err.Error()))
 		return
 	}
 	caller, err := s.access.authenticate(r, s.tls)
 	if err != nil {
 		s.refusals.warn(s.log, "request refused", "remote", r.RemoteAddr, "err", err)
-		s.refuse(w, r, refuse(connect.CodeUnauthenticated, "unauthenticated", err.Error()))
+		s.refuse(rw, r, refuse(connect.CodeUnauthenticated, "unauthenticated", err.Error()))
 		return
 	}
 	info := request{caller: caller, http: r}
@@ -161,13 +161,12 @@ type responseWriter struct {
 // connection is one of HTTP/1, whose requests come one after the other.
 type connection struct {
 	net.Conn
-	until time.Time // its deadline for writing
 
 	serves bool // it does, and now is what
 	now    request
 }
 
-// control is made when it is needed: an answer on a connection that has its deadline needs none.
+// control is made when it is needed: an answer of HTTP/1 needs none.
 func (w *responseWriter) control() *http.ResponseController {
 	return http.NewResponseController(w.ResponseWriter)
 }
@@ -175,26 +174,31 @@ func (w *responseWriter) control() *http.ResponseController {
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *responseWriter) arm() {
-	if !w.armed {
+	if !w.armed { // for each answer: net/http takes the deadline away behind it
 		w.armed = true
-		now := time.Now()
-		if w.conn != nil {
-			if w.conn.until.Sub(now) > w.slow/2 { // to set it for each answer would cost more than most answers do
-				return
-			}
-			w.conn.until = now.Add(w.slow)
-		}
-		_ = w.control().SetWriteDeadline(now.Add(w.slow))
+		w.deadline(time.Now().Add(w.slow))
 	}
+}
+
+// deadline sets that of the connection, or stream.
+func (w *responseWriter) deadline(t time.Time) {
+	if w.conn != nil {
+		_ = w.conn.SetWriteDeadline(t)
+		return
+	}
+	_ = w.control().SetWriteDeadline(t)
 }
 
 // calm ends what arm began, before there is an answer.
 func (w *responseWriter) calm() {
 	w.armed = false
-	if w.conn != nil {
-		w.conn.until = time.Time{}
-	}
-	_ = w.control().SetWriteDeadline(time.Time{})
+	w.deadline(time.Time{})
+}
+
+// WriteHeader arms too: an answer may have no body.
+func (w *responseWriter) WriteHeader(status int) {
+	w.arm()
+	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *responseWriter) Write(b []byte) (int, error) {

@@ -175,6 +175,19 @@ func TestSlow(t *testing.T) {
 	_ = s.stop() // waits for the handlers
 	_ = conn.Close()
 
+	// Nor is one that refuses: its connection is closed, and another may come.
+	s = serveOn(t, listen(t), nil, rpc.WithLimits(rpc.Limits{Slow: 50 * time.Millisecond, Conns: 1}))
+	if conn, err = (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.addr, "http://")); err != nil {
+		t.Fatal(err)
+	}
+	foreign := strings.Repeat("GET /x HTTP/1.1\r\nHost: elsewhere\r\n\r\n", 100)
+	for err = nil; err == nil; { // until neither side takes anything
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, err = io.WriteString(conn, foreign)
+	}
+	dial(t, s.addr)
+	_ = conn.Close()
+
 	// A call may last longer than that.
 	s = serveOn(t, listen(t), []rpc.Function{rpc.Export(hold, pool)}, rpc.WithLimits(rpc.Limits{Slow: 10 * time.Millisecond}))
 	for name, o := range map[string]rpc.DialOption{"slow h1": rpc.HTTP1(), "slow h2": rpc.HTTP2()} {
