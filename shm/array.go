@@ -2,6 +2,7 @@ package shm
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"unsafe"
 
@@ -51,7 +52,7 @@ func sizeOf[T any](n int) (int, error) {
 		return 0, fmt.Errorf("shm: elements of type %v have no size", t)
 	case n < 0:
 		return 0, fmt.Errorf("shm: an array of %d elements: make it 0 or more", n)
-	case elem > 0 && n > (1<<62)/elem:
+	case elem > 0 && n > math.MaxInt/2/elem:
 		return 0, fmt.Errorf("shm: %d elements of %d bytes are too many", n, elem)
 	}
 	return n * elem, nil

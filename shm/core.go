@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -344,7 +345,7 @@ func parsePart(src []byte) (id region.ID, flags byte, off, size int, err error) 
 		return id, 0, 0, 0, errMalformed
 	}
 	s, m := binary.Uvarint(src[n:])
-	const most = 1 << 62
+	const most = math.MaxInt / 2
 	if m <= 0 || n+m != len(src) || flags&^(flagReadOnly|flagSecond) != 0 || o > most || s > most {
 		return id, 0, 0, 0, errMalformed
 	}

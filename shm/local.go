@@ -64,7 +64,7 @@ func localOf(r *region.Region, mem []byte) (any, error) {
 	if len(mem) < headSize {
 		return nil, errMalformed
 	}
-	k := kind(uint32(word(mem, 0).Load()))
+	k := kind(uint32(word(mem, 0).Load())) &^ driverBit
 	if k == kindOwners {
 		return ownersOf(mem, r)
 	}

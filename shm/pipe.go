@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"reflect"
 
 	"github.com/xenonmp/xme"
@@ -42,7 +43,7 @@ func NewPipe[T any](n int) (a, b *Pipe[T], err error) {
 		bytes = max(256*max(n, 0), 64<<10)
 	}
 	size := ring.QueueSize(n, it.elem, bytes)
-	if size == 0 {
+	if size == 0 || size > (math.MaxInt-headSize)/2 {
 		return nil, nil, fmt.Errorf("shm: a pipe with room for %d items: make it 1 or more, and less than fills memory", n)
 	}
 	a, b = &Pipe[T]{}, &Pipe[T]{}

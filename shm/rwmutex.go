@@ -40,7 +40,7 @@ func (g rwGuard) Has(owner uint32) (has, told bool) {
 
 // Lock takes the lock to write. It is otherwise as [Mutex.Lock].
 func (m *RWMutex) Lock(ctx context.Context) error {
-	return m.get(ctx, (*ring.RWLock).TryLock, (*ring.RWLock).Lock, (*ring.RWLock).Unlock)
+	return m.get(ctx, (*ring.RWLock).TakeFree, (*ring.RWLock).Lock, (*ring.RWLock).Unlock)
 }
 
 // TryLock takes the lock to write if nobody has it, or tries to have it at this moment.

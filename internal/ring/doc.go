@@ -9,14 +9,14 @@
 // until when).
 //
 //	offset  word                     written by
-//	0       rows: limit | claimed    both, by compare-and-swap
-//	64      the worker sleeps        the worker sets, the driver takes
-//	128     results: tail            the worker
-//	192     results: head            the driver
-//	256     watch: who waits | until the driver sets, the worker takes
-//	320     the worker wants room    the worker sets, the driver takes
-//	384     pace                     the driver
-//	512     rows, then results
+//	0       rows: limit | claimed    both, by compare-and-swap; then a row that is alone
+//	128     the worker sleeps        the worker sets, the driver takes
+//	192     results: tail            the worker; then a result that is alone
+//	320     results: head            the driver
+//	384     watch: who waits | until the driver sets, the worker takes
+//	448     the worker wants room    the worker sets, the driver takes
+//	512     pace                     the driver
+//	640     rows, then results
 //
 // The memory may be any: shared between processes, or plain memory of one process,
 // so that the race detector sees every access. docs/memory.md names the edges that

@@ -216,6 +216,24 @@ func TestLockHungry(t *testing.T) {
 	}
 }
 
+// TestRWLockTakeFree leaves the lock to who is owed it; who only tries does not.
+func TestRWLockTakeFree(t *testing.T) {
+	t.Parallel()
+	mem := make([]byte, ring.RWLockSize)
+	l, hungry := ring.NewRWLock(mem, newParks()), ring.Word32(mem, 4)
+	hungry.Store(9)
+	if _, ok := l.TakeFree(8); ok {
+		t.Error("it was owed to another")
+	}
+	if _, ok := l.TryLock(8); !ok || !l.Unlock(8) {
+		t.Error("it was free")
+	}
+	hungry.Store(0)
+	if _, ok := l.TakeFree(8); !ok || !l.Unlock(8) {
+		t.Error("it was free, and owed to nobody")
+	}
+}
+
 // A hungry process that died does not keep others from the lock.
 func TestLockHungryDies(t *testing.T) {
 	t.Parallel()

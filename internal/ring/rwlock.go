@@ -103,6 +103,14 @@ func (l *RWLock) TryLock(me uint32) (died uint32, ok bool) {
 	return l.in(me), true
 }
 
+// TakeFree is TryLock for who waits if it fails: it leaves the lock to who is owed it.
+func (l *RWLock) TakeFree(me uint32) (died uint32, ok bool) {
+	if l.lock.hungry.Load() != 0 {
+		return 0, false
+	}
+	return l.TryLock(me)
+}
+
 // enter has readers see the writer, which has the Lock.
 func (l *RWLock) enter(me uint32) {
 	for s := l.state.Load(); !l.state.CompareAndSwap(s, s>>32<<32|uint64(me)); s = l.state.Load() {
@@ -147,9 +155,12 @@ func (l *RWLock) RLock(ctx context.Context, me uint32) (died uint32, err error) 
 	if _, err := l.lock.Acquire(ctx, me); err != nil {
 		return 0, err
 	}
-	l.readers.add(me, 1)
+	_, counted := l.readers.add(me, 1)
 	died = uint32(l.state.Load() >> 32)
 	l.lock.Release(me)
+	if !counted { // there is rubbish in its count
+		return 0, ErrCorrupt
+	}
 	return died, nil
 }
 
