@@ -112,15 +112,14 @@ func (s *stream) yielded(head int, rows []*Call) {
 	}
 }
 
-// drain yields rows until there are no more, or the ranger leaves, of which it reports
-// false.
-func (s *stream) drain(yield func(*Call) bool) bool {
+// drain yields rows until there are no more or the ranger leaves.
+func (s *stream) drain(yield func(*Call) bool) {
 	var buf [batchRows]*Call
 	for {
 		n, over, ending := s.take(buf[:])
 		for _, c := range buf[:n] {
 			if !yield(c) {
-				return false
+				return
 			}
 		}
 		s.reuse(buf[:n])
@@ -131,7 +130,7 @@ func (s *stream) drain(yield func(*Call) bool) bool {
 			if s.panicked != nil {
 				panic(s.panicked)
 			}
-			return true
+			return
 		}
 		s.await(ending)
 	}

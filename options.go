@@ -282,8 +282,9 @@ func Timeout(d time.Duration) CallOption { return func(o *CallOptions) { o.Timeo
 
 // Retries runs a failed row again, up to n more times: at least once instead of
 // at most once. It is run again at once, with a Timeout of its own, after any error
-// that f returns, a panic, a death, a time-out, or memory beyond its bound. Rows that were cancelled, could not be encoded, or ask for what
-// the executor does not offer are not run again. The arguments must not change
+// that f returns, a panic, a death, a time-out, or memory beyond its bound. Rows that
+// were cancelled, could not be encoded, or ask for what the executor does not offer
+// are not run again. The arguments must not change
 // until the call has ended. 0: no further attempt. A negative n is refused.
 func Retries(n int) CallOption { return func(o *CallOptions) { o.Retries = n } }
 
@@ -304,7 +305,8 @@ func Fresh() CallOption { return func(o *CallOptions) { o.Fresh = true } }
 func Service() CallOption { return func(o *CallOptions) { o.Service = true } }
 
 // Memory bounds the private memory that the row's worker may use while it runs the
-// row, in bytes, at least 8 MiB, in the place of Options.Memory; a row that uses more ends with ErrMemory, and its worker with it.
+// row, in bytes, at least 8 MiB, in the place of Options.Memory; a row that uses more
+// ends with ErrMemory, and its worker with it.
 // Linux only; elsewhere the row ends with an error that wraps errors.ErrUnsupported.
 func Memory(bytes int64) CallOption { return func(o *CallOptions) { o.Memory = bytes } }
 

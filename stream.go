@@ -87,10 +87,11 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 		s.whole = true
 		s.mu.Unlock()
 	})
-	told := false
-	left := !s.drain(func(c *Call) bool {
+	told, left := false, false
+	s.drain(func(c *Call) bool {
 		told = told || c.err != nil && tellsEnd(c.err)
-		return yield(c.value.(*call[In, Out]))
+		left = !yield(c.value.(*call[In, Out]))
+		return !left
 	})
 	if row, why := s.cutShort(); why != nil && !told && !left {
 		var none In

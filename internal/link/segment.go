@@ -192,7 +192,7 @@ func (s *server) mapSegment(f Frame) error {
 	if err != nil {
 		return err
 	}
-	mem.Prefault() // all of it will be read
+	mem.Prefault() // at least half of it will be read
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.segments == nil {
