@@ -44,7 +44,7 @@ func (s *shares) begin(c Conn, bounded bool) {
 	if c.Local() {
 		return // what the driver has is here
 	}
-	region.OnHold(s.hold)
+	region.OnHold(s.hold, s.unhold)
 	region.KeepIdle(workerIdle)
 	if bounded {
 		region.KeepIdle(0)
@@ -66,7 +66,7 @@ func (s *shares) end() {
 	s.shown = nil
 	s.mu.Unlock()
 	for _, r := range shown {
-		r.Release()
+		r.Depart()
 	}
 }
 
@@ -92,7 +92,7 @@ func (s *shares) event(f Frame) error {
 		f.Parcel.Close()
 		delete(s.shown, id)
 		if r != nil {
-			r.Release()
+			r.Depart()
 		}
 		return nil
 	}
@@ -113,9 +113,14 @@ func (s *shares) event(f Frame) error {
 
 // hold tells the driver that this process goes on using memory that it was lent. The
 // driver hears of it before the end of the row that runs.
-func (s *shares) hold(id region.ID) {
+func (s *shares) hold(id region.ID) { s.say(wire.KindHold, id) }
+
+// unhold takes hold back.
+func (s *shares) unhold(id region.ID) { s.say(wire.KindUnhold, id) }
+
+func (s *shares) say(k wire.Kind, id region.ID) {
 	s.spoke.Store(true)
-	s.conn.Send(Frame{Kind: wire.KindHold, Body: id[:]})
+	s.conn.Send(Frame{Kind: k, Body: id[:]})
 	s.conn.Flush()
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -144,7 +146,7 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 	exit.Memory = max(exit.Memory, w.most)
 	w.begins.Close()
 	w.begins, w.noBegun = nil, true
-	b.regions = append(b.regions, w.keeps...)
+	b.regions = slices.AppendSeq(b.regions, maps.Values(w.keeps))
 	w.keeps = nil
 	p.shared.used -= w.reserved // the kernel has freed it
 	w.reserved = 0

@@ -321,7 +321,7 @@ func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
 		return p.nestEvent(b, w, f, owned)
 	case wire.KindUnmap:
 		return w.unmapResult(f.Call)
-	case wire.KindHold, wire.KindReserve:
+	case wire.KindHold, wire.KindUnhold, wire.KindReserve:
 		return p.shareEvent(b, w, f)
 	default:
 	}

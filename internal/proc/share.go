@@ -117,18 +117,11 @@ func (p *Pool) uncharge(regions *region.Set) {
 // shareEvent applies a worker's frame about shared memory. p.mu is held.
 func (p *Pool) shareEvent(b *batch, w *worker, f link.Frame) error {
 	f.Parcel.Close()
-	if f.Kind == wire.KindHold {
+	if f.Kind != wire.KindReserve {
 		if len(f.Body) != len(region.ID{}) {
-			return errors.New("malformed hold frame")
+			return fmt.Errorf("malformed %v frame", f.Kind)
 		}
-		if r := region.Find(region.ID(f.Body)); r != nil {
-			r.Keep()
-			if r.ID().Kind() == region.Locks {
-				w.keeps = append(w.keeps, r) // what it holds there is swept when it dies
-			} else {
-				b.regions = append(b.regions, r)
-			}
-		}
+		p.holdEvent(b, w, region.ID(f.Body), f.Kind == wire.KindHold)
 		return nil
 	}
 	switch n := int64(f.Call); {
@@ -148,4 +141,29 @@ func (p *Pool) shareEvent(b *batch, w *worker, f link.Frame) error {
 		b.flush(w.conn)
 	}
 	return nil
+}
+
+// holdEvent notes that a worker goes on using a region, or does not any more. p.mu is held.
+func (p *Pool) holdEvent(b *batch, w *worker, id region.ID, holds bool) {
+	kept := w.keeps[id]
+	if !holds {
+		if kept != nil {
+			delete(w.keeps, id)
+			b.regions = append(b.regions, kept)
+		}
+		return
+	}
+	r := region.Find(id)
+	if r == nil {
+		return
+	}
+	r.Keep()
+	if kept != nil || id.Kind() != region.Locks {
+		b.regions = append(b.regions, r)
+		return
+	}
+	if w.keeps == nil {
+		w.keeps = map[region.ID]*region.Region{}
+	}
+	w.keeps[id] = r // what it holds there is swept when it dies
 }

@@ -63,7 +63,7 @@ type worker struct {
 	segments  map[uint64]bool              // that it was told of
 	shown     map[region.ID]*region.Region // shared memory that it was shown
 	lastShown *region.Region               // the latest of these; nil: none, or it is no more
-	keeps     []*region.Region             // with locks, that it goes on using
+	keeps     map[region.ID]*region.Region // with locks, that it goes on using
 	reserved  int64                        // shared memory that it has made, if that is bounded
 	results   map[uint64]*result           // memory that its results lie in
 

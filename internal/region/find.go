@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"sync/atomic"
+	"sync"
 
 	"github.com/xenonmp/xme/internal/sys"
 )
@@ -88,11 +88,26 @@ func (r *Region) Lend() { r.lent.Add(1) }
 // Unlend takes Lend back.
 func (r *Region) Unlend() { r.lent.Add(-1) }
 
-// onHold is told of regions that are lent and held on to.
-var onHold atomic.Pointer[func(ID)]
+// holding orders what is told of holds: of one region, each before its end.
+var holding struct {
+	sync.Mutex
+	hold, unhold func(ID)
+}
 
-// OnHold has f called with the ids of lent regions that this process goes on using.
-func OnHold(f func(ID)) { onHold.Store(&f) }
+// OnHold has hold called with the ids of lent regions that this process goes on using, and
+// unhold with those of them that have locks once it does not any more. They are called one
+// at a time.
+func OnHold(hold, unhold func(ID)) {
+	holding.Lock()
+	defer holding.Unlock()
+	holding.hold, holding.unhold = hold, unhold
+}
+
+// Depart is Release by the driver that had the region arrive.
+func (r *Region) Depart() {
+	r.came.Store(false)
+	r.Release()
+}
 
 // Hold adds a reference that outlives the row that the region was lent to; the caller has
 // one.
@@ -104,11 +119,29 @@ func (r *Region) Hold() {
 // HoldOn has who lends the region, or has shown it, know that this process goes on with it
 // after the row that runs: it is not used again for another.
 func (r *Region) HoldOn() {
-	if r.lent.Load() == 0 && !r.came.Load() || r.held.Swap(true) {
+	if r.lent.Load() == 0 && !r.came.Load() {
+		return
+	}
+	holding.Lock()
+	defer holding.Unlock()
+	if r.held.Swap(true) {
 		return
 	}
 	r.away.Store(true)
-	if f := onHold.Load(); f != nil && r.came.Load() {
-		(*f)(r.id)
+	if holding.hold != nil && r.came.Load() {
+		holding.hold(r.id)
+	}
+}
+
+// unhold takes HoldOn back where the reference of who has shown the region is the last:
+// what is kept for it there, to free its locks when this process dies, is given up.
+func (r *Region) unhold() {
+	holding.Lock()
+	defer holding.Unlock()
+	if r.refs.Load() != 1 || !r.came.Load() || !r.held.Swap(false) { // who adds one now says that it holds on
+		return
+	}
+	if holding.unhold != nil {
+		holding.unhold(r.id)
 	}
 }

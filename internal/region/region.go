@@ -226,7 +226,10 @@ func (r *Region) retainLive() bool {
 
 // Release gives a reference back. With the last the memory may be another's.
 func (r *Region) Release() {
-	if r.refs.Add(-1) > 0 {
+	if n := r.refs.Add(-1); n > 0 {
+		if n == 1 && r.id.Kind() == Locks && r.held.Load() && r.came.Load() {
+			r.unhold()
+		}
 		return
 	}
 	r.lives.Add(1)

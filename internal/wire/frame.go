@@ -47,6 +47,7 @@ const (
 	KindShare                     // driver: shared memory that rows name, body its id, its file the memory
 	KindUnshare                   // driver: that memory is no more, body its id
 	KindHold                      // worker: it goes on using that memory, body its id
+	KindUnhold                    // worker: it does not use that memory any more, nor has a row that runs; body its id
 	KindReserve                   // worker: it wants to make Call bytes of shared memory; with Time not 0: it has given them up
 	KindReserved                  // driver: the answer; Call: 1 granted, 0 not; Time: the bound, bytes
 	KindBegun                     // driver: a word in which the worker says which row it has begun; its file is the memory
@@ -63,7 +64,7 @@ var kindNames = [kindEnd]string{
 	KindNestFail: "nest fail", KindLend: "lend", KindReclaim: "reclaim",
 	KindLane: "lane", KindElsewhere: "elsewhere", KindSegment: "segment", KindUnmap: "unmap",
 	KindResultIn: "result in", KindRead: "read",
-	KindShare: "share", KindUnshare: "unshare", KindHold: "hold", KindReserve: "reserve", KindReserved: "reserved",
+	KindShare: "share", KindUnshare: "unshare", KindHold: "hold", KindUnhold: "unhold", KindReserve: "reserve", KindReserved: "reserved",
 	KindBegun: "begun", KindPost: "post",
 }
 
