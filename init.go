@@ -2,7 +2,9 @@ package xme
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"runtime"
@@ -67,8 +69,11 @@ func serve() int {
 	log := workerLog(role)
 	err = proc.Work(context.Background(), conn, id, func(h wire.Hello, c link.Conn) link.Side {
 		side := workerSide(h, c, log)
-		side.Lost = func(error) {
-			os.Exit(exitOrphan) // the driver is gone, and with it who wanted the row
+		side.Lost = func(err error) { // the driver is gone, and with it who wanted the row
+			if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, link.ErrClosed) { // or it is not
+				complain(fmt.Errorf("the link to the driver broke: %w", err))
+			}
+			os.Exit(exitOrphan)
 		}
 		return side
 	})

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -101,6 +102,56 @@ func TestMemoryLimitFoundInOutput(t *testing.T) {
 	} {
 		_, err := crashes.With(xme.Memory(64<<20)).Call(t.Context(), pool, c)
 		if !errors.Is(err, xme.ErrMemory) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What was printed before, of a program that a row started, say, is not why a worker ends.
+// feature: S12
+func TestMemoryLimitNotFoundInOlderOutput(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("memory limits are Linux's")
+	}
+	for name, how := range map[string]string{"panic": "goroutine", "killed": "kill", "exit": "exit 1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := xmetest.Open(t, quiet(xme.Options{Workers: 1, Memory: 1 << 30}))
+			if _, err := printsText.Call(t.Context(), pool, "fatal error: runtime: out of memory\n"); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			if how == "kill" {
+				begun, g, _ := gates(t)
+				f := pass.Go(t.Context(), pool, g)
+				readBegun(t, begun, 1)
+				_ = proc.KillRank(pool, 1)
+				_, err = f.Wait(t.Context())
+			} else {
+				_, err = dies.Call(t.Context(), pool, how)
+			}
+			if !errors.Is(err, xme.ErrWorkerLost) || errors.Is(err, xme.ErrMemory) {
+				t.Errorf("%v, want ErrWorkerLost and not ErrMemory", err)
+			}
+		})
+	}
+}
+
+var printsText = xme.Register("printsText", func(_ context.Context, text string) (int, error) {
+	return os.Stderr.WriteString(text)
+})
+
+// A set-up that takes more memory than a worker may have says so, whoever ends it.
+// feature: S12
+func TestMemoryLimitOfSetup(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" || raced {
+		t.Skip("memory limits are Linux's, and not the race detector's")
+	}
+	for name, h := range map[string]hoard{"refused": {MiB: 400}, "found by watching": {MiB: 65, Stay: true}} {
+		_, err := xme.Open(t.Context(), quiet(xme.Options{Workers: 1, Memory: 64 << 20, Setup: hoards.Setup(h)}))
+		if !errors.Is(err, xme.ErrMemory) || !strings.Contains(err.Error(), "setup: ") || !strings.Contains(err.Error(), "its limit is 64 MiB") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

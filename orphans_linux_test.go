@@ -15,9 +15,37 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/xmetest"
 )
+
+// A worker whose liveness pipe cannot be armed serves all the same: the end of its link ends it.
+// feature: S12
+func TestWorkerWithoutLiveness(t *testing.T) {
+	t.Parallel()
+	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, its := os.NewFile(uintptr(ends[0]), "mine"), os.NewFile(uintptr(ends[1]), "its")
+	defer mine.Close()
+	worker := exec.CommandContext(t.Context(), os.Args[0])
+	worker.Env = append(os.Environ(), proc.WorkerEnv+"=probe:3,9999:alive")
+	worker.ExtraFiles = []*os.File{its}
+	worker.Stderr = os.Stderr
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = its.Close()
+	if n, err := mine.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("it is not up: %v", err)
+	}
+	_ = mine.Close()
+	if err := worker.Wait(); err != nil {
+		t.Error(err)
+	}
+}
 
 // A driver that is killed takes its workers along, stopped ones too, and what these
 // have started: the kernel does it, nobody of them needs to run for it.

@@ -140,6 +140,8 @@ func startedNot(e *Error, start *proc.StartError) {
 		e.topic = topicSkew
 	case as(start.Err, new(*proc.NoInitError)):
 		e.topic = topicInit
+	case as(start.Err, new(*proc.MemoryError)):
+		e.wrapped = errors.Join(start, ErrMemory)
 	}
 	if start.PID != 0 {
 		e.setExit(start.Exit)

@@ -1,10 +1,13 @@
 package xme_test
 
 import (
+	"context"
 	"errors"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/sys"
@@ -41,6 +44,27 @@ func TestStoppedWorker(t *testing.T) {
 		t.Errorf("a row for a worker that was stopped before: %d, %v", n, err)
 	}
 }
+
+// A worker that has left its process group is ended all the same.
+// feature: S12
+func TestWorkerOutsideItsGroup(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Grace: time.Millisecond})
+	f := strays.Go(t.Context(), pool, syscall.Getpgrp())
+	_, err := f.Wait(t.Context())
+	if !errors.Is(err, xme.ErrWorkerLost) || !strings.Contains(err.Error(), "stopped by someone") {
+		t.Error(err)
+	}
+}
+
+// strays joins a process group and stops.
+var strays = xme.Register("strays", func(ctx context.Context, group int) (int, error) {
+	if err := errors.Join(syscall.Setpgid(0, group), syscall.Kill(os.Getpid(), syscall.SIGSTOP)); err != nil {
+		return 0, err
+	}
+	<-ctx.Done() // it stops soon
+	return 0, nil
+})
 
 func stop(t *testing.T, pid int) {
 	t.Helper()

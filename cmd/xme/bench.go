@@ -16,10 +16,10 @@ import (
 type benchCommand struct {
 	Rows  []string `arg:"" optional:"" name:"row" help:"Rows to measure: ${rows}. None: all."`
 	Runs  int      `help:"Runs of each row. 0: 5, with --quick 1." default:"0"`
-	JSON  bool     `help:"Print one JSON object." name:"json"`
+	JSON  bool     `help:"Print one JSON object." name:"json" xor:"print"`
 	Quick bool     `help:"Small sizes, to see that it works; figures are not judged." xor:"judge"`
 	Check bool     `help:"Exit with 1 if a row misses what it must keep." xor:"judge"`
-	List  bool     `help:"Say what each row is and measure nothing."`
+	List  bool     `help:"Say what each row is and measure nothing." xor:"print"`
 }
 
 // Run measures the rows asked for and prints the report.

@@ -206,11 +206,11 @@ func judgeLink(f facts) []finding {
 
 // instead says what stands in for a thing of the kernel that is refused.
 var instead = map[string]string{
-	sys.TryMemfd:    "rows go over the socket: slower; allow it",
+	sys.TryMemfd:    "rows, or big values, go over the socket (kernel before 5.1, or a filter): slower; allow it",
 	sys.TryNoExec:   "shared memory is not marked as no program (kernel before 6.3): harmless",
 	sys.TryEventfd:  "rows go over the socket: slower; allow it",
 	sys.TryFutex:    "the Go runtime itself cannot work without: allow it",
-	sys.TryPidfd:    "a thread waits for each worker instead of a descriptor (kernel before 5.3, or a filter): allow it",
+	sys.TryPidfd:    "a thread waits for each worker instead of a descriptor (kernel before 5.10, or a filter): allow it",
 	sys.TryYield:    "waiting takes the CPU from a worker: slower when CPUs are scarce; allow it",
 	sys.TryAffinity: "only xme bench pins processes: harmless",
 	sys.TryRlimit:   "Options.Memory cannot bound a worker: allow it, or use a control group around the program",

@@ -34,6 +34,7 @@ func TestCommandLineErrors(t *testing.T) {
 		"negative runs":   {"bench --runs=-1", "--runs=-1: give a positive number"},
 		"no number":       {"bench --runs=few", "--runs"},
 		"quick and check": {"bench --quick --check", "--quick and --check can't be used together"},
+		"list and json":   {"bench --list --json", "--json and --list can't be used together"},
 		"unknown flag":    {"bench --fast", "unknown flag --fast"},
 		"unknown command": {"brew", "unexpected argument brew"},
 		"no command":      {"", "expected one of"},

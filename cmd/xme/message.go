@@ -140,8 +140,12 @@ func (c *messageOpenCommand) info(out io.Writer, sealed []byte) error {
 	if err != nil {
 		return err
 	}
+	more := ""
+	if len(sealed) > c.Limit+monitor.Overhead { // no more was read
+		more = "at least "
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "version\t%d\nkey\t%s\nsealed\t%s\ncompressed\t%t\ntext\t%d bytes\nmessage\t%d bytes\n",
-		h.Version, h.KeyID, h.SealedAt.UTC().Format(time.RFC3339Nano), h.Compressed, h.Length, h.Sealed)
+	_, _ = fmt.Fprintf(w, "version\t%d\nkey\t%s\nsealed\t%s\ncompressed\t%t\ntext\t%d bytes\nmessage\t%s%d bytes\n",
+		h.Version, h.KeyID, h.SealedAt.UTC().Format(time.RFC3339Nano), h.Compressed, h.Length, more, h.Sealed)
 	return w.Flush()
 }

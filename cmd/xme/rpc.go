@@ -84,7 +84,7 @@ func (s *rpcServer) options() (o []rpc.DialOption, err error) {
 type rpcCallCommand struct {
 	rpcServer
 	Function string `arg:"" help:"Its full name, or its bare name if only one has it."`
-	Args     string `arg:"" optional:"" help:"The argument as JSON; - or none: from standard input."`
+	Args     string `arg:"" optional:"" help:"The argument as JSON, behind -- if it begins with a minus; - or none: from standard input."`
 	Stream   bool   `help:"Call it once for each line of standard input, and print {\"index\":…,\"result\":…} or {\"index\":…,\"error\":…} as the calls end."`
 }
 
@@ -108,7 +108,7 @@ func (r *rpcCallCommand) Run(ctx context.Context, out io.Writer) error {
 		if r.Args == "" || r.Args == "-" {
 			in := os.Stdin
 			var err error
-			if args, err = interruptible(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(in, mostInput)) }); err != nil {
+			if args, err = interruptible(ctx, func() ([]byte, error) { return readInput(in, mostInput) }); err != nil {
 				return err
 			}
 		}
@@ -140,9 +140,18 @@ func interruptible[T any](ctx context.Context, read func() (T, error)) (v T, err
 	}
 }
 
+// readInput reads all of standard input, which may have most bytes.
+func readInput(in io.Reader, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err == nil && int64(len(text)) > most {
+		return nil, fmt.Errorf("standard input has more than %d bytes: call in parts", most)
+	}
+	return text, err
+}
+
 // readLines reads a line of JSON for each call.
 func readLines(in io.Reader) (args []json.RawMessage, err error) {
-	text, err := io.ReadAll(io.LimitReader(in, mostInput))
+	text, err := readInput(in, mostInput)
 	if err != nil {
 		return nil, err
 	}

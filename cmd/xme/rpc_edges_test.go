@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,5 +43,16 @@ func TestStreamWaitingForInputEnds(t *testing.T) {
 		t.Error("it waits for its input for ever")
 		_ = typed.Close()
 		_ = <-ended
+	}
+}
+
+// TestInputIsWhole: what is longer than may be is refused, not cut, also where the cut would be well-formed.
+func TestInputIsWhole(t *testing.T) {
+	const text = "1\n2345\n"
+	for most, ok := range map[int64]bool{int64(len(text)): true, int64(len(text)) - 1: false, 4: false, 2: false} {
+		got, err := readInput(strings.NewReader(text), most)
+		if ok != (err == nil) || ok && string(got) != text {
+			t.Errorf("%d bytes at most: %q, %v", most, got, err)
+		}
 	}
 }

@@ -217,7 +217,7 @@ func (s *server) serveLane(l *workerLane) {
 	for {
 		row, ok, err := l.next()
 		if err != nil {
-			_ = s.conn.Close() // and with it this process ends
+			s.breakLink(err) // and with it this process ends
 		}
 		if !ok || !s.laneRow(l, row) {
 			alive = true
@@ -234,7 +234,7 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 	if row.Flags&FlagSegment != 0 {
 		var err error
 		if f.Body, err = s.resolve(row.Body); err != nil {
-			_ = s.conn.Close()
+			s.breakLink(err)
 			return false
 		}
 	}

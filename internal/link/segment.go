@@ -27,6 +27,8 @@ type Segments struct {
 	last uint64
 	made int  // that there are
 	off  bool // no more are made
+
+	unsealed bool // the system cannot seal them: none are made
 }
 
 // Segment is memory for one value at a time.
@@ -65,7 +67,7 @@ func (s *Segments) Get(n int) *Segment {
 		s.idle -= len(g.mem.Bytes())
 		return g
 	}
-	if s.off || s.made >= mostSegments() {
+	if s.off || s.unsealed || s.made >= mostSegments() {
 		return nil
 	}
 	s.made++
@@ -84,6 +86,7 @@ func (s *Segments) Get(n int) *Segment {
 	s.mu.Lock()
 	if err != nil {
 		s.made--
+		s.unsealed = s.unsealed || errors.Is(err, errors.ErrUnsupported) // each one would be made and thrown away
 		return nil
 	}
 	g.mem = mem

@@ -105,6 +105,12 @@ func Serve(ctx context.Context, c Conn, side Side) error {
 	return err
 }
 
+// breakLink ends the link for what is wrong beside it.
+func (s *server) breakLink(err error) {
+	s.why.CompareAndSwap(nil, &err)
+	_ = s.conn.Close()
+}
+
 // reader reads until the link ends, unless it has handed that over.
 func (s *server) reader() {
 	alive := false
@@ -123,6 +129,9 @@ func (s *server) reader() {
 		return
 	}
 	defer close(s.readEnd)
+	if why := s.why.Load(); err != nil && why != nil {
+		err = *why
+	}
 	if err != nil && s.side.Lost != nil {
 		s.side.Lost(err)
 	}
@@ -143,7 +152,8 @@ type server struct {
 	conn Conn
 	side Side
 
-	readEnd chan struct{} // closed once nobody reads any more
+	readEnd chan struct{}         // closed once nobody reads any more
+	why     atomic.Pointer[error] // why this side ended the link; nil: it did not
 
 	mu      sync.Mutex
 	wake    sync.Cond

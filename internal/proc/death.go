@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -159,10 +160,15 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 		lost.Why, lost.Killed = w.why, true
 	}
 	if w.setup != nil {
-		started = nil
-		if wasReady = false; why == nil || errors.Is(why, io.EOF) {
+		killed := new(KilledError)
+		wasReady = false
+		switch {
+		case started == w.setup && errors.As(w.outcomeOf(started, exit, *lost).Err, &killed):
+			why = fmt.Errorf("setup: %w", killed)
+		case why == nil || errors.Is(why, io.EOF):
 			why = fmt.Errorf("setup: %w", lost)
 		}
+		started = nil
 		w.setup = nil
 	}
 	if wasReady && !w.leaving && !p.over {
@@ -187,7 +193,7 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 	}
 	switch {
 	case !errors.As(why, new(*NoInitError)):
-		if !errors.As(why, new(*LostError)) { // it was ended for why
+		if !errors.As(why, new(*LostError)) && !errors.As(why, new(*KilledError)) { // it was ended for why
 			exit.Code, exit.Signal = 0, ""
 		}
 	case exit.Signal != "" || exit.Dump != "": // not for want of a call of Init
@@ -232,10 +238,26 @@ func (w *worker) outcomeOfUnbegun(r *link.Row, lost LostError) link.Outcome {
 	return link.Outcome{Err: &lost, Rank: w.rank, PID: w.pid}
 }
 
-// ranOut reports whether a Go program ended because it was given no more memory.
+// ranOut reports whether a Go program ended because it was given no more memory: its last
+// words say so, not what was printed before, and it ended itself.
 func ranOut(e Exit) bool {
-	_, ok := sys.OutOfMemory(e.Output + e.Dump)
-	return ok || e.OOM
+	const (
+		crashed    = 2
+		racedCrash = 66 // by the race detector's runtime
+		lastWords  = 1 << 10
+	)
+	switch {
+	case e.OOM:
+		return true
+	case e.Signal == "SIGKILL", e.Signal == "" && e.Code != crashed && e.Code != racedCrash:
+		return false
+	}
+	said := e.Dump
+	if said == "" || !strings.HasPrefix(said, "panic: ") { // C's runtime, and a runtime without a thread, say why in front of it
+		said = e.Output[max(0, len(e.Output)-lastWords):] + said
+	}
+	_, ok := sys.OutOfMemory(said)
+	return ok
 }
 
 // gone ends a worker's record; err says why it did not start, nil if it did.

@@ -59,7 +59,8 @@ func TakeRole() (*Role, bool) {
 		fds = fds[:n-1]
 	}
 	if n := len(fds); n > 0 && more == aliveMark {
-		if err := sys.DieWith(int(fds[n-1])); err != nil {
+		// Where the pipe cannot be armed (a filter), the end of the link is what ends this process.
+		if err := sys.DieWith(int(fds[n-1])); errors.Is(err, sys.ErrDriverGone) {
 			r.err = err
 			return r, true
 		}
@@ -281,6 +282,7 @@ func (p *osProcess) Kill() {
 	defer p.mu.Unlock()
 	if !p.gone {
 		_ = p.leash.Kill(p.p.Pid)
+		_ = p.p.Kill() // a task may have had it leave its group
 	}
 }
 

@@ -84,13 +84,29 @@ func (r *relay) start() {
 // their end: what the process started may hold them open for ever.
 func (r *relay) finish() {
 	for _, f := range r.files {
-		if f.SetReadDeadline(time.Now()) != nil {
-			_ = f.Close() // no deadlines here: what is still in it is lost
+		if f.SetReadDeadline(time.Now()) != nil { // no deadlines here
+			r.awaitEnds()
+			_ = f.Close() // what is still in it is lost
 		}
 	}
 	r.done.Wait()
 	for _, f := range r.files {
 		_ = f.Close()
+	}
+}
+
+// awaitEnds waits until the pipes have ended, which they do by themselves unless something that the process started has
+// them too; lastWords at most.
+func (r *relay) awaitEnds() {
+	const lastWords = time.Second
+	ended := make(chan struct{})
+	go func() {
+		r.done.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(lastWords):
 	}
 }
 

@@ -28,6 +28,9 @@ func Liveness() (mine, theirs *os.File, err error) {
 // table of them that the kernel makes for a process.
 const farFD = 60
 
+// ErrDriverGone is what DieWith returns to a process whose driver has ended already.
+var ErrDriverGone = errors.New("the driver is gone")
+
 // DieWith has the kernel kill this process's group, which it should lead, when the last write end of
 // the pipe that was inherited as fd closes: at once, also while the process is
 // stopped or in native code. If that has happened already it returns an error, for
@@ -63,7 +66,7 @@ func DieWith(fd int) error {
 			continue
 		}
 		if err == nil && p[0].Revents&unix.POLLHUP != 0 {
-			return errors.New("the driver is gone")
+			return ErrDriverGone
 		}
 		return os.NewSyscallError("poll", err)
 	}

@@ -80,7 +80,7 @@ func (k groupTree) usable(dir string) error {
 	if err := k.write(filepath.Join(dir, "cgroup.procs"), ""); err != nil {
 		return err
 	}
-	probe := filepath.Join(dir, fmt.Sprintf("xme-%d-0", os.Getpid()))
+	probe := filepath.Join(dir, fmt.Sprintf("xme-%d-%d", os.Getpid(), groupNumber.Add(1)))
 	if err := k.mkdir(probe); err != nil && !errors.Is(err, unix.EEXIST) {
 		return &os.PathError{Op: "mkdir", Path: probe, Err: err}
 	}

@@ -117,6 +117,25 @@ func TestMemoryCgroupSweeps(t *testing.T) {
 	}
 }
 
+// TestMemoryCgroupAtOnce has another pool look for a group while one does.
+func TestMemoryCgroupAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, "/a/b", map[string]string{"/a": "", "/a/b": "7\n"})
+	tree, once := f.groupTree, true
+	tree.write = func(file, text string) error {
+		if once && file == f.mount+"/a/cgroup.subtree_control" { // a group to try has been made there
+			once = false
+			if dir, err := f.memory(); err != nil || dir != f.mount+"/a" {
+				t.Errorf("the other: %q, %v", dir, err)
+			}
+		}
+		return f.groupTree.write(file, text)
+	}
+	if dir, err := tree.memory(); err != nil || dir != f.mount+"/a" {
+		t.Errorf("%q, %v", dir, err)
+	}
+}
+
 func TestCgroup(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, "/a/b", map[string]string{"/a": "", "/a/b": "7\n"})

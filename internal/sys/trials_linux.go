@@ -2,6 +2,7 @@ package sys
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -33,8 +34,8 @@ func tryShared() error {
 	if err != nil {
 		return err
 	}
-	s.Bytes()[0] = 1
-	return s.Close()
+	s.Bytes()[0] = 1 // mapped: the seal must leave that be
+	return errors.Join(s.SealFutureWrite(), s.Close())
 }
 
 func tryNoExec() error {
@@ -66,11 +67,15 @@ func tryFutex() error {
 }
 
 func tryPidfd() error {
-	fd, err := unix.PidfdOpen(os.Getpid(), 0)
+	fd, err := unix.PidfdOpen(os.Getpid(), unix.PIDFD_NONBLOCK)
 	if err != nil {
 		return os.NewSyscallError("pidfd_open", err)
 	}
-	return os.NewSyscallError("close", unix.Close(fd))
+	defer func() { _ = unix.Close(fd) }()
+	if err := waitid(unix.P_PIDFD, fd); !errors.Is(err, unix.ECHILD) { // it is no child of its own
+		return fmt.Errorf("waitid of a pidfd: %w", err)
+	}
+	return nil
 }
 
 func tryYield() error {
