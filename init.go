@@ -68,6 +68,7 @@ func serve() int {
 	conn := link.NewConn(stream, maxMessageLimit+64<<10)
 	log := workerLog(role)
 	err = proc.Work(context.Background(), conn, id, func(h wire.Hello, c link.Conn) link.Side {
+		sys.SetUmask(int(h.Umask))
 		side := workerSide(h, c, log)
 		side.Lost = func(err error) { // the driver is gone, and with it who wanted the row
 			if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, link.ErrClosed) { // or it is not
@@ -126,6 +127,7 @@ func workerSide(h wire.Hello, c link.Conn, log *logSink) link.Side {
 	rank.Store(int64(h.Rank))
 	var bound memoryBound
 	var fresh []workerRow // Begin is called for one row at a time
+	var left leftovers
 	return link.Side{
 		Bounded: h.Shared > 0,
 		Bye:     n.close,
@@ -134,6 +136,9 @@ func workerSide(h wire.Hello, c link.Conn, log *logSink) link.Side {
 		Begin: func(f *link.Frame) link.Task {
 			if len(fresh) == 0 {
 				fresh = make([]workerRow, rowsAtOnce)
+			}
+			if role != nil {
+				left.begin(int(rank.Load()))
 			}
 			r := &fresh[0]
 			fresh = fresh[1:]

@@ -51,7 +51,8 @@ type Options struct {
 	// CPUs: by default a worker's GOMAXPROCS is 1.
 	Env []string
 
-	// Dir is the workers' directory. Empty: the driver's, as it is at Open.
+	// Dir is the workers' directory. Empty: the driver's, as it is at Open. So is their
+	// file mode creation mask (umask), on Linux.
 	Dir string
 
 	// Grace is what a task has to return in once its context has ended or its

@@ -35,6 +35,7 @@ type Config struct {
 	Memory       int64         // what a worker may use, in bytes; 0: no bound
 	Queue        int           // rows accepted and not ended
 	MaxMessage   int           // bytes of one value
+	Umask        int           // what files that processes make are without; -1: what they inherit says
 	Grace        time.Duration // what a row has to end in once its context has
 	StartTimeout time.Duration // what a worker has to answer the handshake in; 0: for ever
 	Kind         Kind

@@ -183,7 +183,7 @@ func (w *worker) greet(conn link.Conn, proc Process) error {
 	}
 	err := greet(conn, p.cfg.Identity, wire.Hello{
 		Version: p.cfg.Identity.Version, Build: p.cfg.Identity.Build, Fingerprint: p.cfg.Identity.Fingerprint(),
-		Rank: uint32(w.rank), MaxMessage: uint64(p.cfg.MaxMessage), Shared: uint64(p.cfg.Shared),
+		Rank: uint32(w.rank), MaxMessage: uint64(p.cfg.MaxMessage), Shared: uint64(p.cfg.Shared), Umask: int32(p.cfg.Umask),
 	})
 	if !late.Stop() && err != nil && limit > 0 {
 		err = fmt.Errorf("no answer within %v: the program must call xme.Init first of all in main", limit)

@@ -37,6 +37,7 @@ type Hello struct {
 	Rank        uint32
 	MaxMessage  uint64
 	Shared      uint64 // bytes of shared memory that the pool may use; 0: no bound
+	Umask       int32  // what files that the worker makes are without; -1: what it inherited says
 	Token       Token
 	Key         Key // that the processes of a program have in common
 }
@@ -116,6 +117,7 @@ func (h Hello) Append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, h.Rank)
 	b = binary.LittleEndian.AppendUint64(b, h.MaxMessage)
 	b = binary.LittleEndian.AppendUint64(b, h.Shared)
+	b = binary.LittleEndian.AppendUint32(b, uint32(h.Umask))
 	b = append(b, h.Token[:]...)
 	return append(b, h.Key[:]...)
 }
@@ -123,7 +125,7 @@ func (h Hello) Append(b []byte) []byte {
 // ParseHello reads a Hello.
 func ParseHello(b []byte) (Hello, error) {
 	r := reader{b: b}
-	h := Hello{Version: r.uint32(), Build: r.text(), Fingerprint: r.text(), Rank: r.uint32(), MaxMessage: r.uint64(), Shared: r.uint64()}
+	h := Hello{Version: r.uint32(), Build: r.text(), Fingerprint: r.text(), Rank: r.uint32(), MaxMessage: r.uint64(), Shared: r.uint64(), Umask: int32(r.uint32())}
 	copy(h.Token[:], r.take(len(h.Token)))
 	copy(h.Key[:], r.take(len(h.Key)))
 	if !r.done() {

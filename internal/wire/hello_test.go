@@ -15,7 +15,7 @@ import (
 var id = wire.Identity{Version: 1, Build: "b1", Funcs: []string{"main.a func(int) int", "main.b func() error"}}
 
 func helloOf(id wire.Identity) wire.Hello {
-	return wire.Hello{Version: id.Version, Build: id.Build, Fingerprint: id.Fingerprint(), Rank: 3, MaxMessage: 1 << 30, Key: wire.Key{1, 31: 2}}
+	return wire.Hello{Version: id.Version, Build: id.Build, Fingerprint: id.Fingerprint(), Rank: 3, MaxMessage: 1 << 30, Umask: -1, Key: wire.Key{1, 31: 2}}
 }
 
 func TestHelloRoundTrip(t *testing.T) {
