@@ -46,6 +46,7 @@ type local struct {
 	turn   turn              // of a value
 	users  [2]*atomic.Uint32 // of a pipe's ends
 	broken [2]*atomic.Uint32
+	has    [2]atomic.Int32 // handles on either end that tasks were given, or retained
 }
 
 // side is a queue and the turns of this process's goroutines.

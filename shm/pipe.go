@@ -95,9 +95,17 @@ func (l *local) takeEnd(i int) {
 	}
 }
 
-// leaveEnd notes that a task has ended that had an end of a pipe: this process's death says
-// nothing of it any more.
-func (l *local) leaveEnd(i int) { l.users[i].CompareAndSwap(me, 0) }
+// haveEnd notes that a task has an end for as long as it runs, or has retained it. The last that leaves it has this process's death say nothing of it
+// any more.
+func (l *local) haveEnd(i int) (leave func()) {
+	l.has[i].Add(1)
+	l.takeEnd(i)
+	return func() {
+		if l.has[i].Add(-1) == 0 {
+			l.users[i].CompareAndSwap(me, 0)
+		}
+	}
+}
 
 // explain says what the end of a pipe means.
 func (p *Pipe[T]) explain(l *local, err error) error {
@@ -164,12 +172,19 @@ func (p *Pipe[T]) End() error {
 	return nil
 }
 
-// Retain returns the same end as the caller's own, to be closed by it.
+// Retain returns the same end as the caller's own, to be closed by it. Until then the death
+// of this process is told to the other end.
 func (p *Pipe[T]) Retain() (*Pipe[T], error) {
 	r := &Pipe[T]{}
 	if err := p.retain(&r.core); err != nil {
 		return nil, err
 	}
+	l, err := attach(r.region, kindPipe)
+	if err != nil {
+		_ = r.close()
+		return nil, err
+	}
+	r.leaves = l.haveEnd(r.which())
 	return r, nil
 }
 

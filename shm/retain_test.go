@@ -152,3 +152,54 @@ func TestRetainedIsGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// keptEnd is the end of a pipe that a worker has retained.
+var keptEnd *shm.Pipe[string]
+
+var (
+	// keepEnd retains an end, twice, and closes one of both.
+	keepEnd = xme.Register("keepEnd", func(_ context.Context, p *shm.Pipe[string]) (int, error) {
+		other, err := p.Retain()
+		if err != nil {
+			return 0, err
+		}
+		if keptEnd, err = p.Retain(); err != nil {
+			return 0, err
+		}
+		return 0, errors.Join(other.Close(), keptEnd.Send(context.Background(), "kept"))
+	})
+	dropEnd = xme.Register("dropEnd", func(context.Context, int) (int, error) { return 0, keptEnd.Close() })
+	die     = xme.Register("dieNow", func(context.Context, int) (int, error) { return 0, killSelf() })
+)
+
+// The other end of a pipe is told of a death for as long as the process has its end, not longer.
+func TestPipeRetained(t *testing.T) {
+	processes(t, func(t *testing.T, pool *xme.Pool) {
+		one := xmetestOne(t, pool)
+		for _, drops := range []bool{false, true} {
+			a, b, err := shm.NewPipe[string](3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Close()
+			if _, err := keepEnd.Call(t.Context(), one, b); err != nil {
+				t.Fatal(err)
+			}
+			_ = b.Close()
+			if got, err := a.Recv(t.Context()); got != "kept" || err != nil {
+				t.Errorf("%q, %v", got, err)
+			}
+			if drops {
+				if _, err := dropEnd.Call(t.Context(), one, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := die.Call(t.Context(), one, 0); !errors.Is(err, xme.ErrWorkerLost) {
+				t.Fatal(err)
+			}
+			if err := a.Send(t.Context(), "there?"); drops == errors.Is(err, shm.ErrPeerLost) || drops && err != nil {
+				t.Errorf("dropped %v: sending gave %v", drops, err)
+			}
+		}
+	})
+}

@@ -119,9 +119,10 @@ func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 				return errMalformed
 			}
 			if k == kindPipe {
-				l.takeEnd(c.which())
 				if c.lent {
-					c.leaves = func() { l.leaveEnd(c.which()) }
+					c.leaves = l.haveEnd(c.which())
+				} else {
+					l.takeEnd(c.which())
 				}
 			}
 			*(*unsafe.Pointer)(v) = a
