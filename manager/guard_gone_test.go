@@ -36,7 +36,7 @@ var startAndWait = xme.Register("startAndWait", func(ctx context.Context, _ *man
 //
 // feature: G2
 func TestStartHearsItsContext(t *testing.T) {
-	within, over := context.WithTimeout(t.Context(), 30*time.Second)
+	within, over := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer over()
 	m := openWith(t, manager.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -74,7 +74,7 @@ var lastsBegun, lastsOn chan struct{}
 //
 // feature: G1
 func TestTableEndsBeforeItsGuard(t *testing.T) {
-	within, over := context.WithTimeout(t.Context(), 30*time.Second)
+	within, over := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer over()
 	m := openWith(t, manager.Options{})
 	lastsBegun, lastsOn = make(chan struct{}), make(chan struct{})
@@ -100,7 +100,7 @@ var errEnough = errors.New("enough")
 //
 // feature: G1
 func TestGuardDiesWithTheLastCall(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m := openWith(t, manager.Options{})
 	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
@@ -121,7 +121,7 @@ func TestGuardDiesWithTheLastCall(t *testing.T) {
 //
 // feature: G2
 func TestGuardIsStoppedWhileItIsReplaced(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m := openWith(t, manager.Options{})
 	pool, err := xme.Open(ctx, xme.Options{Workers: 1})

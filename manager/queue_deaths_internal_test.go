@@ -20,7 +20,7 @@ func bare() *callQueue { return newCallQueue(4, func(*queued) outcomeOf { return
 // guardOf attaches a guard and returns what asks for its next function.
 func guardOf(t *testing.T, q *callQueue, table uint64, conn any) (ask func() (ended string, err error)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	gen, err := leased(q, ctx, leaseRequest{ID: table, Rows: table == 7, Idle: -1}, conn)
 	if err != nil {
@@ -210,7 +210,7 @@ func TestFailedWithinACall(t *testing.T) {
 // feature: G2
 func TestStopBeforeTheNextGuard(t *testing.T) {
 	q := bare()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	guardOf(t, q, 8, &process{})
 	if _, err := q.append(&queued{}); err != nil {

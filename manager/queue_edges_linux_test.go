@@ -280,7 +280,7 @@ var twice = xme.Register("twice", func(ctx context.Context, in slowCall) (string
 
 // A guard goes on with a manager that has come back while a function ran.
 func TestManagerComesBackWhileAFunctionRuns(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m := openWith(t, manager.Options{Process: true, Restart: true})
 	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
@@ -365,7 +365,7 @@ var leaveMethods = xme.Register("leaveMethods", func(ctx context.Context, o *man
 
 // A table ends though the manager's process dies, and comes back, while its guard has methods run that the rows have left.
 func TestManagerComesBackWhileItDrains(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m := openWith(t, manager.Options{Process: true, Restart: true})
 	o, err := manager.ShareNew(ctx, m, "", newSleeper, 0)
@@ -393,7 +393,7 @@ func TestManagerComesBackWhileItDrains(t *testing.T) {
 
 // A guard of the manager's last process does not come in the way of another's lease.
 func TestGuardOfTheManagersLastProcess(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m := openWith(t, manager.Options{Process: true, Restart: true})
 	o, err := manager.ShareNew(ctx, m, "", newSleeper, 0)
@@ -484,7 +484,7 @@ func TestAppendsThatWaitForRoomAreAccepted(t *testing.T) {
 
 // A guard in a worker says that the manager was closed, as its report is documented.
 func TestClosedIsWhatAGuardReports(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m, err := manager.Open(ctx, manager.Options{})
 	must(t, err)
@@ -521,7 +521,7 @@ func TestGuardWhoseSetupTakesLong(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m := openWith(t, manager.Options{})
 	o, err := manager.ShareNew(ctx, m, "", newSleeper, 0)

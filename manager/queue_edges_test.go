@@ -146,7 +146,7 @@ func TestGoexitOfAMethodExecutedByHand(t *testing.T) {
 
 // A guard in the driver goes on after a method that has ended its goroutine.
 func TestGoexitOfAMethodEndsTheDriversGuard(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	m := openWith(t, manager.Options{})
 	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
@@ -287,7 +287,7 @@ func TestExecOfAMethodEndsWithItsContext(t *testing.T) {
 	}()
 	select {
 	case <-over:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("it waits on long after its context has ended")
 	}
 }

@@ -125,7 +125,7 @@ func TestGuardedTables(t *testing.T) {
 		}
 		defer extra.Close()
 		for _, l := range []*manager.Lock{m.Lock(), extra} {
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			if err := manager.Set(ctx, m.Messages().Guarded(l), "n", 0); err != nil {
 				t.Fatal(err)

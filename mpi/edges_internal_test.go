@@ -18,7 +18,7 @@ import (
 )
 
 // edgePatience bounds what must end by itself; nothing is measured with it.
-const edgePatience = 15 * time.Second
+const edgePatience = 2 * time.Minute
 
 // ends reports what a goroutine came to, or that it did not within edgePatience.
 func ends(t *testing.T, what string, f func() error) error {

@@ -26,7 +26,11 @@ import (
 // TestEdgeRunOfEverything has eight goroutines make calls of all kinds while ranks are killed, closed one by one in a random order, twice, and watched; all futures
 // end, Run ends, and nothing is left.
 func TestEdgeRunOfEverything(t *testing.T) {
-	for seed := range uint64(12) {
+	seeds := uint64(12)
+	if testing.Short() {
+		seeds = 5
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			o := mpi.Options{Size: 2 + rnd.IntN(4), Buffer: 1 + rnd.IntN(20)}

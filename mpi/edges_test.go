@@ -19,7 +19,7 @@ import (
 )
 
 // edgePatience bounds what must end by itself; nothing is measured with it.
-const edgePatience = 20 * time.Second
+const edgePatience = 2 * time.Minute
 
 // edgeIn is what edge does, and a pipe by which ranks tell each other something beside their messages.
 type edgeIn struct {
@@ -521,8 +521,12 @@ func TestEdgeDeadlockShowsAllRanks(t *testing.T) {
 
 // TestEdgeManyRanks: 64 ranks on however many CPUs.
 func TestEdgeManyRanks(t *testing.T) {
+	ranks := 64
+	if testing.Short() {
+		ranks = 24
+	}
 	for _, link := range []xme.Link{xme.LinkAuto, xme.LinkPipe} {
-		if _, err := spawnEdge(t, 64, xme.Options{Link: link}, edgeIn{How: "barrier"}); err != nil {
+		if _, err := spawnEdge(t, ranks, xme.Options{Link: link}, edgeIn{How: "barrier"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -538,7 +542,7 @@ func TestEdgeDeadlockWithTimeout(t *testing.T) {
 		}
 	})
 	t.Run("context", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err := mpi.Spawn(ctx, mpi.Options{Size: 2}, edge, edgeIn{How: "deadlock"})
 		if !errors.Is(err, mpi.ErrDeadlock) {

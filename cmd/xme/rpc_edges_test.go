@@ -39,7 +39,7 @@ func TestStreamWaitingForInputEnds(t *testing.T) {
 			t.Error("it ended without an error")
 		}
 		_ = typed.Close()
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("it waits for its input for ever")
 		_ = typed.Close()
 		_ = <-ended
