@@ -236,6 +236,14 @@ func (o *output) close() error {
 		if n := lost.Load(); n > 0 {
 			o.err = fmt.Errorf("xme: the last %d lines or log records of workers were not written: an output did not take them for %v", n, outputTime)
 		}
+		for i, sub := range []*proc.Output{o.screen[0], o.screen[1], o.log} {
+			if sub == nil || i == 1 && sub == o.screen[0] {
+				continue
+			}
+			if n, err := sub.Failed(); n > 0 {
+				o.err = errors.Join(o.err, fmt.Errorf("xme: %d lines or log records of workers were not written: %w", n, err))
+			}
+		}
 		if o.file != nil {
 			o.err = errors.Join(o.err, o.file.Close())
 		}

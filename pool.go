@@ -234,7 +234,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 // Close ends what waits with ErrClosed, ends the contexts of what runs, kills what
 // still runs after Options.Grace, and returns when every worker has been reaped and what
 // they printed and logged has been written. Closing twice is fine. The error says how much
-// was not written because an output blocked.
+// was not written because an output blocked or failed.
 func (p *Pool) Close() error {
 	p.opened().Close()
 	p.awaitDecoding()

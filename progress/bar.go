@@ -33,7 +33,7 @@ const (
 )
 
 // Bar shows the progress of runs, one after the other; of runs that overlap, the one that
-// began first. Its methods may be called from any goroutine. Who made it closes it.
+// began first: it knows them by their number under one context of WithProgress, which they share. Its methods may be called from any goroutine. Who made it closes it.
 type Bar struct {
 	w        io.Writer
 	o        Options
@@ -62,9 +62,9 @@ func New(w io.Writer, o Options) *Bar {
 	return &Bar{w: w, o: o, terminal: isTerminal(w) && os.Getenv("TERM") != "dumb"}
 }
 
-// isTerminal reports whether w is a terminal that has a width.
+// isTerminal reports whether w is a terminal that has a width. What wraps one is none: nothing is drawn past it.
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(interface{ Fd() uintptr })
+	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return false
 	}
@@ -202,7 +202,7 @@ func figures(p xme.Progress) string {
 // rate prints rows per second with three digits.
 func rate(r float64) string {
 	switch {
-	case r >= 1e6:
+	case r >= 999.5e3: // what would be rounded up to four digits
 		return fmt.Sprintf("%.3gM/s", r/1e6)
 	case r >= 1e4:
 		return fmt.Sprintf("%.3gk/s", r/1e3)

@@ -68,6 +68,17 @@ after
 	}
 }
 
+// Rates have three digits.
+func TestRates(t *testing.T) {
+	for rate, want := range map[float64]string{3: "3/s", 9.94: "9.9/s", 9.96: "10/s", 9999: "9999/s", 10_040: "10k/s", 999_400: "999k/s", 999_600: "1M/s", 12_345_678: "12.3M/s"} {
+		var out bytes.Buffer
+		progress.New(&out, progress.Options{}).Hook(xme.Progress{Run: 1, Total: -1, Rate: rate, Left: -1, Elapsed: time.Hour})
+		if want := "rows: 0, " + want + "\n"; out.String() != want {
+			t.Errorf("%v: %q, want %q", rate, &out, want)
+		}
+	}
+}
+
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("full") }

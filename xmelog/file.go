@@ -108,6 +108,7 @@ func (f *file) write(b []byte) error {
 type both struct {
 	slog.Handler
 	file slog.Handler
+	free bool // no level was asked for: Handler's counts alone
 }
 
 // beside returns a handler that does with records what h does, and what set asks for.
@@ -118,10 +119,13 @@ func beside(h slog.Handler, set func(*Options)) (slog.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &both{h, own}, nil
+	return &both{h, own, o.Level == nil}, nil
 }
 
 func (b *both) Enabled(ctx context.Context, level slog.Level) bool {
+	if b.free {
+		return b.Handler.Enabled(ctx, level)
+	}
 	return b.file.Enabled(ctx, level) && (b.Handler.Enabled(ctx, level) || b.file.(*Handler).file != nil)
 }
 
@@ -134,18 +138,25 @@ func (b *both) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (b *both) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &both{b.Handler.WithAttrs(attrs), b.file.WithAttrs(attrs)}
+	return &both{b.Handler.WithAttrs(attrs), b.file.WithAttrs(attrs), b.free}
 }
 
 func (b *both) WithGroup(name string) slog.Handler {
-	return &both{b.Handler.WithGroup(name), b.file.WithGroup(name)}
+	return &both{b.Handler.WithGroup(name), b.file.WithGroup(name), b.free}
 }
 
 // WithOptions is what [With] calls.
 func (b *both) WithOptions(set func(*Options)) (slog.Handler, error) {
-	own, err := b.file.(*Handler).WithOptions(set)
+	free := b.free
+	own, err := b.file.(*Handler).WithOptions(func(o *Options) {
+		if free {
+			o.Level = nil
+		}
+		set(o)
+		free = o.Level == nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &both{b.Handler, own}, nil
+	return &both{b.Handler, own, free}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/xenonmp/xme/internal/logmark"
 )
@@ -141,19 +142,31 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // Handle implements slog.Handler. It returns the writer's error, or the file's.
 func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	defer func() {
+		if cap(*buf) <= maxBuffer {
+			buffers.Put(buf)
+		}
+	}()
 	*buf = h.Append((*buf)[:0], r)
 	var errs [2]error
 	if h.w != nil {
-		h.mu.Lock()
-		_, errs[0] = h.w.Write(*buf)
-		h.mu.Unlock()
+		errs[0] = h.write(*buf)
 	}
 	if h.file != nil {
 		errs[1] = h.file.write(*buf)
 	}
 	return errors.Join(errs[:]...)
 }
+
+func (h *Handler) write(b []byte) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := h.w.Write(b)
+	return err
+}
+
+// maxBuffer is above what most records take: what is larger is not kept.
+const maxBuffer = 16 << 10
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
@@ -193,12 +206,14 @@ func (h *Handler) Append(dst []byte, r slog.Record) []byte {
 		if !first {
 			dst = append(append(dst, '\n'), prefix...)
 		}
-		dst = appendText(dst, strings.TrimSuffix(line, "\r"), true)
-		if r.Message = rest; !more || rest == "" {
+		line = strings.TrimSuffix(line, "\r")
+		some := within(line, maxRecord-(len(dst)-begin))
+		dst = appendText(dst, some, true)
+		if r.Message = rest; len(some) == len(line) && (!more || rest == "") {
 			break // one newline at the end is no line of its own
 		}
-		if len(dst)-begin > maxRecord {
-			dst = fmt.Appendf(dst, "… (%d bytes more)", len(rest))
+		if len(some) < len(line) || len(dst)-begin > maxRecord {
+			dst = fmt.Appendf(dst, "… (%d bytes more)", len(line)-len(some)+len(rest))
 			break
 		}
 	}
@@ -225,6 +240,18 @@ func (h *Handler) appendIndent(dst []byte, steps int) []byte {
 		dst = append(dst, unit...)
 	}
 	return dst
+}
+
+// within returns what of s there is room for, as it is: what of it is escaped takes up to four times that.
+func within(s string, room int) string {
+	if len(s) <= room {
+		return s
+	}
+	room = max(room, 0)
+	for room > 0 && !utf8.RuneStart(s[room]) {
+		room--
+	}
+	return s[:room]
 }
 
 // cut cuts what could be repeated often.
@@ -301,8 +328,21 @@ func (m *marks) append(dst []byte, group string, a slog.Attr) []byte {
 		}
 		return dst
 	}
+	room := maxRecord - len(dst)
 	dst = append(dst, ' ')
-	dst = appendQuoted(dst, group+a.Key)
+	dst = appendQuoted(dst, within(group+a.Key, room))
 	dst = append(dst, '=')
+	switch v.Kind() {
+	case slog.KindString, slog.KindAny: // others are short
+		text := v.String()
+		if v.Kind() == slog.KindAny {
+			text = TextOf(v.Any())
+		}
+		some := within(text, room)
+		if dst = appendQuoted(dst, some); len(some) < len(text) {
+			dst = fmt.Appendf(dst, "… (%d bytes more)", len(text)-len(some))
+		}
+		return dst
+	}
 	return appendValue(dst, v)
 }

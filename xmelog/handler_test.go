@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/xenonmp/xme/xmelog"
 )
@@ -215,6 +216,84 @@ func TestWith(t *testing.T) {
 		t.Errorf("the other handler wrote %q", &foreign)
 	}
 }
+
+// A file beside a handler of another package takes what that takes, unless a level is asked for.
+//
+// feature: L2
+func TestWithKeepsTheLevel(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		level slog.Level
+		set   []func(*xmelog.Options)
+		want  string
+	}{
+		"lower":       {slog.LevelDebug, nil, "debug info error"},
+		"higher":      {slog.LevelError, nil, "error"},
+		"asked for":   {slog.LevelDebug, []func(*xmelog.Options){func(o *xmelog.Options) { o.Level = slog.LevelInfo }}, "info error"},
+		"taken back":  {slog.LevelDebug, []func(*xmelog.Options){func(o *xmelog.Options) { o.Level = slog.LevelError }, func(o *xmelog.Options) { o.Level = nil }}, "debug info error"},
+		"not changed": {slog.LevelDebug, []func(*xmelog.Options){func(o *xmelog.Options) { o.Type = "x" }}, "debug info error"},
+	} {
+		var out bytes.Buffer
+		file := filepath.Join(t.TempDir(), "own.log")
+		l := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: tc.level}))
+		var err error
+		for _, set := range append([]func(*xmelog.Options){func(o *xmelog.Options) { o.File, o.NoTime, o.NoPID, o.NoType = file, true, true, true }}, tc.set...) {
+			if l, err = xmelog.With(l, set); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l = l.With().WithGroup("g")
+		l.Debug("debug")
+		l.Info("info")
+		l.Error("error")
+		got, err := os.ReadFile(file)
+		if in := strings.Join(strings.Fields(string(got)), " "); err != nil || in != tc.want || strings.Count(out.String(), "msg=") != strings.Count(tc.want, " ")+1 {
+			t.Errorf("%s: the file has %q, %v; want %q; the other handler wrote\n%s", name, in, err, tc.want, &out)
+		}
+	}
+}
+
+// A record is cut, of one line or one value too, and by whole characters.
+func TestLongRecords(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", 4<<20)
+	for name, log := range map[string]func(l *slog.Logger){
+		"message": func(l *slog.Logger) { l.Info(long) },
+		"value":   func(l *slog.Logger) { l.Info("m", "k", long) },
+		"any":     func(l *slog.Logger) { l.Info("m", "k", errors.New(long)) },
+		"key":     func(l *slog.Logger) { l.Info("m", long, 1) },
+		"both":    func(l *slog.Logger) { l.Info(long+"\nrest", "k", long, "l", 2) },
+	} {
+		var out bytes.Buffer
+		log(slog.New(must(xmelog.New(&out, xmelog.Options{}))))
+		if got := out.String(); len(got) > 3<<20 || len(got) < 1<<20 || !utf8.ValidString(got) || strings.Contains(got, `\x`) || !strings.HasSuffix(got, "\n") {
+			t.Errorf("%s: %d bytes, begin %.50q, end %.50q", name, len(got), got, got[len(got)-50:])
+		}
+		if got := out.String(); name != "key" && !strings.Contains(got, " bytes more)") {
+			t.Errorf("%s: it does not say that it was cut", name)
+		}
+	}
+}
+
+// A writer that panics is the panic of who logs; others log on.
+func TestWriterPanics(t *testing.T) {
+	t.Parallel()
+	l := slog.New(must(xmelog.New(panicking{}, xmelog.Options{})))
+	for range 2 {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			l.Info("m")
+		}()
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Write([]byte) (int, error) { panic("no") }
 
 // What cannot be honoured is said at once, and the logger stays what it was.
 //

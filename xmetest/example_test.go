@@ -28,10 +28,11 @@ func aWorkerDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	defer w.Close()
 	row := untilTold.Go(t.Context(), pool, w)
+	_ = w.Close() // the row has its own: if it ends, so does the pipe
 	if _, err := io.ReadFull(r, make([]byte, 1)); err != nil {
-		t.Fatal(err)
+		_, why := row.Wait(t.Context())
+		t.Fatal(err, why)
 	}
 	xmetest.Kill(t, pool, 1)
 	if _, err := row.Wait(t.Context()); !errors.Is(err, xme.ErrWorkerLost) {

@@ -3,6 +3,7 @@ package xmetest
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -58,6 +59,18 @@ func fresh(t *testing.T, ctx context.Context, x xme.Executor) {
 	skipUnsupported(t, err)
 	want(t, "error", err, error(nil))
 	want(t, "result", n, 6)
+	pids := map[int]bool{}
+	for _, f := range []*xme.Func[int, int]{where, where.With(xme.Fresh()), where.With(xme.Fresh())} {
+		pid, err := f.Call(ctx, x, 0)
+		want(t, "error", err, error(nil))
+		if pid == os.Getpid() {
+			return // it has no other process
+		}
+		if pids[pid] {
+			t.Errorf("a Fresh row ran in process %d, which has run rows before", pid)
+		}
+		pids[pid] = true
+	}
 }
 
 func service(t *testing.T, ctx context.Context, x xme.Executor) {

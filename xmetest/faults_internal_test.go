@@ -26,9 +26,8 @@ func (s simple) Submit(_ context.Context, calls []*xme.Call) (int, error) {
 
 // run is what a sound executor does to a call.
 func run(c *xme.Call) ([]byte, error) {
-	o := c.Options()
 	switch {
-	case o.Timeout > 0 || len(o.On) > 0 || o.Fresh || o.Service || o.Memory > 0:
+	case !plain(c.Options()):
 		return nil, fmt.Errorf("only plain calls: %w", errors.ErrUnsupported)
 	case c.Context().Err() != nil:
 		return nil, context.Cause(c.Context())
@@ -73,6 +72,7 @@ var faults = map[string]fault{
 		}
 		c.Finish(body, err)
 	})},
+	"hears no cancel": {"cancel", "context ended during: got", every(deaf)},
 	"knows no errors": {"errors", "want one that is a known error", every(func(c *xme.Call) {
 		body, err := run(c)
 		if err != nil {
@@ -88,6 +88,37 @@ var faults = map[string]fault{
 		c.Finish(body, err)
 	})},
 	"seeds calls alike": {"surroundings", "seeds of rows, against Inline's", func() xme.Executor { return reseeder{} }},
+}
+
+// deaf hands a call's deadline on to where it runs, but not its end.
+func deaf(c *xme.Call) {
+	if !plain(c.Options()) {
+		sound(c)
+		return
+	}
+	args, err := c.AppendArgs(nil)
+	if err != nil {
+		c.Finish(nil, err)
+		return
+	}
+	go func() {
+		<-time.After(time.Millisecond)
+		if c.Context().Err() != nil {
+			c.Finish(nil, context.Cause(c.Context()))
+			return
+		}
+		ctx := context.WithoutCancel(c.Context())
+		if at, ok := c.Context().Deadline(); ok {
+			var stop context.CancelFunc
+			ctx, stop = context.WithDeadline(ctx, at)
+			defer stop()
+		}
+		c.Finish(xme.Serve(ctx, c.Name(), args))
+	}()
+}
+
+func plain(o xme.CallOptions) bool {
+	return o.Timeout == 0 && len(o.On) == 0 && !o.Fresh && !o.Service && o.Memory == 0
 }
 
 // mixer gives each call but the first the result of the one before.

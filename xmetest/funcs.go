@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 
 	"github.com/xenonmp/xme"
@@ -69,6 +70,8 @@ var (
 	look = xme.Register("look", func(ctx context.Context, _ int) (seen, error) {
 		return seen{Rank: xme.Rank(ctx), Seed: xme.Seed(ctx), Logger: xme.Logger(ctx) != nil, Current: xme.Current(ctx) != nil}, nil
 	})
+
+	where = xme.Register("where", func(context.Context, int) (int, error) { return os.Getpid(), nil })
 
 	nest = xme.Register("nest", func(ctx context.Context, n int) (int, error) {
 		return double.Call(ctx, xme.Current(ctx), n)

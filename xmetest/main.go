@@ -24,10 +24,10 @@ func Main(m *testing.M) {
 		_ = r.Close()
 		_ = w.Close()
 	}
-	before := takeCensus()
+	before, there := takeCensus(), goleak.IgnoreCurrent()
 	code := m.Run()
 	if code == 0 {
-		if left := leftovers(before, settleTime); len(left) > 0 {
+		if left := leftovers(before, settleTime, there); len(left) > 0 {
 			for _, l := range left {
 				fmt.Fprintln(os.Stderr, "xmetest: left behind:", l)
 			}
@@ -38,15 +38,15 @@ func Main(m *testing.M) {
 }
 
 // leftovers compares with before until nothing is left or the time is up, once at
-// least.
-func leftovers(before census, patience time.Duration) []string {
+// least. there says which goroutines there were.
+func leftovers(before census, patience time.Duration, there ...goleak.Option) []string {
 	deadline := time.Now().Add(patience)
+	// What package signal starts never ends, and is no leak.
+	there = append(there, goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
 	for {
 		region.Trim() // what lies unused is kept on purpose
 		left := takeCensus().since(before)
-		// What package signal starts never ends, and is no leak.
-		err := goleak.Find(goleak.IgnoreTopFunction("os/signal.signal_recv"), goleak.IgnoreTopFunction("os/signal.loop"))
-		if err != nil {
+		if err := goleak.Find(there...); err != nil {
 			left = append(left, err.Error())
 		}
 		if len(left) == 0 || time.Now().After(deadline) {

@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 		_, _ = io.Copy(io.Discard, os.Stdin) // a child process that lives until its input ends
 		return
 	}
+	if os.Getenv(childEnv) == "leak before" {
+		go func() { select {} }() // as a package may that is tested
+	}
 	Main(m)
 }
 
@@ -114,7 +117,7 @@ func TestLeftovers(t *testing.T) {
 // TestLeaking is what TestMainReports has other processes run.
 func TestLeaking(t *testing.T) {
 	l, ok := leaks[strings.TrimPrefix(os.Getenv(childEnv), "leak ")]
-	if !ok && os.Getenv(childEnv) != "leak nothing" {
+	if role := os.Getenv(childEnv); !ok && role != "leak nothing" && role != "leak before" {
 		t.Skip("run by TestMainReports")
 	}
 	settleTime = 0
@@ -128,6 +131,7 @@ func TestMainReports(t *testing.T) {
 	t.Parallel()
 	for role, want := range map[string]string{
 		"leak nothing":   "",
+		"leak before":    "",
 		"leak goroutine": "xmetest: left behind: found unexpected goroutines",
 		"leak file":      "xmetest: left behind: file ",
 	} {

@@ -18,6 +18,7 @@ func open() (b bank, err error) {
 		size  int
 	}{{&b.Accounts, accounts}, {&b.Journal, entrySize}, {&b.Counts, countsSize}} {
 		if *a.array, err = shm.NewArray[int64](a.size); err != nil {
+			b.close()
 			return b, err
 		}
 	}
@@ -30,7 +31,9 @@ func open() (b bank, err error) {
 func (b *bank) close() {
 	_ = b.Lock.Close()
 	for _, a := range []*shm.Array[int64]{b.Accounts, b.Journal, b.Counts} {
-		_ = a.Close()
+		if a != nil {
+			_ = a.Close()
+		}
 	}
 }
 

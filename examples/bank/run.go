@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -26,7 +27,9 @@ func run(ctx context.Context, n, p int, every time.Duration) error {
 		return err
 	}
 	defer pool.Close()
-	over, stopped := make(chan struct{}), make(chan int)
+	over, stopped := make(chan struct{}), make(chan int, 1)
+	stop := sync.OnceFunc(func() { close(over) })
+	defer stop()
 	go func() { stopped <- kill(pool, every, over) }()
 	lost := 0
 	for _, err := range transfer.Map(ctx, pool, times(b, n)) {
@@ -37,7 +40,7 @@ func run(ctx context.Context, n, p int, every time.Duration) error {
 			return err
 		}
 	}
-	close(over)
+	stop()
 	fmt.Fprintf(os.Stderr, "%d kills, %d of %d rows lost\n", <-stopped, lost, n)
 	return b.audit(ctx)
 }

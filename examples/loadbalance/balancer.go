@@ -27,14 +27,9 @@ func openBalancer(ctx context.Context, workers ...int) (b balancer, err error) {
 	return b, nil
 }
 
-// Submit implements xme.Executor.
+// Submit implements xme.Executor. It accepts one call at a time: the next may be for another pool.
 func (b balancer) Submit(ctx context.Context, calls []*xme.Call) (int, error) {
-	for i := range calls {
-		if _, err := b.least().Submit(ctx, calls[i:i+1]); err != nil {
-			return i, err
-		}
-	}
-	return len(calls), nil
+	return b.least().Submit(ctx, calls[:min(1, len(calls))])
 }
 
 // least is the pool that has the least to do for each of its workers.

@@ -35,7 +35,9 @@ type Output struct {
 	mu      sync.Mutex
 	items   []item
 	bytes   int
-	dropped int // behind the last item
+	dropped int   // behind the last item
+	failed  int   // items that the writer returned an error for
+	err     error // the first of these
 	closed  bool
 	gone    bool        // Close has given up
 	writes  int         // so far
@@ -56,11 +58,14 @@ type item struct {
 // NewOutput returns an Output that writes lines to w, several at once, and in the place of
 // those that it dropped the line that notice makes of their number. Close ends it.
 func NewOutput(w io.Writer, notice func(dropped int) []byte) *Output {
-	o := newOutput(func(lines [][]byte, dropped int) {
+	var o *Output
+	o = newOutput(func(lines [][]byte, dropped int) {
 		if dropped > 0 {
 			lines = append(lines, notice(dropped))
 		}
-		_, _ = w.Write(bytes.Join(lines, nil))
+		if _, err := w.Write(bytes.Join(lines, nil)); err != nil {
+			o.fail(len(lines), err)
+		}
 	})
 	o.most = atomicBytes
 	go o.run()
@@ -86,6 +91,23 @@ func newOutput(write func([][]byte, int)) *Output {
 	o := &Output{write: write, ended: make(chan struct{})}
 	o.wake.L, o.room.L = &o.mu, &o.mu
 	return o
+}
+
+// fail notes that items could not be written.
+func (o *Output) fail(items int, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failed += items
+	if o.err == nil {
+		o.err = err
+	}
+}
+
+// Failed returns how many items the writer returned an error for, and the first of these errors.
+func (o *Output) Failed() (items int, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failed, o.err
 }
 
 // Put takes one item over. It waits for room, unless the Output is closed or blocked.
