@@ -30,26 +30,24 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		processes *proc.ProcessesError
 	)
 	switch {
+	case c.calledOff(o.Err): // first of all: it may be another row's error
+		c.cancelled(e, o.Err, e.Message)
 	case as(o.Err, &failure):
 		e = &Error{}
 		if err := e.UnmarshalBinary(failure.Body); err != nil {
 			e = &Error{Cause: CauseLost, Message: "the worker sent an error that cannot be read: " + err.Error()}
 		}
-		if why := o.Cancelled; why != nil && (e.Cause == CauseCancelled || is(why, proc.ErrClosed) || is(why, proc.ErrTimeout)) {
-			e.wrapped = why
-			e.forget("context.Canceled") // that was how it heard; why is what counts
-			if e.Cause != CauseCancelled || causeOf(why) != CauseReturned {
-				e.Message = c.reason(why) + saidThen(e)
-				e.Cause = causeOf(why)
-			} else if ended := c.ctx.Err(); ended != nil {
-				e.wrapped = errors.Join(ended, why) // with a cause of the caller's own
-			}
+		if o.Cancelled != nil {
+			c.told(e, o.Cancelled)
 		}
 	case as(o.Err, &start):
 		startedNot(e, start)
 	case as(o.Err, &whole):
 		twin := *whole
 		e = &twin
+		if cause := context.Cause(c.ctx); e.Attempt == 0 && c.calledOff(cause) {
+			c.toldHere(e, cause)
+		}
 	case as(o.Err, &processes):
 		e.Cause = CauseStart
 	case as(o.Err, &killed):
@@ -65,9 +63,8 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		e.Message += "; its result came too late"
 	default:
 		e.Cause = causeOf(o.Err)
-		if ended := c.ctx.Err(); e.Cause == CauseReturned && ended != nil && is(o.Err, context.Cause(c.ctx)) {
-			e.Cause = CauseCancelled // with a cause of the caller's own
-			e.wrapped = errors.Join(ended, o.Err)
+		if e.Cause == CauseReturned && c.ctx.Err() != nil && is(o.Err, context.Cause(c.ctx)) {
+			c.cancelled(e, o.Err, e.Message)
 		}
 	}
 	e.Func, e.Row, e.Attempt, e.Attempts = c.fn.name, c.index, c.attempt+1, c.opts.Retries+1
@@ -79,6 +76,60 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		e.Rank, e.PID = o.Rank, o.PID
 	}
 	return e
+}
+
+// calledOff reports whether why is what the call's context ended with, and a cause of the caller's own: none of the engine's. It may be the error of
+// another row, with which errgroup ends the others: what is true of that one is not of this.
+func (c *Call) calledOff(why error) bool {
+	if c.ctx.Err() == nil || why == nil {
+		return false
+	}
+	cause := context.Cause(c.ctx)
+	switch cause { //nolint:errorlint // identity is meant
+	case ErrClosed, ErrTimeout, ErrInterrupted, errTableOver, proc.ErrClosed, proc.ErrTimeout, context.Canceled, context.DeadlineExceeded:
+		return false
+	}
+	var mine, theirs *Error
+	return same(why, cause) || as(cause, &theirs) && as(why, &mine) && mine == theirs
+}
+
+// cancelled makes e say that the call's context ended, with a cause of the caller's own.
+func (c *Call) cancelled(e *Error, why error, text string) {
+	e.Cause, e.Message, e.wrapped = CauseCancelled, text, errors.Join(c.ctx.Err(), asOthers(why))
+}
+
+// told makes the error of a row that was told to end, which its worker sent, say why it was.
+func (c *Call) told(e *Error, why error) {
+	switch {
+	case c.calledOff(why):
+		if e.Cause == CauseCancelled {
+			e.forget("context.Canceled") // that was how it heard; why is what counts
+			c.cancelled(e, why, c.reason(why)+saidThen(e))
+		}
+	case e.Cause == CauseCancelled || is(why, proc.ErrClosed) || is(why, proc.ErrTimeout):
+		e.wrapped = why
+		e.forget("context.Canceled")
+		if e.Cause != CauseCancelled || causeOf(why) != CauseReturned {
+			e.Message = c.reason(why) + saidThen(e)
+			e.Cause = causeOf(why)
+		} else if ended := c.ctx.Err(); ended != nil {
+			e.wrapped = errors.Join(ended, why)
+		}
+	}
+}
+
+// toldHere is told for a row that ran in this process, where it may have returned the cause itself.
+func (c *Call) toldHere(e *Error, why error) {
+	returned := e.wrapped
+	if t, ok := returned.(*tamed); ok && e.Cause == CauseReturned && same(t.error, why) { //nolint:errorlint // the error itself, not one that it wraps
+		*e = Error{}
+		c.cancelled(e, why, c.reason(why)+"; it returned when told")
+		return
+	}
+	if e.Cause == CauseCancelled {
+		c.cancelled(e, why, c.reason(why)+saidThen(e))
+		e.wrapped = errors.Join(e.wrapped, returned)
+	}
 }
 
 // reason is the text of an error that an executor made, for a reader who knows the
@@ -99,6 +150,9 @@ func (c *Call) reason(err error) string {
 
 // saidThen is what a row did that was told to end.
 func saidThen(e *Error) string {
+	if rest, ok := strings.CutPrefix(e.Message, context.Canceled.Error()); ok && e.Attempt != 0 && e.Cause == CauseCancelled {
+		return rest // a nested call's: its driver has said so
+	}
 	if e.Cause == CauseReturned || e.Cause == CauseCancelled {
 		if e.Message == context.Canceled.Error() {
 			return "; it returned when told"
