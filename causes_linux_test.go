@@ -76,6 +76,7 @@ func TestCauses(t *testing.T) {
 		"cancelled":          {xme.CauseCancelled, context.Canceled, cancelled(nil)},
 		"cancelled-cause":    {xme.CauseCancelled, errRoute, cancelled(errRoute)},
 		"cancelled-killed":   {xme.CauseCancelled, context.Canceled, underWay(func(_ *testing.T, _ *xme.Pool, cancel func(error)) { cancel(nil) })},
+		"cancelled-for":      {xme.CauseCancelled, context.Canceled, underWay(func(_ *testing.T, _ *xme.Pool, cancel func(error)) { cancel(errRoute) })},
 		"encode-argument":    {xme.CauseEncode, xme.ErrEncode, call(strings.Repeat("x", 1000), xme.Options{MaxMessage: 100})},
 		"encode-result":      {xme.CauseEncode, xme.ErrEncode, call("large", xme.Options{MaxMessage: 100})},
 		"depth":              {xme.CauseReturned, xme.ErrDepth, call("deeper", xme.Options{MaxProcesses: 12})},

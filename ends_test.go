@@ -75,6 +75,16 @@ func TestCancelCause(t *testing.T) {
 	if _, err := f.Wait(t.Context()); !errors.Is(err, context.Canceled) || !errors.Is(err, boom) {
 		t.Errorf("%v; want it cancelled, with the cause", err)
 	}
+	// One that does not listen.
+	ctx, cancel = context.WithCancelCause(t.Context())
+	f = waits.Go(ctx, xmetest.Open(t, quiet(xme.Options{})), g)
+	readBegun(t, begun, 1)
+	cancel(boom)
+	_, err := f.Wait(t.Context())
+	var e *xme.Error
+	if !errors.As(err, &e) || e.Cause != xme.CauseCancelled || !e.Killed || !errors.Is(err, context.Canceled) || !errors.Is(err, boom) {
+		t.Errorf("%v; want it cancelled and killed, with the cause", err)
+	}
 }
 
 // A row that is cancelled because another one failed, as errgroup does it, is cancelled: the other's panic, stack and process are not its own.
@@ -128,6 +138,7 @@ func TestCancelledForAnotherRow(t *testing.T) {
 	}{
 		{"pool", pool, all},
 		{"inline", xme.Inline(), all},
+		{"short grace", xmetest.Open(t, quiet(xme.Options{})), ways{"killed": running(waits)}},
 	} {
 		for name, why := range map[string]error{"itself": failed, "wrapped": fmt.Errorf("giving up: %w", failed)} {
 			for how, run := range tc.ways {
@@ -142,6 +153,8 @@ func TestCancelledForAnotherRow(t *testing.T) {
 						errors.Is(err, context.Canceled), errors.Is(err, why), errors.Is(err, failed), errors.Is(err, xme.ErrPanic))
 				case strings.Contains(e.Stack, "choose") || e.Output != "" || e.Nested != nil || !strings.Contains(e.Message, "index out of range"):
 					t.Errorf("%s, %s, %s: %+v: what is another row's?", tc.name, name, how, err)
+				case e.Killed != (how == "killed"):
+					t.Errorf("%s, %s, %s: %+v, killed: %t", tc.name, name, how, err, e.Killed)
 				}
 			}
 		}

@@ -22,15 +22,22 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 	var (
 		failure  *proc.RowError
 		lost     *proc.LostError
-		killed   *proc.KilledError
 		start    *proc.StartError
 		valueErr *wire.ValueError
 		whole    *Error
 
 		processes *proc.ProcessesError
 	)
+	killed, isKilled := o.Err.(*proc.KilledError) //nolint:errorlint // it comes as it is, and wraps what may be a user's
 	switch {
-	case c.calledOff(o.Err): // first of all: it may be another row's error
+	case isKilled: // first, as in the next case: why may be another row's error
+		if e.Killed = killed.Killed(); c.calledOff(killed.Why) {
+			c.cancelled(e, killed.Why, c.reason(killed.Why)+killed.Fate())
+		} else {
+			e.Cause, e.Message = causeOf(killed.Why), c.reason(killed.Why)+killed.Fate()
+		}
+		e.setExit(killed.Exit)
+	case c.calledOff(o.Err):
 		c.cancelled(e, o.Err, e.Message)
 	case as(o.Err, &failure):
 		e = &Error{}
@@ -50,9 +57,6 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		}
 	case as(o.Err, &processes):
 		e.Cause = CauseStart
-	case as(o.Err, &killed):
-		e.Cause, e.Message, e.Killed = causeOf(killed.Why), c.reason(killed.Why)+killed.Fate(), killed.Killed()
-		e.setExit(killed.Exit)
 	case as(o.Err, &lost):
 		e = &Error{Cause: CauseLost, Message: lost.Text(), Killed: lost.Killed, topic: topicOf(lost)}
 		e.setExit(lost.Exit)
