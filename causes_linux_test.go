@@ -236,3 +236,54 @@ func TestCauseInterrupted(t *testing.T) {
 		t.Errorf("the row that ran: %v", err)
 	}
 }
+
+// Only rows that had not begun are interrupted: those that ran, and services, are cancelled because the user interrupted.
+//
+// feature: S12
+func TestCauseInterruptedRunning(t *testing.T) {
+	ctx, cancel := xme.Interruptible(t.Context())
+	defer cancel()
+	interrupt := func() {
+		t.Helper()
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(name string, f *xme.Future[int], cause xme.Cause, text string) {
+		t.Helper()
+		_, err := f.Wait(t.Context())
+		e, ok := errors.AsType[*xme.Error](err)
+		if !ok || e.Cause != cause || e.Message != text || !errors.Is(err, xme.ErrInterrupted) || errors.Is(err, context.Canceled) != (cause == xme.CauseCancelled) {
+			t.Errorf("%s: %v, cancelled: %t, want %v: %s", name, err, errors.Is(err, context.Canceled), cause, text)
+		}
+	}
+	patient := xmetest.Open(t, quiet(xme.Options{Grace: patience, MaxProcesses: 3}))
+	begun, g, _ := gates(t)
+	service := saysAndWaits.With(xme.Service()).Go(ctx, patient, g)
+	inline := saysAndWaits.With(xme.Service()).Go(ctx, xme.Inline(), g)
+	obeys := saysAndWaits.Go(ctx, patient, g)
+	deaf := waits.Go(ctx, xmetest.Open(t, quiet(xme.Options{})), g)
+	ran := make(chan error, 1)
+	var table xme.Table
+	rows := saysAndWaits.With(xme.Service()).Add(&table, xme.Repeat(1, g))
+	go func() { ran <- table.Run(ctx, patient) }()
+	readBegun(t, begun, 5)
+	queued := square.Go(ctx, patient, 1)
+	interrupt()
+	check("queued", queued, xme.CauseInterrupted, "it had not begun")
+	const obeyed = "the user interrupted; it returned when told"
+	check("service", service, xme.CauseCancelled, obeyed)
+	check("inline service", inline, xme.CauseCancelled, obeyed)
+	if err := <-ran; !errors.Is(err, xme.ErrInterrupted) || strings.Contains(err.Error(), "failed") {
+		t.Errorf("Run: %v, want that it was interrupted and no row failed", err)
+	}
+	for _, err := range rows.All() {
+		if e, ok := errors.AsType[*xme.Error](err); !ok || e.Cause != xme.CauseCancelled || e.Message != obeyed {
+			t.Errorf("the table's service: %v, want it cancelled: %s", err, obeyed)
+		}
+	}
+	interrupt()
+	check("obeys", obeys, xme.CauseCancelled, obeyed)
+	check("deaf", deaf, xme.CauseCancelled, "the user interrupted; killed for it")
+	check("late", square.Go(ctx, patient, 1), xme.CauseInterrupted, "it had not begun")
+}

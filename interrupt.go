@@ -39,8 +39,8 @@ func onDrain(ctx context.Context, f func()) (stop func() bool) {
 // end, and rpc.Serve takes no more requests. The context itself does not end then: what
 // waits for its Done alone, a server of another package, say, goes on until the second. At
 // the second the context ends, with ErrInterrupted as its cause, and
-// with it the rows that run: they have Options.Grace to return, then their workers
-// are killed. At the third the process exits with status 130, or 143 for SIGTERM;
+// with it the rows that run, as cancelled: they have Options.Grace to return, then their
+// workers are killed. At the third the process exits with status 130, or 143 for SIGTERM;
 // its workers end with it.
 //
 // The returned function ends the context and gives the signals back; call it

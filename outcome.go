@@ -31,8 +31,8 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 	killed, isKilled := o.Err.(*proc.KilledError) //nolint:errorlint // it comes as it is, and wraps what may be a user's
 	switch {
 	case isKilled: // first, as in the next case: why may be another row's error
-		if e.Killed = killed.Killed(); c.calledOff(killed.Why) {
-			c.cancelled(e, killed.Why, c.reason(killed.Why)+killed.Fate())
+		if e.Killed = killed.Killed(); c.calledOff(killed.Why) || killed.Why == ErrInterrupted { //nolint:errorlint // identity is meant
+			c.cancelled(e, killed.Why, c.reasonToEnd(killed.Why)+killed.Fate())
 		} else {
 			e.Cause, e.Message = causeOf(killed.Why), c.reason(killed.Why)+killed.Fate()
 		}
@@ -52,7 +52,7 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 	case as(o.Err, &whole):
 		twin := *whole
 		e = &twin
-		if cause := context.Cause(c.ctx); e.Attempt == 0 && c.calledOff(cause) {
+		if cause := context.Cause(c.ctx); e.Attempt == 0 && (c.calledOff(cause) || cause == ErrInterrupted) { //nolint:errorlint // identity is meant
 			c.toldHere(e, cause)
 		}
 	case as(o.Err, &processes):
@@ -97,18 +97,22 @@ func (c *Call) calledOff(why error) bool {
 	return same(why, cause) || as(cause, &theirs) && as(why, &mine) && mine == theirs
 }
 
-// cancelled makes e say that the call's context ended, with a cause of the caller's own.
+// cancelled makes e say that the call's context ended, with a cause of the caller's own, or by the user's Ctrl-C when the row had begun.
 func (c *Call) cancelled(e *Error, why error, text string) {
-	e.Cause, e.Message, e.wrapped = CauseCancelled, text, errors.Join(c.ctx.Err(), asOthers(why))
+	ended := c.ctx.Err()
+	if ended == nil {
+		ended = context.Canceled // a service's: that of the call goes on until the second Ctrl-C
+	}
+	e.Cause, e.Message, e.wrapped = CauseCancelled, text, errors.Join(ended, asOthers(why))
 }
 
 // told makes the error of a row that was told to end, which its worker sent, say why it was.
 func (c *Call) told(e *Error, why error) {
 	switch {
-	case c.calledOff(why):
+	case c.calledOff(why), why == ErrInterrupted: //nolint:errorlint // identity is meant
 		if e.Cause == CauseCancelled {
 			e.forget("context.Canceled") // that was how it heard; why is what counts
-			c.cancelled(e, why, c.reason(why)+saidThen(e))
+			c.cancelled(e, why, c.reasonToEnd(why)+saidThen(e))
 		}
 	case e.Cause == CauseCancelled || is(why, proc.ErrClosed) || is(why, proc.ErrTimeout):
 		e.wrapped = why
@@ -127,11 +131,11 @@ func (c *Call) toldHere(e *Error, why error) {
 	returned := e.wrapped
 	if t, ok := returned.(*tamed); ok && e.Cause == CauseReturned && same(t.error, why) { //nolint:errorlint // the error itself, not one that it wraps
 		*e = Error{}
-		c.cancelled(e, why, c.reason(why)+"; it returned when told")
+		c.cancelled(e, why, c.reasonToEnd(why)+"; it returned when told")
 		return
 	}
 	if e.Cause == CauseCancelled {
-		c.cancelled(e, why, c.reason(why)+saidThen(e))
+		c.cancelled(e, why, c.reasonToEnd(why)+saidThen(e))
 		e.wrapped = errors.Join(e.wrapped, returned)
 	}
 }
@@ -150,6 +154,14 @@ func (c *Call) reason(err error) string {
 		return "it had not begun"
 	}
 	return strings.TrimPrefix(err.Error(), "xme: ")
+}
+
+// reasonToEnd is reason, of a row that had begun.
+func (c *Call) reasonToEnd(why error) string {
+	if why == ErrInterrupted { //nolint:errorlint // what wraps it says more
+		return "the user interrupted"
+	}
+	return c.reason(why)
 }
 
 // saidThen is what a row did that was told to end.
