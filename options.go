@@ -203,6 +203,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Grace == 0 {
 		o.Grace = time.Second
 	}
+	o.Grace = min(o.Grace, mostGrace) // other times are added to it
 	if o.StartTimeout == 0 {
 		o.StartTimeout = 30 * time.Second
 	}
@@ -256,6 +257,7 @@ func withThreads(env []string, n int) []string {
 const (
 	defaultQueue = 1 << 20
 	maxWorkers   = 1 << 12
+	mostGrace    = 100 * 365 * 24 * time.Hour
 	minMemory    = 8 << 20            // what a Go program needs to do anything at all
 	defaultSeed  = 0x9e3779b97f4a7c15 // 2^64 / golden ratio; any constant does
 )

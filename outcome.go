@@ -71,7 +71,7 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 			c.cancelled(e, o.Err, e.Message)
 		}
 	}
-	e.Func, e.Row, e.Attempt, e.Attempts = c.fn.name, c.index, c.attempt+1, c.opts.Retries+1
+	e.Func, e.Row, e.Attempt, e.Attempts = c.fn.name, c.index, c.attempt+1, c.attempts()
 	if c.fn.guards {
 		e.Attempts = e.Attempt // it is tried again for as long as it is there
 	}
