@@ -61,6 +61,7 @@ type Call struct {
 	nested nestedCall      // in a task: what its worker knows of it
 
 	pulled bool // see proc.Puller
+	final  bool // it is not tried again: its executor takes no further attempt
 
 	earlier []string // how earlier attempts failed
 }
