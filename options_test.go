@@ -239,3 +239,39 @@ func TestRetriesWithoutEnd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A set-up function's options are not left out unsaid.
+//
+// feature: S2
+func TestSetupRefusesOptions(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]xme.CallOption{
+		"Timeout": xme.Timeout(time.Hour), "Retries": xme.Retries(1), "On": xme.On(1), "Fresh": xme.Fresh(), "Service": xme.Service(), "Memory": xme.Memory(1 << 30),
+	} {
+		pool, err := xme.Open(t.Context(), xme.Options{Workers: 1, Setup: square.With(o).Setup(3)})
+		if err == nil {
+			_ = pool.Close()
+		}
+		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "option "+name+" of a set-up function") {
+			t.Errorf("%s: %v, want it refused by name", name, err)
+		}
+	}
+	pool, err := xme.Open(t.Context(), xme.Options{Workers: 1, Setup: square.With(xme.On(1), xme.On()).Setup(3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = pool.Close()
+}
+
+// An empty list of ranks is none: a Broadcast goes to all.
+//
+// feature: S2
+func TestBroadcastOnEmptyList(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1})
+	for _, f := range square.With(xme.On(1), xme.On([]int{}...)).Broadcast(t.Context(), pool, 3) {
+		if n, err := f.Wait(t.Context()); n != 9 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+}
