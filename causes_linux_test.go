@@ -287,3 +287,42 @@ func TestCauseInterruptedRunning(t *testing.T) {
 	check("deaf", deaf, xme.CauseCancelled, "the user interrupted; killed for it")
 	check("late", square.Go(ctx, patient, 1), xme.CauseInterrupted, "it had not begun")
 }
+
+// An interrupt is heard of through contexts that are derived: by another Interruptible, and one that does not end with its parent.
+//
+// feature: S12
+func TestInterruptIsInherited(t *testing.T) {
+	ctx, cancel := xme.Interruptible(t.Context())
+	defer cancel()
+	pool := xmetest.Open(t, quiet(xme.Options{}))
+	begun, g, release := gates(t)
+	runs := pass.Go(ctx, pool, g)
+	readBegun(t, begun, 1)
+	on := context.WithoutCancel(ctx)
+	queued := []*xme.Future[int]{square.Go(on, pool, 1), square.Go(context.WithValue(on, t, 1), pool, 2), square.Go(context.WithoutCancel(t.Context()), pool, 3)}
+	if err := syscall.Kill(syscall.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	late, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	for _, f := range queued[:2] {
+		_, err := f.Wait(late)
+		if e, ok := errors.AsType[*xme.Error](err); !ok || e.Cause != xme.CauseInterrupted {
+			t.Errorf("queued under a context without an end: %v, want it interrupted", err)
+		}
+	}
+	inner, end := xme.Interruptible(ctx)
+	defer end()
+	_, _ = release.Write([]byte{0})
+	for name, late := range map[string]context.Context{"Interruptible": inner, "WithoutCancel": on} {
+		if _, err := square.Call(late, pool, 3); !errors.Is(err, xme.ErrInterrupted) {
+			t.Errorf("afterwards, %s: %v, want it interrupted", name, err)
+		}
+	}
+	if _, err := runs.Wait(t.Context()); err != nil {
+		t.Errorf("the row that ran: %v", err)
+	}
+	if n, err := queued[2].Wait(t.Context()); n != 9 || err != nil {
+		t.Errorf("the row beside: %d, %v", n, err)
+	}
+}
