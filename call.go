@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -60,6 +61,7 @@ type Call struct {
 	nested nestedCall      // in a task: what its worker knows of it
 
 	pulled bool // see proc.Puller
+	final  bool // it is not tried again: its executor takes no further attempt
 
 	earlier []string // how earlier attempts failed
 }
@@ -168,8 +170,11 @@ var looseCalls atomic.Uint64
 // row's index.
 const looseSeeds = 1 << 62
 
+// attempts is how many there may be.
+func (c *Call) attempts() int { return min(c.opts.Retries, math.MaxInt-1) + 1 }
+
 func (c *Call) encodeError(err error) *Error {
-	return &Error{Func: c.fn.name, Row: c.index, Cause: CauseEncode, Message: "argument: " + err.Error(), Attempt: c.attempt + 1, Attempts: c.opts.Retries + 1, wrapped: err}
+	return &Error{Func: c.fn.name, Row: c.index, Cause: CauseEncode, Message: "argument: " + err.Error(), Attempt: c.attempt + 1, Attempts: c.attempts(), wrapped: err}
 }
 
 // check panics, on the caller's goroutine, on what can only be a mistake in a call of

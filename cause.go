@@ -21,7 +21,7 @@ const (
 	CauseEncode                       // its argument or result could not cross
 	CauseDepth                        // it was nested too deep
 	CauseClosed                       // its executor was closed
-	CauseInterrupted                  // it had not begun when the user interrupted
+	CauseInterrupted                  // it had not begun when the user interrupted; one that had is cancelled
 	CauseUnsupported                  // the executor does not offer what the call asks for
 	causeEnd
 )

@@ -76,6 +76,7 @@ func TestCauses(t *testing.T) {
 		"cancelled":          {xme.CauseCancelled, context.Canceled, cancelled(nil)},
 		"cancelled-cause":    {xme.CauseCancelled, errRoute, cancelled(errRoute)},
 		"cancelled-killed":   {xme.CauseCancelled, context.Canceled, underWay(func(_ *testing.T, _ *xme.Pool, cancel func(error)) { cancel(nil) })},
+		"cancelled-for":      {xme.CauseCancelled, context.Canceled, underWay(func(_ *testing.T, _ *xme.Pool, cancel func(error)) { cancel(errRoute) })},
 		"encode-argument":    {xme.CauseEncode, xme.ErrEncode, call(strings.Repeat("x", 1000), xme.Options{MaxMessage: 100})},
 		"encode-result":      {xme.CauseEncode, xme.ErrEncode, call("large", xme.Options{MaxMessage: 100})},
 		"depth":              {xme.CauseReturned, xme.ErrDepth, call("deeper", xme.Options{MaxProcesses: 12})},
@@ -233,5 +234,95 @@ func TestCauseInterrupted(t *testing.T) {
 	_, _ = release.Write([]byte{0})
 	if _, err := runs.Wait(t.Context()); err != nil {
 		t.Errorf("the row that ran: %v", err)
+	}
+}
+
+// Only rows that had not begun are interrupted: those that ran, and services, are cancelled because the user interrupted.
+//
+// feature: S12
+func TestCauseInterruptedRunning(t *testing.T) {
+	ctx, cancel := xme.Interruptible(t.Context())
+	defer cancel()
+	interrupt := func() {
+		t.Helper()
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(name string, f *xme.Future[int], cause xme.Cause, text string) {
+		t.Helper()
+		_, err := f.Wait(t.Context())
+		e, ok := errors.AsType[*xme.Error](err)
+		if !ok || e.Cause != cause || e.Message != text || !errors.Is(err, xme.ErrInterrupted) || errors.Is(err, context.Canceled) != (cause == xme.CauseCancelled) {
+			t.Errorf("%s: %v, cancelled: %t, want %v: %s", name, err, errors.Is(err, context.Canceled), cause, text)
+		}
+	}
+	patient := xmetest.Open(t, quiet(xme.Options{Grace: patience, MaxProcesses: 3}))
+	begun, g, _ := gates(t)
+	service := saysAndWaits.With(xme.Service()).Go(ctx, patient, g)
+	inline := saysAndWaits.With(xme.Service()).Go(ctx, xme.Inline(), g)
+	obeys := saysAndWaits.Go(ctx, patient, g)
+	deaf := waits.Go(ctx, xmetest.Open(t, quiet(xme.Options{})), g)
+	ran := make(chan error, 1)
+	var table xme.Table
+	rows := saysAndWaits.With(xme.Service()).Add(&table, xme.Repeat(1, g))
+	go func() { ran <- table.Run(ctx, patient) }()
+	readBegun(t, begun, 5)
+	queued := square.Go(ctx, patient, 1)
+	interrupt()
+	check("queued", queued, xme.CauseInterrupted, "it had not begun")
+	const obeyed = "the user interrupted; it returned when told"
+	check("service", service, xme.CauseCancelled, obeyed)
+	check("inline service", inline, xme.CauseCancelled, obeyed)
+	if err := <-ran; !errors.Is(err, xme.ErrInterrupted) || strings.Contains(err.Error(), "failed") {
+		t.Errorf("Run: %v, want that it was interrupted and no row failed", err)
+	}
+	for _, err := range rows.All() {
+		if e, ok := errors.AsType[*xme.Error](err); !ok || e.Cause != xme.CauseCancelled || e.Message != obeyed {
+			t.Errorf("the table's service: %v, want it cancelled: %s", err, obeyed)
+		}
+	}
+	interrupt()
+	check("obeys", obeys, xme.CauseCancelled, obeyed)
+	check("deaf", deaf, xme.CauseCancelled, "the user interrupted; killed for it")
+	check("late", square.Go(ctx, patient, 1), xme.CauseInterrupted, "it had not begun")
+}
+
+// An interrupt is heard of through contexts that are derived: by another Interruptible, and one that does not end with its parent.
+//
+// feature: S12
+func TestInterruptIsInherited(t *testing.T) {
+	ctx, cancel := xme.Interruptible(t.Context())
+	defer cancel()
+	pool := xmetest.Open(t, quiet(xme.Options{}))
+	begun, g, release := gates(t)
+	runs := pass.Go(ctx, pool, g)
+	readBegun(t, begun, 1)
+	on := context.WithoutCancel(ctx)
+	queued := []*xme.Future[int]{square.Go(on, pool, 1), square.Go(context.WithValue(on, t, 1), pool, 2), square.Go(context.WithoutCancel(t.Context()), pool, 3)}
+	if err := syscall.Kill(syscall.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	late, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	for _, f := range queued[:2] {
+		_, err := f.Wait(late)
+		if e, ok := errors.AsType[*xme.Error](err); !ok || e.Cause != xme.CauseInterrupted {
+			t.Errorf("queued under a context without an end: %v, want it interrupted", err)
+		}
+	}
+	inner, end := xme.Interruptible(ctx)
+	defer end()
+	_, _ = release.Write([]byte{0})
+	for name, late := range map[string]context.Context{"Interruptible": inner, "WithoutCancel": on} {
+		if _, err := square.Call(late, pool, 3); !errors.Is(err, xme.ErrInterrupted) {
+			t.Errorf("afterwards, %s: %v, want it interrupted", name, err)
+		}
+	}
+	if _, err := runs.Wait(t.Context()); err != nil {
+		t.Errorf("the row that ran: %v", err)
+	}
+	if n, err := queued[2].Wait(t.Context()); n != 9 || err != nil {
+		t.Errorf("the row beside: %d, %v", n, err)
 	}
 }

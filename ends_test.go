@@ -75,7 +75,99 @@ func TestCancelCause(t *testing.T) {
 	if _, err := f.Wait(t.Context()); !errors.Is(err, context.Canceled) || !errors.Is(err, boom) {
 		t.Errorf("%v; want it cancelled, with the cause", err)
 	}
+	// One that does not listen.
+	ctx, cancel = context.WithCancelCause(t.Context())
+	f = waits.Go(ctx, xmetest.Open(t, quiet(xme.Options{})), g)
+	readBegun(t, begun, 1)
+	cancel(boom)
+	_, err := f.Wait(t.Context())
+	var e *xme.Error
+	if !errors.As(err, &e) || e.Cause != xme.CauseCancelled || !e.Killed || !errors.Is(err, context.Canceled) || !errors.Is(err, boom) {
+		t.Errorf("%v; want it cancelled and killed, with the cause", err)
+	}
 }
+
+// A row that is cancelled because another one failed, as errgroup does it, is cancelled: the other's panic, stack and process are not its own.
+// feature: S12
+func TestCancelledForAnotherRow(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, quiet(xme.Options{Grace: patience}))
+	_, failed := dies.Call(t.Context(), pool, "panic")
+	if !errors.Is(failed, xme.ErrPanic) {
+		t.Fatal(failed)
+	}
+	running := func(f *xme.Func[gate, int]) func(context.Context, func(), xme.Executor) error {
+		return func(ctx context.Context, cancel func(), on xme.Executor) error {
+			begun, g, _ := gates(t)
+			ended := make(chan error, 1)
+			go func() {
+				_, err := f.Call(ctx, on, g)
+				ended <- err
+			}()
+			readBegun(t, begun, 1)
+			cancel()
+			return <-ended
+		}
+	}
+	type ways map[string]func(ctx context.Context, cancel func(), on xme.Executor) error
+	all := ways{
+		"unbegun": func(ctx context.Context, cancel func(), on xme.Executor) error {
+			cancel()
+			_, err := square.Call(ctx, on, 3)
+			return err
+		},
+		"future": func(ctx context.Context, cancel func(), on xme.Executor) error {
+			cancel()
+			_, err := square.Go(ctx, on, 3).Wait(context.WithoutCancel(ctx))
+			return err
+		},
+		"sequence": func(ctx context.Context, cancel func(), on xme.Executor) (last error) {
+			cancel()
+			for _, err := range square.Map(ctx, on, count(3)) {
+				last = err
+			}
+			return last
+		},
+		"obeys":             running(saysAndWaits),
+		"returns the cause": running(saysAndReturnsCause),
+	}
+	for _, tc := range []struct {
+		name string
+		on   xme.Executor
+		ways ways
+	}{
+		{"pool", pool, all},
+		{"inline", xme.Inline(), all},
+		{"short grace", xmetest.Open(t, quiet(xme.Options{})), ways{"killed": running(waits)}},
+	} {
+		for name, why := range map[string]error{"itself": failed, "wrapped": fmt.Errorf("giving up: %w", failed)} {
+			for how, run := range tc.ways {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				err := run(ctx, func() { cancel(why) }, tc.on)
+				var e *xme.Error
+				switch {
+				case !errors.As(err, &e) || e.Cause != xme.CauseCancelled || e.Func == failed.(*xme.Error).Func: //nolint:errorlint // it is one
+					t.Errorf("%s, %s, %s: %+v; want it cancelled", tc.name, name, how, err)
+				case !errors.Is(err, context.Canceled) || !errors.Is(err, why) || !errors.Is(err, failed) || errors.Is(err, xme.ErrPanic):
+					t.Errorf("%s, %s, %s: %v: cancelled: %t, for the cause: %t, %t, a panic: %t", tc.name, name, how, err,
+						errors.Is(err, context.Canceled), errors.Is(err, why), errors.Is(err, failed), errors.Is(err, xme.ErrPanic))
+				case strings.Contains(e.Stack, "choose") || e.Output != "" || e.Nested != nil || !strings.Contains(e.Message, "index out of range"):
+					t.Errorf("%s, %s, %s: %+v: what is another row's?", tc.name, name, how, err)
+				case e.Killed != (how == "killed"):
+					t.Errorf("%s, %s, %s: %+v, killed: %t", tc.name, name, how, err, e.Killed)
+				}
+			}
+		}
+	}
+}
+
+var saysAndReturnsCause = xme.Register("saysAndReturnsCause", func(ctx context.Context, g gate) (int, error) {
+	if _, err := g.Said.Write([]byte{0}); err != nil {
+		return 0, err
+	}
+	<-ctx.Done()
+	return 0, context.Cause(ctx)
+})
 
 var saysAndWaits = xme.Register("saysAndWaits", func(ctx context.Context, g gate) (int, error) {
 	if _, err := g.Said.Write([]byte{0}); err != nil {

@@ -21,7 +21,7 @@ var (
 	ErrEncode      = errors.New("xme: cannot cross")             // an argument or a result
 	ErrDepth       = errors.New("xme: nested calls too deep")    // every process waits for calls of its own
 	ErrClosed      = errors.New("xme: closed")                   // the pool was closed first
-	ErrInterrupted = errors.New("xme: interrupted before start") // by Ctrl-C, see Interruptible
+	ErrInterrupted = errors.New("xme: interrupted before start") // by Ctrl-C, see Interruptible; also of rows that it cancelled, by their cause
 )
 
 // Error is how a row failed. Calls return it; errors.As finds it and errors.Is

@@ -1,6 +1,10 @@
 package xme_test
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/xenonmp/xme"
@@ -39,4 +43,57 @@ func openLanes(t *testing.T) xme.Executor {
 	}
 	t.Cleanup(func() { _ = pool.Close() })
 	return pool
+}
+
+// onceOnly is an executor whose first call fails, and that does what refuse does with all others.
+type onceOnly struct {
+	calls  atomic.Int32
+	refuse func() (int, error)
+}
+
+func (o *onceOnly) Submit(_ context.Context, calls []*xme.Call) (int, error) {
+	if o.calls.Add(1) > 1 {
+		return o.refuse()
+	}
+	calls[0].Finish(nil, errors.New("not yet"))
+	return 1, nil
+}
+
+// A further attempt that the executor does not take ends the call with the reason, and is the last.
+// feature: S11
+func TestRetryIsRefused(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	for name, tc := range map[string]struct {
+		refuse func() (int, error)
+		cause  xme.Cause
+		is     error
+		text   string
+	}{
+		"closed": {func() (int, error) { return 0, xme.ErrClosed }, xme.CauseClosed, xme.ErrClosed, "the pool was closed"},
+		"other":  {func() (int, error) { return 0, boom }, xme.CauseReturned, boom, "boom"},
+		"cancelled": {func() (int, error) {
+			cancel(boom)
+			return 0, nil
+		}, xme.CauseCancelled, boom, "boom"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			callCtx := t.Context()
+			if tc.cause == xme.CauseCancelled {
+				callCtx = ctx
+			}
+			on := &onceOnly{refuse: tc.refuse}
+			late, stop := context.WithTimeout(t.Context(), patience)
+			defer stop()
+			_, err := square.With(xme.Retries(3)).Go(callCtx, on, 1).Wait(late)
+			e, ok := errors.AsType[*xme.Error](err)
+			if !ok || e.Cause != tc.cause || e.Message != tc.text || !errors.Is(err, tc.is) {
+				t.Fatalf("%v, want %v: %s", err, tc.cause, tc.text)
+			}
+			if e.Attempt != 2 || e.Attempts != 4 || !slices.Equal(e.Earlier, []string{"not yet"}) || on.calls.Load() != 2 {
+				t.Errorf("attempt %d of %d, earlier %q, submitted %d times", e.Attempt, e.Attempts, e.Earlier, on.calls.Load())
+			}
+		})
+	}
 }

@@ -101,7 +101,7 @@ func (c *Call) settle(o link.Outcome, e *Error) {
 
 // wantsAgain reports whether a call that failed with e is to be tried once more.
 func (c *Call) wantsAgain(e *Error) bool {
-	return e != nil && c.attempt < c.opts.Retries && e.retryable() && (!c.fn.guards || e.Cause == CauseLost) && c.ctx.Err() == nil && (c.fn.guards || !interrupted(c.ctx))
+	return e != nil && !c.final && c.attempt < c.opts.Retries && e.retryable() && (!c.fn.guards || e.Cause == CauseLost) && c.ctx.Err() == nil && (c.fn.guards || !interrupted(c.ctx))
 }
 
 // finish ends a call that no pool runs.
@@ -113,26 +113,16 @@ func (c *Call) finish(o link.Outcome) {
 		o.Parcel.Close()
 		c.note(e)
 		c.value.again()
-		go c.again(e)
+		go c.again()
 		return
 	}
 	c.settle(o, e)
 }
 
 // again submits a failed call once more.
-func (c *Call) again(last *Error) {
+func (c *Call) again() {
 	c = c.value.twin()
-	for {
-		n, err := c.on.Submit(c.ctx, []*Call{c})
-		switch {
-		case n == 1:
-			return
-		case err != nil:
-			c.attempt = c.opts.Retries // the last word
-			c.Finish(nil, fmt.Errorf("%w (after: %w)", err, last))
-			return
-		}
-	}
+	_ = submit(c.ctx, c.on, c)
 }
 
 // submit offers a call until it is accepted; if it cannot be it is finished with the
@@ -156,6 +146,7 @@ func submit(ctx context.Context, on Executor, c *Call) error {
 			err = context.Cause(ctx) // nil: it may be offered again
 		}
 		if err != nil {
+			c.final = c.attempt > 0
 			c.Finish(nil, err)
 			return err
 		}

@@ -312,7 +312,8 @@ type Setup struct {
 	call func(Options) (*setupCall, error)
 }
 
-// Setup makes a call of f with in for Options.Setup. The result is dropped.
+// Setup makes a call of f with in for Options.Setup. The result is dropped. f must have
+// no options: Open refuses the first with an error that wraps errors.ErrUnsupported.
 func (f *Func[In, Out]) Setup(in In) Setup {
 	f.known()
 	return Setup{call: func(o Options) (*setupCall, error) { return newSetupCall(f, in, o) }}

@@ -170,7 +170,7 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 // reusable reports whether nobody else can still look at a call that a pool ended with a
 // result: not who watches its context, nor a clock, nor a lost worker in this process.
 func (c *Call) reusable() bool {
-	return c.ctx.Done() == nil && c.opts.Timeout == 0 && c.opts.Retries == 0 && !c.row.Astray
+	return endOf(c.ctx) == nil && c.opts.Timeout == 0 && c.opts.Retries == 0 && !c.row.Astray
 }
 
 // Go starts a call of f and returns its future. It blocks until the executor has

@@ -39,15 +39,21 @@ func onDrain(ctx context.Context, f func()) (stop func() bool) {
 // end, and rpc.Serve takes no more requests. The context itself does not end then: what
 // waits for its Done alone, a server of another package, say, goes on until the second. At
 // the second the context ends, with ErrInterrupted as its cause, and
-// with it the rows that run: they have Options.Grace to return, then their workers
-// are killed. At the third the process exits with status 130, or 143 for SIGTERM;
+// with it the rows that run, as cancelled: they have Options.Grace to return, then their
+// workers are killed. At the third the process exits with status 130, or 143 for SIGTERM;
 // its workers end with it.
+//
+// Under a context of Interruptible's own, what has been interrupted there is here too.
 //
 // The returned function ends the context and gives the signals back; call it
 // once the work is done. Without Interruptible the driver's signals are left as
 // they are: Ctrl-C ends the driver, and the system its workers.
 func Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	draining, drained := context.WithCancel(context.Background())
+	outer := drain.Of(ctx) // one that has begun has begun here too
+	if outer == nil {
+		outer = context.Background()
+	}
+	draining, drained := context.WithCancel(outer)
 	ctx, cancel := context.WithCancelCause(drain.With(ctx, draining))
 	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, interruptSignals...)

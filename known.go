@@ -104,3 +104,60 @@ type tamed struct{ error }
 
 func (t *tamed) Is(target error) bool { return is(t.error, target) }
 func (t *tamed) As(target any) bool   { return as(t.error, target) }
+
+// same reports whether two errors are one. Values of a type that cannot be compared are.
+func same(a, b error) (is bool) {
+	defer func() {
+		if recover() != nil {
+			is = true
+		}
+	}()
+	return a == b //nolint:errorlint // identity is meant
+}
+
+// othersError is why a row was cancelled, if that is the error of another row, or wraps it: errors.Is finds it, and whatever the caller has wrapped
+// it in, but not how the other row failed.
+type othersError struct{ error }
+
+// asOthers returns err, as an othersError if it is one.
+func asOthers(err error) error {
+	if as(err, new(*Error)) {
+		return &othersError{err}
+	}
+	return err
+}
+
+func (o *othersError) Is(target error) (found bool) {
+	defer func() {
+		if recover() != nil {
+			found = false
+		}
+	}()
+	return isBeside(o.error, target)
+}
+
+func (o *othersError) As(target any) bool {
+	_, whole := target.(**Error)
+	return !whole && as(o.error, target)
+}
+
+// isBeside is errors.Is, but of an *Error it sees no more than which it is.
+func isBeside(err, target error) bool {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // the error itself, not one that it wraps
+		return error(e) == target
+	}
+	if reflect.TypeOf(target).Comparable() && err == target { //nolint:errorlint // this is errors.Is
+		return true
+	}
+	if x, ok := err.(interface{ Is(target error) bool }); ok && x.Is(target) {
+		return true
+	}
+	switch x := err.(type) { //nolint:errorlint // the same
+	case interface{ Unwrap() error }:
+		err = x.Unwrap()
+		return err != nil && isBeside(err, target)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(x.Unwrap(), func(err error) bool { return err != nil && isBeside(err, target) })
+	}
+	return false
+}

@@ -29,7 +29,7 @@ type Options struct {
 
 	// Setup runs first in every worker, replacements included; see [Func.Setup].
 	// The zero value runs nothing. If it fails in the first worker, Open returns
-	// its error.
+	// its error. A function with options ([Func.With]) is refused.
 	Setup Setup
 
 	// Queue is how many calls the pool accepts that have not ended; further
@@ -204,6 +204,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Grace == 0 {
 		o.Grace = time.Second
 	}
+	o.Grace = min(o.Grace, mostGrace) // other times are added to it
 	if o.StartTimeout == 0 {
 		o.StartTimeout = 30 * time.Second
 	}
@@ -257,6 +258,7 @@ func withThreads(env []string, n int) []string {
 const (
 	defaultQueue = 1 << 20
 	maxWorkers   = 1 << 12
+	mostGrace    = 100 * 365 * 24 * time.Hour
 	minMemory    = 8 << 20            // what a Go program needs to do anything at all
 	defaultSeed  = 0x9e3779b97f4a7c15 // 2^64 / golden ratio; any constant does
 )
@@ -293,6 +295,9 @@ func Retries(n int) CallOption { return func(o *CallOptions) { o.Retries = n } }
 // Broadcast: once on each, in that order. A rank that the executor does not have ends the
 // call with an error that says which there are. On() lets it run on any.
 func On(ranks ...int) CallOption {
+	if len(ranks) == 0 {
+		ranks = nil
+	}
 	return func(o *CallOptions) { o.On = slices.Clone(ranks) }
 }
 
@@ -310,6 +315,25 @@ func Service() CallOption { return func(o *CallOptions) { o.Service = true } }
 // ends with ErrMemory, and its worker with it.
 // Linux only; elsewhere the row ends with an error that wraps errors.ErrUnsupported.
 func Memory(bytes int64) CallOption { return func(o *CallOptions) { o.Memory = bytes } }
+
+// first names the first option that is set; empty: none is.
+func (o *CallOptions) first() string {
+	switch {
+	case o.Timeout != 0:
+		return "Timeout"
+	case o.Retries != 0:
+		return "Retries"
+	case len(o.On) > 0:
+		return "On"
+	case o.Fresh:
+		return "Fresh"
+	case o.Service:
+		return "Service"
+	case o.Memory != 0:
+		return "Memory"
+	}
+	return ""
+}
 
 // refused names the first option that makes no sense.
 func (o *CallOptions) refused() error {

@@ -1,8 +1,11 @@
 package xme_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -174,6 +177,101 @@ func TestManyCallers(t *testing.T) {
 func spanOf(first, n int) func(func(int) bool) {
 	return func(yield func(int) bool) {
 		for i := first; i < first+n && yield(i); i++ {
+		}
+	}
+}
+
+// A task may be given more time to return in than there will ever be.
+//
+// feature: S2
+func TestGraceWithoutEnd(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Spares: -1, Grace: math.MaxInt64})
+	begun, g, release := gates(t)
+	f := saysTwice.Go(t.Context(), pool, g)
+	readBegun(t, begun, 1)
+	go pool.Close()
+	told := make(chan struct{})
+	go func() {
+		_, _ = begun.Read(make([]byte, 1))
+		close(told)
+	}()
+	select {
+	case <-told:
+	case <-f.Done():
+	}
+	_, _ = release.Write([]byte{0})
+	_, err := f.Wait(t.Context())
+	if e, ok := errors.AsType[*xme.Error](err); !ok || e.Cause != xme.CauseClosed || e.Killed || !strings.HasSuffix(e.Message, "it returned when told") {
+		t.Errorf("%v; want that it returned", err)
+	}
+}
+
+// saysTwice says that it runs, then that it is to end, and does once it can read a byte.
+var saysTwice = xme.Register("saysTwice", func(ctx context.Context, g gate) (int, error) {
+	_, _ = g.Said.Write([]byte{0})
+	<-ctx.Done()
+	_, _ = g.Said.Write([]byte{1})
+	g.never()
+	return 0, ctx.Err()
+})
+
+// A row may be tried as often as can be counted.
+//
+// feature: S2
+func TestRetriesWithoutEnd(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1, MaxMessage: 100})
+	often := dies.With(xme.Retries(math.MaxInt))
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, call := range map[string]func() (string, error){
+		"cancelled": func() (string, error) { return often.Call(over, pool, "fine") },
+		"argument":  func() (string, error) { return often.Call(t.Context(), pool, strings.Repeat("x", 1000)) },
+		"result":    func() (string, error) { return often.Call(t.Context(), pool, "large") },
+	} {
+		_, err := call()
+		if e, ok := errors.AsType[*xme.Error](err); !ok || e.Attempt != 1 || e.Attempts != math.MaxInt {
+			t.Errorf("%s: %v; want attempt 1 of %d", name, err, math.MaxInt)
+		}
+	}
+	if _, err := often.Call(t.Context(), pool, "once "+filepath.Join(t.TempDir(), "made")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A set-up function's options are not left out unsaid.
+//
+// feature: S2
+func TestSetupRefusesOptions(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]xme.CallOption{
+		"Timeout": xme.Timeout(time.Hour), "Retries": xme.Retries(1), "On": xme.On(1), "Fresh": xme.Fresh(), "Service": xme.Service(), "Memory": xme.Memory(1 << 30),
+	} {
+		pool, err := xme.Open(t.Context(), xme.Options{Workers: 1, Setup: square.With(o).Setup(3)})
+		if err == nil {
+			_ = pool.Close()
+		}
+		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "option "+name+" of a set-up function") {
+			t.Errorf("%s: %v, want it refused by name", name, err)
+		}
+	}
+	pool, err := xme.Open(t.Context(), xme.Options{Workers: 1, Setup: square.With(xme.On(1), xme.On()).Setup(3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = pool.Close()
+}
+
+// An empty list of ranks is none: a Broadcast goes to all.
+//
+// feature: S2
+func TestBroadcastOnEmptyList(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1})
+	for _, f := range square.With(xme.On(1), xme.On([]int{}...)).Broadcast(t.Context(), pool, 3) {
+		if n, err := f.Wait(t.Context()); n != 9 || err != nil {
+			t.Errorf("%d, %v", n, err)
 		}
 	}
 }

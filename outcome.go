@@ -22,39 +22,41 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 	var (
 		failure  *proc.RowError
 		lost     *proc.LostError
-		killed   *proc.KilledError
 		start    *proc.StartError
 		valueErr *wire.ValueError
 		whole    *Error
 
 		processes *proc.ProcessesError
 	)
+	killed, isKilled := o.Err.(*proc.KilledError) //nolint:errorlint // it comes as it is, and wraps what may be a user's
 	switch {
+	case isKilled: // first, as in the next case: why may be another row's error
+		if e.Killed = killed.Killed(); c.calledOff(killed.Why) || killed.Why == ErrInterrupted { //nolint:errorlint // identity is meant
+			c.cancelled(e, killed.Why, c.reasonToEnd(killed.Why)+killed.Fate())
+		} else {
+			e.Cause, e.Message = causeOf(killed.Why), c.reason(killed.Why)+killed.Fate()
+		}
+		e.setExit(killed.Exit)
+	case c.calledOff(o.Err):
+		c.cancelled(e, o.Err, e.Message)
 	case as(o.Err, &failure):
 		e = &Error{}
 		if err := e.UnmarshalBinary(failure.Body); err != nil {
 			e = &Error{Cause: CauseLost, Message: "the worker sent an error that cannot be read: " + err.Error()}
 		}
-		if why := o.Cancelled; why != nil && (e.Cause == CauseCancelled || is(why, proc.ErrClosed) || is(why, proc.ErrTimeout)) {
-			e.wrapped = why
-			e.forget("context.Canceled") // that was how it heard; why is what counts
-			if e.Cause != CauseCancelled || causeOf(why) != CauseReturned {
-				e.Message = c.reason(why) + saidThen(e)
-				e.Cause = causeOf(why)
-			} else if ended := c.ctx.Err(); ended != nil {
-				e.wrapped = errors.Join(ended, why) // with a cause of the caller's own
-			}
+		if o.Cancelled != nil {
+			c.told(e, o.Cancelled)
 		}
 	case as(o.Err, &start):
 		startedNot(e, start)
 	case as(o.Err, &whole):
 		twin := *whole
 		e = &twin
+		if cause := context.Cause(c.ctx); e.Attempt == 0 && (c.calledOff(cause) || cause == ErrInterrupted) { //nolint:errorlint // identity is meant
+			c.toldHere(e, cause)
+		}
 	case as(o.Err, &processes):
 		e.Cause = CauseStart
-	case as(o.Err, &killed):
-		e.Cause, e.Message, e.Killed = causeOf(killed.Why), c.reason(killed.Why)+killed.Fate(), killed.Killed()
-		e.setExit(killed.Exit)
 	case as(o.Err, &lost):
 		e = &Error{Cause: CauseLost, Message: lost.Text(), Killed: lost.Killed, topic: topicOf(lost)}
 		e.setExit(lost.Exit)
@@ -65,12 +67,11 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		e.Message += "; its result came too late"
 	default:
 		e.Cause = causeOf(o.Err)
-		if ended := c.ctx.Err(); e.Cause == CauseReturned && ended != nil && is(o.Err, context.Cause(c.ctx)) {
-			e.Cause = CauseCancelled // with a cause of the caller's own
-			e.wrapped = errors.Join(ended, o.Err)
+		if e.Cause == CauseReturned && c.ctx.Err() != nil && is(o.Err, context.Cause(c.ctx)) {
+			c.cancelled(e, o.Err, e.Message)
 		}
 	}
-	e.Func, e.Row, e.Attempt, e.Attempts = c.fn.name, c.index, c.attempt+1, c.opts.Retries+1
+	e.Func, e.Row, e.Attempt, e.Attempts = c.fn.name, c.index, c.attempt+1, c.attempts()
 	if c.fn.guards {
 		e.Attempts = e.Attempt // it is tried again for as long as it is there
 	}
@@ -79,6 +80,64 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		e.Rank, e.PID = o.Rank, o.PID
 	}
 	return e
+}
+
+// calledOff reports whether why is what the call's context ended with, and a cause of the caller's own: none of the engine's. It may be the error of
+// another row, with which errgroup ends the others: what is true of that one is not of this.
+func (c *Call) calledOff(why error) bool {
+	if c.ctx.Err() == nil || why == nil {
+		return false
+	}
+	cause := context.Cause(c.ctx)
+	switch cause { //nolint:errorlint // identity is meant
+	case ErrClosed, ErrTimeout, ErrInterrupted, errTableOver, proc.ErrClosed, proc.ErrTimeout, context.Canceled, context.DeadlineExceeded:
+		return false
+	}
+	var mine, theirs *Error
+	return same(why, cause) || as(cause, &theirs) && as(why, &mine) && mine == theirs
+}
+
+// cancelled makes e say that the call's context ended, with a cause of the caller's own, or by the user's Ctrl-C when the row had begun.
+func (c *Call) cancelled(e *Error, why error, text string) {
+	ended := c.ctx.Err()
+	if ended == nil {
+		ended = context.Canceled // a service's: that of the call goes on until the second Ctrl-C
+	}
+	e.Cause, e.Message, e.wrapped = CauseCancelled, text, errors.Join(ended, asOthers(why))
+}
+
+// told makes the error of a row that was told to end, which its worker sent, say why it was.
+func (c *Call) told(e *Error, why error) {
+	switch {
+	case c.calledOff(why), why == ErrInterrupted: //nolint:errorlint // identity is meant
+		if e.Cause == CauseCancelled {
+			e.forget("context.Canceled") // that was how it heard; why is what counts
+			c.cancelled(e, why, c.reasonToEnd(why)+saidThen(e))
+		}
+	case e.Cause == CauseCancelled || is(why, proc.ErrClosed) || is(why, proc.ErrTimeout):
+		e.wrapped = why
+		e.forget("context.Canceled")
+		if e.Cause != CauseCancelled || causeOf(why) != CauseReturned {
+			e.Message = c.reason(why) + saidThen(e)
+			e.Cause = causeOf(why)
+		} else if ended := c.ctx.Err(); ended != nil {
+			e.wrapped = errors.Join(ended, why)
+		}
+	}
+}
+
+// toldHere is told for a row that ran in this process, where it may have returned the cause itself.
+func (c *Call) toldHere(e *Error, why error) {
+	returned := e.wrapped
+	if t, ok := returned.(*tamed); ok && e.Cause == CauseReturned && same(t.error, why) { //nolint:errorlint // the error itself, not one that it wraps
+		*e = Error{}
+		c.cancelled(e, why, c.reasonToEnd(why)+"; it returned when told")
+		return
+	}
+	if e.Cause == CauseCancelled {
+		c.cancelled(e, why, c.reasonToEnd(why)+saidThen(e))
+		e.wrapped = errors.Join(e.wrapped, returned)
+	}
 }
 
 // reason is the text of an error that an executor made, for a reader who knows the
@@ -97,8 +156,19 @@ func (c *Call) reason(err error) string {
 	return strings.TrimPrefix(err.Error(), "xme: ")
 }
 
+// reasonToEnd is reason, of a row that had begun.
+func (c *Call) reasonToEnd(why error) string {
+	if why == ErrInterrupted { //nolint:errorlint // what wraps it says more
+		return "the user interrupted"
+	}
+	return c.reason(why)
+}
+
 // saidThen is what a row did that was told to end.
 func saidThen(e *Error) string {
+	if rest, ok := strings.CutPrefix(e.Message, context.Canceled.Error()); ok && e.Attempt != 0 && e.Cause == CauseCancelled {
+		return rest // a nested call's: its driver has said so
+	}
 	if e.Cause == CauseReturned || e.Cause == CauseCancelled {
 		if e.Message == context.Canceled.Error() {
 			return "; it returned when told"

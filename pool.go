@@ -274,6 +274,6 @@ func init() {
 		}
 		return p.kill(rank)
 	}
-	proc.CancelAll = func(pool any, err error) { pool.(*Pool).p.CancelAll(err) }
+	proc.CancelAll = func(pool any, err error) { pool.(*Pool).p.CancelAll(asOthers(err)) }
 	proc.OpenRanks = func(pool any) []int { return pool.(*Pool).p.OpenRanks() }
 }

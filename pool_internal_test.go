@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/xenonmp/xme/internal/drain"
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
 )
@@ -149,5 +150,23 @@ func BenchmarkDriverRow(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A call that something may still end is not used again: its context, or what lets no more rows begin under one that has no end.
+func TestReusable(t *testing.T) {
+	t.Parallel()
+	draining, drained := context.WithCancel(t.Context())
+	defer drained()
+	bare := context.WithoutCancel(t.Context())
+	for name, tc := range map[string]struct {
+		ctx  context.Context
+		want bool
+	}{
+		"no end": {bare, true}, "an end": {t.Context(), false}, "a drain": {drain.With(bare, draining), false},
+	} {
+		if c := (&Call{ctx: tc.ctx, opts: &CallOptions{}}); c.reusable() != tc.want {
+			t.Errorf("%s: reusable: %t", name, !tc.want)
+		}
 	}
 }

@@ -129,8 +129,8 @@ func (p *Pool) prepare(c *Call) error {
 			c.value.charge(weight(c.args)-weight(args), c.files-files)
 		}
 	}
-	if c.ctx.Done() != nil {
-		p.watchCall(c)
+	if done := endOf(c.ctx); done != nil {
+		p.watchCall(c, done)
 	}
 	return nil
 }

@@ -10,16 +10,24 @@ import (
 // under it.
 type watch struct {
 	p    *Pool
-	done <-chan struct{}
+	done <-chan struct{} // see endOf
 	stop func() bool
 	calm func() bool // stop, for the drain
 	head *Call
 }
 
-// watchCall has c end when its context does. Calls of one table or loop share a
-// context, and so a watch.
-func (p *Pool) watchCall(c *Call) {
-	done := c.ctx.Done()
+// endOf returns what is closed when ctx ends; of one that never does, when no more rows
+// shall begin under it (context.WithoutCancel keeps that); nil: nothing is.
+func endOf(ctx context.Context) <-chan struct{} {
+	if done := ctx.Done(); done != nil {
+		return done
+	}
+	return drainOf(ctx)
+}
+
+// watchCall has c end when its context does, which done stands for. Calls of one table or
+// loop share a context, and so a watch.
+func (p *Pool) watchCall(c *Call, done <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.watches[done]
