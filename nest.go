@@ -302,77 +302,45 @@ func waitPointOn(on Executor) waitPoint {
 	return waitPoint{t: t}
 }
 
-func (w *waitPoint) add(n int) {
+// change changes the point's counts, unless it has ended, and tells the driver what
+// follows. It is one step: who begins to wait meanwhile comes before it or after it.
+func (w *waitPoint) change(f func()) {
 	if w.t == nil {
 		return
 	}
-	w.t.n.mu.Lock()
+	n := w.t.n
+	n.mu.Lock()
 	told := false
 	if !w.ended {
-		w.waiters += n
-		w.t.waiting += n
+		before := w.waiters
+		f()
+		w.t.waiting += w.waiters - before
 		told = w.t.sync()
 	}
-	w.t.n.mu.Unlock()
+	n.mu.Unlock()
 	if told {
-		w.t.n.conn.Flush()
+		n.conn.Flush()
 	}
 }
 
 // enter is called before a goroutine waits.
-func (w *waitPoint) enter() { w.add(1) }
+func (w *waitPoint) enter() { w.change(func() { w.waiters++ }) }
 
 // leave is called when it waits no more though nothing it waits for has happened.
-func (w *waitPoint) leave() {
-	if w.t == nil {
-		return
-	}
-	w.t.n.mu.Lock()
-	told := false
-	if !w.ended && w.waiters > 0 {
-		w.waiters--
-		w.t.waiting--
-		told = w.t.sync()
-	}
-	w.t.n.mu.Unlock()
-	if told {
-		w.t.n.conn.Flush()
-	}
-}
+func (w *waitPoint) leave() { w.change(func() { w.waiters = max(w.waiters-1, 0) }) }
 
 // enterForGood counts a goroutine that may wait, once, until end.
 func (w *waitPoint) enterForGood() {
-	if w.t == nil {
-		return
-	}
-	w.t.n.mu.Lock()
-	again := w.forGood
-	w.forGood = true
-	w.t.n.mu.Unlock()
-	if !again {
-		w.add(1)
-	}
+	w.change(func() {
+		if !w.forGood {
+			w.forGood = true
+			w.waiters++
+		}
+	})
 }
 
 // clear says that whoever waits is woken.
-func (w *waitPoint) clear() {
-	if w.t == nil {
-		return
-	}
-	w.t.n.mu.Lock()
-	w.t.waiting -= w.waiters
-	w.waiters = 0
-	w.t.n.mu.Unlock()
-	w.t.tell()
-}
+func (w *waitPoint) clear() { w.change(func() { w.waiters = 0 }) }
 
 // end is clear, for good.
-func (w *waitPoint) end() {
-	if w.t == nil {
-		return
-	}
-	w.clear()
-	w.t.n.mu.Lock()
-	w.ended = true
-	w.t.n.mu.Unlock()
-}
+func (w *waitPoint) end() { w.change(func() { w.waiters, w.ended = 0, true }) }
