@@ -2,6 +2,7 @@ package xme
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -122,10 +123,17 @@ func (c *Call) finish(o link.Outcome) {
 // again submits a failed call once more.
 func (c *Call) again(last *Error) {
 	c = c.value.twin()
+	submitted := false
+	defer func() {
+		if !submitted && !c.ended.Load() { // nothing can stop that
+			c.attempt = c.opts.Retries
+			c.Finish(nil, errors.New("what submitted it again called runtime.Goexit (after: "+last.Error()+")"))
+		}
+	}()
 	for {
 		n, err := c.on.Submit(c.ctx, []*Call{c})
-		switch {
-		case n == 1:
+		switch submitted = n == 1; {
+		case submitted:
 			return
 		case err != nil:
 			c.attempt = c.opts.Retries // the last word
