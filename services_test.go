@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,36 @@ func TestServicesBeginThoughRowsAreShort(t *testing.T) {
 					}
 				}
 				readBegun(t, begun, 3)
+			}
+		})
+	}
+}
+
+// Services end also if the other rows turn out to be none.
+// feature: S10
+func TestServicesBesideNoRows(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*testing.T) xme.Executor{
+		"pool":       func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 1}) },
+		"in process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 1}) },
+		"inline":     func(*testing.T) xme.Executor { return xme.Inline() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			_, g, _ := gates(t)
+			var tab xme.Table
+			services := serves.With(xme.Service()).Add(&tab, xme.Repeat(1, g))
+			rows := square.Add(&tab, slices.Values([]int(nil)))
+			if err := tab.Run(ctx, open(t)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := services.Values(); err != nil || !slices.Equal(got, []int{100}) {
+				t.Errorf("services: %v, %v", got, err)
+			}
+			if got, err := rows.Values(); err != nil || len(got) != 0 {
+				t.Errorf("rows: %v, %v", got, err)
 			}
 		})
 	}

@@ -301,7 +301,7 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	services.read()
 	rows.read()
 	rows.wait(func(error) bool { return true })
-	if rows.total > 0 {
+	if len(rows.adds) > 0 { // which may have been none
 		select {
 		case <-services.submitted: // the rows may have been quicker than the reading of services
 		case <-serviceCtx.Done():
