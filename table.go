@@ -136,9 +136,8 @@ type tableRun struct {
 
 	mu     sync.Mutex
 	guards []proc.Guard
-	ready  chan struct{} // closed when all guards are known
 
-	submitted chan struct{} // closed when all rows are
+	submitted chan struct{} // closed when all rows are, and all guards known
 
 	total, failed int
 	first         error // in order of their end
@@ -182,11 +181,10 @@ func (r *tableRun) release() (err error) {
 
 // read submits the rows, on a goroutine of its own.
 func (r *tableRun) read() {
-	r.ready, r.submitted = make(chan struct{}), make(chan struct{})
+	r.submitted = make(chan struct{})
 	go func() {
 		defer close(r.submitted)
 		r.window.read(func() {
-			defer close(r.ready)
 			for _, a := range r.adds {
 				if !a.read(r) {
 					return
@@ -294,7 +292,7 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	if guarded {
 		guards.read()
 		select {
-		case <-guards.ready:
+		case <-guards.submitted:
 		case <-runCtx.Done():
 		}
 	}
@@ -384,7 +382,6 @@ type Rows[Out any] struct {
 	ended   bool
 	err     error // why there are no more rows than there are
 	rows    []rowEnd[Out]
-	done    int
 	news    chan struct{} // closed and made anew at every change somebody may wait for
 	waiters int
 }
@@ -412,7 +409,6 @@ func (r *Rows[Out]) expect() {
 func (r *Rows[Out]) end(slot int, v Out, err error) {
 	r.mu.Lock()
 	r.rows[slot] = rowEnd[Out]{v, err, true}
-	r.done++
 	r.tell()
 	r.mu.Unlock()
 }
