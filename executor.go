@@ -100,7 +100,11 @@ func (c *Call) refusedInline() error {
 	if err := c.opts.refusedInline(); err != nil {
 		return err
 	}
-	return stoppedBy(c.ctx)
+	err := stoppedBy(c.ctx)
+	if _, patient := err.(proc.Patient); patient && c.opts.Service { //nolint:errorlint // identity is meant
+		return nil
+	}
+	return err
 }
 
 // refusedInline names the first option that Inline cannot honour.

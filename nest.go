@@ -179,7 +179,7 @@ func (t *nestTask) send(c *Call) error {
 	f.Call = id
 	c.nested = nestedCall{task: t, id: id, held: held}
 	if c.ctx.Done() != nil {
-		c.nested.stop = context.AfterFunc(c.ctx, func() { n.unnest(id) })
+		c.nested.stop = context.AfterFunc(c.ctx, func() { n.unnest(id, context.Cause(c.ctx)) })
 	}
 	n.calls[id] = c
 	n.conn.Send(f)
@@ -200,11 +200,15 @@ func pack(c link.Conn, p *wire.Parcel) error {
 }
 
 // unnest asks the driver to end a call early.
-func (n *nester) unnest(id uint64) {
+func (n *nester) unnest(id uint64, why error) {
+	f := link.Frame{Kind: wire.KindUnnest, Call: id}
+	if _, patient := why.(proc.Patient); patient { //nolint:errorlint // identity is meant
+		f.Time = wire.OnceBegun
+	}
 	n.mu.Lock()
 	_, live := n.calls[id]
 	if live {
-		n.conn.Send(link.Frame{Kind: wire.KindUnnest, Call: id})
+		n.conn.Send(f)
 	}
 	n.mu.Unlock()
 	if live {

@@ -20,30 +20,56 @@ var notes = xme.Register("notes", func(_ context.Context, g gate) (int, error) {
 	return 7, err
 })
 
+// runsServices runs a table of services beside a single short row, in a task.
+var runsServices = xme.Register("runsServices", func(ctx context.Context, g gate) (int, error) {
+	return 0, runServices(ctx, xme.Current(ctx), g)
+})
+
+func runServices(ctx context.Context, on xme.Executor, g gate) error {
+	var tab xme.Table
+	short := notes.With(xme.Service()).Add(&tab, xme.Repeat(2, g))
+	long := serves.With(xme.Service()).Add(&tab, xme.Repeat(1, g))
+	square.Add(&tab, xme.Repeat(1, 3))
+	if err := tab.Run(ctx, on); err != nil {
+		return err
+	}
+	for _, rows := range []*xme.Rows[int]{short, long} {
+		if got, err := rows.Values(); err != nil {
+			return fmt.Errorf("%v, %w", got, err)
+		}
+	}
+	return nil
+}
+
 // Services for which processes must be started while a single short row runs begin all the same, however soon that row has ended.
 // feature: S10
 func TestServicesBeginThoughRowsAreShort(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func(*testing.T) xme.Executor{
-		"pool":       func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 1, Spares: -1}) },
-		"in process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 1, Spares: -1}) },
+	nested := func(ctx context.Context, on xme.Executor, g gate) error {
+		_, err := runsServices.Call(ctx, on, g)
+		return err
+	}
+	inline := func(*testing.T) xme.Executor { return xme.Inline() }
+	pool := func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 1, Spares: -1}) }
+	inProcess := func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 1, Spares: -1}) }
+	for name, x := range map[string]struct {
+		open func(*testing.T) xme.Executor
+		run  func(context.Context, xme.Executor, gate) error
+	}{
+		"pool":               {pool, runServices},
+		"in process":         {inProcess, runServices},
+		"inline":             {inline, runServices},
+		"nested":             {pool, nested},
+		"nested, in process": {inProcess, nested},
+		"nested, inline":     {inline, nested},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			on := open(t)
+			on := x.open(t)
 			begun, g, _ := gates(t)
 			for range 3 {
-				var tab xme.Table
-				short := notes.With(xme.Service()).Add(&tab, xme.Repeat(2, g))
-				long := serves.With(xme.Service()).Add(&tab, xme.Repeat(1, g))
-				square.Add(&tab, xme.Repeat(1, 3))
-				if err := tab.Run(t.Context(), on); err != nil {
+				if err := x.run(t.Context(), on, g); err != nil {
 					t.Fatal(err)
-				}
-				for _, rows := range []*xme.Rows[int]{short, long} {
-					if got, err := rows.Values(); err != nil {
-						t.Errorf("%v, %v", got, err)
-					}
 				}
 				readBegun(t, begun, 3)
 			}

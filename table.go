@@ -244,8 +244,8 @@ func (r *tableRun) end(why error) {
 // Rows of functions with the option [Service] begin beside the others. Their
 // contexts end when the ordinary rows have ended and they have begun; a table of services alone runs
 // until they return or ctx ends. A service that returns its context's error then
-// has not failed, nor has one that had no time to begin; their own [Rows] say what became
-// of them. A guard, of package manager, stays until the other services have ended too and what was queued is done.
+// has not failed, nor has one that [Interruptible] kept from beginning; their own [Rows] say
+// what became of them. A guard, of package manager, stays until the other services have ended too and what was queued is done.
 func (t *Table) Run(ctx context.Context, on Executor) error {
 	on = check(ctx, nil, "Table.Run", on)
 	t.mu.Lock()
