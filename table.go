@@ -38,6 +38,8 @@ type added interface {
 	read(r *tableRun) bool
 	begin()
 	kind() rowKind
+	// targeted reports whether the rows are for certain ranks.
+	targeted() bool
 	// over says that there will be no more rows, and why if that is not their end.
 	over(err error)
 }
@@ -79,6 +81,7 @@ func (a *addedRows[In, Out]) kind() rowKind {
 }
 
 func (a *addedRows[In, Out]) begin()         { a.rows.begin() }
+func (a *addedRows[In, Out]) targeted() bool { return len(a.f.opts.On) > 0 }
 func (a *addedRows[In, Out]) over(err error) { a.rows.over(err) }
 
 func (a *addedRows[In, Out]) read(r *tableRun) bool {
@@ -144,15 +147,18 @@ type tableRun struct {
 }
 
 func newTableRun(ctx context.Context, on Executor, adds []added, kind rowKind) *tableRun {
-	r := &tableRun{ctx: ctx, on: on, kind: kind, window: newStream(ctx, on, false, kind != ordinaryRows)}
+	r := &tableRun{ctx: ctx, on: on, kind: kind}
+	apart := kind != ordinaryRows
 	for _, a := range adds {
 		if a.kind() != kind {
 			r.beside = true
 			continue
 		}
 		r.adds = append(r.adds, a)
+		apart = apart || a.targeted()
 		a.begin()
 	}
+	r.window = newStream(ctx, on, false, apart)
 	return r
 }
 
