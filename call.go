@@ -97,11 +97,38 @@ func (c *Call) AppendArgs(dst []byte) ([]byte, error) {
 // Finish takes. Arguments and result are encoded and decoded all the same. ctx's
 // end is the task's, besides the call's own.
 func (c *Call) Run(ctx context.Context) ([]byte, error) {
+	args, parcel, err := c.encodeAll()
+	if err != nil {
+		return nil, err
+	}
+	return c.runEncoded(ctx, args, parcel)
+}
+
+// runEncoded is Run with arguments that encodeAll returned.
+func (c *Call) runEncoded(ctx context.Context, args []byte, p *wire.Parcel) ([]byte, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })
 	defer stop()
-	return c.runAs(ctx, task{current: currentFor(c)})
+	body, out, e := runApart(ctx, invocation{task: task{current: currentFor(c), fn: c.fn}, parcel: p}, args)
+	c.result = out
+	if e != nil {
+		return nil, e
+	}
+	return body, nil
+}
+
+// encodeAll encodes the arguments for a task in this process, with what travels beside them. The
+// error, if any, is what the call must be finished with.
+func (c *Call) encodeAll() ([]byte, *wire.Parcel, error) {
+	p := &wire.Parcel{}
+	args, err := c.encode(nil, p)
+	if err != nil {
+		p.Close()
+		return nil, nil, c.encodeError(err)
+	}
+	p.Task = true
+	return args, p, nil
 }
 
 func currentFor(c *Call) Executor {
@@ -113,23 +140,6 @@ func currentFor(c *Call) Executor {
 	default:
 		return on
 	}
-}
-
-func (c *Call) runAs(ctx context.Context, t task) ([]byte, error) {
-	p := &wire.Parcel{}
-	args, err := c.encode(nil, p)
-	if err != nil {
-		p.Close()
-		return nil, c.encodeError(err)
-	}
-	t.fn = c.fn
-	p.Task = true
-	body, out, e := runApart(ctx, invocation{task: t, parcel: p}, args)
-	c.result = out
-	if e != nil {
-		return nil, e
-	}
-	return body, nil
 }
 
 // encode appends the row's meta data and encoded arguments, and corrects what they

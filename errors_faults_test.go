@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -73,5 +74,69 @@ func TestBlockFromOutside(t *testing.T) {
 	}
 	if block := fmt.Sprintf("%+v", &e); strings.Contains(block, "\x1b") || strings.Contains(block, "\nxme: forged") || !strings.HasSuffix(block, "#panic") {
 		t.Errorf("%q", block)
+	}
+}
+
+// endsGoroutine is an error, and a value to panic with, one of whose methods ends the goroutine.
+type endsGoroutine struct{ method string }
+
+func (e endsGoroutine) on(method string) {
+	if e.method == method {
+		runtime.Goexit()
+	}
+}
+
+func (e endsGoroutine) Error() string   { e.on("Error"); return "on purpose" }
+func (e endsGoroutine) Is(error) bool   { e.on("Is"); return false }
+func (e endsGoroutine) Unwrap() error   { e.on("Unwrap"); return nil }
+func (e endsGoroutine) Addr() uintptr   { e.on("Addr"); return 0 }
+func (e endsGoroutine) isPanic() string { return strings.TrimPrefix(e.method, "panic ") }
+
+// endsIn returns such an error, panics with one, or returns the worker's pid.
+var endsIn = xme.Register("errors.endsIn", func(_ context.Context, method string) (int, error) {
+	switch e := (endsGoroutine{method}); {
+	case method == "":
+		return os.Getpid(), nil
+	case e.isPanic() != method:
+		panic(endsGoroutine{e.isPanic()})
+	default:
+		return 0, e
+	}
+})
+
+// An error that ends the goroutine of whoever asks it ends its row, as a function that does so itself, and not its worker.
+//
+// feature: S12
+func TestErrorEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(*testing.T) xme.Executor{
+		"lanes":      func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 1}) },
+		"socket":     func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 1, Link: xme.LinkSocket}) },
+		"in process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 1}) },
+		"inline":     func(*testing.T) xme.Executor { return xme.Inline() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			on := open(t)
+			pid, err := endsIn.Call(ctx, on, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, method := range []string{"Error", "Unwrap", "Is", "panic Error", "panic Is", "panic Addr"} {
+				if name == "inline" && strings.HasSuffix(method, "Is") {
+					continue // nobody has asked it
+				}
+				_, err := endsIn.Call(ctx, on, method)
+				var e *xme.Error
+				if !errors.As(err, &e) || !errors.Is(err, xme.ErrPanic) || !strings.Contains(e.Message, "runtime.Goexit") || !strings.HasSuffix(e.Help(), "#goexit") {
+					t.Errorf("%s: %v", method, err)
+				}
+				if again, err := endsIn.Call(ctx, on, ""); again != pid || err != nil {
+					t.Errorf("after %s: process %d, %v; it was %d", method, again, err, pid)
+				}
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 // Inline returns an executor that runs calls in this process: one at a time, in
@@ -42,56 +43,68 @@ func (e *inline) Submit(ctx context.Context, calls []*Call) (int, error) {
 // runAll runs calls one after another.
 func (e *inline) runAll(calls []*Call) (int, error) {
 	for _, c := range calls {
-		if c.opts.Service {
-			go e.serve(c) // beside the row whose turn it is
+		if err := c.refusedInline(); err != nil {
+			c.Finish(nil, err)
 			continue
 		}
-		e.finish(c)
+		args, parcel, err := c.encodeAll()
+		switch {
+		case err != nil:
+			c.Finish(nil, err)
+		case c.opts.Service:
+			go e.serve(c, args, parcel) // beside the row whose turn it is
+		default:
+			c.Finish(e.run(c.ctx, c, args, parcel))
+		}
 	}
 	return len(calls), nil
 }
 
 // serve runs a service, whose context also ends when no more rows shall begin.
-func (e *inline) serve(c *Call) {
-	ctx, cancel := context.WithCancelCause(c.ctx)
+func (e *inline) serve(c *Call, args []byte, parcel *wire.Parcel) {
+	defer func() {
+		if !c.ended.Load() { // nothing can stop that
+			c.Finish(nil, errors.New("a method of its context called runtime.Goexit"))
+		}
+	}()
+	ctx, cancel := context.WithCancelCause(c.ctx) // not the call's, which another attempt needs
 	defer cancel(nil)
 	if !c.fn.guards { // it ends when the other rows have
 		defer onDrain(c.ctx, func() { cancel(ErrInterrupted) })()
 	}
-	c.ctx = ctx
-	e.finish(c)
-}
-
-func (e *inline) finish(c *Call) {
-	err := c.Options().refusedInline()
-	switch {
-	case err != nil:
-	case c.Context().Err() != nil:
-		err = context.Cause(c.Context())
-	case interrupted(c.Context()):
-		err = ErrInterrupted
-	default:
-		var body []byte
-		if body, err = e.run(c); err == nil {
-			c.Finish(body, nil)
-			return
-		}
+	if err := c.refusedInline(); err != nil {
+		parcel.Close()
+		c.Finish(nil, err)
+		return
 	}
-	c.Finish(nil, err)
+	c.Finish(e.run(ctx, c, args, parcel))
 }
 
-func (e *inline) run(c *Call) ([]byte, error) {
-	ctx := context.WithValue(c.Context(), inlineKey{}, e)
-	if limit := c.Options().Timeout; limit > 0 {
+// run runs a call whose arguments have been encoded.
+func (e *inline) run(ctx context.Context, c *Call, args []byte, parcel *wire.Parcel) ([]byte, error) {
+	ctx = context.WithValue(ctx, inlineKey{}, e)
+	if limit := c.opts.Timeout; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, proc.ErrTimeout)
 		defer cancel()
 	}
-	body, err := c.Run(ctx)
+	body, err := c.runEncoded(ctx, args, parcel)
 	if errors.Is(context.Cause(ctx), proc.ErrTimeout) {
 		return nil, proc.ErrTimeout
 	}
 	return body, err
+}
+
+// refusedInline returns why a call shall not begin; nil: it may.
+func (c *Call) refusedInline() error {
+	if err := c.opts.refusedInline(); err != nil {
+		return err
+	}
+	err := stoppedBy(c.ctx)
+	if _, patient := err.(proc.Patient); patient && c.opts.Service { //nolint:errorlint // identity is meant
+		return nil
+	}
+	return err
 }
 
 // refusedInline names the first option that Inline cannot honour.

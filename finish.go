@@ -2,6 +2,7 @@ package xme
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -122,7 +123,15 @@ func (c *Call) finish(o link.Outcome) {
 // again submits a failed call once more.
 func (c *Call) again() {
 	c = c.value.twin()
+	submitted := false
+	defer func() {
+		if !submitted && !c.ended.Load() { // nothing can stop that
+			c.final = true
+			c.Finish(nil, errors.New("what submitted it again called runtime.Goexit"))
+		}
+	}()
 	_ = submit(c.ctx, c.on, c)
+	submitted = true
 }
 
 // submit offers a call until it is accepted; if it cannot be it is finished with the

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
@@ -89,8 +91,12 @@ func (t *nestTask) end() {
 // abandon ends calls whose ends will not be read.
 func abandon(calls []*Call, why error) {
 	for _, c := range calls {
-		if c.nested.stop != nil {
-			c.nested.stop()
+		switch stop := c.nested.stop; {
+		case stop == nil:
+		case ownContext(c.ctx):
+			stop()
+		default:
+			go stop()
 		}
 		held := c.nested.held
 		c.finish(link.Outcome{Err: why})
@@ -164,24 +170,38 @@ func (t *nestTask) send(c *Call) error {
 		f.Parcel = &parcel
 	}
 	n := t.n
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if live := t.live(); !live || n.over {
+	var stop func() bool
+	if c.ctx.Done() != nil { // before n.mu is locked: the context may be of the user's making
+		stop = context.AfterFunc(c.ctx, func() { n.unnest(c) })
+	}
+	if err := n.send(c, f, nestedCall{task: t, stop: stop, held: held}); err != nil {
+		if stop != nil {
+			stop()
+		}
 		held.Release()
 		parcel.Close()
-		if !live {
-			return errTaskEnded
-		}
+		return err
+	}
+	if stop != nil && c.ctx.Err() != nil { // it may have ended before the driver could be asked
+		n.unnest(c)
+	}
+	return nil
+}
+
+// send notes a call and queues its frame, unless its task or the pool has ended.
+func (n *nester) send(c *Call, f link.Frame, note nestedCall) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case !note.task.live():
+		return errTaskEnded
+	case n.over:
 		return proc.ErrClosed
 	}
 	n.last++
-	id := n.last
-	f.Call = id
-	c.nested = nestedCall{task: t, id: id, held: held}
-	if c.ctx.Done() != nil {
-		c.nested.stop = context.AfterFunc(c.ctx, func() { n.unnest(id) })
-	}
-	n.calls[id] = c
+	note.id, f.Call = n.last, n.last
+	c.nested = note
+	n.calls[n.last] = c
 	n.conn.Send(f)
 	return nil
 }
@@ -199,12 +219,17 @@ func pack(c link.Conn, p *wire.Parcel) error {
 	return nil
 }
 
-// unnest asks the driver to end a call early.
-func (n *nester) unnest(id uint64) {
+// unnest asks the driver to end a call early, if it knows of it.
+func (n *nester) unnest(c *Call) {
+	f := link.Frame{Kind: wire.KindUnnest}
+	if _, patient := context.Cause(c.ctx).(proc.Patient); patient { //nolint:errorlint // identity is meant
+		f.Time = wire.OnceBegun
+	}
 	n.mu.Lock()
-	_, live := n.calls[id]
+	f.Call = c.nested.id
+	live := n.calls[f.Call] == c
 	if live {
-		n.conn.Send(link.Frame{Kind: wire.KindUnnest, Call: id})
+		n.conn.Send(f)
 	}
 	n.mu.Unlock()
 	if live {
@@ -229,6 +254,22 @@ func (n *nester) deliver(f link.Frame, owned bool) {
 		f.Parcel.Close() // its task has ended
 		return
 	}
+	if ownContext(c.ctx) && (f.Kind == wire.KindNestFail || !c.value.foreign()) {
+		c.nestedEnd(f)
+		t.tell()
+		return
+	}
+	// Not on the goroutine that reads the driver's frames: code of the user's may take
+	// its time, or wait for another call.
+	if !owned {
+		f.Body = slices.Clone(f.Body)
+	}
+	t.tell() // until that has run, who waits for the call waits
+	go c.nestedEnd(f)
+}
+
+// nestedEnd ends a call whose end the driver has sent.
+func (c *Call) nestedEnd(f link.Frame) {
 	if c.nested.stop != nil {
 		c.nested.stop()
 	}
@@ -239,23 +280,30 @@ func (n *nester) deliver(f link.Frame, owned bool) {
 			o.Cancelled = cause
 		}
 	}
-	if o.Err == nil && c.value.foreign() {
-		if !owned {
-			o.Body = slices.Clone(o.Body)
-		}
-		t.tell() // until it is decoded, who waits for it waits
-		go func() {
-			held := c.nested.held
-			c.finish(o)
-			held.Release()
-		}()
-		return
-	}
 	held := c.nested.held
 	c.finish(o)
 	held.Release()
-	t.tell()
 }
+
+// ownContext reports whether to ask ctx whether it has ended, or to stop watching it,
+// runs no code of a user's making.
+func ownContext(ctx context.Context) bool {
+	if _, ok := ctx.(*workerRow); ok {
+		return true
+	}
+	t := reflect.TypeOf(ctx)
+	return t == cancelType || t == deadlineType || t == backgroundType
+}
+
+// The types of contexts that do not ask those they are derived from.
+var cancelType, deadlineType, backgroundType = func() (c, d, b reflect.Type) {
+	background := context.Background()
+	cancelled, cancel := context.WithCancel(background)
+	cancel()
+	late, cancel := context.WithDeadline(background, time.Time{})
+	cancel()
+	return reflect.TypeOf(cancelled), reflect.TypeOf(late), reflect.TypeOf(background)
+}()
 
 // tell tells the driver whether the task waits, if that has changed.
 func (t *nestTask) tell() {
@@ -302,77 +350,45 @@ func waitPointOn(on Executor) waitPoint {
 	return waitPoint{t: t}
 }
 
-func (w *waitPoint) add(n int) {
+// change changes the point's counts, unless it has ended, and tells the driver what
+// follows. It is one step: who begins to wait meanwhile comes before it or after it.
+func (w *waitPoint) change(f func()) {
 	if w.t == nil {
 		return
 	}
-	w.t.n.mu.Lock()
+	n := w.t.n
+	n.mu.Lock()
 	told := false
 	if !w.ended {
-		w.waiters += n
-		w.t.waiting += n
+		before := w.waiters
+		f()
+		w.t.waiting += w.waiters - before
 		told = w.t.sync()
 	}
-	w.t.n.mu.Unlock()
+	n.mu.Unlock()
 	if told {
-		w.t.n.conn.Flush()
+		n.conn.Flush()
 	}
 }
 
 // enter is called before a goroutine waits.
-func (w *waitPoint) enter() { w.add(1) }
+func (w *waitPoint) enter() { w.change(func() { w.waiters++ }) }
 
 // leave is called when it waits no more though nothing it waits for has happened.
-func (w *waitPoint) leave() {
-	if w.t == nil {
-		return
-	}
-	w.t.n.mu.Lock()
-	told := false
-	if !w.ended && w.waiters > 0 {
-		w.waiters--
-		w.t.waiting--
-		told = w.t.sync()
-	}
-	w.t.n.mu.Unlock()
-	if told {
-		w.t.n.conn.Flush()
-	}
-}
+func (w *waitPoint) leave() { w.change(func() { w.waiters = max(w.waiters-1, 0) }) }
 
 // enterForGood counts a goroutine that may wait, once, until end.
 func (w *waitPoint) enterForGood() {
-	if w.t == nil {
-		return
-	}
-	w.t.n.mu.Lock()
-	again := w.forGood
-	w.forGood = true
-	w.t.n.mu.Unlock()
-	if !again {
-		w.add(1)
-	}
+	w.change(func() {
+		if !w.forGood {
+			w.forGood = true
+			w.waiters++
+		}
+	})
 }
 
 // clear says that whoever waits is woken.
-func (w *waitPoint) clear() {
-	if w.t == nil {
-		return
-	}
-	w.t.n.mu.Lock()
-	w.t.waiting -= w.waiters
-	w.waiters = 0
-	w.t.n.mu.Unlock()
-	w.t.tell()
-}
+func (w *waitPoint) clear() { w.change(func() { w.waiters = 0 }) }
 
 // end is clear, for good.
-func (w *waitPoint) end() {
-	if w.t == nil {
-		return
-	}
-	w.clear()
-	w.t.n.mu.Lock()
-	w.ended = true
-	w.t.n.mu.Unlock()
-}
+func (w *waitPoint) end() { w.change(func() { w.waiters, w.ended = 0, true }) }

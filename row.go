@@ -140,8 +140,21 @@ func (r *workerRow) finished(body []byte, parcel *wire.Parcel, err *Error) {
 		}
 	}
 	if err != nil {
-		r.done(wire.KindFail, errorBody(err), nil)
+		r.fail(err)
 		return
 	}
 	r.done(wire.KindResult, body, parcel)
+}
+
+// fail hands on an error, or another if a method of what it wraps ends the goroutine:
+// nothing can stop that.
+func (r *workerRow) fail(err *Error) {
+	var body []byte
+	defer func() {
+		if body == nil {
+			body = errorBody(r.goexit("a method of the error that the function returned called runtime.Goexit: " + err.Message))
+		}
+		r.done(wire.KindFail, body, nil)
+	}()
+	body = errorBody(err)
 }

@@ -196,7 +196,9 @@ type place struct {
 	spoilt bool        // somebody may still look at its memory
 }
 
-func newStream(ctx context.Context, on Executor, ordered, service bool) *stream {
+// newStream returns a stream. apart says that not every worker runs every one of its
+// rows: some are services, or for other ranks than others are.
+func newStream(ctx context.Context, on Executor, ordered, apart bool) *stream {
 	s := &stream{
 		ctx: ctx, on: on, ordered: ordered, most: windowRows, drained: drainOf(ctx),
 		ranger: newWaiter(), reader: newWaiter(), point: waitPointOn(on),
@@ -209,8 +211,8 @@ func newStream(ctx context.Context, on Executor, ordered, service bool) *stream 
 	s.pool = p
 	s.most = int64(min(windowRows, aheadRows*(2+p.opts.Workers)))
 	s.spread = 2 * int64(p.opts.Workers)
-	if service {
-		s.spread = windowRows // each has a worker of its own: none is held back
+	if apart {
+		s.spread = windowRows // a worker may idle whatever is under way: none is held back
 	}
 	s.unwatch = context.AfterFunc(ctx, func() { s.cut(context.Cause(ctx), p.rows.Cancel) })
 	s.calm = onDrain(ctx, func() { s.cut(ErrInterrupted, p.rows.CancelUnbegun) })

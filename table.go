@@ -38,6 +38,8 @@ type added interface {
 	read(r *tableRun) bool
 	begin()
 	kind() rowKind
+	// targeted reports whether the rows are for certain ranks.
+	targeted() bool
 	// over says that there will be no more rows, and why if that is not their end.
 	over(err error)
 }
@@ -79,6 +81,7 @@ func (a *addedRows[In, Out]) kind() rowKind {
 }
 
 func (a *addedRows[In, Out]) begin()         { a.rows.begin() }
+func (a *addedRows[In, Out]) targeted() bool { return len(a.f.opts.On) > 0 }
 func (a *addedRows[In, Out]) over(err error) { a.rows.over(err) }
 
 func (a *addedRows[In, Out]) read(r *tableRun) bool {
@@ -136,24 +139,26 @@ type tableRun struct {
 
 	mu     sync.Mutex
 	guards []proc.Guard
-	ready  chan struct{} // closed when all guards are known
 
-	submitted chan struct{} // closed when all rows are
+	submitted chan struct{} // closed when all rows are, and all guards known
 
 	total, failed int
 	first         error // in order of their end
 }
 
 func newTableRun(ctx context.Context, on Executor, adds []added, kind rowKind) *tableRun {
-	r := &tableRun{ctx: ctx, on: on, kind: kind, window: newStream(ctx, on, false, kind != ordinaryRows)}
+	r := &tableRun{ctx: ctx, on: on, kind: kind}
+	apart := kind != ordinaryRows
 	for _, a := range adds {
 		if a.kind() != kind {
 			r.beside = true
 			continue
 		}
 		r.adds = append(r.adds, a)
+		apart = apart || a.targeted()
 		a.begin()
 	}
+	r.window = newStream(ctx, on, false, apart)
 	return r
 }
 
@@ -182,11 +187,10 @@ func (r *tableRun) release() (err error) {
 
 // read submits the rows, on a goroutine of its own.
 func (r *tableRun) read() {
-	r.ready, r.submitted = make(chan struct{}), make(chan struct{})
+	r.submitted = make(chan struct{})
 	go func() {
 		defer close(r.submitted)
 		r.window.read(func() {
-			defer close(r.ready)
 			for _, a := range r.adds {
 				if !a.read(r) {
 					return
@@ -246,8 +250,8 @@ func (r *tableRun) end(why error) {
 // Rows of functions with the option [Service] begin beside the others. Their
 // contexts end when the ordinary rows have ended and they have begun; a table of services alone runs
 // until they return or ctx ends. A service that returns its context's error then
-// has not failed, nor has one that had no time to begin; their own [Rows] say what became
-// of them. A guard, of package manager, stays until the other services have ended too and what was queued is done.
+// has not failed, nor has one that [Interruptible] kept from beginning; their own [Rows] say
+// what became of them. A guard, of package manager, stays until the other services have ended too and what was queued is done.
 func (t *Table) Run(ctx context.Context, on Executor) error {
 	on = check(ctx, nil, "Table.Run", on)
 	t.mu.Lock()
@@ -294,14 +298,14 @@ func (t *Table) Run(ctx context.Context, on Executor) error {
 	if guarded {
 		guards.read()
 		select {
-		case <-guards.ready:
+		case <-guards.submitted:
 		case <-runCtx.Done():
 		}
 	}
 	services.read()
 	rows.read()
 	rows.wait(func(error) bool { return true })
-	if rows.total > 0 {
+	if len(rows.adds) > 0 { // which may have been none
 		select {
 		case <-services.submitted: // the rows may have been quicker than the reading of services
 		case <-serviceCtx.Done():
@@ -384,7 +388,6 @@ type Rows[Out any] struct {
 	ended   bool
 	err     error // why there are no more rows than there are
 	rows    []rowEnd[Out]
-	done    int
 	news    chan struct{} // closed and made anew at every change somebody may wait for
 	waiters int
 }
@@ -412,7 +415,6 @@ func (r *Rows[Out]) expect() {
 func (r *Rows[Out]) end(slot int, v Out, err error) {
 	r.mu.Lock()
 	r.rows[slot] = rowEnd[Out]{v, err, true}
-	r.done++
 	r.tell()
 	r.mu.Unlock()
 }

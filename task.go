@@ -115,26 +115,49 @@ func (v *invocation) run(ctx context.Context, args, dst []byte, to finisher) {
 	v.task.row = -1
 	returned := false
 	defer func() {
-		if returned {
-			return
+		if !returned {
+			v.broken(recover(), to)
 		}
-		r := recover()
-		if r == nil { // the goroutine is being ended; nothing can stop that
-			e := v.failed(CausePanic, "the function called runtime.Goexit: return an error instead", nil)
-			e.Stack, e.topic = dump.Panic(debug.Stack()), topicGoexit
-			v.end(to, nil, nil, e)
-			return
-		}
-		e := v.failed(CausePanic, fmt.Sprint(r)+faultText(r), nil)
-		e.Stack = dump.Panic(debug.Stack())
-		if err, ok := r.(error); ok {
-			e.wrapped = err
-		}
-		v.end(to, nil, nil, e)
 	}()
 	body, out, e := v.invoke(ctx, args, dst)
 	returned = true
 	v.end(to, body, out, e)
+}
+
+// broken hands on the end of a function that panicked with r or, if that is nil, ended
+// its goroutine.
+func (v *invocation) broken(r any, to finisher) {
+	var e *Error
+	defer func() {
+		switch { // nothing can stop a goroutine that is being ended
+		case r == nil:
+			e = v.goexit("the function called runtime.Goexit: return an error instead")
+		case e == nil:
+			e = v.goexit("the function panicked, and a method of the panic's value called runtime.Goexit")
+		}
+		v.end(to, nil, nil, e)
+	}()
+	if r != nil {
+		e = v.panicked(r)
+	}
+}
+
+// panicked makes the error of a row that panicked with r. Methods of r, which are the
+// user's, may end the goroutine.
+func (v *invocation) panicked(r any) *Error {
+	e := v.failed(CausePanic, fmt.Sprint(r)+faultText(r), nil)
+	e.Stack = dump.Panic(debug.Stack())
+	if err, ok := r.(error); ok {
+		e.wrapped = err
+	}
+	return e
+}
+
+// goexit makes the error of a row that ended its goroutine.
+func (v *invocation) goexit(msg string) *Error {
+	e := v.failed(CausePanic, msg, nil)
+	e.Stack, e.topic = dump.Panic(debug.Stack()), topicGoexit
+	return e
 }
 
 // faultText says what a fault at an address means that has to do with shared memory.

@@ -29,14 +29,11 @@ func endOf(ctx context.Context) <-chan struct{} {
 // loop share a context, and so a watch.
 func (p *Pool) watchCall(c *Call, done <-chan struct{}) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	w := p.watches[done]
-	if w == nil {
+	known := w != nil
+	if !known {
 		w = &watch{p: p, done: done}
 		p.watches[done] = w
-		ctx := c.ctx
-		w.stop = context.AfterFunc(ctx, func() { w.fire(p.rows.Cancel, context.Cause(ctx)) })
-		w.calm = onDrain(ctx, func() { w.fire(p.rows.CancelUnbegun, ErrInterrupted) })
 	}
 	if p.empty == w {
 		p.empty = nil
@@ -47,6 +44,22 @@ func (p *Pool) watchCall(c *Call, done <-chan struct{}) {
 		w.head.prev = c
 	}
 	w.head = c
+	p.mu.Unlock()
+	if !known {
+		w.listen(c.ctx)
+	}
+}
+
+// listen has the watch hear of its context's end. The context may be of the user's
+// making, and its methods do what they like: no lock is held. The call that the watch
+// was made for keeps it from being forgotten meanwhile; an end that others hear of
+// through it in that time is told them then.
+func (w *watch) listen(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { w.fire(w.p.rows.Cancel, context.Cause(ctx)) })
+	calm := onDrain(ctx, func() { w.fire(w.p.rows.CancelUnbegun, ErrInterrupted) })
+	w.p.mu.Lock()
+	w.stop, w.calm = stop, calm
+	w.p.mu.Unlock()
 }
 
 func (w *watch) remove(c *Call) {
@@ -78,9 +91,10 @@ func (w *watch) remove(c *Call) {
 
 // forget drops an empty watch. p.mu is held.
 func (w *watch) forget() {
-	go func() { // the context may be of the user's making, and its methods do what they like
-		w.stop()
-		w.calm()
+	stop, calm := w.stop, w.calm
+	go func() { // as in listen
+		stop()
+		calm()
 	}()
 	delete(w.p.watches, w.done)
 }

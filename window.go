@@ -239,7 +239,7 @@ func (s *stream) admit(c *Call, expect func(), hold bool) (held int, ok bool) {
 
 // Rows are held back to be submitted together, but only as long as a quarter as
 // many, or more, are under way beyond what the workers run: nobody waits for a row
-// that is held back. Whoever changes one of the two numbers looks at the other
+// that is held back. (Of a stream whose rows do not all run everywhere none is.) Whoever changes one of the two numbers looks at the other
 // afterwards and submits what is held back too much: the reader when it holds a row
 // back, and who ends a row.
 

@@ -172,3 +172,48 @@ func TestRowsInUsedMemory(t *testing.T) {
 		})
 	}
 }
+
+// A row that an idle rank may run is not held back behind rows that wait for another rank.
+// feature: S3, S7
+func TestRowsForAnIdleRank(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]*xme.Func[int, int]{"On": square.With(xme.On(2)), "any": square} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := xmetest.Open(t, xme.Options{Workers: 2})
+			waitForRanks(t, pool, 2)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			_, g, release := gates(t)
+			const blocked = 18 // behind so many three were held back
+			var tab xme.Table
+			first := pass.With(xme.On(1)).Add(&tab, xme.Repeat(blocked, g))
+			reads, more := make(chan struct{}), make(chan struct{})
+			second := f.Add(&tab, func(yield func(int) bool) {
+				close(reads)
+				if yield(3) {
+					<-more
+				}
+			})
+			ran := make(chan error, 1)
+			go func() { ran <- tab.Run(ctx, pool) }()
+			<-reads
+			for n, err := range second.All() {
+				if n != 9 || err != nil {
+					t.Errorf("the row for rank 2: %d, %v", n, err)
+				}
+				break
+			}
+			close(more)
+			if _, err := release.Write(make([]byte, blocked)); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ran; err != nil {
+				t.Error(err)
+			}
+			if got, err := first.Values(); len(got) != blocked || err != nil {
+				t.Errorf("the rows for rank 1: %v, %v", got, err)
+			}
+		})
+	}
+}

@@ -52,6 +52,7 @@ func Exercise(t *testing.T, open func(*testing.T) xme.Executor) {
 		{"option On", on},
 		{"option Fresh", fresh},
 		{"option Service", service},
+		{"options Retries and Service", retriedService},
 		{"option Memory", memory},
 		{"broadcast", broadcast},
 		{"nested", nested},

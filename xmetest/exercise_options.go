@@ -93,6 +93,12 @@ func service(t *testing.T, ctx context.Context, x xme.Executor) {
 	wantErr(t, "a service whose context ended", err, context.Canceled)
 }
 
+func retriedService(t *testing.T, ctx context.Context, x xme.Executor) {
+	_, err := fail.With(xme.Retries(2), xme.Service()).Call(ctx, x, "known")
+	skipUnsupported(t, err)
+	want(t, "attempts", wantErr(t, "a service that always fails", err, errKnown).Attempt, 3)
+}
+
 func memory(t *testing.T, ctx context.Context, x xme.Executor) {
 	n, err := double.With(xme.Memory(1<<30)).Call(ctx, x, 3)
 	skipUnsupported(t, err)

@@ -26,6 +26,18 @@ import (
 // errNested is how calls end whose task has ended.
 var errNested = fmt.Errorf("the task that called has ended: %w", context.Canceled)
 
+// errOnceBegun is why services end that a task called, once they have begun.
+var errOnceBegun error = onceBegun{context.Canceled}
+
+type onceBegun struct{ error }
+
+func (e onceBegun) Unwrap() error { return e.error }
+
+// AfterBegin implements Patient.
+func (onceBegun) AfterBegin() {}
+
+var _ Patient = onceBegun{}
+
 // nested is the owner of a row that a task made.
 type nested struct {
 	p    *Pool
@@ -60,7 +72,11 @@ func (p *Pool) nestEvent(b *batch, w *worker, f link.Frame, owned bool) error {
 		return p.nest(b, w, f, owned)
 	case wire.KindUnnest:
 		if r := w.children[f.Call]; r != nil {
-			p.cancel(b, r, context.Canceled)
+			why := context.Canceled
+			if f.Time == wire.OnceBegun {
+				why = errOnceBegun
+			}
+			p.cancel(b, r, why)
 			p.settle(b)
 		}
 	case wire.KindLend:

@@ -55,6 +55,9 @@ const (
 	kindEnd
 )
 
+// OnceBegun says, in the Time of a KindUnnest, that a service which has not begun begins first.
+const OnceBegun = 1
+
 // Quiet says, in the Time of a KindCall, that no start frame is wanted: the word of KindBegun tells.
 const Quiet = 1 << 63
 
@@ -82,7 +85,7 @@ type Header struct {
 	Files uint8  // descriptors that travel with the frame; the body begins with their ids, IDSize bytes each
 	Func  uint16 // KindCall, KindNest: index in the function table
 	Call  uint64 // the call's number, for each direction of calls its own; KindSeat: a rank; KindLend, KindReclaim: the loan; 0: none
-	Time  uint64 // KindResult, KindFail: nanoseconds the row ran; KindCall: bytes its process may use; KindNested, KindNestFail: the loan it ends
+	Time  uint64 // KindResult, KindFail: nanoseconds the row ran; KindCall: bytes its process may use; KindNested, KindNestFail: the loan it ends; KindUnnest: 0 or OnceBegun
 }
 
 // IDSize is the size of a parcel item's id.
