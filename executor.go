@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -77,7 +78,13 @@ func (e *inline) serve(c *Call, args []byte, parcel *wire.Parcel) {
 		c.Finish(nil, err)
 		return
 	}
-	c.Finish(e.run(ctx, c, args, parcel))
+	body, err := e.run(ctx, c, args, parcel)
+	o := link.Outcome{Body: body, Parcel: c.result, Err: err}
+	if err != nil {
+		o.Cancelled = context.Cause(ctx)
+	}
+	c.result = nil
+	c.finish(o)
 }
 
 // run runs a call whose arguments have been encoded.

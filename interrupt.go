@@ -49,11 +49,14 @@ func onDrain(ctx context.Context, f func()) (stop func() bool) {
 // once the work is done. Without Interruptible the driver's signals are left as
 // they are: Ctrl-C ends the driver, and the system its workers.
 func Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	outer := drain.Of(ctx) // one that has begun has begun here too
-	if outer == nil {
-		outer = context.Background()
+	draining, drained := context.WithCancel(context.Background())
+	apart := func() bool { return true }
+	if outer := drain.Of(ctx); outer != nil { // one that has begun has begun here too
+		if outer.Err() != nil {
+			drained()
+		}
+		apart = context.AfterFunc(outer, drained)
 	}
-	draining, drained := context.WithCancel(outer)
 	ctx, cancel := context.WithCancelCause(drain.With(ctx, draining))
 	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, interruptSignals...)
@@ -82,8 +85,8 @@ func Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 			signal.Stop(signals)
 			close(over)
 			watching.Wait()
-			cancel(nil)
-			drained()
+			apart()
+			cancel(nil) // what waits under a context without this end has not been interrupted
 		})
 	}
 }

@@ -15,7 +15,8 @@ type leftovers struct {
 // manyLeft is how many are worth a line: libraries keep some.
 const manyLeft = 100
 
-// begin is called before each row, one at a time. It counts before rows whose number is a power of two, and tells of what it finds once.
+// begin is called before each row, one at a time. It counts before rows whose number is a
+// power of two, and tells of what it finds once.
 func (l *leftovers) begin(rank int) {
 	if l.rows++; l.rows&(l.rows-1) != 0 || l.rows == 1 || l.said {
 		return

@@ -114,7 +114,7 @@ func TestMemoryLimitNotFoundInOlderOutput(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("memory limits are Linux's")
 	}
-	for name, how := range map[string]string{"panic": "goroutine", "killed": "kill", "exit": "exit 1"} {
+	for name, how := range map[string]string{"panic": "goroutine", "fatal": "maps", "killed": "kill", "exit": "exit 1", "exit 2": "exit 22"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pool := xmetest.Open(t, quiet(xme.Options{Workers: 1, Memory: 1 << 30}))

@@ -254,8 +254,10 @@ func (n *nester) deliver(f link.Frame, owned bool) {
 		f.Parcel.Close() // its task has ended
 		return
 	}
-	if ownContext(c.ctx) && (f.Kind == wire.KindNestFail || !c.value.foreign()) {
-		c.nestedEnd(f)
+	own, failed := ownContext(c.ctx), f.Kind == wire.KindNestFail
+	// A failure asks the context whether to try again, and why it has ended.
+	if !failed && !c.value.foreign() || failed && own && c.opts.Retries == 0 && c.ctx.Err() == nil {
+		c.nestedEnd(f, own)
 		t.tell()
 		return
 	}
@@ -265,13 +267,18 @@ func (n *nester) deliver(f link.Frame, owned bool) {
 		f.Body = slices.Clone(f.Body)
 	}
 	t.tell() // until that has run, who waits for the call waits
-	go c.nestedEnd(f)
+	go c.nestedEnd(f, true)
 }
 
-// nestedEnd ends a call whose end the driver has sent.
-func (c *Call) nestedEnd(f link.Frame) {
-	if c.nested.stop != nil {
+// nestedEnd ends a call whose end the driver has sent. mayWait says that methods of its
+// context may be called here.
+func (c *Call) nestedEnd(f link.Frame, mayWait bool) {
+	switch {
+	case c.nested.stop == nil:
+	case mayWait:
 		c.nested.stop()
+	default:
+		go c.nested.stop()
 	}
 	o := link.Outcome{Body: f.Body, Parcel: f.Parcel}
 	if f.Kind == wire.KindNestFail {

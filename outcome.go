@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -52,7 +53,11 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 	case as(o.Err, &whole):
 		twin := *whole
 		e = &twin
-		if cause := context.Cause(c.ctx); e.Attempt == 0 && (c.calledOff(cause) || cause == ErrInterrupted) { //nolint:errorlint // identity is meant
+		cause := o.Cancelled
+		if cause == nil {
+			cause = context.Cause(c.ctx)
+		}
+		if e.Attempt == 0 && (c.calledOff(cause) || cause == ErrInterrupted) { //nolint:errorlint // identity is meant
 			c.toldHere(e, cause)
 		}
 	case as(o.Err, &processes):
@@ -129,7 +134,7 @@ func (c *Call) told(e *Error, why error) {
 // toldHere is told for a row that ran in this process, where it may have returned the cause itself.
 func (c *Call) toldHere(e *Error, why error) {
 	returned := e.wrapped
-	if t, ok := returned.(*tamed); ok && e.Cause == CauseReturned && same(t.error, why) { //nolint:errorlint // the error itself, not one that it wraps
+	if t, ok := returned.(*tamed); ok && e.Cause == CauseReturned && reflect.TypeOf(why).Comparable() && same(t.error, why) { //nolint:errorlint // the error itself, not one that it wraps
 		*e = Error{}
 		c.cancelled(e, why, c.reasonToEnd(why)+"; it returned when told")
 		return

@@ -32,7 +32,7 @@ func (p *Pool) watchCall(c *Call, done <-chan struct{}) {
 	w := p.watches[done]
 	known := w != nil
 	if !known {
-		w = &watch{p: p, done: done}
+		w = &watch{p: p, done: done, stop: nothing, calm: nothing}
 		p.watches[done] = w
 	}
 	if p.empty == w {
@@ -45,10 +45,20 @@ func (p *Pool) watchCall(c *Call, done <-chan struct{}) {
 	}
 	w.head = c
 	p.mu.Unlock()
-	if !known {
-		w.listen(c.ctx)
+	if known {
+		return
 	}
+	heard := false
+	defer func() {
+		if !heard { // a method of the context panicked, or ended the goroutine
+			w.remove(c)
+		}
+	}()
+	w.listen(c.ctx)
+	heard = true
 }
+
+func nothing() bool { return true }
 
 // listen has the watch hear of its context's end. The context may be of the user's
 // making, and its methods do what they like: no lock is held. The call that the watch

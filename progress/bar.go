@@ -33,7 +33,8 @@ const (
 )
 
 // Bar shows the progress of runs, one after the other; of runs that overlap, the one that
-// began first: it knows them by their number under one context of WithProgress, which they share. Its methods may be called from any goroutine. Who made it closes it.
+// began first. Runs are told apart by their number, so those that overlap must share one
+// context of WithProgress. Its methods may be called from any goroutine. Who made it closes it.
 type Bar struct {
 	w        io.Writer
 	o        Options
@@ -62,7 +63,8 @@ func New(w io.Writer, o Options) *Bar {
 	return &Bar{w: w, o: o, terminal: isTerminal(w) && os.Getenv("TERM") != "dumb"}
 }
 
-// isTerminal reports whether w is a terminal that has a width. What wraps one is none: nothing is drawn past it.
+// isTerminal reports whether w is a terminal that has a width. What wraps one is none:
+// nothing is drawn past it.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {

@@ -2,6 +2,7 @@ package shm
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/proc"
@@ -46,7 +47,9 @@ type local struct {
 	turn   turn              // of a value
 	users  [2]*atomic.Uint32 // of a pipe's ends
 	broken [2]*atomic.Uint32
-	has    [2]atomic.Int32 // handles on either end that tasks were given, or retained
+
+	ends sync.Mutex // held while one is taken or left
+	has  [2]int     // handles on either end that came here, or were retained
 }
 
 // side is a queue and the turns of this process's goroutines.

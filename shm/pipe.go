@@ -95,13 +95,17 @@ func (l *local) takeEnd(i int) {
 	}
 }
 
-// haveEnd notes that a task has an end for as long as it runs, or has retained it. The last that leaves it has this process's death say nothing of it
-// any more.
+// haveEnd notes that this process has a handle on an end until leave is called. Once the
+// last is left, this process's death says nothing of that end any more.
 func (l *local) haveEnd(i int) (leave func()) {
-	l.has[i].Add(1)
+	l.ends.Lock()
+	defer l.ends.Unlock()
+	l.has[i]++
 	l.takeEnd(i)
 	return func() {
-		if l.has[i].Add(-1) == 0 {
+		l.ends.Lock()
+		defer l.ends.Unlock()
+		if l.has[i]--; l.has[i] == 0 {
 			l.users[i].CompareAndSwap(me, 0)
 		}
 	}

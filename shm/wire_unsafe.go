@@ -119,11 +119,7 @@ func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 				return errMalformed
 			}
 			if k == kindPipe {
-				if c.lent {
-					c.leaves = l.haveEnd(c.which())
-				} else {
-					l.takeEnd(c.which())
-				}
+				c.leaves = l.haveEnd(c.which())
 			}
 			*(*unsafe.Pointer)(v) = a
 			return nil

@@ -97,16 +97,14 @@ func deaf(c *xme.Call) {
 		return
 	}
 	args, err := c.AppendArgs(nil)
+	if err == nil {
+		err = context.Cause(c.Context())
+	}
 	if err != nil {
 		c.Finish(nil, err)
 		return
 	}
 	go func() {
-		<-time.After(time.Millisecond)
-		if c.Context().Err() != nil {
-			c.Finish(nil, context.Cause(c.Context()))
-			return
-		}
 		ctx := context.WithoutCancel(c.Context())
 		if at, ok := c.Context().Deadline(); ok {
 			var stop context.CancelFunc

@@ -238,23 +238,25 @@ func (w *worker) outcomeOfUnbegun(r *link.Row, lost LostError) link.Outcome {
 	return link.Outcome{Err: &lost, Rank: w.rank, PID: w.pid}
 }
 
-// ranOut reports whether a Go program ended because it was given no more memory: its last
+// ranOut reports whether a process ended because it was given no more memory: its last
 // words say so, not what was printed before, and it ended itself.
 func ranOut(e Exit) bool {
 	const (
-		crashed    = 2
-		racedCrash = 66 // by the race detector's runtime
-		lastWords  = 1 << 10
+		racedCrash = 66 // how the race detector's runtime ends a process
+		why        = 3  // lines in which C's runtime, or Go's before it has a stack to show, says why
 	)
+	said := e.Dump
 	switch {
 	case e.OOM:
 		return true
-	case e.Signal == "SIGKILL", e.Signal == "" && e.Code != crashed && e.Code != racedCrash:
+	case e.Signal == "SIGKILL":
 		return false
-	}
-	said := e.Dump
-	if said == "" || !strings.HasPrefix(said, "panic: ") { // C's runtime, and a runtime without a thread, say why in front of it
-		said = e.Output[max(0, len(e.Output)-lastWords):] + said
+	case strings.HasPrefix(said, "SIGABRT: "), strings.HasPrefix(said, "fatal error: newosproc"), said == "" && (e.Signal != "" || e.Code == racedCrash):
+		at := len(e.Output)
+		for range why + 1 {
+			at = max(strings.LastIndexByte(e.Output[:at], '\n'), 0)
+		}
+		said = e.Output[at:] + said
 	}
 	_, ok := sys.OutOfMemory(said)
 	return ok

@@ -60,11 +60,12 @@ type item struct {
 func NewOutput(w io.Writer, notice func(dropped int) []byte) *Output {
 	var o *Output
 	o = newOutput(func(lines [][]byte, dropped int) {
+		n := len(lines) + dropped
 		if dropped > 0 {
 			lines = append(lines, notice(dropped))
 		}
 		if _, err := w.Write(bytes.Join(lines, nil)); err != nil {
-			o.fail(len(lines), err)
+			o.fail(n, err)
 		}
 	})
 	o.most = atomicBytes

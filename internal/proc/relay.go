@@ -95,8 +95,8 @@ func (r *relay) finish() {
 	}
 }
 
-// awaitEnds waits until the pipes have ended, which they do by themselves unless something that the process started has
-// them too; lastWords at most.
+// awaitEnds waits, lastWords at most, until the pipes have ended, which they do by
+// themselves unless something that the process started has them too.
 func (r *relay) awaitEnds() {
 	const lastWords = time.Second
 	ended := make(chan struct{})
