@@ -77,28 +77,28 @@ func TestBlockFromOutside(t *testing.T) {
 	}
 }
 
-// endsGoroutine is an error, and a value to panic with, one of whose methods ends the goroutine.
-type endsGoroutine struct{ method string }
+// goexitError is an error, and a value to panic with, one of whose methods ends the goroutine.
+type goexitError struct{ method string }
 
-func (e endsGoroutine) on(method string) {
+func (e goexitError) on(method string) {
 	if e.method == method {
 		runtime.Goexit()
 	}
 }
 
-func (e endsGoroutine) Error() string   { e.on("Error"); return "on purpose" }
-func (e endsGoroutine) Is(error) bool   { e.on("Is"); return false }
-func (e endsGoroutine) Unwrap() error   { e.on("Unwrap"); return nil }
-func (e endsGoroutine) Addr() uintptr   { e.on("Addr"); return 0 }
-func (e endsGoroutine) isPanic() string { return strings.TrimPrefix(e.method, "panic ") }
+func (e goexitError) Error() string   { e.on("Error"); return "on purpose" }
+func (e goexitError) Is(error) bool   { e.on("Is"); return false }
+func (e goexitError) Unwrap() error   { e.on("Unwrap"); return nil }
+func (e goexitError) Addr() uintptr   { e.on("Addr"); return 0 }
+func (e goexitError) isPanic() string { return strings.TrimPrefix(e.method, "panic ") }
 
 // endsIn returns such an error, panics with one, or returns the worker's pid.
 var endsIn = xme.Register("errors.endsIn", func(_ context.Context, method string) (int, error) {
-	switch e := (endsGoroutine{method}); {
+	switch e := (goexitError{method}); {
 	case method == "":
 		return os.Getpid(), nil
 	case e.isPanic() != method:
-		panic(endsGoroutine{e.isPanic()})
+		panic(goexitError{e.isPanic()})
 	default:
 		return 0, e
 	}

@@ -61,7 +61,7 @@ func (o *onceOnly) Submit(_ context.Context, calls []*xme.Call) (int, error) {
 
 // A further attempt that the executor does not take ends the call with the reason, and is the last.
 // feature: S11
-func TestRetryIsRefused(t *testing.T) {
+func TestRetryIsRefused(t *testing.T) { //nolint:tparallel // its cases are quick
 	t.Parallel()
 	boom := errors.New("boom")
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -144,7 +144,7 @@ func (o *othersError) As(target any) bool {
 // isBeside is errors.Is, but of an *Error it sees no more than which it is.
 func isBeside(err, target error) bool {
 	if e, ok := err.(*Error); ok { //nolint:errorlint // the error itself, not one that it wraps
-		return error(e) == target
+		return error(e) == target //nolint:errorlint // identity is meant
 	}
 	if reflect.TypeOf(target).Comparable() && err == target { //nolint:errorlint // this is errors.Is
 		return true

@@ -3,6 +3,7 @@ package xme_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -54,6 +55,9 @@ var touches = xme.Register("touches", func(_ context.Context, name string) (os.F
 		return 0, err
 	}
 	info, err := f.Stat()
+	if err != nil {
+		return 0, errors.Join(err, f.Close())
+	}
 	return info.Mode().Perm(), f.Close()
 })
 

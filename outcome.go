@@ -94,8 +94,8 @@ func (c *Call) calledOff(why error) bool {
 		return false
 	}
 	cause := context.Cause(c.ctx)
-	switch cause { //nolint:errorlint // identity is meant
-	case ErrClosed, ErrTimeout, ErrInterrupted, errTableOver, proc.ErrClosed, proc.ErrTimeout, context.Canceled, context.DeadlineExceeded:
+	switch cause {
+	case ErrClosed, ErrTimeout, ErrInterrupted, errTableOver, proc.ErrClosed, proc.ErrTimeout, context.Canceled, context.DeadlineExceeded: //nolint:errorlint // identity is meant
 		return false
 	}
 	var mine, theirs *Error

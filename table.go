@@ -351,7 +351,7 @@ func stoppedInTime(ctx context.Context, err error) bool {
 	var e *Error
 	why := context.Cause(ctx)
 	return (why == errTableOver || why == ErrInterrupted) && //nolint:errorlint // identity is meant
-		errors.As(err, &e) && (e.Cause == CauseCancelled || e.Cause == CauseInterrupted) && e.Signal == ""
+		errors.As(err, &e) && (e.Cause == CauseCancelled || e.Cause == CauseInterrupted) && e.Signal == "" && !e.Killed
 }
 
 func runError(ctx context.Context, rows, services *tableRun) error {

@@ -28,7 +28,7 @@ var callsUnderBusy = xme.Register("callsUnderBusy", func(ctx context.Context, n 
 
 // Methods of a caller's context are not run with the pool locked, nor with what a worker knows of its tasks' calls.
 // feature: S12, U7
-func TestContextWithMethods(t *testing.T) {
+func TestContextWithMethods(t *testing.T) { //nolint:tparallel // its cases need the CPUs
 	t.Parallel()
 	pool := xmetest.Open(t, xme.Options{Workers: 2})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

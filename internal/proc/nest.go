@@ -27,16 +27,16 @@ import (
 var errNested = fmt.Errorf("the task that called has ended: %w", context.Canceled)
 
 // errOnceBegun is why services end that a task called, once they have begun.
-var errOnceBegun error = onceBegun{context.Canceled}
+var errOnceBegun error = onceBegunError{context.Canceled}
 
-type onceBegun struct{ error }
+type onceBegunError struct{ error }
 
-func (e onceBegun) Unwrap() error { return e.error }
+func (e onceBegunError) Unwrap() error { return e.error }
 
 // AfterBegin implements Patient.
-func (onceBegun) AfterBegin() {}
+func (onceBegunError) AfterBegin() {}
 
-var _ Patient = onceBegun{}
+var _ Patient = onceBegunError{}
 
 // nested is the owner of a row that a task made.
 type nested struct {
