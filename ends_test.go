@@ -259,8 +259,10 @@ func TestArgumentThatKills(t *testing.T) {
 func TestTimeoutLadder(t *testing.T) {
 	t.Parallel()
 	pool := xmetest.Open(t, xme.Options{Workers: 1, Grace: time.Millisecond, Stderr: new(lines)})
-	_, g, _ := gates(t)
-	_, err := pass.With(xme.Timeout(time.Millisecond)).Call(t.Context(), pool, g)
+	begun, g, _ := gates(t)
+	f := pass.With(xme.Timeout(100*time.Millisecond)).Go(t.Context(), pool, g)
+	readBegun(t, begun, 1) // the function is on the stack
+	_, err := f.Wait(t.Context())
 	var e *xme.Error
 	if !errors.As(err, &e) || !errors.Is(err, xme.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("%v, want ErrTimeout", err)
