@@ -272,7 +272,7 @@ func TestCallAloneAllocates(t *testing.T) {
 		triple(ctx, t, pool, 1)
 	}
 	least := 100.0
-	for range 100 {
+	for end := time.Now().Add(patience); least > 0 && time.Now().Before(end); { // beside other work most have to
 		least = min(least, testing.AllocsPerRun(20, func() { triple(ctx, t, pool, 1) }))
 	}
 	if least > 0 {
