@@ -2,6 +2,7 @@ package xme_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -25,6 +26,20 @@ var callsUnderBusy = xme.Register("callsUnderBusy", func(ctx context.Context, n 
 	on := xme.Current(ctx)
 	return square.Call(busyContext{ctx, func() { _, _ = square.Call(ctx, on, 2) }}, on, n)
 })
+
+// retriesUnderBusy has a call fail under a busyContext in a task, which asks whether to try again.
+var retriesUnderBusy = xme.Register("retriesUnderBusy", func(ctx context.Context, n int) (int, error) {
+	on := xme.Current(ctx)
+	busy := busyContext{ctx, func() { _, _ = square.Call(ctx, on, 2) }}
+	_, err := refusesAll.With(xme.Retries(1)).Go(busy, on, n).Wait(ctx)
+	var e *xme.Error
+	if !errors.As(err, &e) {
+		return 0, err
+	}
+	return e.Attempt, nil
+})
+
+var refusesAll = xme.Register("refusesAll", func(context.Context, int) (int, error) { return 0, errors.New("no") })
 
 // Methods of a caller's context are not run with the pool locked, nor with what a worker knows of its tasks' calls.
 // feature: S12, U7
@@ -55,6 +70,11 @@ func TestContextWithMethods(t *testing.T) { //nolint:tparallel // its cases need
 	t.Run("task", func(t *testing.T) {
 		if n, err := callsUnderBusy.Call(ctx, pool, 3); n != 9 || err != nil {
 			t.Errorf("%d, %v", n, err)
+		}
+	})
+	t.Run("task, tried again", func(t *testing.T) {
+		if n, err := retriesUnderBusy.Call(ctx, pool, 3); n != 2 || err != nil {
+			t.Errorf("attempt %d, %v", n, err)
 		}
 	})
 	t.Run("cancel", func(t *testing.T) { // under such a context, too
