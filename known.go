@@ -115,8 +115,9 @@ func same(a, b error) (is bool) {
 	return a == b //nolint:errorlint // identity is meant
 }
 
-// othersError is why a row was cancelled, if that is the error of another row, or wraps it: errors.Is finds it, and whatever the caller has wrapped
-// it in, but not how the other row failed.
+// othersError is why a row was cancelled, if that is the error of another row, or wraps it:
+// errors.Is finds it, and whatever the caller has wrapped it in, but not how the other row
+// failed.
 type othersError struct{ error }
 
 // asOthers returns err, as an othersError if it is one.

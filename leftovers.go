@@ -16,7 +16,8 @@ type leftovers struct {
 const manyLeft = 100
 
 // begin is called before each row, one at a time. It counts before rows whose number is a
-// power of two, and tells of what it finds once.
+// power of two, and tells of what it finds once: on a goroutine of its own, for the link's
+// lock is held, and a handler may be the user's.
 func (l *leftovers) begin(rank int) {
 	if l.rows++; l.rows&(l.rows-1) != 0 || l.rows == 1 || l.said {
 		return
@@ -27,7 +28,7 @@ func (l *leftovers) begin(rank int) {
 	}
 	if left := n - l.base; left >= manyLeft {
 		l.said = true
-		slog.Warn("rows that have ended leave goroutines behind in this worker, which live until it ends: end them, or see xme.Options.Recycle and xme.Fresh",
+		go slog.Warn("rows that have ended leave goroutines behind in this worker, which live until it ends: end them, or see xme.Options.Recycle and xme.Fresh",
 			"goroutines", left, "rows", l.rows-1, "rank", rank)
 	}
 }

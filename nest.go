@@ -298,19 +298,18 @@ func ownContext(ctx context.Context) bool {
 	if _, ok := ctx.(*workerRow); ok {
 		return true
 	}
-	t := reflect.TypeOf(ctx)
-	return t == cancelType || t == deadlineType || t == backgroundType
+	return slices.Contains(ownTypes(), reflect.TypeOf(ctx))
 }
 
-// The types of contexts that do not ask those they are derived from.
-var cancelType, deadlineType, backgroundType = func() (c, d, b reflect.Type) {
+// ownTypes returns the types of contexts that do not ask those they are derived from.
+var ownTypes = sync.OnceValue(func() []reflect.Type {
 	background := context.Background()
 	cancelled, cancel := context.WithCancel(background)
 	cancel()
 	late, cancel := context.WithDeadline(background, time.Time{})
 	cancel()
-	return reflect.TypeOf(cancelled), reflect.TypeOf(late), reflect.TypeOf(background)
-}()
+	return []reflect.Type{reflect.TypeOf(cancelled), reflect.TypeOf(late), reflect.TypeOf(background)}
+})
 
 // tell tells the driver whether the task waits, if that has changed.
 func (t *nestTask) tell() {

@@ -31,7 +31,7 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 	)
 	killed, isKilled := o.Err.(*proc.KilledError) //nolint:errorlint // it comes as it is, and wraps what may be a user's
 	switch {
-	case isKilled: // first, as in the next case: why may be another row's error
+	case isKilled: // first, as in the next case: killed.Why may be another row's error
 		if e.Killed = killed.Killed(); c.calledOff(killed.Why) || killed.Why == ErrInterrupted { //nolint:errorlint // identity is meant
 			c.cancelled(e, killed.Why, c.reasonToEnd(killed.Why)+killed.Fate())
 		} else {
@@ -87,8 +87,9 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 	return e
 }
 
-// calledOff reports whether why is what the call's context ended with, and a cause of the caller's own: none of the engine's. It may be the error of
-// another row, with which errgroup ends the others: what is true of that one is not of this.
+// calledOff reports whether why is what the call's context ended with, and a cause of the
+// caller's own: none of the engine's. It may be the error of another row, with which
+// errgroup ends the others: what is true of that one is not of this.
 func (c *Call) calledOff(why error) bool {
 	if c.ctx.Err() == nil || why == nil {
 		return false
@@ -102,7 +103,8 @@ func (c *Call) calledOff(why error) bool {
 	return same(why, cause) || as(cause, &theirs) && as(why, &mine) && mine == theirs
 }
 
-// cancelled makes e say that the call's context ended, with a cause of the caller's own, or by the user's Ctrl-C when the row had begun.
+// cancelled makes e say that the call's context ended, with a cause of the caller's own, or
+// by the user's Ctrl-C when the row had begun.
 func (c *Call) cancelled(e *Error, why error, text string) {
 	ended := c.ctx.Err()
 	if ended == nil {
@@ -131,7 +133,8 @@ func (c *Call) told(e *Error, why error) {
 	}
 }
 
-// toldHere is told for a row that ran in this process, where it may have returned the cause itself.
+// toldHere is told for a row that ran in this process, where it may have returned the cause
+// itself.
 func (c *Call) toldHere(e *Error, why error) {
 	returned := e.wrapped
 	if t, ok := returned.(*tamed); ok && e.Cause == CauseReturned && reflect.TypeOf(why).Comparable() && same(t.error, why) { //nolint:errorlint // the error itself, not one that it wraps

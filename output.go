@@ -227,19 +227,19 @@ func (o *output) close() error {
 	o.ends.Do(func() {
 		var lost atomic.Int64
 		var wait sync.WaitGroup
-		for i, sub := range []*proc.Output{o.handler, o.screen[0], o.screen[1], o.log} {
-			if sub != nil && (i != 2 || sub != o.screen[0]) {
-				wait.Go(func() { lost.Add(int64(sub.Close(outputTime))) })
-			}
+		outputs := []*proc.Output{o.handler, o.screen[0], o.log}
+		if o.screen[1] != o.screen[0] {
+			outputs = append(outputs, o.screen[1])
+		}
+		outputs = slices.DeleteFunc(outputs, func(sub *proc.Output) bool { return sub == nil })
+		for _, sub := range outputs {
+			wait.Go(func() { lost.Add(int64(sub.Close(outputTime))) })
 		}
 		wait.Wait()
 		if n := lost.Load(); n > 0 {
 			o.err = fmt.Errorf("xme: the last %d lines or log records of workers were not written: an output did not take them for %v", n, outputTime)
 		}
-		for i, sub := range []*proc.Output{o.screen[0], o.screen[1], o.log} {
-			if sub == nil || i == 1 && sub == o.screen[0] {
-				continue
-			}
+		for _, sub := range outputs {
 			if n, err := sub.Failed(); n > 0 {
 				o.err = errors.Join(o.err, fmt.Errorf("xme: %d lines or log records of workers were not written: %w", n, err))
 			}

@@ -99,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 	pool := &Pool{opts: o, watches: map[<-chan struct{}]*watch{}}
 	cfg := proc.Config{
 		Identity: id, Workers: o.Workers, Spares: max(o.Spares, 0), MaxProcesses: o.MaxProcesses, Recycle: o.Recycle, Memory: o.Memory, Shared: o.Shared,
-		Queue: o.Queue, MaxMessage: o.MaxMessage, Umask: sys.Umask(), Grace: max(o.Grace, 0), StartTimeout: o.StartTimeout,
+		Queue: o.Queue, MaxMessage: o.MaxMessage, Grace: max(o.Grace, 0), StartTimeout: o.StartTimeout,
 		Backend: proc.BackendFrom(ctx), Kind: proc.KindFrom(ctx), FailBody: failBody, FuncName: func(i uint16) string { return table.at(i).nameOf() },
 		RowOf: rowOf,
 	}
@@ -121,6 +121,7 @@ func Open(ctx context.Context, o Options) (*Pool, error) {
 		twin.Log = pool.out.sink()
 		cfg.Backend = &twin
 	} else if cfg.Backend == nil {
+		cfg.Umask = sys.Umask()
 		cfg.Backend, err = pool.processes()
 	}
 	if err == nil {

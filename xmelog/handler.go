@@ -242,7 +242,8 @@ func (h *Handler) appendIndent(dst []byte, steps int) []byte {
 	return dst
 }
 
-// within returns what of s there is room for, as it is: what of it is escaped takes up to four times that.
+// within returns what of s there is room for as it is: what of it is escaped takes up to
+// four times that.
 func within(s string, room int) string {
 	if len(s) <= room {
 		return s
@@ -332,17 +333,5 @@ func (m *marks) append(dst []byte, group string, a slog.Attr) []byte {
 	dst = append(dst, ' ')
 	dst = appendQuoted(dst, within(group+a.Key, room))
 	dst = append(dst, '=')
-	switch v.Kind() {
-	case slog.KindString, slog.KindAny: // others are short
-		text := v.String()
-		if v.Kind() == slog.KindAny {
-			text = TextOf(v.Any())
-		}
-		some := within(text, room)
-		if dst = appendQuoted(dst, some); len(some) < len(text) {
-			dst = fmt.Appendf(dst, "… (%d bytes more)", len(text)-len(some))
-		}
-		return dst
-	}
-	return appendValue(dst, v)
+	return appendValue(dst, v, room)
 }

@@ -10,11 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// appendValue appends a value as slog.TextHandler prints it.
-func appendValue(dst []byte, v slog.Value) []byte {
+// appendValue appends a value as slog.TextHandler prints it, cut to what there is room for.
+func appendValue(dst []byte, v slog.Value, room int) []byte {
+	var text string
 	switch v.Kind() {
 	case slog.KindString:
-		return appendQuoted(dst, v.String())
+		text = v.String()
 	case slog.KindInt64:
 		return strconv.AppendInt(dst, v.Int64(), 10)
 	case slog.KindUint64:
@@ -27,8 +28,14 @@ func appendValue(dst []byte, v slog.Value) []byte {
 		return append(dst, v.Duration().String()...)
 	case slog.KindTime:
 		return v.Time().AppendFormat(dst, "2006-01-02T15:04:05.000Z07:00")
+	default:
+		text = TextOf(v.Any())
 	}
-	return appendQuoted(dst, TextOf(v.Any()))
+	some := within(text, room)
+	if dst = appendQuoted(dst, some); len(some) < len(text) {
+		dst = fmt.Appendf(dst, "… (%d bytes more)", len(text)-len(some))
+	}
+	return dst
 }
 
 // TextOf returns a value of an attribute as text: by its MarshalText, its Error or its

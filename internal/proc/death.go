@@ -243,7 +243,7 @@ func (w *worker) outcomeOfUnbegun(r *link.Row, lost LostError) link.Outcome {
 func ranOut(e Exit) bool {
 	const (
 		racedCrash = 66 // how the race detector's runtime ends a process
-		why        = 3  // lines in which C's runtime, or Go's before it has a stack to show, says why
+		lastLines  = 3  // in which C's runtime, or Go's before it has a stack to show, says why
 	)
 	said := e.Dump
 	switch {
@@ -253,7 +253,7 @@ func ranOut(e Exit) bool {
 		return false
 	case strings.HasPrefix(said, "SIGABRT: "), strings.HasPrefix(said, "fatal error: newosproc"), said == "" && (e.Signal != "" || e.Code == racedCrash):
 		at := len(e.Output)
-		for range why + 1 {
+		for range lastLines + 1 {
 			at = max(strings.LastIndexByte(e.Output[:at], '\n'), 0)
 		}
 		said = e.Output[at:] + said

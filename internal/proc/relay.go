@@ -83,11 +83,16 @@ func (r *relay) start() {
 // finish reads what is still in the pipes of a process that has ended, not until
 // their end: what the process started may hold them open for ever.
 func (r *relay) finish() {
+	waited := false
 	for _, f := range r.files {
-		if f.SetReadDeadline(time.Now()) != nil { // no deadlines here
-			r.awaitEnds()
-			_ = f.Close() // what is still in it is lost
+		if f.SetReadDeadline(time.Now()) == nil {
+			continue
 		}
+		if !waited { // no deadlines here
+			r.awaitEnds()
+			waited = true
+		}
+		_ = f.Close() // what is still in it is lost
 	}
 	r.done.Wait()
 	for _, f := range r.files {
