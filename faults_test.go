@@ -104,11 +104,7 @@ var ways = map[string]func(context.Context, xme.Executor, *xme.Func[int, any], i
 func TestFailureIsNoValue(t *testing.T) {
 	t.Parallel()
 	order := []int{goodEnd, endError, endValueAndError, goodEnd + 1, endPanic, endExit, goodEnd + 2, endGoexit, endTimeout, endResult, goodEnd + 3}
-	for name, open := range map[string]func(*testing.T) xme.Executor{
-		"pool":       func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 2}) },
-		"in process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 2}) },
-		"inline":     func(*testing.T) xme.Executor { return xme.Inline() },
-	} {
+	for name, open := range executors(2) {
 		in := order
 		if name != "pool" { // these would end the test
 			in = slices.DeleteFunc(slices.Clone(order), func(n int) bool { return n == endExit })

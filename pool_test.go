@@ -632,3 +632,12 @@ func TestFilesNeedTheSocket(t *testing.T) {
 		t.Errorf("afterwards: %d, %v", n, err)
 	}
 }
+
+// executors are what a test is run on whose rows must end alike wherever they run; a pool has so many workers.
+func executors(workers int) map[string]func(*testing.T) xme.Executor {
+	return map[string]func(*testing.T) xme.Executor{
+		"pool":       func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: workers}) },
+		"in process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: workers}) },
+		"inline":     func(*testing.T) xme.Executor { return xme.Inline() },
+	}
+}

@@ -81,11 +81,7 @@ func TestServicesBeginThoughRowsAreShort(t *testing.T) {
 // feature: S10
 func TestServicesBesideNoRows(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func(*testing.T) xme.Executor{
-		"pool":       func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 1}) },
-		"in process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 1}) },
-		"inline":     func(*testing.T) xme.Executor { return xme.Inline() },
-	} {
+	for name, open := range executors(1) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), patience)

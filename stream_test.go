@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme"
-	"github.com/xenonmp/xme/xmetest"
 )
 
 // panicOf returns what f panics with, as the error that it must be.
@@ -34,11 +33,6 @@ func panicOf(t *testing.T, f func()) (err error) {
 // feature: S7, S12
 func TestSequenceCutShort(t *testing.T) {
 	t.Parallel()
-	executors := map[string]func(t *testing.T) xme.Executor{
-		"pool":       func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 2}) },
-		"in process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 2}) },
-		"inline":     func(*testing.T) xme.Executor { return xme.Inline() },
-	}
 	ways := map[string]func(context.Context, xme.Executor, iter.Seq[int]) iter.Seq2[int, error]{
 		"Map": square.Map,
 		"Unordered": func(ctx context.Context, on xme.Executor, in iter.Seq[int]) iter.Seq2[int, error] {
@@ -54,7 +48,7 @@ func TestSequenceCutShort(t *testing.T) {
 			}
 		},
 	}
-	for name, open := range executors {
+	for name, open := range executors(2) {
 		for way, results := range ways {
 			t.Run(name+" "+way, func(t *testing.T) {
 				t.Parallel()

@@ -208,11 +208,7 @@ var fails = xme.Register("fails", func(_ context.Context, n int) (int, error) {
 // feature: S8, S10, F25
 func TestServicesInTable(t *testing.T) {
 	t.Parallel()
-	for name, open := range map[string]func(*testing.T) xme.Executor{
-		"pool":       func(t *testing.T) xme.Executor { return xmetest.Open(t, xme.Options{Workers: 1}) },
-		"in process": func(t *testing.T) xme.Executor { return xmetest.OpenInProcess(t, xme.Options{Workers: 1}) },
-		"inline":     func(*testing.T) xme.Executor { return xme.Inline() },
-	} {
+	for name, open := range executors(1) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			on := open(t)
