@@ -88,15 +88,17 @@ func OpenLane(bells [2]*sys.Bell) (*Lane, Frame, error) {
 	if err == nil {
 		err = mem.Seal()
 	}
-	var parcel *wire.Parcel
-	if err == nil {
-		files := wire.Parcel{}
-		for i, f := range []*os.File{mem.File(), bell.File(), bells[0].File(), bells[1].File()} {
-			files.Items = append(files.Items, wire.Item{ID: [wire.IDSize]byte{byte(i)}, File: f})
+	parcel := &wire.Parcel{}
+	memory := func() (*os.File, error) { return sys.Hold(mem.File(), "xme-lane") }
+	for i, hold := range []func() (*os.File, error){memory, bell.Hold, bells[0].Hold, bells[1].Hold} {
+		if err == nil {
+			var f *os.File
+			f, err = hold()
+			parcel.Items = append(parcel.Items, wire.Item{ID: [wire.IDSize]byte{byte(i)}, File: f})
 		}
-		parcel, err = files.Clone()
 	}
 	if err != nil {
+		parcel.Close()
 		if bell != nil {
 			_ = bell.Close()
 		}

@@ -232,9 +232,7 @@ func (p *Pool) sleep(ctx context.Context, w Waiter) {
 	p.leader.Store(leaderSleeps)
 	p.leading.Store(leadsAsleep)
 	p.freeLanes()
-	for _, o := range p.laned {
-		p.watchLane(b, o)
-	}
+	p.watchAll(b)
 	look := b.look
 	p.mu.Unlock()
 	if !look && !w.Ready() && ctx.Err() == nil {

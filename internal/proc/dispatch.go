@@ -17,7 +17,9 @@ const (
 	aheadWork = uint64(200 * time.Microsecond)
 	// aheadBulk is aheadWork for rows of many in a lane, from where they can be taken back
 	// at once: enough of them for the driver to be woken once for several.
-	aheadBulk  = uint64(4 * time.Millisecond)
+	aheadBulk = uint64(16 * time.Millisecond)
+	// leastWork is work that lasts until the driver is awake for more, if it gets a CPU.
+	leastWork  = uint64(4 * wakeTime)
 	aheadBytes = 256 << 10
 	aheadRows  = 256
 	aheadFiles = 64

@@ -234,7 +234,11 @@ func (w *worker) corrupt(err error) {
 
 // watchLane has w's worker ring when there is enough to read, unless somebody looks
 // anyway. p.mu is held.
-func (p *Pool) watchLane(b *batch, w *worker) {
+func (p *Pool) watchLane(b *batch, w *worker) { p.watchFrom(b, w, false) }
+
+// watchFrom is watchLane; fresh says that what was there has just been read, and that nothing needs to be by an earlier
+// mark. p.mu is held.
+func (p *Pool) watchFrom(b *batch, w *worker, fresh bool) {
 	if !w.viaLane || w.flight.Len() == 0 || w.broken || w.elsewhere {
 		return
 	}
@@ -248,27 +252,48 @@ func (p *Pool) watchLane(b *batch, w *worker) {
 		bell = ring.Second
 	case leaderNone:
 	}
-	if w.lane.Watch.Armed() && w.armed == bell {
+	due := w.due()
+	if later := int32(due - w.armedAt); w.armed == bell && (later == 0 || later > 0 && !fresh) && w.lane.Watch.Armed() {
 		return
 	}
-	w.armed = bell
-	w.lane.Watch.Arm(bell, w.due())
+	w.armed, w.armedAt = bell, due
+	w.lane.Watch.Arm(bell, due)
 	if w.lane.Results.Ready() {
 		b.look = true
 	}
 }
 
 // due returns the number of the row at whose end the driver is to be woken: the next if
-// somebody waits for one, else that which leaves the worker half of what it has. p.mu
-// is held.
+// somebody waits for one, else that which leaves the worker work for as long as it takes
+// the driver to be awake. p.mu is held.
 func (w *worker) due() uint32 {
 	n := w.flight.Len()
-	if w.prompts == 0 {
-		n /= 2
-	} else {
-		n--
+	if w.prompts > 0 {
+		return w.lane.Rows.Number() - uint32(n-1)
 	}
-	return w.lane.Rows.Number() - uint32(n)
+	left := 2
+	if w.later && w.ahead/uint64(2*left) >= leastWork {
+		left *= 2
+	}
+	return w.lane.Rows.Number() - uint32(n/left)
+}
+
+// watchAll has the workers ring for a leader that is about to sleep and has read what they have answered. All are handed more
+// when one rings: so the one that has least rings first, and the others only if nobody comes. p.mu is held.
+func (p *Pool) watchAll(b *batch) {
+	var first *worker
+	for _, w := range p.laned {
+		w.later = true
+		if w.viaLane && w.flight.Len() > 0 && (first == nil || w.ahead < first.ahead) {
+			first = w
+		}
+	}
+	if first != nil {
+		first.later = false
+	}
+	for _, w := range p.laned {
+		p.watchFrom(b, w, true)
+	}
 }
 
 // setPace tells w how to look for its next row before it sleeps: not at all where rows

@@ -12,12 +12,13 @@ import (
 // while rows are under way, at what each worker runs, and remembers since when. A
 // row that no two looks saw took less than two looks are apart.
 //
-// What a worker runs is the first of its rows whose end has not been read. Only where two
-// looks find the same the lane is read: rows that fly by pay nothing.
+// What a worker runs is the first of its rows whose end has not been read. A lane is read
+// only where two looks find the same claim in it: rows that fly by pay nothing.
 
-// markEvery is how often it looks; less often while it sees nothing new.
+// markEvery is how often it looks, together with the look for rows that are stuck, so that
+// the driver is woken once for both; less often while it sees nothing new.
 const (
-	markEvery  = 10 * time.Millisecond
+	markEvery  = stallBusy
 	markSeldom = time.Second
 )
 
@@ -29,7 +30,8 @@ type marks struct {
 
 // mark is what looks saw a worker run.
 type mark struct {
-	call        uint64 // the row's number on its link; 0: none
+	call        uint64 // the row's number on its link; 0: none, or not known yet
+	claims      uint32 // what its lane said
 	since, seen time.Time
 }
 
@@ -57,7 +59,16 @@ func (p *Pool) lookAtRows() {
 	busy, moved, read := false, false, false
 	for w := range p.all {
 		r := w.flight.Front()
-		if r != nil && w.mark.call == r.Call() && (w.viaLane || r.Quiet) {
+		claims, inLane := uint32(0), r != nil && w.viaLane && w.lane != nil
+		if inLane {
+			claims = w.lane.Rows.Claims()
+			if w.mark.call == 0 && (w.mark.since.IsZero() || w.mark.claims != claims) {
+				w.mark = mark{claims: claims, since: now, seen: now} // which row that is, the next look finds out if need be
+				busy, moved = true, true
+				continue
+			}
+		}
+		if inLane || r != nil && w.mark.call == r.Call() && r.Quiet {
 			p.sync(&b, w) // it may have ended, unread
 			r, read = w.flight.Front(), true
 		}
@@ -66,12 +77,14 @@ func (p *Pool) lookAtRows() {
 		}
 		busy = true
 		switch {
+		case w.mark.call == 0 && !w.mark.since.IsZero() && r.State() == link.Started:
+			w.mark.call, w.mark.seen = r.Call(), now
 		case w.mark.call == r.Call() && r.State() == link.Started:
 			w.mark.seen = now
 		case !w.viaLane && !r.Quiet && r.State() != link.Started:
 			moved = true // it has not begun
 		default:
-			w.mark = mark{r.Call(), now, now}
+			w.mark = mark{call: r.Call(), claims: claims, since: now, seen: now}
 			moved = true
 		}
 	}

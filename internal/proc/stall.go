@@ -10,10 +10,11 @@ import (
 
 // How often the pool looks, while rows wait behind running ones, whether the
 // running ones still move: often while a worker idles and could take them, seldom
-// while all are busy.
+// while all are busy, for nothing is lost then but the order, and each look takes a
+// worker's CPU.
 const (
 	stallIdle = 100 * time.Microsecond
-	stallBusy = 5 * time.Millisecond
+	stallBusy = 20 * time.Millisecond
 )
 
 // stall is the pool's look-out for rows stuck behind a slow one. A timer runs only
@@ -72,6 +73,9 @@ func (p *Pool) idles() bool {
 	return false
 }
 
+// laneLook tells what a look at a lane has seen from a call's number.
+const laneLook = 1 << 63
+
 // checkStall takes back what waits behind rows that were at the front of their
 // worker at the last look too: at once if a worker idles, else only if the row
 // takes far longer than its function's rows do.
@@ -87,13 +91,20 @@ func (p *Pool) checkStall() {
 		if w == nil {
 			continue
 		}
+		if w.viaLane && w.flight.Len() > 1 && w.lane != nil {
+			if claims := laneLook | uint64(w.lane.Rows.Claims()); w.looked != claims { // it moves; what it has answered is read by whoever waits for it
+				w.looked, w.since = claims, now
+				again = true
+				continue
+			}
+		}
 		p.sync(b, w)
 		front := w.flight.Front()
 		if front == nil || w.flight.Len() < 2 {
 			w.looked = 0
 			continue
 		}
-		if w.looked != front.Call() {
+		if !w.viaLane && w.looked != front.Call() {
 			w.looked, w.since = front.Call(), now
 			again = true
 			continue

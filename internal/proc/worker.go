@@ -39,7 +39,7 @@ type worker struct {
 	alone   bool      // the row in flight travels alone
 	worn    bool      // the last row that ended was to be its last
 	stalled bool      // the row at the front is slow: send nothing behind it
-	looked  uint64    // the front's call number at the last look
+	looked  uint64    // the front's call number at the last look, or what its lane said
 	since   time.Time // of the look that first saw it
 	clock   *time.Timer
 
@@ -56,6 +56,8 @@ type worker struct {
 	paused      int        // it is handed none for now
 	prompts     int        // rows in the lane whose ends are waited for one by one
 	armed       uint8      // the bell that it was last asked to ring
+	armedAt     uint32     // and the row at whose end
+	later       bool       // another is to ring before it
 	pace        ring.Pace  // as it was last told
 	bound       int64      // of memory, as it was last told
 	startedCall uint64     // the last call in the lane that it said it had begun

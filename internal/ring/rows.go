@@ -166,6 +166,12 @@ func (w *RowWriter) Claimed() (int, error) {
 	return max(int(int32(claimed-w.ended)), 0), nil
 }
 
+// Claims returns a number that changes whenever a row is claimed.
+func (w *RowWriter) Claims() uint32 {
+	_, claimed := splitRows(w.word.Load())
+	return claimed
+}
+
 // TakeBack takes back what is not claimed, unpublished rows too, and returns how
 // many rows, the last ones put, are no longer under way. (The claim and the taking
 // back are compare-and-swaps on one word: a row is either claimed or taken back.)

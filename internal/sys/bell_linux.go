@@ -1,9 +1,9 @@
 package sys
 
 import (
+	"errors"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,16 +14,17 @@ const HasLanes = true
 
 // Bell wakes one goroutine of this or another process: an eventfd that is waited for through the netpoller, so that no
 // thread is held. Its descriptor is close-on-exec and does not block.
+//
+// A process that only rings a bell keeps it out of its netpoller, which would wake one of its threads whenever anybody
+// rings or is heard: all workers of a pool have the driver's bells.
 type Bell struct {
-	f   *os.File
-	raw syscall.RawConn
+	mu sync.RWMutex // held while fd is used
+	fd int          // -1: closed
 
+	heard *os.File // the same, in the netpoller, from the first Wait on
+	raw   syscall.RawConn
 	wait  func(fd uintptr) bool // made once, so that Wait does not allocate
 	errno syscall.Errno         // of the last wait; the waiting goroutine's
-
-	close  sync.Once
-	closed atomic.Bool
-	err    error
 }
 
 // NewBell makes a bell that has not been rung.
@@ -32,12 +33,12 @@ func NewBell() (*Bell, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	return bellOf(fd)
+	return &Bell{fd: fd}, nil
 }
 
 // OpenBell opens a bell that another process has made. It takes f over, also when it fails.
 func OpenBell(f *os.File) (*Bell, error) {
-	fd, err := duplicate(f) // an open File that is not in the netpoller cannot join it
+	fd, err := duplicate(f)
 	_ = f.Close()
 	if err != nil {
 		return nil, err
@@ -46,52 +47,89 @@ func OpenBell(f *os.File) (*Bell, error) {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	return bellOf(fd)
-}
-
-func bellOf(fd int) (*Bell, error) {
-	b := &Bell{f: os.NewFile(uintptr(fd), "xme-bell")}
-	var err error
-	if b.raw, err = b.f.SyscallConn(); err != nil {
-		_ = b.f.Close()
-		return nil, err
-	}
-	b.wait = func(fd uintptr) bool {
-		b.errno = takeRings(fd)
-		return b.errno != unix.EAGAIN
-	}
-	return b, nil
+	return &Bell{fd: fd}, nil
 }
 
 // Ring ends the present Wait, or else the next one at once. It never blocks, and any goroutine may call it; after Close
 // it does nothing. It costs one system call.
-func (b *Bell) Ring() { _ = b.raw.Control(ringBell) }
+func (b *Bell) Ring() {
+	b.mu.RLock()
+	if b.fd >= 0 {
+		ringBell(uintptr(b.fd))
+	}
+	b.mu.RUnlock()
+}
 
 // Wait blocks until the bell has been rung since the last Wait returned; any number of rings count as one. Close ends it
 // with os.ErrClosed. One goroutine of one process may wait at a time.
 //
 // What a process wrote to shared memory before Ring is seen after the Wait that it ends.
 func (b *Bell) Wait() error {
-	err := b.raw.Read(b.wait)
-	switch {
-	case err != nil && b.closed.Load():
-		return os.ErrClosed
-	case err != nil:
-		return err
-	case b.errno != 0:
+	if b.raw == nil {
+		if err := b.join(); err != nil {
+			return err
+		}
+	}
+	if err := b.raw.Read(b.wait); err != nil {
+		return os.ErrClosed // os gives an error of an internal package
+	}
+	if b.errno != 0 {
 		return os.NewSyscallError("read", b.errno)
 	}
 	return nil
 }
 
-// File returns the descriptor, for passing to another process. It belongs to b.
-func (b *Bell) File() *os.File { return b.f }
+// join has the bell in the netpoller, by a descriptor of its own.
+func (b *Bell) join() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fd < 0 {
+		return os.ErrClosed
+	}
+	fd, err := unix.FcntlInt(uintptr(b.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	f := os.NewFile(uintptr(fd), "xme-bell")
+	raw, err := f.SyscallConn()
+	if err != nil {
+		_ = f.Close()
+		return err
+	}
+	b.wait = func(fd uintptr) bool {
+		b.errno = takeRings(fd)
+		return b.errno != unix.EAGAIN
+	}
+	b.heard, b.raw = f, raw
+	return nil
+}
+
+// Hold returns the bell for passing it to another process, which opens it; whoever has it closes it.
+func (b *Bell) Hold() (*os.File, error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.fd < 0 {
+		return nil, os.ErrClosed
+	}
+	fd, err := unix.FcntlInt(uintptr(b.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fd), "xme-bell"), nil
+}
 
 // Close ends Wait, any number of times. Whoever else has the bell keeps it.
 func (b *Bell) Close() error {
-	b.close.Do(func() {
-		b.closed.Store(true)
-		b.err = b.f.Close()
-	})
-	return b.err
+	b.mu.Lock()
+	fd, heard := b.fd, b.heard
+	b.fd = -1
+	b.mu.Unlock()
+	if fd < 0 {
+		return nil
+	}
+	err := os.NewSyscallError("close", unix.Close(fd))
+	if heard != nil {
+		err = errors.Join(err, heard.Close())
+	}
+	return err
 }

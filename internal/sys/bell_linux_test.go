@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -43,6 +46,17 @@ func bell(t *testing.T) *sys.Bell {
 	return b
 }
 
+// hold gives a bell's descriptor to pass on.
+func hold(t *testing.T, b *sys.Bell) *os.File {
+	t.Helper()
+	f, err := b.Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
 // rung waits for a bell.
 func rung(t *testing.T, b *sys.Bell) {
 	t.Helper()
@@ -63,17 +77,18 @@ func waiting(b *sys.Bell) (ended chan error) {
 func TestBellToChild(t *testing.T) {
 	t.Parallel()
 	call, answer := bell(t), bell(t)
-	if !closesOnExec(t, call.File()) {
+	held := hold(t, call)
+	if !closesOnExec(t, held) {
 		t.Error("it may be inherited")
 	}
-	c := start(t, "bell", func(cmd *exec.Cmd) { cmd.ExtraFiles = []*os.File{call.File(), answer.File()} })
+	c := start(t, "bell", func(cmd *exec.Cmd) { cmd.ExtraFiles = []*os.File{held, hold(t, answer)} })
 	c.want("opened: <nil>")
 	for range 1000 {
 		call.Ring()
 		rung(t, answer)
 	}
 	// Handing it to a child has not made it block.
-	flags, err := unix.FcntlInt(call.File().Fd(), unix.F_GETFL, 0)
+	flags, err := unix.FcntlInt(held.Fd(), unix.F_GETFL, 0)
 	if err != nil || flags&unix.O_NONBLOCK == 0 {
 		t.Errorf("it blocks: %#x, %v", flags, err)
 	}
@@ -133,7 +148,7 @@ func TestBellClose(t *testing.T) {
 func TestBellRungAfterClose(t *testing.T) {
 	for range 100 {
 		b := bell(t)
-		number := int(b.File().Fd())
+		number := sys.BellFD(b)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for range 100 {
@@ -144,13 +159,13 @@ func TestBellRungAfterClose(t *testing.T) {
 			t.Error(err)
 		}
 		next := bell(t)
-		if got := int(next.File().Fd()); got != number {
+		if got := sys.BellFD(next); got != number {
 			t.Logf("number %d is taken by %d", number, got)
 		}
 		b.Ring()
 		wg.Wait()
 		count := make([]byte, 8)
-		if _, err := sys.ReadNow(next.File(), count); err != nil || count[0] != 0 {
+		if _, err := sys.ReadNow(hold(t, next), count); err != nil || count[0] != 0 {
 			t.Errorf("another bell was rung %d times, %v", count[0], err)
 		}
 		_ = next.Close()
@@ -169,7 +184,7 @@ func TestBellLeavesNothing(t *testing.T) {
 	before := count()
 	for range 20 {
 		b := bell(t)
-		f, err := sys.Duplicate(b.File(), "again")
+		f, err := b.Hold()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,6 +201,49 @@ func TestBellLeavesNothing(t *testing.T) {
 	if after := count(); after > before {
 		t.Errorf("%d descriptors became %d", before, after)
 	}
+}
+
+// TestBellOutsidePoller finds a bell in the netpoller only once this process waits for it: who only rings is not woken by
+// others who do.
+func TestBellOutsidePoller(t *testing.T) {
+	t.Parallel()
+	made := bell(t)
+	opened, err := sys.OpenBell(hold(t, made))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	opened.Ring()
+	for name, b := range map[string]*sys.Bell{"made": made, "opened": opened} {
+		if polled(t, sys.BellFD(b)) {
+			t.Errorf("%s: in the netpoller, though nobody has waited", name)
+		}
+	}
+	rung(t, made)
+	if !polled(t, sys.HeardFD(made)) {
+		t.Error("not in the netpoller, though somebody has waited: this test sees nothing")
+	}
+}
+
+// polled reports whether a poller of this process has a descriptor.
+func polled(t *testing.T, fd int) bool {
+	t.Helper()
+	infos, err := filepath.Glob("/proc/self/fdinfo/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, info := range infos {
+		text, err := os.ReadFile(info)
+		if err != nil {
+			continue // closed meanwhile
+		}
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) > 1 && f[0] == "tfd:" && f[1] == strconv.Itoa(fd) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // BenchmarkBellRing rings a bell that nobody waits for.

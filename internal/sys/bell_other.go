@@ -31,8 +31,8 @@ func (b *Bell) Ring() {}
 // Wait is not offered here.
 func (b *Bell) Wait() error { return errNoBell }
 
-// File returns nothing.
-func (b *Bell) File() *os.File { return nil }
+// Hold is not offered here.
+func (b *Bell) Hold() (*os.File, error) { return nil, errNoBell }
 
 // Close does nothing.
 func (b *Bell) Close() error { return nil }

@@ -51,7 +51,8 @@ func tryBell() error {
 	if err != nil {
 		return err
 	}
-	return b.Close()
+	b.Ring()
+	return errors.Join(b.Wait(), b.Close())
 }
 
 func tryFutex() error {

@@ -12,9 +12,11 @@
  * run one: DEPTH=1
  * run several: DEPTH=3
  * run half: DEPTH=3 HALF
+ * run fresh: DEPTH=3 HALF FRESH
  * mutations one: SLEEP_BEFORE_SET ARM_AFTER_LOOK TAKE_BEFORE_PUBLISH BELL_FORGETS NO_SET NO_DUE
  * mutations several: WANT_AFTER_LOOK TAKE_BEFORE_RELEASE
  * mutations half: NO_IDLE NO_RING_FOR_ROOM
+ * mutations fresh: NO_IDLE NO_RING_FOR_ROOM
  */
 #ifndef ROWS
 #define ROWS 4
@@ -75,17 +77,21 @@ active proctype Driver() {
 #endif
 		:: else
 		fi;
-		/* watchLane */
+		/* watchFrom */
 #ifdef ARM_AFTER_LOOK
 		look = tail != read;
 #endif
 #ifdef HALF
-#define UNDER ((put - read) / 2) /* internal/proc/lane.go: n /= 2 */
+#define UNDER ((put - read) / 2) /* internal/proc/lane.go: return w.lane.Rows.Number() - uint32(n/left) */
 #else
-#define UNDER (put - read - 1) /* internal/proc/lane.go: n-- */
+#define UNDER (put - read - 1) /* internal/proc/lane.go: return w.lane.Rows.Number() - uint32(n-1) */
 #endif
 		if
-		:: !watching -> /* internal/proc/lane.go: if w.lane.Watch.Armed() && w.armed == bell { */
+#ifdef FRESH
+		:: !watching || until != put - UNDER -> /* internal/proc/lane.go: later == 0 || later > 0 && !fresh */
+#else
+		:: !watching -> /* internal/proc/lane.go: && w.lane.Watch.Armed() { */
+#endif
 			atomic { watching = true; until = put - UNDER } /* wait.go: func (w Watch) Arm(bell uint8, at uint32) { w.word.Store(uint64(bell)<<32 | uint64(at)) } */
 		:: else
 		fi;
