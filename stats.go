@@ -31,7 +31,7 @@ type Stats struct {
 // Their times are the workers' own, from a row's beginning to its end with decoding and
 // encoding. Rows of less than 4 µs are measured some together. A row whose worker died
 // counts with what the driver saw of it: not at all if it was there for less than some
-// 20 ms, else to within 10 ms.
+// 40 ms, else to within 20 ms.
 type FuncStats struct {
 	Name    string        `json:"name"`    // the full name
 	Done    uint64        `json:"done"`    // calls that ended with a result
