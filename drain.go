@@ -198,9 +198,9 @@ func (s *stream) stop() {
 	s.closed = true
 	over := s.readAll && s.next == int(s.head.Load())
 	s.mu.Unlock()
-	s.calm()
-	if over {
-		s.unwatch() // no row is under way; else the end of ctx, which follows, ends them
+	calm := s.calm()
+	if over && s.unwatch() && calm { // no row is under way; else the end of ctx, which follows, ends them
+		s.leave()
 	}
 	s.reader.wake()
 }

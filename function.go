@@ -45,6 +45,7 @@ type function struct {
 
 	awaited sync.Pool // of *awaited[In, Out], zeroed, to be used again
 	alone   sync.Pool // the same, as callAlone leaves them
+	idle    sync.Pool // of *idleCalls
 
 	// invoke decodes args, runs the function, and appends its result to dst. The
 	// parcel that it returns holds the result's files; nil: there are none. at says

@@ -73,6 +73,10 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 	defer cancel()
 	s := newStream(ctx, on, ordered, f.opts.Service)
 	s.fn, s.meter = f.fn.index, m
+	if s.pool != nil && f.anywhere {
+		s.keep = f.fn
+		s.idle = f.fn.idleFor(s.pool, &f.opts)
+	}
 	defer s.stop()
 	go s.read(func() {
 		row := 0
@@ -165,6 +169,10 @@ type stream struct {
 	taken  int   // next
 	credit int   // rows that there is room for, whatever happens
 	free   *Call // calls to be used again
+
+	// The reader's, and once that has ended the ranger's.
+	keep *function // whose stream it is, to which the calls are left; nil: nobody
+	idle []*Call   // what an earlier one has left
 
 	// The ranger's own.
 	list *Call // unordered: rows that have ended, in order

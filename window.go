@@ -1,6 +1,10 @@
 package xme
 
-import "github.com/xenonmp/xme/internal/link"
+import (
+	"slices"
+
+	"github.com/xenonmp/xme/internal/link"
+)
 
 // Bounds of what Map, Unordered and Table read ahead of what has been yielded, or
 // has ended. A row larger than windowBytes goes alone.
@@ -88,18 +92,63 @@ func recall[In, Out any](s *stream, f *Func[In, Out], in In, to sink) (*call[In,
 		c.args, c.files, c.attempt, c.earlier = metaSize+f.in.Size(&in), 0, 0, nil
 		return c, nil
 	}
-	c := newCall(s.ctx, s.on, f, in, to)
-	err := s.pool.ready(&c.Call)
-	if err != nil {
-		c.place.spoilt = true // it is not to be used again
+	var c *call[In, Out]
+	var err error
+	if n := len(s.idle); n > 0 {
+		c = s.idle[n-1].value.(*call[In, Out])
+		s.idle[n-1], s.idle = nil, s.idle[:n-1]
+		c.in, c.to, c.ctx = in, to, s.ctx
+		c.args, c.files, c.attempt, c.earlier = metaSize+f.in.Size(&in), 0, 0, nil
+	} else {
+		c = newCall(s.ctx, s.on, f, in, to)
+		if err = s.pool.ready(&c.Call); err != nil {
+			c.place.spoilt = true // it is not to be used again
+		}
+		c.row.Bulk = true
 	}
 	c.place.stream = s
-	c.row.Bulk = true
 	s.mu.Lock()
 	c.place.made = len(s.made)
 	s.made = append(s.made, &c.Call)
 	s.mu.Unlock()
 	return c, err
+}
+
+// idleCalls are what a stream has left to the next one on the same pool, of the same function with the same options.
+type idleCalls struct {
+	pool  *Pool
+	opts  *CallOptions
+	calls []*Call
+}
+
+// idleFor returns calls that a stream has left.
+func (f *function) idleFor(p *Pool, opts *CallOptions) []*Call {
+	if i, ok := f.idle.Get().(*idleCalls); ok && i.pool == p && i.opts == opts {
+		return i.calls
+	}
+	return nil
+}
+
+// leave leaves the stream's calls to the next, if nobody can still look at one. The reader has ended, all rows have been yielded, and the end of
+// the context is not watched any more.
+func (s *stream) leave() {
+	if s.keep == nil || len(s.made) == 0 {
+		return
+	}
+	calls := slices.Grow(s.idle, len(s.made))
+	had := len(calls)
+	for _, list := range []*Call{s.free, s.freed.Swap(nil)} {
+		for c := list; c != nil; {
+			next := c.next
+			c.next, c.ctx, c.place.stream = nil, nil, nil
+			calls = append(calls, c)
+			c = next
+		}
+	}
+	s.free, s.idle = nil, nil
+	if len(calls)-had == len(s.made) { // else somebody has left the loop with some
+		s.keep.idle.Put(&idleCalls{s.pool, calls[0].opts, calls})
+	}
 }
 
 // drop forgets a call that is not used again.
