@@ -129,14 +129,13 @@ func (f *function) idleFor(p *Pool, opts *CallOptions) []*Call {
 	return nil
 }
 
-// leave leaves the stream's calls to the next, if nobody can still look at one. The reader has ended, all rows have been yielded, and the end of
-// the context is not watched any more.
+// leave leaves calls that are to be used again to the next stream. The reader has ended, all rows have been yielded, and the end of the context
+// is not watched any more: nobody else can look at one.
 func (s *stream) leave() {
-	if s.keep == nil || len(s.made) == 0 {
+	if s.keep == nil {
 		return
 	}
 	calls := slices.Grow(s.idle, len(s.made))
-	had := len(calls)
 	for _, list := range []*Call{s.free, s.freed.Swap(nil)} {
 		for c := list; c != nil; {
 			next := c.next
@@ -146,7 +145,7 @@ func (s *stream) leave() {
 		}
 	}
 	s.free, s.idle = nil, nil
-	if len(calls)-had == len(s.made) { // else somebody has left the loop with some
+	if len(calls) > 0 {
 		s.keep.idle.Put(&idleCalls{s.pool, calls[0].opts, calls})
 	}
 }
