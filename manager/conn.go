@@ -335,7 +335,6 @@ func (c *conn) awaitRoom(ctx context.Context) error {
 		return !c.leading
 	}
 	for {
-		c.end.WantRoom()
 		switch {
 		case c.end.HasRoom():
 			return nil

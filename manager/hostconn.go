@@ -340,7 +340,6 @@ func (c *hostConn) answer(kind uint8, call uint32, body []byte, p *wire.Parcel) 
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	_ = put(c.end, r, func() error { // its error is the connection's end
-		c.end.WantRoom()
 		_ = c.end.Sleep(context.Background(), func() bool { return c.end.HasRoom() || c.over.Load() })
 		if c.over.Load() {
 			return ErrClosed

@@ -54,7 +54,6 @@ func TestDuplex(t *testing.T) {
 			for i := range 20 * e.Most() {
 				r := ring.Result{Kind: uint8(i), Call: uint32(i), Time: uint64(i) + 7, Body: bodyOf(i % (e.Most() + 1))}
 				for !e.Put(r) {
-					e.WantRoom()
 					if err := e.Sleep(t.Context(), e.HasRoom); err != nil {
 						t.Error(err)
 						return
@@ -90,7 +89,6 @@ func TestDuplexFull(t *testing.T) {
 	if n == 0 || first.HasRoom() {
 		t.Errorf("%d fit, and there is room: %v", n, first.HasRoom())
 	}
-	first.WantRoom()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	cancel(why)
@@ -110,18 +108,18 @@ func TestDuplexFull(t *testing.T) {
 
 // TestDuplexRubbish has the other side write what cannot be.
 func TestDuplexRubbish(t *testing.T) {
-	const tail, records = 0, 512 // of the first
-	for name, write := range map[string]func(mem []byte){
-		"a tail beyond the ring":  func(mem []byte) { ring.Word(mem, tail).Store(duplexArea + ring.Align) },
-		"a tail between":          func(mem []byte) { ring.Word(mem, tail).Store(ring.Align + 1) },
-		"a tail before the start": func(mem []byte) { ring.Word(mem, tail).Store(^uint64(0) &^ (ring.Align - 1)) },
-		"longer than published":   func(mem []byte) { ring.Word(mem, records).Store(200); ring.Word(mem, tail).Store(ring.Align) },
-		"longer than the ring":    func(mem []byte) { ring.Word(mem, records).Store(1 << 20); ring.Word(mem, tail).Store(duplexArea) },
-		"a gap of all":            func(mem []byte) { ring.Word(mem, records).Store(1<<32 - 1); ring.Word(mem, tail).Store(duplexArea) },
+	const records = 512 // of the first
+	for name, first := range map[string]uint64{
+		"longer than the ring":     1<<20 | 1<<32,
+		"longer than what is left": duplexArea - 8 | 1<<32,
+		"of no kind":               8,
+		"of another kind":          8 | 2<<32,
+		"of a type beyond":         8 | 1<<32 | 1<<48,
+		"a gap of all":             1<<32 - 1,
 	} {
 		t.Run(name, func(t *testing.T) {
 			mem, _, second := newDuplex(t)
-			write(mem)
+			ring.Word(mem, records).Store(first)
 			if !second.Ready() {
 				t.Error("nobody would look")
 			}
