@@ -2,6 +2,7 @@ package link
 
 import (
 	"errors"
+	"os"
 	"time"
 
 	"github.com/xenonmp/xme/internal/ring"
@@ -27,6 +28,12 @@ type workerLane struct {
 	over bool   // its end found the lane over
 
 	alone bool // it is, and so can its end be
+
+	// What the driver was last seen to wait for, and when that was.
+	watched uint64
+	since   time.Time
+
+	broke func(error) // the process cannot go on
 
 	frame Frame
 	out   *Segment // what space gave it
@@ -69,8 +76,11 @@ func (l *workerLane) next() (ring.Row, bool, error) {
 		}
 		l.sleeper.Set()
 		if !l.claims.Waiting() {
-			if l.bells[0].Wait() != nil {
-				return ring.Row{}, false, nil //nolint:nilerr // it is closed when the lane is over
+			switch err := l.bells[0].Wait(); {
+			case isClosed(err): // when the lane is over
+				return ring.Row{}, false, nil
+			case err != nil:
+				return ring.Row{}, false, err
 			}
 		}
 		l.sleeper.Clear()
@@ -107,9 +117,26 @@ func (l *workerLane) spin() bool {
 	}
 }
 
+// isClosed reports whether a bell's Wait says that it is closed.
+func isClosed(err error) bool { return errors.Is(err, ErrClosed) || errors.Is(err, os.ErrClosed) }
+
+// longest is how long a result waits, and the row that runs then, for the driver to be woken for more: as long as rows are
+// reckoned to take that are sent ahead, but that may have been wrong.
+const longest = 16 * time.Millisecond
+
+// overdue reports whether the driver has waited for long. It has read all that was there when it said what it waits for.
+func (l *workerLane) overdue() bool {
+	word, now := l.results.Watched(), l.clock.last
+	if word == l.watched && !l.since.IsZero() {
+		return now.Sub(l.since) > longest
+	}
+	l.watched, l.since = word, now
+	return false
+}
+
 // ring rings the driver's bell if it is due.
 func (l *workerLane) ring(idle bool) {
-	if bell := l.results.Due(idle); bell != ring.Nobody {
+	if bell := l.results.Due(idle || l.overdue()); bell != ring.Nobody {
 		// Whatever else stands there is not the driver's: then both are woken.
 		for i := 1; i <= 2; i++ {
 			if bell == uint8(i) || bell > ring.Second {
@@ -129,8 +156,13 @@ func (l *workerLane) put(r ring.Result, ends bool) bool {
 	for !l.results.Put(r, ends) {
 		l.ring(true)
 		l.wanter.Set()
-		if !l.results.Room() && l.bells[0].Wait() != nil {
-			return false
+		if !l.results.Room() {
+			if err := l.bells[0].Wait(); err != nil {
+				if !isClosed(err) {
+					l.broke(err)
+				}
+				return false
+			}
 		}
 		l.wanter.Clear()
 	}
@@ -315,6 +347,7 @@ func (s *server) openLane(f Frame) error {
 	}
 	l.frame = Frame{Kind: wire.KindCall, Over: s.shares.ended, Space: func(n int) []byte { return s.space(l, n) }}
 	l.done = func(kind wire.Kind, body []byte, parcel *wire.Parcel) { s.endInLane(l, kind, body, parcel) }
+	l.broke = s.breakLink
 	s.mu.Lock()
 	s.lane = l
 	s.mu.Unlock()

@@ -177,6 +177,9 @@ func openLane(f Frame) (*workerLane, error) {
 	w := newWorkerLane(l)
 	for i := 1; i < laneFiles; i++ {
 		bell, err := sys.OpenBell(take(i))
+		if err == nil && i == 1 {
+			err = bell.Listen() // its own
+		}
 		if err != nil {
 			return nil, err // the process ends with its link
 		}

@@ -259,6 +259,7 @@ func (p *Pool) sleep(ctx context.Context, w Waiter) {
 func (p *Pool) readMeanwhile(b *batch) {
 	p.leader.Store(leaderNone)
 	for _, w := range p.laned {
+		w.later = false
 		p.watchLane(b, w)
 	}
 }

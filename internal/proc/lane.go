@@ -275,7 +275,7 @@ func (w *worker) due() uint32 {
 	if w.later && w.ahead/uint64(2*left) >= leastWork {
 		left *= 2
 	}
-	return w.lane.Rows.Number() - uint32(n/left)
+	return w.lane.Rows.Number() - uint32(max(n/left, min(n-1, 1)))
 }
 
 // watchAll has the workers ring for a leader that is about to sleep and has read what they have answered. All are handed more
@@ -284,7 +284,7 @@ func (p *Pool) watchAll(b *batch) {
 	var first *worker
 	for _, w := range p.laned {
 		w.later = true
-		if w.viaLane && w.flight.Len() > 0 && (first == nil || w.ahead < first.ahead) {
+		if w.viaLane && w.flight.Len() > 1 && (first == nil || w.ahead < first.ahead) {
 			first = w
 		}
 	}
@@ -354,9 +354,14 @@ func (p *Pool) mean(fn uint16) time.Duration {
 func (p *Pool) listen() bool {
 	for i := range p.lanes.bells {
 		bell, err := sys.NewBell()
+		if err == nil {
+			err = bell.Listen()
+		}
 		if err != nil {
-			if i > 0 {
-				_ = p.lanes.bells[0].Close()
+			for _, b := range []*sys.Bell{bell, p.lanes.bells[0]} {
+				if b != nil {
+					_ = b.Close()
+				}
 			}
 			p.lanes.off = true
 			p.hasLanes.Store(false)

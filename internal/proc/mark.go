@@ -77,7 +77,7 @@ func (p *Pool) lookAtRows() {
 		}
 		busy = true
 		switch {
-		case w.mark.call == 0 && !w.mark.since.IsZero() && r.State() == link.Started:
+		case inLane && w.viaLane && w.mark.call == 0 && w.lane != nil && w.mark.claims == w.lane.Rows.Claims() && r.State() == link.Started:
 			w.mark.call, w.mark.seen = r.Call(), now
 		case w.mark.call == r.Call() && r.State() == link.Started:
 			w.mark.seen = now

@@ -116,6 +116,7 @@ func (p *Pool) checkStall() {
 		w.stalled = true
 		if w.viaLane {
 			p.takeBack(b, w)
+			w.looked = 0 // what comes next has not been seen to take long
 			continue
 		}
 		for r := range w.flight.Waiting() {

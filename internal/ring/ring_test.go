@@ -330,6 +330,40 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// Half a ring that is unread is due: who waited for room would run nothing.
+func TestWatchHalfFull(t *testing.T) {
+	t.Parallel()
+	b := newBoth()
+	body := make([]byte, 64)
+	rung := 0
+	for lot := range 20 {
+		b.lane.Watch().Arm(ring.Second, 1<<30)
+		put := 0
+		for b.puts.Due(false) == ring.Nobody {
+			if !b.puts.Put(ring.Result{Body: body}, true) {
+				t.Fatalf("lot %d: full after %d results, and nothing is due", lot, put)
+			}
+			put++
+		}
+		if put < 2 {
+			t.Errorf("lot %d: due after %d results", lot, put)
+		}
+		for n := 0; ; n++ {
+			if _, ok, err := b.results.Next(); err != nil || !ok {
+				if n != put || err != nil {
+					t.Errorf("read %d of %d, %v", n, put, err)
+				}
+				break
+			}
+		}
+		b.results.Release()
+		rung++
+	}
+	if rung != 20 {
+		t.Error(rung)
+	}
+}
+
 func BenchmarkRoundTrip(b *testing.B) {
 	s := newBoth()
 	body := make([]byte, 24)

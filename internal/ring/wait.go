@@ -54,17 +54,31 @@ func (w Watch) Disarm() { w.word.Store(Nobody) }
 // Armed reports whether the worker was asked and has not rung.
 func (w Watch) Armed() bool { return w.word.Load() != Nobody }
 
+// Watched returns what changes with each Arm.
+func (w *ResultWriter) Watched() uint64 { return w.watch.Load() }
+
 // Due tells which bell to ring now, at most one time for each Arm. It is called after
-// each Put; idle says that there is no row to claim.
+// each Put; idle says that there is no row to claim, or that the driver shall look in any
+// case. It is also due once half of the ring is unread: who waits for room runs nothing.
 func (w *ResultWriter) Due(idle bool) (bell uint8) {
 	word := w.watch.Load()
 	if word == Nobody {
 		return Nobody
 	}
-	if !idle && int32(uint32(word)-w.count) > 0 {
+	if !idle && int32(uint32(word)-w.count) > 0 && !w.crowded() {
 		return Nobody
 	}
 	return uint8(w.watch.Swap(Nobody) >> 32)
+}
+
+// crowded reports whether half of the ring, or more, is unread.
+func (w *ResultWriter) crowded() bool {
+	half := uint64(len(w.area)) / 2
+	if w.pos-w.room < half {
+		return false
+	}
+	w.room = w.head.Load() // edge result-read
+	return w.pos-w.room >= half
 }
 
 // Number returns the number that Arm takes of the row put last.

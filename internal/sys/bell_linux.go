@@ -1,10 +1,11 @@
 package sys
 
 import (
-	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,7 @@ type Bell struct {
 	mu sync.RWMutex // held while fd is used
 	fd int          // -1: closed
 
-	heard *os.File // the same, in the netpoller, from the first Wait on
+	heard *os.File // the same descriptor, in the netpoller; nil: nobody listens
 	raw   syscall.RawConn
 	wait  func(fd uintptr) bool // made once, so that Wait does not allocate
 	errno syscall.Errno         // of the last wait; the waiting goroutine's
@@ -60,18 +61,47 @@ func (b *Bell) Ring() {
 	b.mu.RUnlock()
 }
 
+// Listen has this process's netpoller take the bell. It is to be called before Wait, once, so that what the system refuses is
+// refused where something can be done about it.
+func (b *Bell) Listen() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.fd < 0:
+		return os.ErrClosed
+	case b.heard != nil:
+		return nil
+	}
+	f := os.NewFile(uintptr(b.fd), "xme-bell")
+	b.heard = f // which closes the descriptor from now on
+	if err := f.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("wait for an eventfd: %w", err)
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	b.wait = func(fd uintptr) bool {
+		b.errno = takeRings(fd)
+		return b.errno != unix.EAGAIN
+	}
+	b.raw = raw
+	return nil
+}
+
 // Wait blocks until the bell has been rung since the last Wait returned; any number of rings count as one. Close ends it
-// with os.ErrClosed. One goroutine of one process may wait at a time.
+// with os.ErrClosed, and so does any Wait after it. One goroutine of one process may wait at a time, after Listen.
 //
 // What a process wrote to shared memory before Ring is seen after the Wait that it ends.
 func (b *Bell) Wait() error {
 	if b.raw == nil {
-		if err := b.join(); err != nil {
-			return err
-		}
+		panic("sys: Wait for a bell that nobody listens to")
 	}
 	if err := b.raw.Read(b.wait); err != nil {
-		return os.ErrClosed // os gives an error of an internal package
+		if b.closed() {
+			return os.ErrClosed // os gives an error of an internal package
+		}
+		return err
 	}
 	if b.errno != 0 {
 		return os.NewSyscallError("read", b.errno)
@@ -79,29 +109,10 @@ func (b *Bell) Wait() error {
 	return nil
 }
 
-// join has the bell in the netpoller, by a descriptor of its own.
-func (b *Bell) join() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.fd < 0 {
-		return os.ErrClosed
-	}
-	fd, err := unix.FcntlInt(uintptr(b.fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("fcntl", err)
-	}
-	f := os.NewFile(uintptr(fd), "xme-bell")
-	raw, err := f.SyscallConn()
-	if err != nil {
-		_ = f.Close()
-		return err
-	}
-	b.wait = func(fd uintptr) bool {
-		b.errno = takeRings(fd)
-		return b.errno != unix.EAGAIN
-	}
-	b.heard, b.raw = f, raw
-	return nil
+func (b *Bell) closed() bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.fd < 0
 }
 
 // Hold returns the bell for passing it to another process, which opens it; whoever has it closes it.
@@ -124,12 +135,11 @@ func (b *Bell) Close() error {
 	fd, heard := b.fd, b.heard
 	b.fd = -1
 	b.mu.Unlock()
-	if fd < 0 {
+	switch {
+	case fd < 0:
 		return nil
+	case heard != nil:
+		return heard.Close()
 	}
-	err := os.NewSyscallError("close", unix.Close(fd))
-	if heard != nil {
-		err = errors.Join(err, heard.Close())
-	}
-	return err
+	return os.NewSyscallError("close", unix.Close(fd))
 }

@@ -26,6 +26,9 @@ func init() {
 			return
 		}
 		answer, err := sys.OpenBell(os.NewFile(4, "answer"))
+		if err == nil {
+			err = call.Listen()
+		}
 		fmt.Println("opened:", err)
 		for err == nil {
 			if err = call.Wait(); err == nil {
@@ -39,6 +42,9 @@ func init() {
 func bell(t *testing.T) *sys.Bell {
 	t.Helper()
 	b, err := sys.NewBell()
+	if err == nil {
+		err = b.Listen()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,11 +209,15 @@ func TestBellLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestBellOutsidePoller finds a bell in the netpoller only once this process waits for it: who only rings is not woken by
+// TestBellOutsidePoller finds a bell in the netpoller only once this process listens to it: who only rings is not woken by
 // others who do.
 func TestBellOutsidePoller(t *testing.T) {
 	t.Parallel()
-	made := bell(t)
+	made, err := sys.NewBell()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.Close()
 	opened, err := sys.OpenBell(hold(t, made))
 	if err != nil {
 		t.Fatal(err)
@@ -216,12 +226,15 @@ func TestBellOutsidePoller(t *testing.T) {
 	opened.Ring()
 	for name, b := range map[string]*sys.Bell{"made": made, "opened": opened} {
 		if polled(t, sys.BellFD(b)) {
-			t.Errorf("%s: in the netpoller, though nobody has waited", name)
+			t.Errorf("%s: in the netpoller, though nobody listens", name)
 		}
 	}
+	if err := made.Listen(); err != nil {
+		t.Fatal(err)
+	}
 	rung(t, made)
-	if !polled(t, sys.HeardFD(made)) {
-		t.Error("not in the netpoller, though somebody has waited: this test sees nothing")
+	if !polled(t, sys.BellFD(made)) {
+		t.Error("not in the netpoller, though somebody listens: this test sees nothing")
 	}
 }
 
@@ -262,6 +275,9 @@ func BenchmarkBellRing(b *testing.B) {
 // BenchmarkBellRingAndWait adds a Wait that does not park.
 func BenchmarkBellRingAndWait(b *testing.B) {
 	r, err := sys.NewBell()
+	if err == nil {
+		err = r.Listen()
+	}
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -28,6 +28,9 @@ func OpenBell(f *os.File) (*Bell, error) {
 // Ring does nothing.
 func (b *Bell) Ring() {}
 
+// Listen is not offered here.
+func (b *Bell) Listen() error { return errNoBell }
+
 // Wait is not offered here.
 func (b *Bell) Wait() error { return errNoBell }
 

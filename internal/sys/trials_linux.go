@@ -51,8 +51,12 @@ func tryBell() error {
 	if err != nil {
 		return err
 	}
+	defer b.Close()
+	if err := b.Listen(); err != nil {
+		return err
+	}
 	b.Ring()
-	return errors.Join(b.Wait(), b.Close())
+	return b.Wait()
 }
 
 func tryFutex() error {

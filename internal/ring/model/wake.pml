@@ -82,7 +82,7 @@ active proctype Driver() {
 		look = tail != read;
 #endif
 #ifdef HALF
-#define UNDER ((put - read) / 2) /* internal/proc/lane.go: return w.lane.Rows.Number() - uint32(n/left) */
+#define UNDER ((put - read) / 2) /* internal/proc/lane.go: return w.lane.Rows.Number() - uint32(max(n/left, min(n-1, 1))) */
 #else
 #define UNDER (put - read - 1) /* internal/proc/lane.go: return w.lane.Rows.Number() - uint32(n-1) */
 #endif
@@ -127,7 +127,7 @@ inline due(idle) {
 #ifdef NO_IDLE
 		:: until > count
 #else
-		:: !(idle) && until > count /* wait.go: if !idle && int32(uint32(word)-w.count) > 0 { */
+		:: !(idle) && until > count /* wait.go: if !idle && int32(uint32(word)-w.count) > 0 && !w.crowded() { */
 #endif
 		:: else ->
 			atomic { w = watching; watching = false }; /* wait.go: return uint8(w.watch.Swap(Nobody) >> 32) */
@@ -166,7 +166,7 @@ next:
 	:: none ->
 		waits[WORKER] = true;
 end:
-		atomic { bell[WORKER] -> bell[WORKER] = false; waits[WORKER] = false } /* internal/link/lane_serve.go: if l.bells[0].Wait() != nil { */
+		atomic { bell[WORKER] -> bell[WORKER] = false; waits[WORKER] = false } /* internal/link/lane_serve.go: switch err := l.bells[0].Wait(); { */
 	:: else
 	fi;
 	sleeper = false; /* internal/link/lane_serve.go: l.sleeper.Clear() */
@@ -192,7 +192,7 @@ runs:
 		none = head == room; /* results.go: func (w *ResultWriter) Room() bool { return w.head.Load() != w.room } */
 #endif
 		if
-		:: none -> wait(WORKER) /* internal/link/lane_serve.go: if !l.results.Room() && l.bells[0].Wait() != nil { */
+		:: none -> wait(WORKER) /* internal/link/lane_serve.go: if !l.results.Room() { */
 		:: else
 		fi;
 		wanter = false /* internal/link/lane_serve.go: l.wanter.Clear() */
