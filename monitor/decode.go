@@ -12,7 +12,7 @@ import (
 // decode reads a JSON text that is valid into *v. The error wraps ErrType or ErrMalformed.
 func decode(text []byte, v any) error {
 	s := &scan{b: text}
-	return decodeValue(s, reflect.ValueOf(v).Elem())
+	return s.path.wrap(decodeValue(s, reflect.ValueOf(v).Elem()))
 }
 
 func decodeValue(s *scan, v reflect.Value) error {
@@ -83,7 +83,8 @@ func decodeMap(s *scan, v reflect.Value) error {
 			return err
 		}
 		if err := decodeValue(s, e); err != nil {
-			return fmt.Errorf("key %q: %w", name, err)
+			s.path.key(name)
+			return err
 		}
 		v.SetMapIndex(key, e)
 		return nil
