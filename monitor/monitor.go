@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/xenonmp/xme/manager"
@@ -38,6 +39,9 @@ type Monitor struct {
 	o      Options
 	table  *manager.Table // nil: a zero Monitor
 	opener *Opener
+
+	retained bool // Close ends it
+	closed   atomic.Bool
 }
 
 // New makes a monitor. What is wrong with options is told by the first call that needs them.
@@ -55,6 +59,9 @@ func New(o Options) *Monitor {
 func (m *Monitor) usable() error {
 	if m == nil || m.table == nil {
 		return fmt.Errorf("a zero Monitor: make it with New: %w", manager.ErrClosed)
+	}
+	if m.closed.Load() {
+		return fmt.Errorf("a Monitor that its Close has ended: %w", manager.ErrClosed)
 	}
 	return nil
 }
