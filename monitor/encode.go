@@ -101,6 +101,9 @@ func (e *encoder) value(dst []byte, v reflect.Value, depth int) ([]byte, error) 
 // appendJSON has encoding/json write a value.
 func appendJSON(dst []byte, v reflect.Value) ([]byte, error) {
 	text, err := json.Marshal(v.Interface())
+	if _, sound := v.Interface().(interface{ numbers() }); err == nil && !sound {
+		err = checkArrays(text)
+	}
 	return append(dst, text...), err
 }
 
@@ -120,6 +123,7 @@ func (e *encoder) object(dst []byte, v reflect.Value, depth int) ([]byte, error)
 		}
 		all[name] = in
 	}
+	from := len(dst)
 	dst = append(dst, '{')
 	for i, name := range slices.Sorted(maps.Keys(all)) {
 		if i > 0 {
@@ -135,7 +139,11 @@ func (e *encoder) object(dst []byte, v reflect.Value, depth int) ([]byte, error)
 			return dst, err
 		}
 	}
-	return append(dst, '}'), nil
+	dst = append(dst, '}')
+	if len(all) == len(arrayKeys) && !slices.ContainsFunc(arrayKeys, func(k string) bool { return !all[k].IsValid() }) {
+		return dst, checkArray(dst[from:])
+	}
+	return dst, nil
 }
 
 // mapKey returns a map's key as encoding/json writes it.
