@@ -1,12 +1,15 @@
 package monitor_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/manager"
 	"github.com/xenonmp/xme/monitor"
 )
 
@@ -48,4 +51,51 @@ func TestPathsAreShort(t *testing.T) {
 	if !errors.Is(err, xme.ErrEncode) || !strings.Contains(err.Error(), `: key "x": element 1: json: unsupported`) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// wordy says more of what it cannot read than anybody wants to know.
+type wordy struct{}
+
+var errWordy = errors.New("wordy")
+
+func (*wordy) UnmarshalJSON(text []byte) error { return fmt.Errorf("%w: %s", errWordy, text) }
+
+// An error does not repeat a message that is large: a small one, sealed, may hold it.
+//
+// feature: N2
+func TestErrorsAreShort(t *testing.T) {
+	ctx, keys := t.Context(), monitor.NewKeys(monitor.NewKey())
+	m := monitor.New(monitor.Options{Keys: keys})
+	merge := func(text string) error {
+		sealed, err := monitor.Sealer{Keys: keys}.Seal([]byte(text))
+		ok(t, err)
+		return m.Unmarshal(ctx, sealed)
+	}
+	short := func(err error, is error, says string) {
+		t.Helper()
+		if err == nil || !errors.Is(err, is) || !strings.Contains(err.Error(), says) || len(err.Error()) > 1000 {
+			t.Errorf("got %d bytes, want one that is %v: %.1000v", len(err.Error()), is, err)
+		}
+	}
+	key := `"` + strings.Repeat(`\u0001`, 1<<18) + `"`
+	short(merge("{"+key+":1,"+key+":1}"), monitor.ErrMalformed, "comes twice")
+	digits := strings.Repeat("1", 1<<20)
+	ok(t, merge(`{"n":`+digits+`,"s":"`+digits+`",`+key+`:1}`))
+	_, err := monitor.Get[int](ctx, m, "n")
+	short(err, monitor.ErrType, "is no int")
+	if _, is := errors.AsType[*json.UnmarshalTypeError](err); !is {
+		t.Errorf("%v is no error of encoding/json's", err)
+	}
+	_, err = monitor.Get[wordy](ctx, m, "s")
+	short(err, errWordy, `the value of "s"`)
+	_, err = monitor.Get[string](ctx, m, strings.Repeat("\x01", 1<<18))
+	short(err, monitor.ErrType, `the value of "\x01`)
+	_, err = monitor.Get[*manager.List[int]](ctx, m, strings.Repeat("\x01", 1<<18))
+	short(err, monitor.ErrType, "List[int]")
+	large := strings.Repeat("ü", 1<<18)
+	short(monitor.Set(ctx, m, large, func() {}), xme.ErrEncode, `üü"…: `)
+	short(m.Update(ctx, monitor.PutJSON(large, []byte("{"))), monitor.ErrMalformed, `üü"…: `)
+	short(monitor.Set(ctx, m, large+"\xff", 1), monitor.ErrMalformed, "UTF-8")
+	short(monitor.Set(ctx, m, "k", map[string]int{large + "\xff": 1, large + "\xfe": 2}), xme.ErrEncode, "two keys")
+	short(monitor.Set(ctx, m, "k", json.Number(large)), xme.ErrEncode, "invalid number")
 }

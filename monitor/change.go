@@ -41,14 +41,14 @@ func (m *Monitor) put(key string, v any) (manager.Change, error) {
 				return manager.Change{}, err
 			}
 			if m.o.Manager == nil {
-				return manager.Change{}, fmt.Errorf("monitor: the value of %q: a shared list or map lives in a manager: give the monitor one (Options.Manager)", key)
+				return manager.Change{}, fmt.Errorf("monitor: the value of %s: a shared list or map lives in a manager: give the monitor one (Options.Manager)", briefKey(key))
 			}
 			return k.put(key, v), nil
 		}
 	}
 	text, err := encode(v)
 	if err != nil {
-		return manager.Change{}, fmt.Errorf("monitor: the value of %q: %w", key, err)
+		return manager.Change{}, fmt.Errorf("monitor: the value of %s: %w", briefKey(key), err)
 	}
 	return putText(key, text)
 }
@@ -62,7 +62,7 @@ func PutJSON(key string, text []byte) Change {
 			err = checkArrays(value)
 		}
 		if err != nil {
-			return manager.Change{}, fmt.Errorf("monitor: the value of %q: %w", key, err)
+			return manager.Change{}, fmt.Errorf("monitor: the value of %s: %w", briefKey(key), err)
 		}
 		return putText(key, value)
 	}}
@@ -70,7 +70,7 @@ func PutJSON(key string, text []byte) Change {
 
 func putText(key string, text json.RawMessage) (manager.Change, error) {
 	if !utf8.ValidString(key) {
-		return manager.Change{}, fmt.Errorf("%w: the key %q is no UTF-8", ErrMalformed, key)
+		return manager.Change{}, fmt.Errorf("%w: the key %s is no UTF-8", ErrMalformed, briefKey(key))
 	}
 	return manager.Put(key, text), nil
 }

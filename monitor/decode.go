@@ -54,9 +54,9 @@ func decodeJSON(s *scan, v reflect.Value) error {
 	text := s.skip()
 	err := json.Unmarshal(text, v.Addr().Interface())
 	if err != nil && !isOurs(err) {
-		return fmt.Errorf("%s is no %v: %w: %w", brief(text), v.Type(), ErrType, err)
+		return fmt.Errorf("%s is no %v: %w: %w", brief(text), v.Type(), ErrType, cut(err))
 	}
-	return err
+	return cut(err)
 }
 
 func isOurs(err error) bool { return errors.Is(err, ErrType) || errors.Is(err, ErrMalformed) }

@@ -104,7 +104,7 @@ func appendJSON(dst []byte, v reflect.Value) ([]byte, error) {
 	if _, sound := v.Interface().(interface{ numbers() }); err == nil && !sound {
 		err = checkArrays(text)
 	}
-	return append(dst, text...), err
+	return append(dst, text...), cut(err)
 }
 
 func (e *encoder) object(dst []byte, v reflect.Value, depth int) ([]byte, error) {
@@ -115,11 +115,11 @@ func (e *encoder) object(dst []byte, v reflect.Value, depth int) ([]byte, error)
 	for k, in := range v.Seq2() {
 		name, err := mapKey(k)
 		if err != nil {
-			return dst, err
+			return dst, cut(err)
 		}
 		name = strings.ToValidUTF8(name, "\ufffd") // as it is written
 		if _, twice := all[name]; twice {
-			return dst, fmt.Errorf("two keys of a map are written as %q", name)
+			return dst, fmt.Errorf("two keys of a map are written as %s", briefKey(name))
 		}
 		all[name] = in
 	}

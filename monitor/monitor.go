@@ -200,7 +200,7 @@ func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
 		return got, nil
 	}
 	if isShared[T]() {
-		return v, fmt.Errorf("the value of %q is of type %s, not %T: %w", key, stored.Type(), v, ErrType)
+		return v, fmt.Errorf("the value of %s is of type %s, not %T: %w", briefKey(key), stored.Type(), v, ErrType)
 	}
 	text, err := show(ctx, key, stored)
 	if err != nil {
@@ -208,7 +208,7 @@ func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
 	}
 	if err := decode(text, &v); err != nil {
 		var none T
-		return none, fmt.Errorf("the value of %q as %T: %w", key, none, err)
+		return none, fmt.Errorf("the value of %s as %T: %w", briefKey(key), none, err)
 	}
 	return v, nil
 }

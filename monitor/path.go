@@ -65,3 +65,22 @@ func briefKey(key string) string {
 	}
 	return strconv.Quote(key[:n]) + "…"
 }
+
+// mostText is how much of the text of an error of another package's an error shows, in bytes.
+const mostText = 256
+
+// cut bounds the text of an error that may repeat what was to be read. What it wraps stays what it is.
+func cut(err error) error {
+	if err == nil || len(err.Error()) <= mostText {
+		return err
+	}
+	return cutError{err}
+}
+
+type cutError struct{ err error }
+
+func (e cutError) Error() string {
+	return strings.ToValidUTF8(e.err.Error()[:mostText], "") + "…"
+}
+
+func (e cutError) Unwrap() error { return e.err }

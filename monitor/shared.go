@@ -137,7 +137,7 @@ func kindFor(t reflect.Type, key string) (*kind, error) {
 	if k, ok := kindOf(handleName(t)); ok {
 		return k, nil
 	}
-	return nil, fmt.Errorf("monitor: the value of %q: %w: %s", key, xme.ErrEncode, unknown(handleName(t)))
+	return nil, fmt.Errorf("monitor: the value of %s: %w: %s", briefKey(key), xme.ErrEncode, unknown(handleName(t)))
 }
 
 // unknown says what to do about a list or a map whose elements are not known here.
@@ -164,16 +164,16 @@ func show(ctx context.Context, key string, v manager.Value) (json.RawMessage, er
 	if k, ok := kindOf(name); ok {
 		text, err := k.show(ctx, v)
 		if err != nil {
-			return nil, fmt.Errorf("monitor: the value of %q, a %s: %w", key, name, err)
+			return nil, fmt.Errorf("monitor: the value of %s, a %s: %w", briefKey(key), name, err)
 		}
 		return text, nil
 	}
 	if sharedName(name) {
-		return nil, fmt.Errorf("monitor: the value of %q: %w: %s", key, ErrType, unknown(name))
+		return nil, fmt.Errorf("monitor: the value of %s: %w: %s", briefKey(key), ErrType, unknown(name))
 	}
 	text := v.String()
 	if !json.Valid([]byte(text)) {
-		return nil, fmt.Errorf("monitor: the value of %q, a %s, has no JSON: put it with monitor.Set: %w", key, name, ErrType)
+		return nil, fmt.Errorf("monitor: the value of %s, a %s, has no JSON: put it with monitor.Set: %w", briefKey(key), name, ErrType)
 	}
 	return json.RawMessage(text), nil
 }
