@@ -57,11 +57,16 @@ func (a Array[T]) MarshalJSON() ([]byte, error) {
 // numbers says that what MarshalJSON writes is an array.
 func (a Array[T]) numbers() {}
 
-// UnmarshalJSON reads what MarshalJSON has written, and an array of numbers as one of one dimension. The error wraps ErrType or ErrMalformed.
+// UnmarshalJSON reads what MarshalJSON has written, and an array of numbers as one of one dimension; null leaves a as it is. The error wraps ErrType or ErrMalformed.
 func (a *Array[T]) UnmarshalJSON(text []byte) error {
 	s := &scan{b: text}
 	var read Array[T]
 	switch s.peek() {
+	case 'n':
+		if string(s.literal()) != "null" {
+			return errBroken
+		}
+		return nil
 	case '{':
 		t, err := s.tagged()
 		if err != nil {

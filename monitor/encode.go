@@ -152,6 +152,9 @@ func mapKey(k reflect.Value) (string, error) {
 		return k.String(), nil
 	}
 	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](k); ok {
+		if p := reflect.ValueOf(m); p.Kind() == reflect.Pointer && p.IsNil() {
+			return "", nil
+		}
 		text, err := m.MarshalText()
 		return string(text), err
 	}

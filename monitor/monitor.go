@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -200,7 +201,7 @@ func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
 		return got, nil
 	}
 	if isShared[T]() {
-		return v, fmt.Errorf("the value of %s is of type %s, not %T: %w", briefKey(key), stored.Type(), v, ErrType)
+		return v, fmt.Errorf("the value of %s is of type %s, not %v: %w", briefKey(key), stored.Type(), reflect.TypeFor[T](), ErrType)
 	}
 	text, err := show(ctx, key, stored)
 	if err != nil {
@@ -208,7 +209,7 @@ func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
 	}
 	if err := decode(text, &v); err != nil {
 		var none T
-		return none, fmt.Errorf("the value of %s as %T: %w", briefKey(key), none, err)
+		return none, fmt.Errorf("the value of %s as %v: %w", briefKey(key), reflect.TypeFor[T](), err)
 	}
 	return v, nil
 }

@@ -151,8 +151,24 @@ func unknown(name string) string {
 		elem = e
 	}
 	elem = strings.TrimSuffix(elem, "]")
-	short := elem[strings.LastIndexByte(elem, '/')+1:]
-	return fmt.Sprintf("how a %s is shown is not known: write at package level: var _ = monitor.Element[%s]()", name, short)
+	return fmt.Sprintf("how a %s is shown is not known: write at package level: var _ = monitor.Element[%s]()", name, inSource(elem))
+}
+
+// inSource is a type's name, as reflection gives it within that of a list or a map, as a program writes it: a package by its name, without the path to it.
+func inSource(name string) string {
+	var b strings.Builder
+	from := 0 // where the package's path begins, if this is one
+	for i := range len(name) {
+		switch name[i] {
+		case '/':
+			from = i + 1
+		case '[', ']', '*', ',', '(', ')', '{', '}', ' ', ';':
+			b.WriteString(name[from : i+1])
+			from = i + 1
+		}
+	}
+	b.WriteString(name[from:])
+	return b.String()
 }
 
 // show returns a value of the table as JSON.

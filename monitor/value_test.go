@@ -176,7 +176,7 @@ func TestOtherTypes(t *testing.T) {
 		"handle":         {`[1]`, getAs[*manager.List[int]], monitor.ErrType, []string{"*manager.List[int]"}},
 		"map":            {`[1]`, getAs[map[string]int], monitor.ErrType, nil},
 		"map key":        {`{"x":1}`, getAs[map[int]int], monitor.ErrType, nil},
-		"unknown type":   {`{"$array":"complex128","shape":[1],"data":[1]}`, getAs[any], monitor.ErrMalformed, []string{"complex128"}},
+		"unknown type":   {`{"$array":"complex128","shape":[1],"data":[1]}`, getAs[any], monitor.ErrMalformed, []string{"complex128", "as interface {}"}},
 		"mismatch":       {`{"$array":"int8","shape":[2],"data":[1]}`, getAs[any], monitor.ErrMalformed, []string{"[2]"}},
 		"overflow":       {`{"$array":"int8","shape":[4294967296,4294967296],"data":[]}`, getAs[any], monitor.ErrMalformed, nil},
 		"huge":           {`{"$array":"int8","shape":[99999999999999999999],"data":[]}`, getAs[any], monitor.ErrMalformed, nil},
