@@ -101,7 +101,7 @@ func (e *encoder) value(dst []byte, v reflect.Value, depth int) ([]byte, error) 
 // appendJSON has encoding/json write a value.
 func appendJSON(dst []byte, v reflect.Value) ([]byte, error) {
 	text, err := json.Marshal(v.Interface())
-	if _, sound := v.Interface().(interface{ numbers() }); err == nil && !sound {
+	if _, sound := reflect.TypeAssert[interface{ numbers() }](v); err == nil && !sound {
 		err = checkArrays(text)
 	}
 	return append(dst, text...), cut(err)
