@@ -252,20 +252,22 @@ func (m *Manager) tablesLock(ctx context.Context) (*Lock, error) {
 	}
 	r.locking.Lock()
 	defer r.locking.Unlock()
-	if r.core == nil {
-		out, err := opTablesLock.call(ctx, m, m.op)
-		if err != nil {
-			return nil, err
-		}
-		r.core = &lockCore{at: m.bare(), number: tableLock, name: out.Name, lockMemory: out.Memory}
-		r.locks = map[Operator]*Lock{}
+	if l := r.lock(m.op); l != nil {
+		return l, nil
 	}
-	l := r.locks[m.op]
-	if l == nil {
-		l = &Lock{c: r.core, op: m.op, seat: newSeat()}
-		r.locks[m.op] = l
+	out, err := opTablesLock.call(ctx, m, m.op)
+	if err != nil {
+		return nil, err
 	}
-	return l, nil
+	core := &lockCore{at: m.bare(), number: tableLock, name: out.Name, lockMemory: out.Memory}
+	if !r.keepLock(core) {
+		core.close()
+		return nil, ErrClosed
+	}
+	if l := r.lock(m.op); l != nil {
+		return l, nil
+	}
+	return nil, ErrClosed // since then
 }
 
 // As returns a handle on the same lock for another operator, which outside of tasks is another holder too.

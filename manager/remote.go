@@ -16,10 +16,10 @@ type remote struct {
 	mu     sync.Mutex
 	c      *conn
 	closed bool
+	core   *lockCore          // of the tables' lock, for handles that came without; nil: nobody asked
+	locks  map[Operator]*Lock // on it
 
-	locking sync.Mutex
-	core    *lockCore          // of the tables' lock, for handles that came without; nil: nobody asked
-	locks   map[Operator]*Lock // on it
+	locking sync.Mutex // held while the manager is asked for the lock
 }
 
 // remotes are the managers elsewhere that this process knows.
@@ -58,26 +58,56 @@ func (r *remote) conn() (*conn, error) {
 // over notes, if c is the connection still, that the manager is closed: that is all that is kept of it.
 func (r *remote) over(c *conn) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.c == c {
-		r.c, r.closed = nil, true
+	if r.c != c {
+		r.mu.Unlock()
+		return
 	}
+	r.forget()
 }
 
 // close notes that the manager is closed.
 func (r *remote) close() {
 	r.mu.Lock()
 	c := r.c
-	r.c, r.closed = nil, true
-	r.mu.Unlock()
+	r.forget()
 	if c != nil {
 		c.fail(ErrClosed)
 	}
-	r.locking.Lock()
-	defer r.locking.Unlock()
-	if r.core != nil {
-		r.core.close()
+}
+
+// forget lets go what there is of a manager that is closed, and gives back mu. What was taken of the tables' lock belongs to nobody else.
+func (r *remote) forget() {
+	core := r.core
+	r.c, r.closed, r.core, r.locks = nil, true, nil, nil
+	r.mu.Unlock()
+	if core != nil {
+		core.close()
 	}
+}
+
+// lock returns the handle on the tables' lock for an operator; nil: the manager was not asked for the lock.
+func (r *remote) lock(o Operator) *Lock {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.core == nil {
+		return nil
+	}
+	l := r.locks[o]
+	if l == nil {
+		l = &Lock{c: r.core, op: o, seat: newSeat()}
+		r.locks[o] = l
+	}
+	return l
+}
+
+// keepLock keeps what the manager has answered of the tables' lock; false: it is closed.
+func (r *remote) keepLock(core *lockCore) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.closed {
+		r.core, r.locks = core, map[Operator]*Lock{}
+	}
+	return !r.closed
 }
 
 // ask has the manager do op code, and hands read its answer, which is valid until read returns.

@@ -54,11 +54,19 @@ func (a Array[T]) MarshalJSON() ([]byte, error) {
 	return append(dst, "]}"...), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON has written, and an array of numbers as one of one dimension. The error wraps ErrType or ErrMalformed.
+// numbers says that what MarshalJSON writes is an array.
+func (a Array[T]) numbers() {}
+
+// UnmarshalJSON reads what MarshalJSON has written, and an array of numbers as one of one dimension; null leaves a as it is. The error wraps ErrType or ErrMalformed.
 func (a *Array[T]) UnmarshalJSON(text []byte) error {
 	s := &scan{b: text}
 	var read Array[T]
 	switch s.peek() {
+	case 'n':
+		if string(s.literal()) != "null" {
+			return errBroken
+		}
+		return nil
 	case '{':
 		t, err := s.tagged()
 		if err != nil {
@@ -138,12 +146,16 @@ func (a tagged) holds(elem reflect.Type) error {
 
 // tagged takes an array with type and shape.
 func (s *scan) tagged() (t tagged, err error) {
-	at := map[string][]byte{}
+	var at [3][]byte
 	err = s.object(func(key string) error {
-		if _, twice := at[key]; twice || key != "$array" && key != "shape" && key != "data" {
-			return fmt.Errorf("%w: an object that is no array: it has %q", ErrType, key)
+		i := slices.Index(arrayKeys, key)
+		if i < 0 {
+			return fmt.Errorf("%w: an object that is no array: it has %s", ErrType, briefKey(key))
 		}
-		at[key] = s.skip()
+		if at[i] != nil {
+			return errArray
+		}
+		at[i] = s.skip()
 		return nil
 	})
 	if err != nil {
@@ -152,21 +164,23 @@ func (s *scan) tagged() (t tagged, err error) {
 	return newTagged(at)
 }
 
-// newTagged makes an array of its parts.
-func newTagged(at map[string][]byte) (t tagged, err error) {
-	if at["$array"] == nil {
+// newTagged makes an array of what stands behind arrayKeys.
+func newTagged(at [3][]byte) (t tagged, err error) {
+	elem, shape := at[0], at[1]
+	t.data = at[2]
+	if elem == nil || shape == nil || t.data == nil {
 		return t, fmt.Errorf("an object that is no array: %w", ErrType)
 	}
-	name, err := (&scan{b: at["$array"]}).str()
+	name, err := (&scan{b: elem}).str()
 	if t.elem = numberTypes[name]; err != nil || t.elem == nil {
-		return t, fmt.Errorf("%w: an array of %s", ErrMalformed, brief(at["$array"]))
+		return t, fmt.Errorf("%w: an array of %s", ErrMalformed, brief(elem))
 	}
 	t.shape = []int{}
-	s := &scan{b: at["shape"]}
+	s := &scan{b: shape}
 	err = s.array(func() error {
 		n, err := strconv.ParseInt(string(s.skip()), 10, strconv.IntSize)
 		if err != nil || len(t.shape) == mostRank {
-			return fmt.Errorf("%w: an array of shape %s", ErrMalformed, brief(at["shape"]))
+			return fmt.Errorf("%w: an array of shape %s", ErrMalformed, brief(shape))
 		}
 		t.shape = append(t.shape, int(n))
 		return nil
@@ -175,7 +189,6 @@ func newTagged(at map[string][]byte) (t tagged, err error) {
 		return t, err
 	}
 	t.shape = slices.Clip(t.shape)
-	t.data = at["data"]
 	n := 0
 	data := &scan{b: t.data}
 	err = data.array(func() error {

@@ -24,7 +24,8 @@ func (c Change) make(m *Monitor) (manager.Change, error) {
 
 // Put is a change that gives a key a value. v is encoded when the update is made: as encoding/json does, but for slices and arrays of numbers, nested or not, at
 // the top, in slices, in maps and in interfaces, which keep their type and shape: {"$array":"float64","shape":[2,3],"data":[…]}. Rows that differ in length are
-// arrays each. Floats that are not finite are the strings "NaN", "Infinity" and "-Infinity". In a struct, a field of type [Array] keeps type and shape.
+// arrays each. An object with the keys $array, shape and data and no other is such an array, whoever writes it: one that is none is refused, by an error that wraps
+// ErrMalformed. Floats that are not finite are the strings "NaN", "Infinity" and "-Infinity". In a struct, a field of type [Array] keeps type and shape.
 //
 // A *manager.List or a *manager.Map with strings as keys stays a handle: who gets it has the same list, and replacing the key does not end it. Messages show what
 // it holds. Elements that are booleans, strings, numbers, slices of these, or any work as they are; others need [Element].
@@ -40,24 +41,28 @@ func (m *Monitor) put(key string, v any) (manager.Change, error) {
 				return manager.Change{}, err
 			}
 			if m.o.Manager == nil {
-				return manager.Change{}, fmt.Errorf("monitor: the value of %q: a shared list or map lives in a manager: give the monitor one (Options.Manager)", key)
+				return manager.Change{}, fmt.Errorf("monitor: the value of %s: a shared list or map lives in a manager: give the monitor one (Options.Manager)", briefKey(key))
 			}
 			return k.put(key, v), nil
 		}
 	}
 	text, err := encode(v)
 	if err != nil {
-		return manager.Change{}, fmt.Errorf("monitor: the value of %q: %w", key, err)
+		return manager.Change{}, fmt.Errorf("monitor: the value of %s: %w", briefKey(key), err)
 	}
 	return putText(key, text)
 }
 
-// PutJSON is a change that gives a key the value that a JSON text says.
+// PutJSON is a change that gives a key the value that a JSON text says. It fails with ErrMalformed if that is no JSON, or if an object in it has the keys of a numeric
+// array, $array, shape and data, no other, and is none.
 func PutJSON(key string, text []byte) Change {
 	return Change{func(*Monitor) (manager.Change, error) {
 		value, err := checked(text)
+		if err == nil {
+			err = checkArrays(value)
+		}
 		if err != nil {
-			return manager.Change{}, fmt.Errorf("monitor: the value of %q: %w", key, err)
+			return manager.Change{}, fmt.Errorf("monitor: the value of %s: %w", briefKey(key), err)
 		}
 		return putText(key, value)
 	}}
@@ -65,7 +70,7 @@ func PutJSON(key string, text []byte) Change {
 
 func putText(key string, text json.RawMessage) (manager.Change, error) {
 	if !utf8.ValidString(key) {
-		return manager.Change{}, fmt.Errorf("%w: the key %q is no UTF-8", ErrMalformed, key)
+		return manager.Change{}, fmt.Errorf("%w: the key %s is no UTF-8", ErrMalformed, briefKey(key))
 	}
 	return manager.Put(key, text), nil
 }

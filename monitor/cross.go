@@ -20,6 +20,9 @@ func init() {
 
 // Retain returns the same monitor as one that does not end with the task whose argument m is: for later tasks of the same worker, as a set-up function leaves
 // them in a package variable. What it has opened (Options.Window) it remembers apart from m. It returns manager.ErrClosed if m's lock has ended.
+//
+// The lock's shared memory and descriptors, if m has a lock, are kept for it, also when the lock and its manager are closed elsewhere: who retains one after the
+// other closes each that is no longer used, by Close. A monitor without a manager ends with no task: it is returned itself.
 func (m *Monitor) Retain() (*Monitor, error) {
 	if err := m.usable(); err != nil {
 		return nil, err
@@ -35,7 +38,20 @@ func (m *Monitor) Retain() (*Monitor, error) {
 			return nil, err
 		}
 	}
-	return New(o), nil
+	r := New(o)
+	r.retained = true
+	return r, nil
+}
+
+// Close ends a monitor that Retain has made: what that took is given back. Calls that come later return an error that wraps manager.ErrClosed, and so do changes that
+// wait for its lock; a change that is under way loses the lock to the next, and watches go on until they end by themselves. The table, its manager, and other monitors
+// stay. Closing twice does nothing, nor does Close on any other monitor: one of New's takes nothing of its own, one of a task's argument ends with the task. It
+// does not wait, and may be called concurrently with all other methods.
+func (m *Monitor) Close() error {
+	if m == nil || !m.retained || m.closed.Swap(true) {
+		return nil
+	}
+	return m.o.Lock.Close()
 }
 
 func appendMonitor(dst []byte, m *Monitor, p *wire.Parcel) ([]byte, error) {

@@ -12,7 +12,7 @@ import (
 // decode reads a JSON text that is valid into *v. The error wraps ErrType or ErrMalformed.
 func decode(text []byte, v any) error {
 	s := &scan{b: text}
-	return decodeValue(s, reflect.ValueOf(v).Elem())
+	return s.path.wrap(decodeValue(s, reflect.ValueOf(v).Elem()))
 }
 
 func decodeValue(s *scan, v reflect.Value) error {
@@ -54,9 +54,9 @@ func decodeJSON(s *scan, v reflect.Value) error {
 	text := s.skip()
 	err := json.Unmarshal(text, v.Addr().Interface())
 	if err != nil && !isOurs(err) {
-		return fmt.Errorf("%s is no %v: %w: %w", brief(text), v.Type(), ErrType, err)
+		return fmt.Errorf("%s is no %v: %w: %w", brief(text), v.Type(), ErrType, cut(err))
 	}
-	return err
+	return cut(err)
 }
 
 func isOurs(err error) bool { return errors.Is(err, ErrType) || errors.Is(err, ErrMalformed) }
@@ -83,7 +83,8 @@ func decodeMap(s *scan, v reflect.Value) error {
 			return err
 		}
 		if err := decodeValue(s, e); err != nil {
-			return fmt.Errorf("key %q: %w", name, err)
+			s.path.key(name)
+			return err
 		}
 		v.SetMapIndex(key, e)
 		return nil
@@ -221,42 +222,33 @@ func number(text string) any {
 	return json.Number(text)
 }
 
-// anyObject takes an object. One with a key "$array" is an array; what stands behind that key is read once.
+// anyObject takes an object. One with the keys of an array, and no other, is an array.
 func (s *scan) anyObject() (any, error) {
-	all, at, array := map[string]any{}, map[string][]byte{}, false
-	err := s.object(func(key string) (err error) {
-		array = array || key == "$array"
-		if array {
-			if _, twice := at[key]; twice {
-				return errArray
-			}
-			at[key] = s.skip()
-			return nil
-		}
-		s.peek()
-		from := s.i
+	all := map[string]any{}
+	parts, err := s.arrayParts(func(key string) (err error) {
 		all[key], err = s.any()
-		if key == "shape" || key == "data" {
-			at[key] = s.b[from:s.i]
-		}
 		return err
 	})
-	if err != nil || !array {
-		return all, err
-	}
-	delete(all, "shape")
-	delete(all, "data")
-	if len(all) > 0 || len(at) != 3 || at["shape"] == nil || at["data"] == nil {
-		return nil, errArray
-	}
-	a, err := newTagged(at)
 	if err != nil {
 		return nil, err
 	}
-	return a.any()
+	if parts.isArray() {
+		a, err := parts.array()
+		if err != nil {
+			return nil, err
+		}
+		return a.any()
+	}
+	for i, unread := range parts.unread {
+		if !unread {
+			continue
+		}
+		if all[arrayKeys[i]], err = (&scan{b: parts.texts[i]}).any(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
-
-var errArray = fmt.Errorf("%w: an array is an object with $array, shape and data", ErrMalformed)
 
 func (a tagged) any() (any, error) {
 	switch a.elem.Kind() {

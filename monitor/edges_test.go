@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"strings"
 	"testing"
 
+	"github.com/xenonmp/xme/manager"
 	"github.com/xenonmp/xme/monitor"
 )
 
@@ -23,6 +25,7 @@ func TestPutIsAsEncodingJSON(t *testing.T) {
 		"cents":   []cents{{1}, {2}},
 		"pointer": &[2]cents{{1}, {2}},
 		"map":     map[string][]cents{"a": {{1}}},
+		"nil key": map[*big.Int]int{nil: 1, big.NewInt(7): 2},
 		"struct":  []row{{[]cents{{3}}}},
 	} {
 		want, err := json.Marshal(v)
@@ -49,4 +52,47 @@ func TestKeysOfAMapStayApart(t *testing.T) {
 		ok(t, err)
 		t.Errorf("two were put, %v is there: %s", got, all["k"].JSON)
 	}
+}
+
+// TestNullLeavesAnArray: json.Unmarshaler says that null is to do nothing.
+func TestNullLeavesAnArray(t *testing.T) {
+	a := monitor.Array[int]{Shape: []int{1}, Data: []int{7}}
+	ok(t, a.UnmarshalJSON([]byte("null")))
+	if len(a.Data) != 1 || a.Data[0] != 7 {
+		t.Errorf("got %v", a)
+	}
+	m := monitor.New(monitor.Options{})
+	ok(t, m.Update(t.Context(), monitor.PutJSON("k", []byte(`{"Name":"n","Field":null}`))))
+	_, err := monitor.Get[reading](t.Context(), m, "k")
+	ok(t, err)
+	ok(t, m.Update(t.Context(), monitor.PutJSON("k", []byte("null"))))
+	if a, err := monitor.Get[monitor.Array[int]](t.Context(), m, "k"); err != nil || a.Data != nil {
+		t.Errorf("got %v, %v", a, err)
+	}
+	if err := a.UnmarshalJSON([]byte("nul")); err == nil {
+		t.Error("what is no JSON was read")
+	}
+}
+
+// TestAdviceOnElements: what an error says to write is Go, and about the type that is meant.
+func TestAdviceOnElements(t *testing.T) {
+	t.Parallel()
+	ctx, m := soon(t), open(t, manager.Options{})
+	mon := monitor.New(monitor.Options{Manager: m})
+	says := func(want string, v any, err error) {
+		t.Helper()
+		ok(t, err)
+		want = "var _ = monitor.Element[" + want + "]()"
+		if err := monitor.Set(ctx, mon, "k", v); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+	one, err := manager.NewList[[]unheard](ctx, m, "")
+	says("[]monitor_test.unheard", one, err)
+	two, err := manager.NewList[*unheard](ctx, m, "")
+	says("*monitor_test.unheard", two, err)
+	three, err := manager.NewMap[string, map[string]unheard](ctx, m, "")
+	says("map[string]monitor_test.unheard", three, err)
+	four, err := manager.NewList[[2]map[unheard][]*unheard](ctx, m, "")
+	says("[2]map[monitor_test.unheard][]*monitor_test.unheard", four, err)
 }

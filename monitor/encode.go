@@ -26,7 +26,9 @@ var (
 
 // encode returns a value as JSON, numeric arrays with type and shape. The error wraps xme.ErrEncode.
 func encode(v any) (json.RawMessage, error) {
-	text, err := appendValue(nil, reflect.ValueOf(v), 0)
+	var e encoder
+	text, err := e.value(nil, reflect.ValueOf(v), 0)
+	err = e.path.wrap(err)
 	if err == nil {
 		text, err = checked(text) // what marshalers have made
 	}
@@ -41,7 +43,10 @@ func marshals(t reflect.Type) bool {
 	return t.Implements(jsonMarshaler) || t.Implements(textMarshaler)
 }
 
-func appendValue(dst []byte, v reflect.Value, depth int) ([]byte, error) {
+// encoder writes one value.
+type encoder struct{ path path }
+
+func (e *encoder) value(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 	if depth > mostDepth {
 		return dst, errors.New("it is nested too deep, or holds itself")
 	}
@@ -62,11 +67,11 @@ func appendValue(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 		if v.IsNil() {
 			return append(dst, "null"...), nil
 		}
-		return appendValue(dst, v.Elem(), depth+1)
+		return e.value(dst, v.Elem(), depth+1)
 	case reflect.Float32, reflect.Float64:
 		return appendNumber(dst, v), nil
 	case reflect.Map:
-		return appendMap(dst, v, depth)
+		return e.object(dst, v, depth)
 	case reflect.Slice, reflect.Array:
 		if rank, elem := numeric(t); rank > 0 {
 			if shape := shapeOf(v, rank); shape != nil {
@@ -83,8 +88,9 @@ func appendValue(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			if dst, err = appendValue(dst, v.Index(i), depth+1); err != nil {
-				return dst, fmt.Errorf("element %d: %w", i, err)
+			if dst, err = e.value(dst, v.Index(i), depth+1); err != nil {
+				e.path.element(i)
+				return dst, err
 			}
 		}
 		return append(dst, ']'), nil
@@ -95,25 +101,29 @@ func appendValue(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 // appendJSON has encoding/json write a value.
 func appendJSON(dst []byte, v reflect.Value) ([]byte, error) {
 	text, err := json.Marshal(v.Interface())
-	return append(dst, text...), err
+	if _, sound := reflect.TypeAssert[interface{ numbers() }](v); err == nil && !sound {
+		err = checkArrays(text)
+	}
+	return append(dst, text...), cut(err)
 }
 
-func appendMap(dst []byte, v reflect.Value, depth int) ([]byte, error) {
+func (e *encoder) object(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 	if v.IsNil() {
 		return append(dst, "null"...), nil
 	}
 	all := make(map[string]reflect.Value, v.Len())
-	for k, e := range v.Seq2() {
+	for k, in := range v.Seq2() {
 		name, err := mapKey(k)
 		if err != nil {
-			return dst, err
+			return dst, cut(err)
 		}
 		name = strings.ToValidUTF8(name, "\ufffd") // as it is written
 		if _, twice := all[name]; twice {
-			return dst, fmt.Errorf("two keys of a map are written as %q", name)
+			return dst, fmt.Errorf("two keys of a map are written as %s", briefKey(name))
 		}
-		all[name] = e
+		all[name] = in
 	}
+	from := len(dst)
 	dst = append(dst, '{')
 	for i, name := range slices.Sorted(maps.Keys(all)) {
 		if i > 0 {
@@ -124,11 +134,16 @@ func appendMap(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 			return dst, err
 		}
 		dst = append(append(dst, text...), ':')
-		if dst, err = appendValue(dst, all[name], depth+1); err != nil {
-			return dst, fmt.Errorf("key %q: %w", name, err)
+		if dst, err = e.value(dst, all[name], depth+1); err != nil {
+			e.path.key(name)
+			return dst, err
 		}
 	}
-	return append(dst, '}'), nil
+	dst = append(dst, '}')
+	if len(all) == len(arrayKeys) && !slices.ContainsFunc(arrayKeys, func(k string) bool { return !all[k].IsValid() }) {
+		return dst, checkArray(dst[from:])
+	}
+	return dst, nil
 }
 
 // mapKey returns a map's key as encoding/json writes it.
@@ -137,6 +152,9 @@ func mapKey(k reflect.Value) (string, error) {
 		return k.String(), nil
 	}
 	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](k); ok {
+		if p := reflect.ValueOf(m); p.Kind() == reflect.Pointer && p.IsNil() {
+			return "", nil
+		}
 		text, err := m.MarshalText()
 		return string(text), err
 	}

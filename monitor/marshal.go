@@ -26,7 +26,7 @@ func (m *Monitor) Marshal(ctx context.Context, keys ...string) ([]byte, error) {
 	text := []byte{'{'}
 	for key, msg := range all.Items() {
 		if !utf8.ValidString(key) {
-			return nil, fmt.Errorf("%w: the key %q is no UTF-8", ErrMalformed, key)
+			return nil, fmt.Errorf("%w: the key %s is no UTF-8", ErrMalformed, briefKey(key))
 		}
 		if len(text) > 1 {
 			text = append(text, ',')
@@ -75,7 +75,7 @@ func merge(text []byte) ([]Change, error) {
 	seen := map[string]bool{}
 	err = s.object(func(key string) error {
 		if seen[key] {
-			return fmt.Errorf("%w: the key %q comes twice", ErrMalformed, key)
+			return fmt.Errorf("%w: the key %s comes twice", ErrMalformed, briefKey(key))
 		}
 		if len(changes) == mostKeys {
 			return fmt.Errorf("%w: more than %d keys", ErrTooLarge, mostKeys)

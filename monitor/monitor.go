@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/xenonmp/xme/manager"
@@ -38,6 +40,9 @@ type Monitor struct {
 	o      Options
 	table  *manager.Table // nil: a zero Monitor
 	opener *Opener
+
+	retained bool // Close ends it
+	closed   atomic.Bool
 }
 
 // New makes a monitor. What is wrong with options is told by the first call that needs them.
@@ -55,6 +60,9 @@ func New(o Options) *Monitor {
 func (m *Monitor) usable() error {
 	if m == nil || m.table == nil {
 		return fmt.Errorf("a zero Monitor: make it with New: %w", manager.ErrClosed)
+	}
+	if m.closed.Load() {
+		return fmt.Errorf("a Monitor that its Close has ended: %w", manager.ErrClosed)
 	}
 	return nil
 }
@@ -193,7 +201,7 @@ func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
 		return got, nil
 	}
 	if isShared[T]() {
-		return v, fmt.Errorf("the value of %q is of type %s, not %T: %w", key, stored.Type(), v, ErrType)
+		return v, fmt.Errorf("the value of %s is of type %s, not %v: %w", briefKey(key), stored.Type(), reflect.TypeFor[T](), ErrType)
 	}
 	text, err := show(ctx, key, stored)
 	if err != nil {
@@ -201,7 +209,7 @@ func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
 	}
 	if err := decode(text, &v); err != nil {
 		var none T
-		return none, fmt.Errorf("the value of %q as %T: %w", key, none, err)
+		return none, fmt.Errorf("the value of %s as %v: %w", briefKey(key), reflect.TypeFor[T](), err)
 	}
 	return v, nil
 }

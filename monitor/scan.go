@@ -24,8 +24,9 @@ func checked(text []byte) (json.RawMessage, error) {
 
 // scan reads a JSON text that is valid. In one that is not it finds an end or an error, and never reads beyond it.
 type scan struct {
-	b []byte
-	i int
+	b    []byte
+	i    int
+	path path // to what a reader of a value could not read
 }
 
 // peek returns the next byte that is no space; 0: there is none.

@@ -137,7 +137,7 @@ func kindFor(t reflect.Type, key string) (*kind, error) {
 	if k, ok := kindOf(handleName(t)); ok {
 		return k, nil
 	}
-	return nil, fmt.Errorf("monitor: the value of %q: %w: %s", key, xme.ErrEncode, unknown(handleName(t)))
+	return nil, fmt.Errorf("monitor: the value of %s: %w: %s", briefKey(key), xme.ErrEncode, unknown(handleName(t)))
 }
 
 // unknown says what to do about a list or a map whose elements are not known here.
@@ -151,8 +151,24 @@ func unknown(name string) string {
 		elem = e
 	}
 	elem = strings.TrimSuffix(elem, "]")
-	short := elem[strings.LastIndexByte(elem, '/')+1:]
-	return fmt.Sprintf("how a %s is shown is not known: write at package level: var _ = monitor.Element[%s]()", name, short)
+	return fmt.Sprintf("how a %s is shown is not known: write at package level: var _ = monitor.Element[%s]()", name, inSource(elem))
+}
+
+// inSource is a type's name, as reflection gives it within that of a list or a map, as a program writes it: a package by its name, without the path to it.
+func inSource(name string) string {
+	var b strings.Builder
+	from := 0 // where the package's path begins, if this is one
+	for i := range len(name) {
+		switch name[i] {
+		case '/':
+			from = i + 1
+		case '[', ']', '*', ',', '(', ')', '{', '}', ' ', ';':
+			b.WriteString(name[from : i+1])
+			from = i + 1
+		}
+	}
+	b.WriteString(name[from:])
+	return b.String()
 }
 
 // show returns a value of the table as JSON.
@@ -164,16 +180,16 @@ func show(ctx context.Context, key string, v manager.Value) (json.RawMessage, er
 	if k, ok := kindOf(name); ok {
 		text, err := k.show(ctx, v)
 		if err != nil {
-			return nil, fmt.Errorf("monitor: the value of %q, a %s: %w", key, name, err)
+			return nil, fmt.Errorf("monitor: the value of %s, a %s: %w", briefKey(key), name, err)
 		}
 		return text, nil
 	}
 	if sharedName(name) {
-		return nil, fmt.Errorf("monitor: the value of %q: %w: %s", key, ErrType, unknown(name))
+		return nil, fmt.Errorf("monitor: the value of %s: %w: %s", briefKey(key), ErrType, unknown(name))
 	}
 	text := v.String()
 	if !json.Valid([]byte(text)) {
-		return nil, fmt.Errorf("monitor: the value of %q, a %s, has no JSON: put it with monitor.Set: %w", key, name, ErrType)
+		return nil, fmt.Errorf("monitor: the value of %s, a %s, has no JSON: put it with monitor.Set: %w", briefKey(key), name, ErrType)
 	}
 	return json.RawMessage(text), nil
 }

@@ -176,15 +176,15 @@ func TestOtherTypes(t *testing.T) {
 		"handle":         {`[1]`, getAs[*manager.List[int]], monitor.ErrType, []string{"*manager.List[int]"}},
 		"map":            {`[1]`, getAs[map[string]int], monitor.ErrType, nil},
 		"map key":        {`{"x":1}`, getAs[map[int]int], monitor.ErrType, nil},
-		"unknown type":   {`{"$array":"complex128","shape":[1],"data":[1]}`, getAs[any], monitor.ErrMalformed, []string{"complex128"}},
+		"unknown type":   {`{"$array":"complex128","shape":[1],"data":[1]}`, getAs[any], monitor.ErrMalformed, []string{"complex128", "as interface {}"}},
 		"mismatch":       {`{"$array":"int8","shape":[2],"data":[1]}`, getAs[any], monitor.ErrMalformed, []string{"[2]"}},
 		"overflow":       {`{"$array":"int8","shape":[4294967296,4294967296],"data":[]}`, getAs[any], monitor.ErrMalformed, nil},
 		"huge":           {`{"$array":"int8","shape":[99999999999999999999],"data":[]}`, getAs[any], monitor.ErrMalformed, nil},
 		"negative":       {`{"$array":"int8","shape":[-1],"data":[]}`, getAs[[]int8], monitor.ErrMalformed, nil},
 		"empty but huge": {`{"$array":"int8","shape":[1000000000,0],"data":[]}`, getAs[[][]int8], monitor.ErrMalformed, nil},
 		"deep":           {`{"$array":"int8","shape":[` + strings.Repeat("1,", 99) + `1],"data":[1]}`, getAs[any], monitor.ErrMalformed, nil},
-		"no data":        {`{"$array":"int8","shape":[1]}`, getAs[any], monitor.ErrMalformed, nil},
-		"a key more":     {`{"$array":"int8","shape":[1],"data":[1],"x":1}`, getAs[any], monitor.ErrMalformed, nil},
+		"no data":        {`{"$array":"int8","shape":[1]}`, getAs[[]int8], monitor.ErrType, nil},
+		"a key more":     {`{"$array":"int8","shape":[1],"data":[1],"x":1}`, getAs[[]int8], monitor.ErrType, nil},
 		"twice":          {`{"$array":"int8","$array":"int8","shape":[1],"data":[1]}`, getAs[any], monitor.ErrMalformed, nil},
 		"objects in it":  {`{"$array":"int8","shape":[1],"data":[{}]}`, getAs[any], monitor.ErrMalformed, nil},
 		"null in it":     {`{"$array":"float64","shape":[1],"data":[null]}`, getAs[any], monitor.ErrMalformed, nil},
@@ -193,9 +193,12 @@ func TestOtherTypes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := monitor.New(monitor.Options{})
-			ok(t, m.Update(t.Context(), monitor.PutJSON("k", []byte(tc.text))))
-			err := tc.get(t, m)
+			keys := monitor.NewKeys(monitor.NewKey())
+			m := monitor.New(monitor.Options{Keys: keys})
+			sealed, err := monitor.Sealer{Keys: keys}.Seal([]byte(`{"k":` + tc.text + `}`))
+			ok(t, err)
+			ok(t, m.Unmarshal(t.Context(), sealed))
+			err = tc.get(t, m)
 			if !errors.Is(err, tc.want) {
 				t.Fatalf("got %v, want one that is %v", err, tc.want)
 			}
