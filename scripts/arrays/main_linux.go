@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -92,6 +91,9 @@ func run(ctx context.Context, c config, out io.Writer) error {
 	for _, l := range left {
 		fmt.Fprintln(out, "left behind:", l)
 	}
+	if n.lost > n.kills {
+		return fmt.Errorf("%d calls were lost, by %d kills", n.lost, n.kills)
+	}
 	const others = 8 << 20 // what other programs may take meanwhile
 	if grown := shmemBytes() - shmem; used != 0 || idle != 0 || len(left) > 0 || grown > others {
 		return fmt.Errorf("%d bytes in use, %d kept, %d bytes more in the system, %d things left behind", used, idle, grown, len(left))
@@ -142,7 +144,7 @@ func kill(pool *xme.Pool, rng *rand.Rand, every time.Duration, done <-chan struc
 		case <-time.After(time.Duration(rng.Int64N(int64(2 * every)))):
 		}
 		workers := pool.Workers()
-		if pid := workers[rng.IntN(len(workers))].PID; pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+		if procs.Kill(workers[rng.IntN(len(workers))].PID) {
 			kills++
 		}
 	}

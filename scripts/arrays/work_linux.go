@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/scripts/procs"
 	"github.com/xenonmp/xme/shm"
 )
 
@@ -129,7 +130,7 @@ func throughArray(ctx context.Context, pool *xme.Pool, elements int, n *counts) 
 func insist[In, Out any](ctx context.Context, pool *xme.Pool, f *xme.Func[In, Out], in In, n *counts) (Out, error) {
 	for {
 		out, err := f.Call(ctx, pool, in)
-		if !errors.Is(err, xme.ErrWorkerLost) {
+		if !procs.Struck(err) {
 			return out, err
 		}
 		n.lost++

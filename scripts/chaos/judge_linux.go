@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/scripts/procs"
 )
 
 // outcome is how a row ended.
@@ -54,11 +55,13 @@ func judge(j job, a answer, err error) (outcome, string) {
 // disturbed sorts an error that is none of the row's own.
 func disturbed(err error, e *xme.Error) (outcome, string) {
 	switch {
-	case e.Cause == xme.CauseLost, errors.Is(err, errNestedLost):
+	case e.Cause == xme.CauseLost && procs.Struck(err), errors.Is(err, errNestedLost):
 		return lost, ""
+	case e.Cause == xme.CauseLost:
+		return asMeant, fmt.Sprintf("its worker died, and nobody struck it: %v (exit %d, signal %q)%s", err, e.ExitCode, e.Signal, lastOutput(err))
 	case e.Cause == xme.CauseStart && strings.Contains(e.Message, "Options.MaxProcesses"), errors.Is(err, xme.ErrDepth):
 		return noPlace, ""
-	case e.Cause == xme.CauseStart:
+	case e.Cause == xme.CauseStart && e.ExitCode <= 0 && (e.Signal == "" || e.Signal == "SIGKILL"):
 		return noWorker, ""
 	case errors.Is(err, xme.ErrClosed):
 		return closed, ""

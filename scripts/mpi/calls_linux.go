@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -111,9 +110,8 @@ func (g *game) monkey(c *mpi.Comm, rng *rand.Rand, over <-chan struct{}) {
 		}
 		ws := c.Workers()
 		if w := ws[rng.IntN(len(ws))]; w.PID != 0 && (w.State == xme.Busy || rng.IntN(4) == 0) {
-			g.struck.Add(1)
-			if p, ok := procs.Look(w.PID); ok && p.PPID == syscall.Getpid() {
-				_ = syscall.Kill(w.PID, syscall.SIGKILL)
+			if procs.Kill(w.PID) {
+				g.struck.Add(1)
 				g.r.count("kills")
 			}
 		}

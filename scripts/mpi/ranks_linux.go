@@ -185,7 +185,10 @@ func spawn(r *report, seed uint64) {
 		what = hows[f.How]
 	}
 	want := []error{xme.ErrWorkerLost, xme.ErrWorkerLost, xme.ErrPanic, errVictim}[f.How]
+	var e *xme.Error
 	switch {
+	case f.Victim >= 0 && f.How == 0 && !procs.Struck(err), f.Victim >= 0 && f.How == 1 && (!errors.As(err, &e) || e.ExitCode != 3):
+		r.complain("round %d: rank %d of %d %s, and died of something else: %v", seed, f.Victim, size, what, err)
 	case f.Victim < 0 && err != nil:
 		r.complain("round %d: nobody was to die: %v", seed, err)
 	case f.Victim >= 0 && !errors.Is(err, want):
