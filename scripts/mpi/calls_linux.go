@@ -24,6 +24,7 @@ var errEnough = errors.New("main has had enough")
 func rounds(r *report, c config, more func() bool) {
 	warm := &report{out: r.out, counts: map[string]int{}, last: time.Now()}
 	round(warm, c.seed, 50) // what is made once for all shall be there before the first look
+	r.blame(warm)
 	for seed := c.seed; more(); seed++ {
 		before := procs.Take()
 		round(r, seed, min(1000, max(c.n/8, 50)))

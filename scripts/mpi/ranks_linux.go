@@ -165,7 +165,9 @@ func step(ctx context.Context, c *mpi.Comm, rnd *rand.Rand, tag int) error {
 
 // spawns runs Spawns, most of which lose a rank.
 func spawns(r *report, c config, more func() bool) {
-	spawn(&report{out: r.out, counts: map[string]int{}}, c.seed)
+	warm := &report{out: r.out, counts: map[string]int{}}
+	spawn(warm, c.seed)
+	r.blame(warm)
 	for seed := c.seed; more(); seed++ {
 		before := procs.Take()
 		spawn(r, seed)
