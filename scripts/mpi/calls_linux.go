@@ -17,6 +17,9 @@ import (
 // callers is how many goroutines of main make calls.
 const callers = 8
 
+// startTries is how many starts have to fail for calls to end that waited for them.
+const startTries = 3
+
 // errEnough is how a main ends that fails on purpose.
 var errEnough = errors.New("main has had enough")
 
@@ -40,7 +43,7 @@ type game struct {
 	ranks atomic.Uint64 // bits of those that are closed, or about to be
 	cut   atomic.Bool   // the round ends with calls under way
 
-	struck, lost atomic.Int64
+	struck, lost, unstarted atomic.Int64
 }
 
 // round has one main make calls.
@@ -95,6 +98,10 @@ func round(r *report, seed uint64, calls int) {
 	}
 	if g.lost.Load() > g.struck.Load() {
 		r.complain("round %d: %d calls were lost, and %d processes killed", seed, g.lost.Load(), g.struck.Load())
+	}
+	// A rank whose process is killed so often as it starts has no more calls wait for it.
+	if most := g.struck.Load() / startTries * callers * open; g.unstarted.Load() > most {
+		r.complain("round %d: %d calls had no worker start, and %d processes were killed", seed, g.unstarted.Load(), g.struck.Load())
 	}
 	r.count([]string{"rounds that returned", "rounds that left calls", "rounds cancelled", "rounds that failed"}[end])
 }

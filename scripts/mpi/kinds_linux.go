@@ -90,6 +90,9 @@ type pending struct {
 	fu        *xme.Future[answer]
 }
 
+// open is how many calls a caller has under way at most.
+const open = 20
+
 // call makes n calls, and returns those whose ends it has not waited for.
 func (g *game) call(ctx context.Context, c *mpi.Comm, rng *rand.Rand, n int, leave bool) (left []*pending) {
 	for range n {
@@ -126,7 +129,7 @@ func (g *game) call(ctx context.Context, c *mpi.Comm, rng *rand.Rand, n int, lea
 			p.cancelled = true
 			p.fu.Cancel()
 		}
-		if left = append(left, p); len(left) > rng.IntN(20) {
+		if left = append(left, p); len(left) > rng.IntN(open) {
 			for _, p := range left {
 				p.judge(ctx)
 			}
@@ -193,8 +196,11 @@ func (p *pending) judge(ctx context.Context) {
 		g.r.ended("own errors")
 	case p.j.Kind == panics && errors.Is(err, xme.ErrPanic) && strings.Contains(err.Error(), p.j.text()):
 		g.r.ended("panics")
-	case errors.Is(err, xme.ErrDepth) || e.Cause == xme.CauseStart:
-		g.r.ended("no place or start")
+	case errors.Is(err, xme.ErrDepth) && p.j.Kind == nested:
+		g.r.ended("no place")
+	case procs.Struck(err) && (e.Cause == xme.CauseStart || len(e.Nested) > 0 && strings.HasPrefix(e.Message, xme.CauseStart.String())):
+		g.unstarted.Add(1)
+		g.r.ended("no start")
 	case e.Cause == xme.CauseLost && (p.j.Kind == exits && e.ExitCode == exitCode || p.j.Kind == crashes && e.ExitCode == 2 && strings.Contains(e.Message+e.Stack, p.j.text())):
 		g.r.ended("crashes and exits")
 	case procs.Struck(err) && strings.Contains(err.Error(), "set aside"):
