@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"sync"
 
 	"github.com/xenonmp/xme"
@@ -63,11 +62,14 @@ func compare(s []uint64, first uint64) error {
 	return nil
 }
 
+// ways is how many there are for [one], two of them alike.
+const ways = 5
+
 // one pushes one array through the pool, in one of three ways, or as many items as have room
 // in 64 KiB through queues.
-func one(ctx context.Context, pool *xme.Pool, rng *rand.Rand, c config, n *counts) error {
+func one(ctx context.Context, pool *xme.Pool, way int, c config, n *counts) error {
 	elements := c.size / 8
-	switch rng.IntN(5) {
+	switch way {
 	default:
 		n.arrays++
 		return throughArray(ctx, pool, elements, n)
