@@ -66,6 +66,12 @@ func run(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	for i, name := range partNames {
+		if n.done[i] == 0 {
+			n.violations++
+			fmt.Fprintf(out, "violation: %s never succeeded\n", name)
+		}
+	}
 	n.print(out)
 	used, idle := shm.Usage()
 	left := procs.Settle(before, 5*time.Second)
