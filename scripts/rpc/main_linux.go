@@ -114,11 +114,11 @@ func (s *soak) fails(row int, err error) {
 			kind = name
 		}
 	}
-	switch {
-	case kind == "":
+	switch kind {
+	case "":
 		kind = "another"
 		s.violation("row %d: %v", row, err)
-	case kind == "worker lost":
+	case "worker lost":
 		s.lost.Add(1)
 		if !procs.Struck(err) {
 			s.violation("row %d: nobody killed its worker: %v", row, err)
