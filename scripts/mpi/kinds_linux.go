@@ -203,7 +203,7 @@ func (p *pending) judge(ctx context.Context) {
 		g.r.ended("no start")
 	case e.Cause == xme.CauseLost && (p.j.Kind == exits && e.ExitCode == exitCode || p.j.Kind == crashes && e.ExitCode == 2 && strings.Contains(e.Message+e.Stack, p.j.text())):
 		g.r.ended("crashes and exits")
-	case procs.Struck(err) && strings.Contains(err.Error(), "set aside"):
+	case errors.Is(err, xme.ErrWorkerLost) && strings.Contains(err.Error(), "set aside") && (procs.Struck(err) || strings.Contains(err.Error(), "as they were about to begin it")): // by calls before it
 		g.r.ended("set aside")
 	case procs.Struck(err):
 		g.lost.Add(1)
