@@ -35,6 +35,10 @@ type row struct {
 func main() {
 	check := flag.Bool("check", false, "fail if "+pageFile+" is not up to date")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "features: %q: no arguments; -check, or nothing to write the page\n", flag.Args())
+		os.Exit(2)
+	}
 	if err := run(*check); err != nil {
 		fmt.Fprintln(os.Stderr, "features:", err)
 		os.Exit(1)

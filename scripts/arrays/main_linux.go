@@ -2,14 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -49,15 +51,15 @@ func main() {
 // size reads a number of bytes.
 func size(to *int) func(string) error {
 	return func(s string) error {
-		unit := 1
+		number, unit := s, 1
 		for name, n := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
 			if rest, ok := strings.CutSuffix(s, name); ok {
-				s, unit = rest, n
+				number, unit = rest, n
 			}
 		}
-		var n int
-		if _, err := fmt.Sscanf(s, "%d", &n); err != nil || n < 0 {
-			return fmt.Errorf("%q is no number of bytes", s)
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 || n > math.MaxInt/unit {
+			return fmt.Errorf("%q is no number of bytes: write 4096, 64KiB, 100MiB or 8GiB", s)
 		}
 		*to = n * unit
 		return nil
@@ -92,6 +94,12 @@ func run(ctx context.Context, c config, out io.Writer) error {
 	for _, l := range left {
 		fmt.Fprintln(out, "left behind:", l)
 	}
+	if n.arrays == 0 || n.views == 0 || n.made == 0 || n.items == 0 {
+		return errors.New("too short: not all of the four were done")
+	}
+	if n.lost > n.kills {
+		return fmt.Errorf("%d calls were lost, by %d kills", n.lost, n.kills)
+	}
 	const others = 8 << 20 // what other programs may take meanwhile
 	if grown := shmemBytes() - shmem; used != 0 || idle != 0 || len(left) > 0 || grown > others {
 		return fmt.Errorf("%d bytes in use, %d kept, %d bytes more in the system, %d things left behind", used, idle, grown, len(left))
@@ -122,7 +130,11 @@ func push(ctx context.Context, c config, n *counts, out io.Writer) error {
 		return bytes < c.bytes
 	}
 	for bytes := 0; more(bytes); bytes += c.size {
-		if err := one(ctx, pool, rng, c, n); err != nil {
+		way := rng.IntN(ways)
+		if first := bytes / c.size; first < ways { // each once, whatever comes then
+			way = first
+		}
+		if err := one(ctx, pool, way, c, n); err != nil {
 			return fmt.Errorf("after %d MiB: %w", bytes>>20, err)
 		}
 		if time.Since(told) > 10*time.Second {
@@ -142,7 +154,7 @@ func kill(pool *xme.Pool, rng *rand.Rand, every time.Duration, done <-chan struc
 		case <-time.After(time.Duration(rng.Int64N(int64(2 * every)))):
 		}
 		workers := pool.Workers()
-		if pid := workers[rng.IntN(len(workers))].PID; pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+		if procs.Kill(workers[rng.IntN(len(workers))].PID) {
 			kills++
 		}
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"sync"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/scripts/procs"
 	"github.com/xenonmp/xme/shm"
 )
 
@@ -62,11 +62,14 @@ func compare(s []uint64, first uint64) error {
 	return nil
 }
 
+// ways is how many there are for [one], two of them alike.
+const ways = 5
+
 // one pushes one array through the pool, in one of three ways, or as many items as have room
 // in 64 KiB through queues.
-func one(ctx context.Context, pool *xme.Pool, rng *rand.Rand, c config, n *counts) error {
+func one(ctx context.Context, pool *xme.Pool, way int, c config, n *counts) error {
 	elements := c.size / 8
-	switch rng.IntN(5) {
+	switch way {
 	default:
 		n.arrays++
 		return throughArray(ctx, pool, elements, n)
@@ -129,7 +132,7 @@ func throughArray(ctx context.Context, pool *xme.Pool, elements int, n *counts) 
 func insist[In, Out any](ctx context.Context, pool *xme.Pool, f *xme.Func[In, Out], in In, n *counts) (Out, error) {
 	for {
 		out, err := f.Call(ctx, pool, in)
-		if !errors.Is(err, xme.ErrWorkerLost) {
+		if !procs.Struck(err) {
 			return out, err
 		}
 		n.lost++

@@ -48,6 +48,11 @@ func TestJudge(t *testing.T) {
 	changed.Data = []byte("bb")
 	failing := j
 	failing.Kind = errText
+	dying := j
+	dying.Kind = retryDies
+	died := func(attempt int, text string) error {
+		return &xme.Error{Cause: xme.CauseLost, ExitCode: codeOf(dying), Attempt: attempt, Attempts: 10, Message: text}
+	}
 	for name, tc := range map[string]struct {
 		j        job
 		a        answer
@@ -61,7 +66,15 @@ func TestJudge(t *testing.T) {
 		"none":                 {j, answer{}, nil, asMeant, true},
 		"beside an error":      {j, good, &xme.Error{Cause: xme.CauseLost}, asMeant, true},
 		"no *Error":            {j, answer{}, os.ErrClosed, asMeant, true},
-		"lost":                 {j, answer{}, &xme.Error{Cause: xme.CauseLost}, lost, false},
+		"lost":                 {j, answer{}, &xme.Error{Cause: xme.CauseLost, ExitCode: -1, Signal: "SIGKILL"}, lost, false},
+		"crashed":              {j, answer{}, &xme.Error{Cause: xme.CauseLost, ExitCode: 2}, asMeant, true},
+		"a race":               {j, answer{}, &xme.Error{Cause: xme.CauseLost, ExitCode: 66}, asMeant, true},
+		"behind others":        {j, answer{}, &xme.Error{Cause: xme.CauseLost, ExitCode: 34, Message: "set aside: 3 workers died as they were about to begin it, the last: exit status 34"}, lost, false},
+		"set aside":            {dying, answer{}, died(3, "set aside: 3 workers died running it"), asMeant, false},
+		"set aside late":       {dying, answer{}, died(7, "set aside: 3 workers died running it"), lost, false},
+		"its last attempt":     {dying, answer{}, died(10, "exit status"), lost, false},
+		"not tried again":      {dying, answer{}, died(4, "exit status"), early, false},
+		"its start crashed":    {j, answer{}, &xme.Error{Cause: xme.CauseStart, ExitCode: 2}, asMeant, true},
 		"an error of others":   {j, answer{}, &xme.Error{Cause: xme.CauseReturned, Message: textOf(j)}, asMeant, true},
 		"its error":            {failing, answer{}, &xme.Error{Cause: xme.CauseReturned, Message: textOf(failing)}, asMeant, false},
 		"another row's error":  {failing, answer{}, &xme.Error{Cause: xme.CauseReturned, Message: textOf(other)}, asMeant, true},

@@ -11,10 +11,12 @@
 // rounds until they are killed.
 //
 // What is checked: each row that was read has exactly one result. A value is that
-// row's own. An error is one that the row's kind allows, or ErrWorkerLost, and no
-// more rows are lost so than the monkey struck workers. After each pool none of its
+// row's own. An error is one that the row's kind allows, or ErrWorkerLost of a worker
+// that was killed or stopped, and no more rows are lost so than the monkey struck
+// workers. After each pool none of its
 // processes is left, what the rows started included; after each round no descriptor,
-// goroutine or file. A killed driver's processes are gone within -limit.
+// goroutine or file. A killed driver's processes are gone within -limit; it has run
+// until then, and at least one such driver had workers.
 //
 // It exits with 1 if a check failed, with 2 if nothing ended for -patience, a minute. The seed
 // of a round, printed with every complaint, runs that round again: as the first one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -28,16 +30,20 @@ func driver(args []string) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
-	r := &report{out: io.Discard}
+	r := &report{out: os.Stderr}
 	rng := rand.New(rand.NewPCG(n[0], 2))
 	for {
 		try(r, n[0], rng, settings{link: xme.Link(n[1]), workers: int(n[2]), rows: int(n[3]), calm: true, until: func() bool { return false }})
 	}
 }
 
-// killDriver starts a driver, kills it at a random moment, and waits for the last
-// of its processes to be gone.
-func killDriver(r *report, seed uint64, rng *rand.Rand, set settings, limit time.Duration) {
+// staffTime is how long a driver may take until it has workers.
+const staffTime = 30 * time.Second
+
+// killDriver starts a driver, kills it at a random moment, or once it has workers if
+// it is to be staffed, and waits for the last of its processes to be gone. It must not
+// have ended before.
+func killDriver(r *report, seed uint64, rng *rand.Rand, set settings, limit time.Duration, staffed bool) {
 	mark := fmt.Sprintf("XME_CHAOS_DRIVER=%d-%d", os.Getpid(), trials.Add(1))
 	skip := map[int]bool{}
 	for _, pid := range procs.PIDs() {
@@ -50,6 +56,16 @@ func killDriver(r *report, seed uint64, rng *rand.Rand, set settings, limit time
 	}
 	cmd := exec.CommandContext(context.Background(), exe, driverArg, fmt.Sprint(rng.Uint64()>>1), fmt.Sprint(int(set.link)), fmt.Sprint(set.workers), fmt.Sprint(min(set.rows, 4000)))
 	cmd.Env = append(os.Environ(), mark)
+	said, err := os.CreateTemp("", "chaos-driver") // no pipe, which others may hold open
+	if err != nil {
+		r.complain(seed, "%v", err)
+		return
+	}
+	defer func() {
+		_ = said.Close()
+		_ = os.Remove(said.Name())
+	}()
+	cmd.Stderr = said
 	stdin, err := cmd.StdinPipe() // its end tells the driver that this process is gone
 	if err == nil {
 		err = cmd.Start()
@@ -63,10 +79,28 @@ func killDriver(r *report, seed uint64, rng *rand.Rand, set settings, limit time
 		after = time.Duration(rng.IntN(50_000)) * time.Microsecond
 	}
 	time.Sleep(after)
+	begin := time.Now()
+	workers := workersOf(cmd.Process.Pid, mark, skip)
+	for ; staffed && workers == 0 && time.Since(begin) < staffTime; workers = workersOf(cmd.Process.Pid, mark, skip) {
+		time.Sleep(time.Millisecond)
+	}
 	_ = cmd.Process.Kill()
 	took, last, left := procs.AwaitGone(mark, skip, 2*time.Second)
-	_ = cmd.Wait()
+	err = cmd.Wait()
 	_ = stdin.Close()
+	text, errRead := os.ReadFile(said.Name())
+	text = text[max(0, len(text)-4000):]
+	switch status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus); {
+	case !status.Signaled() || status.Signal() != syscall.SIGKILL:
+		r.complain(seed, "a driver ended before it was killed, %v after its start: %v; it said:\n%s", after, err, text)
+		return
+	case errRead != nil:
+		r.complain(seed, "%v", errRead)
+	case bytes.Contains(text, []byte("VIOLATION")):
+		r.complain(seed, "a driver found, within %v:\n%s", after, text)
+	case staffed && workers == 0:
+		r.complain(seed, "a driver had no workers for %v; it said:\n%s", staffTime, text)
+	}
 	switch {
 	case left:
 		r.leftovers.Add(int64(len(last)))
@@ -76,5 +110,15 @@ func killDriver(r *report, seed uint64, rng *rand.Rand, set settings, limit time
 	case took > 20*time.Millisecond:
 		r.say("a driver was killed %v after its start, the last of its processes was gone %v later: %v", after, took, last)
 	}
-	r.driver(took)
+	r.driver(took, workers > 0)
+}
+
+// workersOf counts a driver's workers that live.
+func workersOf(driver int, mark string, skip map[int]bool) (n int) {
+	for _, p := range procs.Marked(mark, skip) {
+		if p.PPID == driver {
+			n++
+		}
+	}
+	return n
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/scripts/procs"
 )
 
 // outcome is how a row ended.
@@ -27,6 +28,9 @@ const (
 
 var outcomeNames = [outcomes]string{"as meant", "lost", "cancelled", "closed", "no place", "early", "no worker"}
 
+// setAside begins what an error says of a row that has cost too many workers.
+const setAside = "set aside"
+
 // judge says how a row ended, and what is wrong with it, if anything is. Whether
 // there was a reason to be lost, cancelled, closed or without place, its caller
 // knows.
@@ -44,9 +48,14 @@ func judge(j job, a answer, err error) (outcome, string) {
 	if meant(j, e) {
 		return asMeant, ""
 	}
-	if j.Kind == retryError && e.Cause == xme.CauseReturned && e.Message == textOf(j) && e.Attempt < 3 ||
-		j.Kind == retryDies && e.Cause == xme.CauseLost && e.ExitCode == codeOf(j) && e.Attempt < 3 {
+	if j.Kind == retryError && e.Cause == xme.CauseReturned && e.Message == textOf(j) && e.Attempt < 3 {
 		return early, ""
+	}
+	if j.Kind == retryDies && e.Cause == xme.CauseLost && e.ExitCode == codeOf(j) {
+		if e.Attempt < e.Attempts && !strings.Contains(e.Message, setAside) {
+			return early, ""
+		}
+		return lost, "" // in more attempts than it takes: some had no worker, or were lost
 	}
 	return disturbed(err, e)
 }
@@ -54,11 +63,15 @@ func judge(j job, a answer, err error) (outcome, string) {
 // disturbed sorts an error that is none of the row's own.
 func disturbed(err error, e *xme.Error) (outcome, string) {
 	switch {
-	case e.Cause == xme.CauseLost, errors.Is(err, errNestedLost):
+	case e.Cause == xme.CauseLost && procs.Struck(err), errors.Is(err, errNestedLost):
 		return lost, ""
+	case e.Cause == xme.CauseLost && strings.Contains(e.Message, setAside) && strings.Contains(e.Message, "as they were about to begin it"):
+		return lost, "" // what ended its workers were rows before it
+	case e.Cause == xme.CauseLost:
+		return asMeant, fmt.Sprintf("its worker died, and nobody struck it: %v (exit %d, signal %q)%s", err, e.ExitCode, e.Signal, lastOutput(err))
 	case e.Cause == xme.CauseStart && strings.Contains(e.Message, "Options.MaxProcesses"), errors.Is(err, xme.ErrDepth):
 		return noPlace, ""
-	case e.Cause == xme.CauseStart:
+	case e.Cause == xme.CauseStart && e.ExitCode <= 0 && (e.Signal == "" || e.Signal == "SIGKILL"):
 		return noWorker, ""
 	case errors.Is(err, xme.ErrClosed):
 		return closed, ""
@@ -118,7 +131,7 @@ func meant(j job, e *xme.Error) bool {
 	case exits, forkExits, nestLeftDies, poolLeft:
 		return died(codeOf(j))
 	case retryDies:
-		return e.Cause == xme.CauseLost && e.Attempt == 3 && strings.Contains(e.Message, "set aside")
+		return e.Cause == xme.CauseLost && e.Attempt == 3 && strings.Contains(e.Message, setAside)
 	case segv:
 		return signalled("SIGSEGV")
 	case abort:

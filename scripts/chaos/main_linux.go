@@ -98,6 +98,9 @@ func chaos(c config, out io.Writer) bool {
 		r.say("round -seed %d: %d rows ended, %v", seed, r.ended.Load(), time.Since(begin).Round(time.Millisecond))
 		seed = rand.New(rand.NewPCG(seed, 9)).Uint64() >> 32
 	}
+	if !r.wasStaffed() { // all were killed too early
+		killDriver(r, seed, rand.New(rand.NewPCG(seed, 5)), set, c.limit, true)
+	}
 	if _, last, left := procs.AwaitGone("XME_CHAOS="+mark, nil, time.Second); left {
 		r.leftovers.Add(int64(len(last)))
 		r.complain(c.seed, "left behind at the end: %v", last)
@@ -129,7 +132,7 @@ func round(r *report, seed uint64, set settings, limit time.Duration) {
 	})
 	wg.Go(func() {
 		for range 1 + rngs[2].IntN(3) {
-			killDriver(r, seed, rngs[2], set, limit)
+			killDriver(r, seed, rngs[2], set, limit, false)
 		}
 	})
 	wg.Wait()

@@ -28,6 +28,7 @@ type report struct {
 
 	mu         sync.Mutex
 	complaints int
+	staffed    int             // drivers that had workers when they were killed
 	gone       []time.Duration // per killed driver: when its last process was gone
 	closes     []time.Duration // what closing a pool took
 }
@@ -96,10 +97,21 @@ func (r *report) add(s xme.Stats, closing time.Duration) {
 	r.closes = append(r.closes, closing)
 }
 
-func (r *report) driver(took time.Duration) {
+// driver counts a driver that was killed.
+func (r *report) driver(took time.Duration, staffed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gone = append(r.gone, took)
+	if staffed {
+		r.staffed++
+	}
+}
+
+// wasStaffed reports whether a driver that was killed had workers.
+func (r *report) wasStaffed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.staffed > 0
 }
 
 // print prints the counts.
@@ -127,7 +139,7 @@ func (r *report) print(took time.Duration) {
 	fmt.Fprintf(r.out, "%d workers started, %d died, %d rows taken back; the monkey killed %d and stopped %d, rows killed %d just after\n",
 		r.starts.Load(), r.deaths.Load(), r.takenBack.Load(), r.kills.Load(), r.stops.Load(), r.bombs.Load())
 	fmt.Fprintf(r.out, "closing a pool took %v\n", spread(r.closes))
-	fmt.Fprintf(r.out, "drivers killed: the last of their processes was gone after %v\n", spread(r.gone))
+	fmt.Fprintf(r.out, "drivers killed: the last of their processes was gone after %v; %d had workers\n", spread(r.gone), r.staffed)
 	fmt.Fprintf(r.out, "left behind: %d; violations: %d\n", r.leftovers.Load(), r.complaints)
 }
 

@@ -134,6 +134,9 @@ func (s *soak) lookAppended(rows *xme.Rows[int], record *shm.Array[int64], t tal
 		}
 		row++
 	}
+	if lost > k.workers {
+		s.wrong("%d rows were lost, and %d workers killed", lost, k.workers)
+	}
 	if sum != t.Total {
 		s.wrong("the rows have %d, all have %d", sum, t.Total)
 	}

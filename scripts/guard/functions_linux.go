@@ -142,6 +142,9 @@ func (s *soak) ticks(ctx context.Context, victims, pool *xme.Pool, m *manager.Ma
 			}
 			row++
 		}
+		if lost > k.workers {
+			s.wrong("%d rows were lost, and %d workers killed", lost, k.workers)
+		}
 		s.quiet(ctx, m)
 		var was [refused + 1]int
 		ran := 0

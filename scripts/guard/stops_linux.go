@@ -13,6 +13,7 @@ import (
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/manager"
+	"github.com/xenonmp/xme/scripts/procs"
 	"github.com/xenonmp/xme/shm"
 )
 
@@ -143,6 +144,7 @@ type round struct {
 	stops   []time.Duration // after which the driver stops the guard
 	driver  bool            // the guard is in the driver
 	waiting bool            // the driver waits for results
+	dying   int             // rows that kill their own process
 	jobs    []string
 }
 
@@ -261,13 +263,16 @@ type roundTable struct {
 // roundTable fills a round's table.
 func (s *soak) roundTable(m *manager.Manager, o *manager.Object[tally], b board, record *shm.Array[int64], r *round) *roundTable {
 	jobs := make([]roundJob, r.rows)
-	r.jobs = nil
+	r.jobs, r.dying = nil, 0
 	for i := range jobs {
 		j := roundJob{M: m, Tally: o, Board: b, Record: record, Row: i, N: s.rng.IntN(200), How: s.rng.IntN(dyingSorts), Beats: s.rng.IntN(3) == 0, Patient: s.rng.IntN(4) > 0}
 		j.Cells[0] = i * roundCells
 		j.Cells[1] = j.Cells[0] + s.rng.IntN(roundCells)
 		if s.rng.IntN(3) == 0 {
 			j.Pause = time.Duration(s.rng.IntN(5)) * time.Millisecond
+		}
+		if j.How == dies {
+			r.dying++
 		}
 		jobs[i] = j
 		r.jobs = append(r.jobs, fmt.Sprintf("{row %d: %d calls, cells %v, how %d, beats %v, pause %v, patient %v}", i, j.N, j.Cells, j.How, j.Beats, j.Pause, j.Patient))
@@ -294,7 +299,7 @@ func (s *soak) runRound(ctx context.Context, pool *xme.Pool, m *manager.Manager,
 		if old := onBoard.Swap(nil); old != nil {
 			err = errors.Join(err, old.Close())
 		}
-		if err != nil && !errors.Is(err, xme.ErrWorkerLost) {
+		if err != nil && !procs.Struck(err) {
 			s.wrong("round %v: %v", r, err)
 		}
 		return nil
@@ -302,7 +307,7 @@ func (s *soak) runRound(ctx context.Context, pool *xme.Pool, m *manager.Manager,
 	if err := s.guard(ctx, &t.table, m, b, r.idle); err != nil {
 		return err
 	}
-	if err := t.table.Run(ctx, pool); err != nil && !errors.Is(err, xme.ErrWorkerLost) {
+	if err := t.table.Run(ctx, pool); err != nil && !procs.Struck(err) {
 		s.wrong("round %v: %v", r, err)
 	}
 	return nil
@@ -326,7 +331,7 @@ func (s *soak) results(ctx context.Context, m *manager.Manager, r *round) (n int
 
 // lookRound compares what was counted with what was accepted.
 func (s *soak) lookRound(rows *xme.Rows[accepted], record *shm.Array[int64], b board, t tally, r *round, n *sums, killed int) {
-	row, sum := 0, 0
+	row, sum, died := 0, 0, 0
 	for a, err := range rows.All() {
 		tried, known, counted := int(record.Slice()[2*row]), int(record.Slice()[2*row+1]), t.Rows[row]
 		sum += counted
@@ -340,7 +345,7 @@ func (s *soak) lookRound(rows *xme.Rows[accepted], record *shm.Array[int64], b b
 				n.stopped++
 			}
 		} else if s.lost(row, err) {
-			n.died++
+			died++
 			if counted < known || counted > tried {
 				s.wrong("row %d: %d counted; %d were accepted, of %d; round %v", row, counted, known, tried, r)
 			}
@@ -348,6 +353,10 @@ func (s *soak) lookRound(rows *xme.Rows[accepted], record *shm.Array[int64], b b
 		row++
 	}
 	n.ran += sum
+	n.died += died
+	if died > r.dying+killed { // a guard that has ended may leave its process to a row
+		s.wrong("%d rows died; %d were to, and %d processes were killed; round %v", died, r.dying, killed, r)
+	}
 	if sum != t.Total {
 		s.wrong("the rows have %d, all have %d", sum, t.Total)
 	}

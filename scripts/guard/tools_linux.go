@@ -132,22 +132,9 @@ func (s *soak) guard(ctx context.Context, table *xme.Table, m *manager.Manager, 
 	return nil
 }
 
-// killGuard kills the guard's process, if there is one and it is ours; held while it is looked at, so that no other can have taken its number.
+// killGuard kills the guard's process, if there is one.
 func killGuard(b board) bool {
-	return killOwn(int(atomic.LoadInt64(&b.Slice()[boardPID])))
-}
-
-func killOwn(pid int) bool {
-	if pid == 0 || pid == os.Getpid() {
-		return false
-	}
-	h, err := os.FindProcess(pid)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = h.Release() }()
-	p, ok := procs.Look(pid)
-	return ok && !p.Gone() && p.PPID == os.Getpid() && h.Signal(syscall.SIGKILL) == nil
+	return procs.Kill(int(atomic.LoadInt64(&b.Slice()[boardPID])))
 }
 
 // kills is how many processes were killed.
@@ -168,7 +155,7 @@ func (s *soak) monkey(b board, pool *xme.Pool) (stop func() kills) {
 			}
 			if pool != nil && rng.IntN(2) == 0 {
 				all := pool.Workers()
-				if killOwn(all[rng.IntN(len(all))].PID) {
+				if procs.Kill(all[rng.IntN(len(all))].PID) {
 					k.workers++
 				}
 			} else if killGuard(b) {
@@ -215,7 +202,7 @@ func unlucky(ctx context.Context, err error) bool {
 
 // lost reports whether a row's error is that its worker was killed, and calls any other one wrong.
 func (s *soak) lost(row int, err error) bool {
-	if errors.Is(err, xme.ErrWorkerLost) {
+	if procs.Struck(err) {
 		return true
 	}
 	s.wrong("row %d: %v", row, err)

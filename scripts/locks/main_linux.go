@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -68,6 +66,12 @@ func run(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	for i, name := range partNames {
+		if n.done[i] == 0 {
+			n.violations++
+			fmt.Fprintf(out, "violation: %s never succeeded\n", name)
+		}
+	}
 	n.print(out)
 	used, idle := shm.Usage()
 	left := procs.Settle(before, 5*time.Second)
@@ -86,6 +90,7 @@ type counts struct {
 	done       [parts]uint64
 	rows, lost int
 	kills      int // at random
+	own        int // by the rows' own hand
 	told       uint64
 	violations int
 	grants     []time.Duration // from the killing of a holder until the next had the lock
@@ -95,7 +100,7 @@ func (n *counts) print(out io.Writer) {
 	for i, name := range partNames {
 		fmt.Fprintf(out, "%-10s %d times\n", name, n.done[i])
 	}
-	fmt.Fprintf(out, "%d rows, %d of them lost; %d kills at random; %d times the next holder was told of a death\n", n.rows, n.lost, n.kills, n.told)
+	fmt.Fprintf(out, "%d rows, %d of them lost; %d kills at random, %d by their own hand; %d times the next holder was told of a death\n", n.rows, n.lost, n.kills, n.own, n.told)
 	if len(n.grants) > 0 {
 		slices.Sort(n.grants)
 		at := func(q float64) time.Duration {
@@ -138,7 +143,7 @@ func soak(ctx context.Context, c config, out io.Writer) (*counts, error) {
 		n.rows++
 		switch {
 		case err == nil:
-		case errors.Is(err, xme.ErrWorkerLost):
+		case procs.Struck(err):
 			n.lost++
 		default:
 			if n.violations++; n.violations <= 20 {
@@ -166,7 +171,7 @@ func kill(pool *xme.Pool, rng *rand.Rand, every time.Duration, over <-chan struc
 		case <-time.After(time.Duration(rng.Int64N(int64(2 * every)))):
 		}
 		workers := pool.Workers()
-		if pid := workers[rng.IntN(len(workers))].PID; pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+		if procs.Kill(workers[rng.IntN(len(workers))].PID) {
 			kills++
 		}
 	}

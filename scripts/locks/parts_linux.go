@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme/shm"
@@ -25,8 +24,7 @@ func (j *job) read(ctx context.Context, m *shm.RWMutex, i int, rng *rand.Rand) e
 	a, b, inside := cell[cellA], cell[cellB], cell[cellInside]
 	switch rng.IntN(3000) {
 	case 0:
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // until it arrives
+		j.die()
 	case 1, 2, 3, 4, 5:
 		<-time.After(time.Duration(rng.IntN(300)) * time.Microsecond)
 	}
@@ -56,8 +54,7 @@ func (j *job) use(ctx context.Context, rng *rand.Rand) error {
 	}
 	switch rng.IntN(2000) {
 	case 0:
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // until it arrives
+		j.die()
 	case 1, 2, 3, 4, 5:
 		<-time.After(time.Duration(rng.IntN(300)) * time.Microsecond)
 	}

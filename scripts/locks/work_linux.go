@@ -49,6 +49,7 @@ type yard struct {
 	Barrier *shm.Barrier
 	Done    *shm.Array[uint64] // atomic: a line for each part
 	Told    *shm.Value[uint64]
+	Own     *shm.Value[uint64] // how many processes killed themselves
 	Grants  *shm.Queue[int64]
 }
 
@@ -92,13 +93,14 @@ func (y *yard) open() (err error) {
 		y.RW[i] = m
 	}
 	y.Cells, y.Done, y.Slots = array(perLine*(len(y.Mutexes)+len(y.RW))), array(perLine*parts), array(perLine*permits)
-	var errs [8]error
+	var errs [9]error
 	y.Told, errs[0] = shm.NewValue[uint64](0)
 	y.Grants, errs[1] = shm.NewQueue[int64](1 << 16)
 	y.Sem, errs[2] = shm.NewSemaphore(permits)
 	y.Level, errs[3] = shm.NewArray[int64](1)
 	y.Pulse, errs[4] = shm.NewEvent()
 	y.Barrier, errs[5] = shm.NewBarrier(2)
+	y.Own, errs[8] = shm.NewValue[uint64](0)
 	m, e := shm.NewMutex()
 	if err = errors.Join(err, e); err == nil {
 		y.Full, errs[6] = shm.NewCond(m)
@@ -119,7 +121,7 @@ func (y *yard) close() {
 	for _, m := range y.RW {
 		_ = m.Close()
 	}
-	for _, c := range []io.Closer{y.Cells, y.Done, y.Told, y.Grants, y.Sem, y.Slots, y.Full.L, y.Full, y.Empty, y.Level, y.Pulse, y.Barrier} {
+	for _, c := range []io.Closer{y.Cells, y.Done, y.Told, y.Own, y.Grants, y.Sem, y.Slots, y.Full.L, y.Full, y.Empty, y.Level, y.Pulse, y.Barrier} {
 		_ = c.Close()
 	}
 }
@@ -179,6 +181,13 @@ func (j *job) step(ctx context.Context, rng *rand.Rand) error {
 	return nil
 }
 
+// die kills this process.
+func (j *job) die() {
+	shm.Add(j.Yard.Own, 1)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {} // until it arrives
+}
+
 // locker is a mutex, or the write side of a lock.
 type locker interface {
 	Lock(ctx context.Context) error
@@ -213,8 +222,7 @@ func (j *job) move(ctx context.Context, m locker, i int, rng *rand.Rand) error {
 	switch rng.IntN(3000) {
 	case 0:
 		cell[cellKilled] = uint64(time.Now().UnixNano())
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {} // until it arrives
+		j.die()
 	case 1, 2, 3, 4, 5:
 		<-time.After(time.Duration(rng.IntN(300)) * time.Microsecond)
 	}
@@ -262,7 +270,10 @@ func (y *yard) look(n *counts, out io.Writer) error {
 	for i := range n.done {
 		n.done[i] = y.Done.Slice()[perLine*i]
 	}
-	n.told = y.Told.Load()
+	n.told, n.own = y.Told.Load(), int(y.Own.Load())
+	if n.lost > n.kills+n.own {
+		wrong("%d rows were lost, by %d kills at random and %d by their own hand", n.lost, n.kills, n.own)
+	}
 	for {
 		ns, ok, err := y.Grants.TryGet()
 		if err != nil || !ok {

@@ -132,6 +132,9 @@ func (s *soak) countKilled(ctx context.Context, pool *xme.Pool, m *manager.Manag
 		}
 		each := min(s.n, 2000)
 		e := disturbed(ctx, s, countRow, pool, d, each, func(row int, end int64) countJob { return countJob{o, record, row, each, end} })
+		if e.lost > e.kills {
+			s.wrong("%s: %d rows were lost, by %d kills", where, e.lost, e.kills)
+		}
 		t, err := sumsOf.Call(ctx, o, struct{}{})
 		if err != nil {
 			return err

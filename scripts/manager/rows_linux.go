@@ -5,11 +5,11 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/manager"
+	"github.com/xenonmp/xme/scripts/procs"
 	"github.com/xenonmp/xme/shm"
 )
 
@@ -106,7 +106,7 @@ func disturbed[In any](ctx context.Context, s *soak, f *xme.Func[In, int], pool 
 			e.late++
 		case err == nil:
 			s.wrong("row %d returned %d of %d", e.rows-1, n, each)
-		case errors.Is(err, xme.ErrWorkerLost):
+		case procs.Struck(err):
 			e.lost++
 		default:
 			s.wrong("row %d: %v", e.rows-1, err)
@@ -126,7 +126,7 @@ func kill(pool *xme.Pool, rng *rand.Rand, every time.Duration, over <-chan struc
 		case <-time.After(time.Duration(rng.Int64N(int64(2 * every)))):
 		}
 		all := pool.Workers()
-		if pid := all[rng.IntN(len(all))].PID; pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+		if procs.Kill(all[rng.IntN(len(all))].PID) {
 			kills++
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,10 @@ func main() {
 	write := flag.String("names", "", "the library's README: write "+namesFile+" from it")
 	same := flag.String("same", "", "the library's README: fail if "+namesFile+" is not what it has")
 	flag.Parse()
+	if flag.NArg() > 0 || flag.NFlag() != 1 {
+		fmt.Fprintln(os.Stderr, "migration: no arguments, and one of -check, -names and -same")
+		os.Exit(2)
+	}
 	faults, err := run(*check, *write, *same)
 	for _, f := range faults {
 		fmt.Fprintln(os.Stderr, f)
@@ -54,7 +59,7 @@ func run(check bool, write, same string) (faults []string, err error) {
 	case check:
 		return checkAll(os.DirFS("."))
 	}
-	return nil, fmt.Errorf("say -check, -names or -same")
+	return nil, errors.New("say -check, -names or -same")
 }
 
 // checkAll returns what is wrong with the documentation below root.

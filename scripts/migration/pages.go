@@ -18,6 +18,7 @@ type page struct {
 	links   []mention
 	spans   []mention // of code, within a line
 	anchors map[string]bool
+	open    int // the line of a block of code that nothing ends; 0: there is none
 }
 
 type mention struct {
@@ -55,6 +56,9 @@ func checkPages(root fs.FS) ([]string, error) {
 	var faults []string
 	for _, name := range names {
 		p := pages[name]
+		if p.open > 0 {
+			faults = append(faults, fmt.Sprintf("%s:%d: nothing ends this block of code", name, p.open))
+		}
 		for _, l := range p.links {
 			if fault := checkLink(root, pages, p, l.text); fault != "" {
 				faults = append(faults, fmt.Sprintf("%s:%d: the link %s: %s", name, l.line, l.text, fault))
@@ -100,7 +104,7 @@ func checkLink(root fs.FS, pages map[string]*page, p *page, link string) string 
 }
 
 var (
-	fence    = regexp.MustCompile("^\\s*(```|~~~)")
+	fence    = regexp.MustCompile("^\\s*(```+[^`]*|~~~+.*)$")
 	codeSpan = regexp.MustCompile("`+([^`]+)`+")
 	linkForm = regexp.MustCompile(`\]\(\s*<?([^)\s>]+)>?(?:\s+"[^"]*")?\s*\)`)
 	linkNote = regexp.MustCompile(`^\s*\[[^\]]+\]:\s+(\S+)`)
@@ -110,15 +114,18 @@ var (
 
 func readPage(name, text string) *page {
 	p := &page{name: name, anchors: map[string]bool{}}
-	inFence, n := false, 0
+	begun, n := "", 0 // the marks that the block of code began with, if this is one
 	for line := range strings.Lines(text) {
 		n++
 		line = strings.TrimRight(line, "\r\n")
-		if fence.MatchString(line) {
-			inFence = !inFence
+		if begun != "" {
+			if end := strings.TrimSpace(line); len(end) >= len(begun) && strings.Trim(end, begun[:1]) == "" {
+				begun, p.open = "", 0
+			}
 			continue
 		}
-		if inFence {
+		if m := fence.FindStringSubmatch(line); m != nil {
+			begun, p.open = m[1][:len(m[1])-len(strings.TrimLeft(m[1], m[1][:1]))], n
 			continue
 		}
 		for _, s := range codeSpans(line) {

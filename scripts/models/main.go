@@ -9,11 +9,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -41,7 +43,9 @@ func main() {
 			os.Exit(2)
 		}
 	}
-	fine, err := models(context.Background(), flag.Args(), *verbose, os.Stdout)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	fine, err := models(ctx, flag.Args(), *verbose, os.Stdout)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "models:", err)
 	}
@@ -63,7 +67,13 @@ func models(ctx context.Context, names []string, verbose bool, out io.Writer) (f
 	two := make(chan struct{}, 2)
 	var all sync.WaitGroup
 	for i, c := range checks {
-		two <- struct{}{}
+		select {
+		case two <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
 		all.Go(func() {
 			defer func() { <-two }()
 			begin := time.Now()
@@ -72,6 +82,9 @@ func models(ctx context.Context, names []string, verbose bool, out io.Writer) (f
 		})
 	}
 	all.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return false, err
+	}
 	fine = true
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "model\trun\tmutation\tstates\texpected\tfound\ttime\t")
@@ -180,6 +193,7 @@ func (c *check) do(ctx context.Context, dir string, verbose bool) error {
 	tool := func(name string, args ...string) (string, error) {
 		cmd := exec.CommandContext(ctx, name, args...)
 		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "TMPDIR="+dir) // what it leaves when it is killed goes too
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}

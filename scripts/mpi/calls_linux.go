@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -18,6 +17,9 @@ import (
 // callers is how many goroutines of main make calls.
 const callers = 8
 
+// startTries is how many starts have to fail for calls to end that waited for them.
+const startTries = 3
+
 // errEnough is how a main ends that fails on purpose.
 var errEnough = errors.New("main has had enough")
 
@@ -25,6 +27,7 @@ var errEnough = errors.New("main has had enough")
 func rounds(r *report, c config, more func() bool) {
 	warm := &report{out: r.out, counts: map[string]int{}, last: time.Now()}
 	round(warm, c.seed, 50) // what is made once for all shall be there before the first look
+	r.blame(warm)
 	for seed := c.seed; more(); seed++ {
 		before := procs.Take()
 		round(r, seed, min(1000, max(c.n/8, 50)))
@@ -40,7 +43,7 @@ type game struct {
 	ranks atomic.Uint64 // bits of those that are closed, or about to be
 	cut   atomic.Bool   // the round ends with calls under way
 
-	struck, lost atomic.Int64
+	struck, lost, unstarted atomic.Int64
 }
 
 // round has one main make calls.
@@ -96,6 +99,10 @@ func round(r *report, seed uint64, calls int) {
 	if g.lost.Load() > g.struck.Load() {
 		r.complain("round %d: %d calls were lost, and %d processes killed", seed, g.lost.Load(), g.struck.Load())
 	}
+	// A rank whose process is killed so often as it starts has no more calls wait for it.
+	if most := g.struck.Load() / startTries * callers * open; g.unstarted.Load() > most {
+		r.complain("round %d: %d calls had no worker start, and %d processes were killed", seed, g.unstarted.Load(), g.struck.Load())
+	}
 	r.count([]string{"rounds that returned", "rounds that left calls", "rounds cancelled", "rounds that failed"}[end])
 }
 
@@ -111,9 +118,8 @@ func (g *game) monkey(c *mpi.Comm, rng *rand.Rand, over <-chan struct{}) {
 		}
 		ws := c.Workers()
 		if w := ws[rng.IntN(len(ws))]; w.PID != 0 && (w.State == xme.Busy || rng.IntN(4) == 0) {
-			g.struck.Add(1)
-			if p, ok := procs.Look(w.PID); ok && p.PPID == syscall.Getpid() {
-				_ = syscall.Kill(w.PID, syscall.SIGKILL)
+			if procs.Kill(w.PID) {
+				g.struck.Add(1)
 				g.r.count("kills")
 			}
 		}

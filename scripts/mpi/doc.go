@@ -10,7 +10,7 @@
 // return, or their context with calls under way.
 //
 // What is checked: each future ends, once, with the result of its own call, on a rank that it named, or with an error that its call
-// may have; no more calls are lost than the monkey struck processes; none ends with ErrClosed unless its ranks were
+// may have; no more calls are lost than the monkey killed processes, and of nothing else; none ends with ErrClosed unless its ranks were
 // closed or its round was cut short. Run returns what main returned. After each round nothing is left of it.
 //
 // With -mode ranks a round is one Spawn of two to five ranks, over shared memory or not, that take part in random collectives and exchange messages until

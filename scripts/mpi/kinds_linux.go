@@ -11,6 +11,7 @@ import (
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/mpi"
+	"github.com/xenonmp/xme/scripts/procs"
 )
 
 // kind is what a call does.
@@ -30,6 +31,9 @@ const (
 )
 
 var kindNames = [kinds]string{"value", "big", "fails", "panics", "crashes", "exits", "hangs", "nested"}
+
+// exitCode is what a call exits with that exits.
+const exitCode = 7
 
 // job is a call's argument, answer its result.
 type (
@@ -59,7 +63,7 @@ func do(ctx context.Context, j job) (answer, error) {
 		go func() { panic(j.text()) }()
 		select {}
 	case exits:
-		os.Exit(7)
+		os.Exit(exitCode)
 	case hangs:
 		<-ctx.Done()
 		return answer{}, ctx.Err()
@@ -85,6 +89,9 @@ type pending struct {
 	cancelled bool
 	fu        *xme.Future[answer]
 }
+
+// open is how many calls a caller has under way at most.
+const open = 20
 
 // call makes n calls, and returns those whose ends it has not waited for.
 func (g *game) call(ctx context.Context, c *mpi.Comm, rng *rand.Rand, n int, leave bool) (left []*pending) {
@@ -122,7 +129,7 @@ func (g *game) call(ctx context.Context, c *mpi.Comm, rng *rand.Rand, n int, lea
 			p.cancelled = true
 			p.fu.Cancel()
 		}
-		if left = append(left, p); len(left) > rng.IntN(20) {
+		if left = append(left, p); len(left) > rng.IntN(open) {
 			for _, p := range left {
 				p.judge(ctx)
 			}
@@ -189,16 +196,19 @@ func (p *pending) judge(ctx context.Context) {
 		g.r.ended("own errors")
 	case p.j.Kind == panics && errors.Is(err, xme.ErrPanic) && strings.Contains(err.Error(), p.j.text()):
 		g.r.ended("panics")
-	case errors.Is(err, xme.ErrDepth) || e.Cause == xme.CauseStart:
-		g.r.ended("no place or start")
-	case errors.Is(err, xme.ErrWorkerLost) && (p.j.Kind == crashes || p.j.Kind == exits):
+	case errors.Is(err, xme.ErrDepth) && p.j.Kind == nested:
+		g.r.ended("no place")
+	case procs.Struck(err) && (e.Cause == xme.CauseStart || len(e.Nested) > 0 && strings.HasPrefix(e.Message, xme.CauseStart.String())):
+		g.unstarted.Add(1)
+		g.r.ended("no start")
+	case e.Cause == xme.CauseLost && (p.j.Kind == exits && e.ExitCode == exitCode || p.j.Kind == crashes && e.ExitCode == 2 && strings.Contains(e.Message+e.Stack, p.j.text())):
 		g.r.ended("crashes and exits")
-	case errors.Is(err, xme.ErrWorkerLost) && strings.Contains(err.Error(), "set aside"):
+	case errors.Is(err, xme.ErrWorkerLost) && strings.Contains(err.Error(), "set aside") && (procs.Struck(err) || strings.Contains(err.Error(), "as they were about to begin it")): // by calls before it
 		g.r.ended("set aside")
-	case errors.Is(err, xme.ErrWorkerLost):
+	case procs.Struck(err):
 		g.lost.Add(1)
 		g.r.ended("lost")
 	default:
-		g.r.complain("round %d: %s on %v ended with %v", g.seed, kindNames[p.j.Kind], p.on, err)
+		g.r.complain("round %d: %s on %v ended with %v (exit %d, signal %q)", g.seed, kindNames[p.j.Kind], p.on, err, e.ExitCode, e.Signal)
 	}
 }

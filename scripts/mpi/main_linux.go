@@ -75,6 +75,13 @@ func (r *report) complain(format string, args ...any) {
 	}
 }
 
+// blame counts the complaints of a round whose calls do not count.
+func (r *report) blame(warm *report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.complaints += warm.complaints
+}
+
 // soak runs a mode and reports whether all was as it should be.
 func soak(c config, mode func(*report, config, func() bool), out io.Writer) bool {
 	if c.seed == 0 {

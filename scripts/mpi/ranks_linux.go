@@ -165,7 +165,9 @@ func step(ctx context.Context, c *mpi.Comm, rnd *rand.Rand, tag int) error {
 
 // spawns runs Spawns, most of which lose a rank.
 func spawns(r *report, c config, more func() bool) {
-	spawn(&report{out: r.out, counts: map[string]int{}}, c.seed)
+	warm := &report{out: r.out, counts: map[string]int{}}
+	spawn(warm, c.seed)
+	r.blame(warm)
 	for seed := c.seed; more(); seed++ {
 		before := procs.Take()
 		spawn(r, seed)
@@ -185,7 +187,10 @@ func spawn(r *report, seed uint64) {
 		what = hows[f.How]
 	}
 	want := []error{xme.ErrWorkerLost, xme.ErrWorkerLost, xme.ErrPanic, errVictim}[f.How]
+	var e *xme.Error
 	switch {
+	case f.Victim >= 0 && f.How == 0 && !procs.Struck(err), f.Victim >= 0 && f.How == 1 && (!errors.As(err, &e) || e.ExitCode != 3):
+		r.complain("round %d: rank %d of %d %s, and died of something else: %v", seed, f.Victim, size, what, err)
 	case f.Victim < 0 && err != nil:
 		r.complain("round %d: nobody was to die: %v", seed, err)
 	case f.Victim >= 0 && !errors.Is(err, want):

@@ -12,7 +12,6 @@ import (
 	"runtime/pprof"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -90,9 +89,10 @@ type soak struct {
 	out   io.Writer
 	wrong atomic.Int64
 
-	answered, failed atomic.Int64
-	mu               sync.Mutex
-	kinds            map[string]int
+	answered, failed, lost atomic.Int64
+
+	mu    sync.Mutex
+	kinds map[string]int
 }
 
 func (s *soak) violation(format string, args ...any) {
@@ -101,16 +101,27 @@ func (s *soak) violation(format string, args ...any) {
 	}
 }
 
-// fails counts an error by its kind.
-func (s *soak) fails(err error) {
+// fails counts an error by its kind. One of no kind that a fault may bring about is a
+// violation, and so is a worker that was lost though nobody killed it.
+func (s *soak) fails(row int, err error) {
 	s.failed.Add(1)
-	kind := "another: " + err.Error()
+	kind := ""
 	for name, is := range map[string]error{
 		"worker lost": xme.ErrWorkerLost, "busy": rpc.ErrBusy, "unreachable": rpc.ErrLost, "forgotten": rpc.ErrForgotten, "restarted": rpc.ErrRestarted,
 		"deadline": context.DeadlineExceeded,
 	} {
 		if errors.Is(err, is) {
 			kind = name
+		}
+	}
+	switch kind {
+	case "":
+		kind = "another"
+		s.violation("row %d: %v", row, err)
+	case "worker lost":
+		s.lost.Add(1)
+		if !procs.Struck(err) {
+			s.violation("row %d: nobody killed its worker: %v", row, err)
 		}
 	}
 	s.mu.Lock()
@@ -135,6 +146,9 @@ func run(ctx context.Context, c config, out io.Writer) error {
 	}
 	if used, _ := shm.Usage(); used != 0 {
 		s.violation("%d bytes of shared memory are in use", used)
+	}
+	if s.answered.Load() == 0 {
+		s.violation("nothing was answered")
 	}
 	fmt.Fprintf(out, "%d answered, %d failed %v, %d violations\n", s.answered.Load(), s.failed.Load(), s.kinds, s.wrong.Load())
 	if s.wrong.Load() > 0 {
@@ -189,7 +203,7 @@ func (s *soak) round(ctx context.Context, round uint64) (err error) {
 	if s.kill > 0 {
 		kills.Go(func() { killed = s.kills(killing, pool, rand.New(rand.NewPCG(s.seed+round, 2))) })
 	}
-	answers := make([]bool, s.clients*perClient)
+	answers, before := make([]bool, s.clients*perClient), s.lost.Load()
 	var clients sync.WaitGroup
 	for k := range s.clients {
 		clients.Go(func() { s.client(ctx, proxy.l.Addr().String(), k*perClient, answers) })
@@ -197,6 +211,9 @@ func (s *soak) round(ctx context.Context, round uint64) (err error) {
 	clients.Wait()
 	calm()
 	kills.Wait()
+	if lost := s.lost.Load() - before; lost > int64(killed) {
+		s.violation("round %d: %d rows were lost with their workers, and %d workers killed", round, lost, killed)
+	}
 	for row, n := range counts.Slice() {
 		if n > 1 {
 			s.violation("row %d ran %d times", row, n)
@@ -219,10 +236,8 @@ func (s *soak) kills(ctx context.Context, pool *xme.Pool, r *rand.Rand) (n int) 
 			return n
 		case <-time.After(time.Duration(r.ExpFloat64() * float64(s.kill))):
 		}
-		if all := pool.Workers(); len(all) > 0 {
-			if w := all[r.IntN(len(all))]; w.PID > 0 && syscall.Kill(w.PID, syscall.SIGKILL) == nil {
-				n++
-			}
+		if all := pool.Workers(); len(all) > 0 && procs.Kill(all[r.IntN(len(all))].PID) {
+			n++
 		}
 	}
 }
@@ -257,7 +272,7 @@ func (s *soak) client(ctx context.Context, addr string, first int, answers []boo
 func (s *soak) outcome(row int, got receipt, err error, answers []bool) {
 	switch {
 	case err != nil:
-		s.fails(err)
+		s.fails(row, err)
 	case got.Row != row || got.PID == 0:
 		s.violation("row %d got the answer of row %d", row, got.Row)
 	default:

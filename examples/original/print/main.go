@@ -21,9 +21,9 @@ import (
 type nothing struct{}
 
 var (
-	fun = xme.Register("fun", func(ctx context.Context, _ nothing) (nothing, error) {
+	fun = xme.Register("fun", func(ctx context.Context, _ nothing) (pid int, err error) {
 		xme.Logger(ctx).Info("This is function fun")
-		return nothing{}, nil
+		return os.Getpid(), nil
 	})
 	options = xme.Register("options", func(ctx context.Context, _ nothing) (nothing, error) {
 		say := xme.Logger(ctx)
@@ -48,11 +48,16 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer pool.Close()                                                                    // all lines have been written then
-	for _, err := range fun.With(xme.Fresh()).Map(ctx, pool, xme.Repeat(10, nothing{})) { // a process for each row
+	defer pool.Close() // all lines have been written then
+	seen := map[int]bool{}
+	for pid, err := range fun.With(xme.Fresh()).Map(ctx, pool, xme.Repeat(10, nothing{})) { // a process for each row
 		if err != nil {
 			return err
 		}
+		if seen[pid] {
+			return fmt.Errorf("process %d ran two rows", pid)
+		}
+		seen[pid] = true
 	}
 	_, err = options.Call(ctx, pool, nothing{})
 	return err

@@ -50,7 +50,10 @@ func run(ctx context.Context, args []string) error {
 	at := "unix:" + filepath.Join(dir, "socket")
 	serving, end := context.WithTimeout(ctx, time.Minute)
 	served := make(chan error, 1)
-	go func() { served <- serve(serving, at) }()
+	go func() {
+		defer end() // nobody waits for a server that is not there
+		served <- serve(serving, at)
+	}()
 	err = call(serving, at)
 	end()
 	return errors.Join(err, <-served)

@@ -45,9 +45,13 @@ func main() {
 	}
 }
 
-// mistake says what a registration panics with, its first line.
+// mistake says what a registration panics with, its first line; "none" if it does not.
 func mistake(register func()) (text string) {
-	defer func() { text, _, _ = strings.Cut(fmt.Sprint(recover()), "\n") }()
+	defer func() {
+		if r := recover(); r != nil {
+			text, _, _ = strings.Cut(fmt.Sprint(r), "\n")
+		}
+	}()
 	register()
 	return "none"
 }
