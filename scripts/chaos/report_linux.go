@@ -17,6 +17,7 @@ import (
 
 // report counts what happened. All methods may be called concurrently.
 type report struct {
+	open    sync.Map // the pools that are open: *xme.Pool
 	out     io.Writer
 	verbose bool
 
@@ -63,9 +64,21 @@ func (r *report) say(format string, args ...any) {
 // beat tells the watchdog that something has ended.
 func (r *report) beat() { r.ended.Add(1) }
 
+// ends counts what has ended: also rows of tables that are not read before the table is through, which takes minutes where each
+// row costs a process.
+func (r *report) ends() uint64 {
+	n := uint64(r.ended.Load())
+	r.open.Range(func(pool, _ any) bool {
+		s := pool.(*xme.Pool).Stats()
+		n += s.Done + s.Failed
+		return true
+	})
+	return n
+}
+
 // watchdog ends the program with all stacks if nothing ends for limit.
 func (r *report) watchdog(limit time.Duration, done <-chan struct{}) {
-	last, since := r.ended.Load(), time.Now()
+	last, since := r.ends(), time.Now()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -74,7 +87,7 @@ func (r *report) watchdog(limit time.Duration, done <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		if n := r.ended.Load(); n != last {
+		if n := r.ends(); n != last {
 			last, since = n, time.Now()
 			continue
 		}

@@ -109,6 +109,8 @@ func try(r *report, seed uint64, rng *rand.Rand, set settings) {
 		r.pools.Add(1)
 		t.closing.Store(false)
 		t.pool.Store(pool)
+		r.open.Store(pool, true)
+		defer r.open.Delete(pool)
 		if !set.early {
 			release()
 		}
