@@ -122,8 +122,8 @@ type idleCalls struct {
 }
 
 // idleFor returns calls that a stream has left.
-func (f *function) idleFor(p *Pool, opts *CallOptions) []*Call {
-	if i, ok := f.idle.Get().(*idleCalls); ok && i.pool == p && i.opts == opts {
+func (fn *function) idleFor(p *Pool, opts *CallOptions) []*Call {
+	if i, ok := fn.idle.Get().(*idleCalls); ok && i.pool == p && i.opts == opts {
 		return i.calls
 	}
 	return nil

@@ -83,7 +83,10 @@ func TestStreamsAfterStreams(t *testing.T) {
 				}
 			}
 		case 3: // a loop that is left
-			for range plusOne.Map(ctx, pool, ints(5000)) {
+			for _, err := range plusOne.Map(ctx, pool, ints(5000)) {
+				if err != nil {
+					t.Fatal(err)
+				}
 				break
 			}
 		case 4: // one that ends early

@@ -51,7 +51,7 @@ func tryBell() error {
 	if err != nil {
 		return err
 	}
-	defer b.Close()
+	defer func() { _ = b.Close() }()
 	if err := b.Listen(); err != nil {
 		return err
 	}

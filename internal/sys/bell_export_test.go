@@ -1,3 +1,5 @@
+//go:build linux
+
 package sys
 
 // BellFD returns a bell's descriptor.
