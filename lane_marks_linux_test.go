@@ -78,7 +78,11 @@ func TestWorkerWithoutDescriptors(t *testing.T) {
 	pool := xmetest.Open(t, xme.Options{Workers: 1})
 	input := func(yield func(int) bool) {
 		for i := range 2000 {
-			if !yield(map[bool]int{true: 1}[i == 1]) {
+			n := 0
+			if i == 1 {
+				n = 1
+			}
+			if !yield(n) {
 				return
 			}
 		}

@@ -88,8 +88,7 @@ func recall[In, Out any](s *stream, f *Func[In, Out], in In, to sink) (*call[In,
 			continue
 		}
 		c := free.value.(*call[In, Out])
-		c.in, c.to = in, to
-		c.args, c.files, c.attempt, c.earlier = metaSize+f.in.Size(&in), 0, 0, nil
+		c.renew(in, to)
 		return c, nil
 	}
 	var c *call[In, Out]
@@ -97,8 +96,8 @@ func recall[In, Out any](s *stream, f *Func[In, Out], in In, to sink) (*call[In,
 	if n := len(s.idle); n > 0 {
 		c = s.idle[n-1].value.(*call[In, Out])
 		s.idle[n-1], s.idle = nil, s.idle[:n-1]
-		c.in, c.to, c.ctx = in, to, s.ctx
-		c.args, c.files, c.attempt, c.earlier = metaSize+f.in.Size(&in), 0, 0, nil
+		c.renew(in, to)
+		c.ctx = s.ctx
 	} else {
 		c = newCall(s.ctx, s.on, f, in, to)
 		if err = s.pool.ready(&c.Call); err != nil {
@@ -112,6 +111,12 @@ func recall[In, Out any](s *stream, f *Func[In, Out], in In, to sink) (*call[In,
 	s.made = append(s.made, &c.Call)
 	s.mu.Unlock()
 	return c, err
+}
+
+// renew makes c, which was used before, the call of another row.
+func (c *call[In, Out]) renew(in In, to sink) {
+	c.in, c.to = in, to
+	c.args, c.files, c.attempt, c.earlier = metaSize+c.f.in.Size(&c.in), 0, 0, nil
 }
 
 // idleCalls are what a stream has left to the next one on the same pool, of the same function with the same options.

@@ -121,7 +121,8 @@ func (l *workerLane) spin() bool {
 func isClosed(err error) bool { return errors.Is(err, ErrClosed) || errors.Is(err, os.ErrClosed) }
 
 // longest is how long a result waits, and the row that runs then, for the driver to be woken for more: as long as rows are
-// reckoned to take that are sent ahead, but that may have been wrong.
+// reckoned to take that are sent ahead, but that may have been wrong. It goes by rowClock, which measures short rows some
+// together: the first slow ones behind them are seen late.
 const longest = 16 * time.Millisecond
 
 // overdue reports whether the driver has waited for long. It has read all that was there when it said what it waits for.

@@ -335,7 +335,6 @@ func TestWatchHalfFull(t *testing.T) {
 	t.Parallel()
 	b := newBoth()
 	body := make([]byte, 64)
-	rung := 0
 	for lot := range 20 {
 		b.lane.Watch().Arm(ring.Second, 1<<30)
 		put := 0
@@ -357,10 +356,6 @@ func TestWatchHalfFull(t *testing.T) {
 			}
 		}
 		b.results.Release()
-		rung++
-	}
-	if rung != 20 {
-		t.Error(rung)
 	}
 }
 
