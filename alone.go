@@ -6,7 +6,8 @@ import "context"
 // lie, the short way.
 func (f *Func[In, Out]) sort() {
 	f.anywhere = len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service
-	f.plain = f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0 && f.in.PointerFree() && metaSize+f.in.Size(new(In)) <= smallArgs && f.out.PointerFree()
+	f.small = f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0 && f.in.PointerFree() && metaSize+f.in.Size(new(In)) <= smallArgs
+	f.plain = f.small && f.out.PointerFree()
 }
 
 // callAlone is Call for a plain function in a pool that the caller leads. If it is alone there it goes the short way (see proc.Pool.CallAlone): its memory is used again

@@ -8,6 +8,12 @@ import (
 
 // end implements sink. It takes no lock as long as enough rows are under way.
 func (s *stream) end(c *Call, result int) {
+	if k := c.place.pack; k != nil {
+		s.drop(c)
+		k.value.take(c, c.place.at)
+		k.end(c.place.at, c.err != nil)
+		return
+	}
 	c.place.weight = weight(result)
 	lighter := c.place.weight - weight(c.args)
 	if lighter != 0 {
@@ -20,6 +26,11 @@ func (s *stream) end(c *Call, result int) {
 	s.meter.end(c.err != nil)
 	s.deliver(c)
 	// The call is the ranger's now.
+	s.fewer(room)
+}
+
+// fewer notes that one row less is under way; room says that there is room for the reader for another reason too.
+func (s *stream) fewer(room bool) {
 	open := s.open.Add(-1)
 	if (room || open == s.most/2) && s.short.Load() {
 		s.reader.wake()
@@ -44,6 +55,11 @@ func (s *stream) deliver(c *Call) {
 			}
 		}
 	}
+	s.arrived(want)
+}
+
+// arrived wakes the ranger if that is what it waits for.
+func (s *stream) arrived(want int64) {
 	if s.want.Load() == want && s.want.CompareAndSwap(want, 0) {
 		s.point.clear()
 		s.wakeRanger()
@@ -74,12 +90,19 @@ func (s *stream) take(buf []*Call) (n int, over, ending bool) {
 		s.yielded(head+n, buf[:n])
 		return n, false, false
 	}
+	over, ending = s.nothing(head)
+	return 0, over, ending
+}
+
+// nothing is called when no row can be yielded now, behind head that were. It reports whether none ever will be, and whether the
+// stream's end has come.
+func (s *stream) nothing(head int) (over, ending bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ending = s.ending(); ending {
 		s.closed = true // so that no row is taken in that would not be yielded
 	}
-	return 0, s.next == head && (s.readAll || s.closed), ending
+	return s.next == head && (s.readAll || s.closed), ending
 }
 
 // takeEnded is take for rows in the order of their end.
@@ -106,6 +129,11 @@ func (s *stream) yielded(head int, rows []*Call) {
 	if freed > 0 {
 		s.weight.Add(-int64(freed))
 	}
+	s.passed(head)
+}
+
+// passed says that head rows were yielded in all.
+func (s *stream) passed(head int) {
 	s.head.Store(int64(head))
 	if s.short.Load() {
 		s.reader.wake()
@@ -127,12 +155,17 @@ func (s *stream) drain(yield func(*Call) bool) {
 		case n > 0:
 			continue
 		case over:
-			if s.panicked != nil {
-				panic(s.panicked)
-			}
+			s.checkPanic()
 			return
 		}
 		s.await(ending)
+	}
+}
+
+// checkPanic panics, on the ranger's goroutine, if the input did.
+func (s *stream) checkPanic() {
+	if s.panicked != nil {
+		panic(s.panicked)
 	}
 }
 
@@ -182,6 +215,9 @@ func (r ranging) Rest() *proc.Rest       { return &r.s.rest }
 
 // news reports whether there is a row to take.
 func (s *stream) news(head int) bool {
+	if s.packed {
+		return s.packNews(head)
+	}
 	if !s.ordered {
 		return s.ended.Load() != nil
 	}

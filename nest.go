@@ -158,7 +158,7 @@ func (t *nestTask) send(c *Call) error {
 	var held region.Set
 	if err == nil {
 		held = parcel.Regions.Clone()
-		err = pack(t.n.conn, &parcel)
+		err = packUp(t.n.conn, &parcel)
 	}
 	if err != nil {
 		held.Release()
@@ -206,8 +206,8 @@ func (n *nester) send(c *Call, f link.Frame, note nestedCall) error {
 	return nil
 }
 
-// pack makes a parcel ready for a link, unless that cannot carry what is in it.
-func pack(c link.Conn, p *wire.Parcel) error {
+// packUp makes a parcel ready for a link, unless that cannot carry what is in it.
+func packUp(c link.Conn, p *wire.Parcel) error {
 	if !c.Local() {
 		if err := p.Pack(); err != nil {
 			return err

@@ -134,7 +134,7 @@ func (r *workerRow) finished(body []byte, parcel *wire.Parcel, err *Error) {
 	r.rowContext.end(nil)
 	r.nest.end()
 	if err == nil && parcel != nil {
-		if cause := pack(r.nest.n.conn, parcel); cause != nil {
+		if cause := packUp(r.nest.n.conn, parcel); cause != nil {
 			parcel.Close()
 			err = r.failed(CauseEncode, "result: "+cause.Error(), cause)
 		}

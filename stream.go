@@ -35,11 +35,7 @@ type Result[Out any] struct {
 func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq2[Out, error] {
 	on = checkInput(ctx, f.known(), "Map", on, in)
 	return func(yield func(Out, error) bool) {
-		f.each(ctx, on, in, true, func(c *call[In, Out]) bool {
-			v, err := c.out, c.err
-			c.forget()
-			return yield(v, err)
-		})
+		f.each(ctx, on, in, true, func(_ int, v Out, err error) bool { return yield(v, err) })
 	}
 }
 
@@ -48,11 +44,7 @@ func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) i
 func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq[Result[Out]] {
 	on = checkInput(ctx, f.known(), "Unordered", on, in)
 	return func(yield func(Result[Out]) bool) {
-		f.each(ctx, on, in, false, func(c *call[In, Out]) bool {
-			r := Result[Out]{Index: c.index, Value: c.out, Err: c.err}
-			c.forget()
-			return yield(r)
-		})
+		f.each(ctx, on, in, false, func(row int, v Out, err error) bool { return yield(Result[Out]{row, v, err}) })
 	}
 }
 
@@ -64,8 +56,8 @@ func checkInput[In any](ctx context.Context, f *function, method string, on Exec
 	return check(ctx, f, method, on)
 }
 
-// each runs f on every value of in and yields the calls as they have ended.
-func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], ordered bool, yield func(*call[In, Out]) bool) {
+// each runs f on every value of in and yields the rows as they have ended.
+func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], ordered bool, yield func(int, Out, error) bool) {
 	m := newMeter(ctx)
 	normal := false
 	defer func() { m.wait(normal) }()
@@ -73,7 +65,10 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 	defer cancel()
 	s := newStream(ctx, on, ordered, f.opts.Service)
 	s.fn, s.meter = f.fn.index, m
-	if s.pool != nil && f.anywhere {
+	switch {
+	case s.inPacks(f.small && f.out.Exact()):
+		s.packed = true
+	case s.pool != nil && f.anywhere:
 		s.keep = f.fn
 		s.idle = f.fn.idleFor(s.pool, &f.opts)
 	}
@@ -81,7 +76,7 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 	go s.read(func() {
 		row := 0
 		for v := range in {
-			if !feed(s, f, v, row, row, s, nil) {
+			if s.packed && !feedPack(s, f, v) || !s.packed && !feed(s, f, v, row, row, s, nil) {
 				return
 			}
 			row++
@@ -92,19 +87,28 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 		s.mu.Unlock()
 	})
 	told, left := false, false
-	s.drain(func(c *Call) bool {
-		told = told || c.err != nil && tellsEnd(c.err)
-		left = !yield(c.value.(*call[In, Out]))
+	pass := func(row int, v Out, err error) bool {
+		told = told || err != nil && tellsEnd(err)
+		left = !yield(row, v, err)
 		return !left
-	})
+	}
+	if s.packed {
+		s.drainPacks(func(k *pack, rows uint64) bool { return k.value.(*packOf[In, Out]).yield(rows, pass) })
+	} else {
+		s.drain(func(c *Call) bool {
+			t := c.value.(*call[In, Out])
+			v := t.out
+			t.forget()
+			return pass(c.index, v, c.err)
+		})
+	}
 	if row, why := s.cutShort(); why != nil && !told && !left {
 		var none In
 		c := newCall(ctx, on, f, none, s)
 		c.index = row
 		e := c.errorOf(link.Outcome{Err: why})
 		e.Message += fmt.Sprintf("; the input was not read to its end: rows from %d on were not run", row)
-		c.err = e
-		yield(c)
+		yield(row, c.out, e)
 	}
 	normal = true
 }
@@ -188,6 +192,9 @@ type stream struct {
 	short  atomic.Bool          // the reader waits for room
 	eager  atomic.Bool          // a goroutine is about to submit what is held back
 
+	packed bool            // its rows go by packs: see pack.go
+	packs  packs
+
 	submits sync.Mutex // held while rows are submitted, so that they are in order
 	spare   []*Call    // an empty list for held
 	rows    []*link.Row
@@ -196,7 +203,8 @@ type stream struct {
 // place is a call's place in a stream.
 type place struct {
 	stream *stream     // of a call that is used again; else nil
-	at     int         // how many rows were taken in before
+	pack   *pack       // of a row of a pack
+	at     int         // how many rows were taken in before; of a pack: its place there
 	slot   int         // in its Rows
 	weight int         // of the result, until it is yielded
 	made   int         // its place among the stream's
@@ -229,6 +237,16 @@ func newStream(ctx context.Context, on Executor, ordered, apart bool) *stream {
 
 // cut ends the rows under way.
 func (s *stream) cut(why error, cancel func(error, ...*link.Row)) {
+	s.cancelRows(why, cancel)
+	_ = s.flush() // which ends those that were held back
+	s.wakeRanger()
+}
+
+// cancelRows cancels the rows that the pool knows.
+func (s *stream) cancelRows(why error, cancel func(error, ...*link.Row)) {
+	if s.packed {
+		s.packs.on.Singles(s)
+	}
 	s.mu.Lock()
 	rows := make([]*link.Row, 0, len(s.made))
 	for _, c := range s.made {
@@ -236,8 +254,6 @@ func (s *stream) cut(why error, cancel func(error, ...*link.Row)) {
 	}
 	s.mu.Unlock()
 	cancel(why, rows...)
-	_ = s.flush() // which ends those that were held back
-	s.wakeRanger()
 }
 
 // cutShort returns why the input was not read to its end, once all that was taken in has

@@ -305,7 +305,7 @@ func (s *stream) mayHold(open int64) int {
 // way. It does not block: the executor's room may be what its caller frees.
 func (s *stream) hasten(open int64) {
 	s.mu.Lock()
-	n := len(s.held)
+	n := len(s.held) + s.packs.held()
 	s.mu.Unlock()
 	if n > s.mayHold(open) && s.eager.CompareAndSwap(false, true) {
 		go func() {
@@ -320,6 +320,9 @@ func (s *stream) hasten(open int64) {
 func (s *stream) flush() error {
 	s.submits.Lock()
 	defer s.submits.Unlock()
+	if s.packed {
+		return s.flushPack()
+	}
 	s.mu.Lock()
 	calls := s.held
 	s.held = s.spare

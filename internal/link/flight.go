@@ -59,6 +59,9 @@ type Row struct {
 	// was given up may still read the body.
 	Astray bool
 
+	Pack        *Pack // what r is a piece of; nil: r is a row of its own
+	first, many int   // the rows of a piece
+
 	Segment *Segment // what Body lies in; nil: in memory of this process
 	Parcel  *wire.Parcel
 	Regions region.Set // shared memory that Body names
@@ -149,9 +152,12 @@ func (r *Row) Files() int {
 	return len(r.Parcel.Items)
 }
 
-// Inline returns how many bytes r takes in a lane.
+// Inline returns how many bytes r, or each row of a piece, takes in a lane.
 func (r *Row) Inline() int {
-	if r.Segment != nil {
+	switch {
+	case r.Pack != nil:
+		return r.Pack.Size
+	case r.Segment != nil:
 		return 16
 	}
 	return len(r.Body)
@@ -197,17 +203,26 @@ func (f *Flight) Files() int { return f.files }
 // Bytes returns the size of their arguments.
 func (f *Flight) Bytes() int { return f.bytes }
 
-// Front returns the row that runs or runs next, nil if there is none.
+// Front returns the row that runs or runs next, nil if there is none. It is a row of its own from now on.
 func (f *Flight) Front() *Row {
 	if len(f.rows) == 0 {
 		return nil
 	}
-	return f.rows[0]
+	return f.single(0)
+}
+
+// FrontFunc returns the function of the front.
+func (f *Flight) FrontFunc() (fn uint16, ok bool) {
+	if len(f.rows) == 0 {
+		return 0, false
+	}
+	return f.rows[0].Func, true
 }
 
 // Waiting yields the rows that have not begun and have not been called back, in
-// order.
+// order, each a row of its own.
 func (f *Flight) Waiting() iter.Seq[*Row] {
+	f.singles()
 	return func(yield func(*Row) bool) {
 		for _, r := range f.rows {
 			if r != nil && r.state == Sent && !r.recalled && !yield(r) {
@@ -217,9 +232,10 @@ func (f *Flight) Waiting() iter.Seq[*Row] {
 	}
 }
 
-// Unbegun yields the rows that have not begun, in order; Requeue may be called on
-// them meanwhile.
+// Unbegun yields the rows that have not begun, in order, each a row of its own; Requeue
+// may be called on them meanwhile.
 func (f *Flight) Unbegun() iter.Seq[*Row] {
+	f.singles()
 	return func(yield func(*Row) bool) {
 		for _, r := range slices.Clone(f.rows) {
 			if r != nil && r.state == Sent && !yield(r) {
@@ -273,7 +289,7 @@ func (f *Flight) Event(fr Frame) (*Row, error) {
 	if fr.Call < f.first || i >= uint64(len(f.rows)) || f.rows[i] == nil {
 		return nil, fmt.Errorf("%v frame for call %d, which is not in flight", fr.Kind, fr.Call)
 	}
-	r := f.rows[i]
+	r := f.single(int(i))
 	var to State
 	switch fr.Kind {
 	case wire.KindStart:
@@ -319,7 +335,7 @@ func (f *Flight) Answer(call uint32) (*Row, error) {
 }
 
 // TakeBack moves the last n rows, none of which has begun, back to the queue, and
-// appends them to dst in order.
+// appends them to dst in order; those of a pack by the piece.
 func (f *Flight) TakeBack(n int, dst []*Row) []*Row {
 	first := len(f.rows)
 	for k := n; k > 0; {
@@ -328,19 +344,32 @@ func (f *Flight) TakeBack(n int, dst []*Row) []*Row {
 			k--
 		}
 	}
-	last := f.rows[first:]
-	for _, r := range last {
-		if r != nil {
+	last, number := f.rows[first:], f.first+uint64(first)
+	for i := 0; i < len(last); i++ {
+		switch r := last[i]; {
+		case r == nil:
+		case r.Pack != nil:
+			n := 1
+			for i+n < len(last) && last[i+n] == r {
+				n++
+			}
+			clear(last[i : i+n])
+			f.live -= n
+			dst = append(dst, r.part(int(number+uint64(i)-r.call), n))
+			i += n - 1
+		default:
 			f.move(r, Queued)
 			dst = append(dst, r)
 		}
 	}
+	f.trim()
 	return dst
 }
 
 // Lose empties the flight of a link that is gone: the row that ran, and the rows
 // that had not begun, which are queued again.
 func (f *Flight) Lose() (started *Row, waiting []*Row) {
+	f.singles()
 	for _, r := range f.rows {
 		if r == nil {
 			continue
@@ -411,12 +440,17 @@ func (f *Flight) move(r *Row, to State) {
 			f.files -= r.Files()
 		}
 		r.flight = nil
-		for len(f.rows) > 0 && f.rows[0] == nil {
-			f.rows = f.rows[1:]
-			f.first++
-		}
+		f.trim()
 	}
 	r.state = to
+}
+
+// trim drops the places at the front whose rows are gone.
+func (f *Flight) trim() {
+	for len(f.rows) > 0 && f.rows[0] == nil {
+		f.rows = f.rows[1:]
+		f.first++
+	}
 }
 
 // push appends to rows. Rows leave at the front; the room they leave is used again.

@@ -67,11 +67,11 @@ func (a *account) of(r *link.Row) *FuncStats {
 	return &a.other
 }
 
-// ran notes a run of r on w, which said that it took that many ns, and returns where r is
-// counted. p.mu is held.
-func (p *Pool) ran(w *worker, r *link.Row, ns uint64, failed bool) *FuncStats {
+// ran notes a run of r, or of row i of a piece, on w, which said that it took that many ns,
+// and returns where r is counted. p.mu is held.
+func (p *Pool) ran(w *worker, r *link.Row, i int, ns uint64, failed bool) *FuncStats {
 	took := time.Duration(ns)
-	if w.mark.call == r.Call() {
+	if w.mark.call == r.Call()+uint64(i) {
 		took = p.marked(w, took)
 	}
 	f := p.account.of(r)
@@ -80,13 +80,13 @@ func (p *Pool) ran(w *worker, r *link.Row, ns uint64, failed bool) *FuncStats {
 		f.Longest = took
 	}
 	if took > p.account.least || failed || w.seat == nil {
-		p.unusual(w, r, f, took, failed)
+		p.unusual(w, r, i, f, took, failed)
 	}
 	return f
 }
 
 // unusual is what is rare of ran.
-func (p *Pool) unusual(w *worker, r *link.Row, f *FuncStats, took time.Duration, failed bool) {
+func (p *Pool) unusual(w *worker, r *link.Row, i int, f *FuncStats, took time.Duration, failed bool) {
 	if failed {
 		f.FailedRuns++
 	}
@@ -94,18 +94,21 @@ func (p *Pool) unusual(w *worker, r *link.Row, f *FuncStats, took time.Duration,
 		p.account.beside += took
 	}
 	if took > p.account.least {
-		p.slow(w, r, took, failed)
+		p.slow(w, r, i, took, failed)
 	}
 }
 
 // slow puts a run among the slowest. Services, which run as long as they are let, are
 // none of them. p.mu is held.
-func (p *Pool) slow(w *worker, r *link.Row, took time.Duration, failed bool) {
+func (p *Pool) slow(w *worker, r *link.Row, i int, took time.Duration, failed bool) {
 	if r.Service {
 		return
 	}
 	s := Slow{Func: r.Func, Row: -1, Time: took, Rank: w.rank, Failed: failed}
-	if p.cfg.RowOf != nil {
+	switch {
+	case r.Pack != nil:
+		s.Row = r.Index(i)
+	case p.cfg.RowOf != nil:
 		s.Row = p.cfg.RowOf(r)
 	}
 	a := &p.account

@@ -77,6 +77,13 @@ func (p *Pool) feed(b *batch, s *seat, n int) {
 		if r == nil || !p.fits(w, r) {
 			return
 		}
+		if r.Pack != nil {
+			if k := p.putPiece(w, r, n); k > 0 {
+				n -= k
+				continue
+			}
+			r = r.Where.(*queue).takeFirst(r)
+		}
 		if w.usedUpFor(r) {
 			// The row gets this seat, and the seat another process.
 			p.unqueue(r)
@@ -387,7 +394,7 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 		b.ends = append(b.ends, ending{row: r, o: o, setup: true})
 		return
 	}
-	p.ran(w, r, f.Time, o.Err != nil)
+	p.ran(w, r, 0, f.Time, o.Err != nil)
 	if r.Memory > 0 {
 		_ = w.proc.Limit(p.cfg.Memory) // no bound of the row's own any more
 	}

@@ -285,6 +285,7 @@ func (p *Pool) CancelAll(err error) {
 	p.mu.Lock()
 	var rows []*link.Row
 	for _, q := range p.queues() {
+		q.singles(nil)
 		for r := q.head; r != nil; r = r.Next {
 			rows = append(rows, r)
 		}

@@ -307,7 +307,7 @@ func (p *Pool) setPace(w *worker, busy, rows int) {
 	if busy+1 > p.cpus {
 		pace = ring.Pace{Spin: uint32(crowdedSpin), Yield: true}
 	}
-	if r := w.flight.Front(); r == nil || p.mean(r.Func) > 2*wakeTime {
+	if fn, ok := w.flight.FrontFunc(); !ok || p.mean(fn) > 2*wakeTime {
 		pace = ring.Pace{}
 	}
 	if pace != w.pace {

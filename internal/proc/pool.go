@@ -270,34 +270,10 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}
-	p.mu.Lock()
-	for p.live-p.inner >= p.cfg.Queue && !p.closed && p.open > 0 {
-		if p.room == nil {
-			p.room = make(chan struct{})
-		}
-		room := p.room
-		b := &batch{p: p}
-		p.readMeanwhile(b)
-		p.mu.Unlock()
-		b.run()
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
-		}
-		p.mu.Lock()
-	}
-	if p.closed {
-		p.mu.Unlock()
-		return 0, ErrClosed
-	}
-	if p.open == 0 {
-		err := p.retiredError(nil)
-		p.mu.Unlock()
+	n, err := p.enter(ctx, len(rows))
+	if err != nil {
 		return 0, err
 	}
-	n := min(len(rows), p.cfg.Queue-p.live+p.inner)
-	p.live += n
 	// While rows wait, no worker has room (settle keeps it so): nothing to hand out.
 	quiet := p.any.len > 0
 	b := &batch{p: p}
@@ -327,6 +303,40 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 	p.mu.Unlock()
 	b.run()
 	return n, nil
+}
+
+// enter lets up to n rows in, waiting for room for the first. If there is no error, p.mu is held when it returns.
+func (p *Pool) enter(ctx context.Context, n int) (int, error) {
+	p.mu.Lock()
+	for p.live-p.inner >= p.cfg.Queue && !p.closed && p.open > 0 {
+		if p.room == nil {
+			p.room = make(chan struct{})
+		}
+		room := p.room
+		b := &batch{p: p}
+		p.readMeanwhile(b)
+		p.mu.Unlock()
+		b.run()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+		p.mu.Lock()
+	}
+	var err error
+	switch {
+	case p.closed:
+		err = ErrClosed
+	case p.open == 0:
+		err = p.retiredError(nil)
+	default:
+		n = min(n, p.cfg.Queue-p.live+p.inner)
+		p.live += n
+		return n, nil
+	}
+	p.mu.Unlock()
+	return 0, err
 }
 
 // Drain lets no more rows in and returns when all have ended, or ctx's error.
@@ -374,6 +384,7 @@ func (p *Pool) Close() {
 		p.account.closed = time.Now()
 		p.wakeWaiting()
 		for _, q := range p.queues() {
+			q.singles(nil)
 			for r := q.head; r != nil; r = q.head {
 				p.unqueue(r)
 				p.end(&b, r, link.Outcome{Err: ErrClosed})

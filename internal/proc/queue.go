@@ -7,16 +7,16 @@ import (
 	"github.com/xenonmp/xme/internal/link"
 )
 
-// queue is a list of waiting rows in the order of their Seq.
+// queue is a list of waiting rows, and pieces of packs, in the order of their Seq.
 type queue struct {
 	head, tail *link.Row
-	len        int
+	len        int // of rows
 }
 
 // put inserts r in order. Rows come either new, behind all others, or back from
 // a worker, ahead of nearly all: it looks from both ends.
 func (q *queue) put(r *link.Row) {
-	q.len++
+	q.len += r.Count()
 	r.Where = q
 	if q.tail == nil || q.tail.Seq < r.Seq {
 		r.Prev, r.Next = q.tail, nil
@@ -32,6 +32,11 @@ func (q *queue) put(r *link.Row) {
 	for at.Seq < r.Seq {
 		at = at.Next
 	}
+	q.insert(r, at)
+}
+
+// insert puts r before at.
+func (q *queue) insert(r, at *link.Row) {
 	r.Next, r.Prev = at, at.Prev
 	if at.Prev != nil {
 		at.Prev.Next = r
@@ -42,7 +47,7 @@ func (q *queue) put(r *link.Row) {
 }
 
 func (q *queue) remove(r *link.Row) {
-	q.len--
+	q.len -= r.Count()
 	r.Where = nil
 	if r.Prev != nil {
 		r.Prev.Next = r.Next
@@ -55,6 +60,28 @@ func (q *queue) remove(r *link.Row) {
 		q.tail = r.Prev
 	}
 	r.Next, r.Prev = nil, nil
+}
+
+// takeFirst makes the first row of a piece one of its own, before it.
+func (q *queue) takeFirst(piece *link.Row) *link.Row {
+	r := piece.TakeFirst()
+	r.Where = q
+	q.insert(r, piece)
+	if piece.Count() == 0 {
+		q.remove(piece)
+	}
+	return r
+}
+
+// singles makes the rows of all pieces, or of those whose pack is part of the same, rows of their own.
+func (q *queue) singles(of any) {
+	for r := q.head; r != nil; {
+		next := r.Next
+		for r.Pack != nil && r.Count() > 0 && (of == nil || r.Pack.Of == of) {
+			q.takeFirst(r)
+		}
+		r = next
+	}
 }
 
 // rankSet holds the rows that may run on one of several ranks.

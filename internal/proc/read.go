@@ -52,6 +52,9 @@ func (p *Pool) afterRead(b *batch, w *worker) {
 
 // laneEvent applies one record. p.mu is held.
 func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
+	if r := w.flight.Piece(); r != nil && wire.Kind(res.Kind) == wire.KindResult {
+		return p.endInPiece(b, w, r, res)
+	}
 	if r := w.flight.Front(); r != nil && wire.Kind(res.Kind) == wire.KindResult && r.Quick != nil && r.Cancelled == nil && r.Segment == nil && r.Memory == 0 {
 		if _, err := w.flight.Answer(res.Call); err != nil {
 			return err
@@ -59,7 +62,7 @@ func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
 		w.lane.Rows.Ended(1)
 		w.left(r)
 		p.heard(b, w, r, res.Time)
-		p.ran(w, r, res.Time, false).Done++
+		p.ran(w, r, 0, res.Time, false).Done++
 		b.released++
 		if r.Regions.Len() > 0 {
 			if r.Charged {
@@ -146,7 +149,7 @@ func (p *Pool) endElsewhere(b *batch, w *worker, f link.Frame) error {
 
 // sync reads what w has sent in its lane and notes which row it runs. p.mu is held.
 func (p *Pool) sync(b *batch, w *worker) {
-	if r := w.flight.Front(); r != nil && r.Quiet && r.State() == link.Sent {
+	if r := w.quietFront(); r != nil {
 		// One that was called back may have been given back, and the next have begun.
 		if last := w.begins.Last(); last == r.Call() || last > r.Call() && !r.CalledBack() {
 			w.flight.Started()
@@ -171,6 +174,17 @@ func (p *Pool) sync(b *batch, w *worker) {
 	case claimed >= 1:
 		w.flight.Started()
 	}
+}
+
+// quietFront returns the front if its worker sends no start frame, and it is not known to have begun. p.mu is held.
+func (w *worker) quietFront() *link.Row {
+	if w.flight.Piece() != nil {
+		return nil
+	}
+	if r := w.flight.Front(); r != nil && r.Quiet && r.State() == link.Sent {
+		return r
+	}
+	return nil
 }
 
 // drainOnly is drain, without handing out more.
@@ -201,6 +215,10 @@ func (p *Pool) takeBack(b *batch, w *worker) {
 		return
 	}
 	for _, r := range w.flight.TakeBack(n, nil) {
+		if r.Pack != nil {
+			p.pieceGivenBack(b, w, r)
+			continue
+		}
 		w.left(r)
 		p.givenBack(b, w, r)
 	}

@@ -4,7 +4,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -52,15 +51,17 @@ func (p *Pool) patience() time.Duration {
 		if s.w == nil || s.w.flight.Len() < 2 {
 			continue
 		}
-		least = min(least, p.tooLong(s.w.flight.Front()))
+		if fn, ok := s.w.flight.FrontFunc(); ok {
+			least = min(least, p.tooLong(fn))
+		}
 	}
 	return min(max(stallBusy, least), time.Second)
 }
 
-// tooLong is what a row takes that others are taken back from behind, though no
+// tooLong is what a row of a function takes that others are taken back from behind, though no
 // worker idles. p.mu is held.
-func (p *Pool) tooLong(r *link.Row) time.Duration {
-	return max(stallBusy, 4*p.mean(r.Func))
+func (p *Pool) tooLong(fn uint16) time.Duration {
+	return max(stallBusy, 4*p.mean(fn))
 }
 
 // idles reports whether some worker has nothing to do. p.mu is held.
@@ -109,7 +110,7 @@ func (p *Pool) checkStall() {
 			again = true
 			continue
 		}
-		if !idle && now.Sub(w.since) < p.tooLong(front) {
+		if !idle && now.Sub(w.since) < p.tooLong(front.Func) {
 			again = true
 			continue
 		}

@@ -1,0 +1,124 @@
+package proc
+
+import (
+	"context"
+	"math"
+
+	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/ring"
+)
+
+// Rows of packs, which ask for nothing, are queued, sent and answered by the piece: what a small row costs the driver is then what is
+// written and read for it in a lane, and the look at its place. Whatever else befalls one makes it a row of its own first (see
+// link.Pack), so that nothing but what stands here knows of pieces.
+
+// SubmitPack is Submit for n rows of a pack from first on.
+func (p *Pool) SubmitPack(ctx context.Context, k *link.Pack, first, n int) (int, error) {
+	n, err := p.enter(ctx, n)
+	if err != nil {
+		return 0, err
+	}
+	b := &batch{p: p}
+	r := k.Piece(first, n)
+	r.Seq = p.seq + 1
+	p.seq += uint64(n)
+	quiet := p.any.len > 0 // no worker has room, as in Submit
+	p.any.put(r)
+	if !quiet {
+		p.settle(b)
+	}
+	p.mu.Unlock()
+	b.run()
+	return n, nil
+}
+
+// Singles makes the rows under way of packs that are part of the same rows of their own.
+func (p *Pool) Singles(of any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.any.singles(of)
+	for w := range p.all {
+		w.flight.Singles(of)
+	}
+}
+
+// putPiece puts up to n rows of a piece, which waits and of which one fits, into w's lane, where sentTo must follow, and returns how
+// many: 0 if they are not to go that way now. p.mu is held.
+func (p *Pool) putPiece(w *worker, r *link.Row, n int) int {
+	if w.flight.Len() == 0 {
+		if w.lane == nil { // it gets one with its second row
+			return 0
+		}
+		w.viaLane = w.inLane(r)
+	}
+	if !w.viaLane {
+		return 0
+	}
+	n = min(n, r.Count(), p.roomFor(w, r))
+	put, call := 0, w.flight.NextCall()
+	for put < n && w.lane.Rows.Put(ring.Row{Func: r.Func, Call: call + uint64(put), Body: r.Args(put)}) {
+		put++
+	}
+	if put == 0 {
+		return 0
+	}
+	if put == r.Count() {
+		p.unqueue(r)
+	} else {
+		r.Where.(*queue).len -= put
+		r = r.Split(put)
+	}
+	w.flight.PutPiece(r)
+	r.Charge = uint32(min(p.mean(r.Func), math.MaxUint32))
+	w.ahead += uint64(put) * uint64(r.Charge)
+	w.rows += put
+	w.alone, w.unpublished = false, true
+	return put
+}
+
+// roomFor returns how many rows like those of a piece w may be sent, of which one fits. p.mu is held.
+func (p *Pool) roomFor(w *worker, r *link.Row) int {
+	mean := uint64(p.mean(r.Func))
+	if w.stalled || w.clock != nil || mean == 0 || mean > aloneMean {
+		return 1
+	}
+	n := 2 - w.flight.Len() // whatever they take
+	if w.ahead < aheadBulk {
+		n = max(n, int((aheadBulk-w.ahead)/mean))
+	}
+	n = min(n, laneAhead-w.flight.Len())
+	if p.cfg.Recycle > 0 {
+		n = min(n, p.cfg.Recycle-w.rows)
+	}
+	return max(n, 1)
+}
+
+// endInPiece applies the result of the front, which belongs to a piece. p.mu is held.
+func (p *Pool) endInPiece(b *batch, w *worker, r *link.Row, res *ring.Result) error {
+	i, ok := w.flight.AnswerPiece(r, res.Call)
+	if !ok {
+		_, err := w.flight.Answer(res.Call)
+		return err
+	}
+	w.lane.Rows.Ended(1)
+	p.heard(b, w, r, res.Time)
+	p.ran(w, r, i, res.Time, false).Done++
+	b.released++
+	r.EndAtOnce(i, res.Body)
+	return nil
+}
+
+// pieceGivenBack has rows of a pack that their worker has not begun wait again. p.mu is held.
+func (p *Pool) pieceGivenBack(b *batch, w *worker, r *link.Row) {
+	n := r.Count()
+	if p.over {
+		for range n {
+			p.givenBack(b, w, r.TakeFirst())
+		}
+		return
+	}
+	w.rows -= n
+	w.ahead -= min(w.ahead, uint64(n)*uint64(r.Charge))
+	p.stats.TakenBack += uint64(n)
+	p.any.put(r)
+}

@@ -1,0 +1,371 @@
+package xme
+
+import (
+	"context"
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/xenonmp/xme/internal/link"
+)
+
+// packRows is how many rows a pack has; the sets of them are words of as many bits.
+const packRows = 64
+
+// pack is rows of a Map or Unordered on a pool whose arguments are small and copied as they lie, and which ask for nothing: the
+// stream keeps them together, and the pool does (see link.Pack). A row gets a call of its own where something happens to it that
+// results are no part of.
+type pack struct {
+	s     *stream
+	value packValue
+	first int       // the place of its first row in the input
+	link  link.Pack // as the pool knows it
+
+	// Guarded by the stream's lock.
+	n    int   // rows that were taken in
+	sent int   // and submitted
+	next *pack // free ones
+
+	done atomic.Uint64 // rows that have ended; unordered: and were not taken
+	errs atomic.Pointer[[packRows]error]
+	news *pack // unordered: another with rows to take, pushed before
+
+	taken int // the ranger's: how many rows it took
+}
+
+// packValue is the typed half of a pack.
+type packValue interface {
+	link.PackOwner
+	// call makes a call of row i, which has the stream as its sink.
+	call(i int) *Call
+	// take takes the end of such a call over.
+	take(c *Call, i int)
+}
+
+// packRunner is a rowRunner that takes packs: *proc.Pool.
+type packRunner interface {
+	rowRunner
+	SubmitPack(ctx context.Context, k *link.Pack, first, n int) (int, error)
+	Singles(of any)
+}
+
+// packs are those of a stream.
+type packs struct {
+	on packRunner
+
+	// Guarded by the stream's lock.
+	filling *pack // the last one; nil: all are full and submitted
+	free    *pack
+	ring    []*pack // ordered: those of the rows from head to next
+
+	ended atomic.Pointer[pack] // unordered: those with rows to take, the last first
+	list  *pack                // the ranger's: the same, in order
+}
+
+// held returns how many rows are held back. The stream's lock is held.
+func (p *packs) held() int {
+	if p.filling == nil {
+		return 0
+	}
+	return p.filling.n - p.filling.sent
+}
+
+// slot returns the ring's place for the pack of a row. The stream's lock is held.
+func (p *packs) slot(row int) **pack { return &p.ring[row/packRows%len(p.ring)] }
+
+// inPacks has the stream's rows go by packs if those of f can.
+func (s *stream) inPacks(small bool) bool {
+	if s.pool == nil || !small || s.pool.opts.MaxMessage < smallArgs {
+		return false
+	}
+	s.packs.on, _ = s.pool.rows.(packRunner)
+	if s.packs.on == nil {
+		return false
+	}
+	if s.ordered {
+		s.packs.ring = make([]*pack, windowRows/packRows+2)
+	}
+	return true
+}
+
+// packOf is a pack with its types.
+type packOf[In, Out any] struct {
+	pack
+	f    *Func[In, Out]
+	outs [packRows]Out
+}
+
+// newPack returns the pack of the rows from s.next on. s.mu is held.
+func newPack[In, Out any](s *stream, f *Func[In, Out]) *pack {
+	k := s.packs.free
+	if k == nil {
+		t := &packOf[In, Out]{f: f}
+		k = &t.pack
+		size := metaSize + f.in.Size(new(In))
+		k.s, k.value = s, t
+		k.link = link.Pack{Func: f.fn.index, Size: size, Args: make([]byte, packRows*size), Owner: t, Of: s}
+	} else {
+		s.packs.free, k.next = k.next, nil
+	}
+	k.first = s.next
+	s.packs.filling = k
+	if s.ordered {
+		*s.packs.slot(s.next) = k
+	}
+	return k
+}
+
+// feedPack takes a row in and submits it, or has it submitted with others soon. It
+// reports false once nobody wants more rows.
+func feedPack[In, Out any](s *stream, f *Func[In, Out], in In) bool {
+	if !s.room(0) {
+		return false
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return false
+	}
+	k := s.packs.filling
+	if k == nil {
+		k = newPack(s, f)
+	}
+	at := k.n * k.link.Size
+	_, err := f.in.Append(appendMeta(k.link.Args[at:at], s.next, seedOf(s.pool.opts.Seed, uint64(s.next))), &in, nil)
+	if err != nil {
+		panic(err) // nothing can go wrong with what is copied as it lies
+	}
+	k.n++
+	s.next++
+	s.taken = s.next
+	full, held := k.n == packRows, k.n-k.sent
+	s.mu.Unlock()
+	return !full && held <= s.mayHold(s.open.Load()) || s.flush() == nil
+}
+
+// flushPack submits what is held back. s.submits is held.
+func (s *stream) flushPack() error {
+	s.mu.Lock()
+	n := s.packs.held()
+	if n == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	k := s.packs.filling
+	first := k.sent
+	k.sent = k.n
+	if k.n == packRows {
+		s.packs.filling = nil
+	}
+	s.mu.Unlock()
+	s.open.Add(int64(n))
+	err := s.submitPack(k, first, n)
+	s.refuse(err)
+	return err
+}
+
+// submitPack hands out n rows of a pack from first on. Those that cannot be accepted end
+// with the error that it returns.
+func (s *stream) submitPack(k *pack, first, n int) error {
+	err := stoppedBy(s.ctx)
+	sent := 0
+	for err == nil && sent < n {
+		var m int
+		m, err = s.packs.on.SubmitPack(s.ctx, &k.link, first+sent, n-sent)
+		sent += m
+	}
+	err = closedError(err)
+	for i := first + sent; i < first+n; i++ { // k is this stream's until these have ended
+		k.value.call(i).refuse(err)
+	}
+	switch { // it may have ended before the pool knew the rows
+	case sent == 0:
+	case s.ctx.Err() != nil:
+		s.cancelRows(context.Cause(s.ctx), s.pool.rows.Cancel)
+	case interrupted(s.ctx):
+		s.cancelRows(ErrInterrupted, s.pool.rows.CancelUnbegun)
+	}
+	return err
+}
+
+// EndAtOnce implements [link.PackOwner].
+func (k *packOf[In, Out]) EndAtOnce(i int, body []byte) {
+	if err := k.f.out.Decode(body, &k.outs[i], nil); err != nil {
+		c := newCall(k.s.ctx, k.s.on, k.f, *new(In), k.s)
+		c.index = k.first + i
+		k.fail(i, c.resultError(err))
+		k.end(i, true)
+		return
+	}
+	k.end(i, false)
+}
+
+// Index implements [link.PackOwner].
+func (k *packOf[In, Out]) Index(i int) int { return k.first + i }
+
+// Single implements [link.PackOwner].
+func (k *packOf[In, Out]) Single(i int) *link.Row {
+	c := k.call(i)
+	c.row.Body = append(c.small[:0], k.link.Args[i*k.link.Size:(i+1)*k.link.Size]...)
+	return &c.row
+}
+
+func (k *packOf[In, Out]) call(i int) *Call {
+	s := k.s
+	c := newCall(s.ctx, s.on, k.f, *new(In), s)
+	c.index = k.first + i
+	c.seed, c.seeded = seedOf(s.pool.opts.Seed, uint64(c.index)), true
+	c.place.pack, c.place.at = &k.pack, i
+	if err := s.pool.ready(&c.Call); err != nil {
+		panic(err) // it asks for nothing that could be refused
+	}
+	s.mu.Lock()
+	c.place.made = len(s.made)
+	s.made = append(s.made, &c.Call)
+	s.mu.Unlock()
+	return &c.Call
+}
+
+func (k *packOf[In, Out]) take(c *Call, i int) {
+	if c.err != nil {
+		k.fail(i, c.err)
+		return
+	}
+	k.outs[i] = c.value.(*call[In, Out]).out
+}
+
+// fail notes how row i failed.
+func (k *packOf[In, Out]) fail(i int, err error) {
+	errs := k.errs.Load()
+	for errs == nil {
+		k.errs.CompareAndSwap(nil, new([packRows]error))
+		errs = k.errs.Load()
+	}
+	errs[i] = err
+	k.outs[i] = *new(Out)
+}
+
+// yield passes rows on, the set of which is given, until pass returns false, and reports whether that was so.
+func (k *packOf[In, Out]) yield(rows uint64, pass func(row int, v Out, err error) bool) bool {
+	errs := k.errs.Load()
+	for ; rows != 0; rows &= rows - 1 {
+		i := bits.TrailingZeros64(rows)
+		var err error
+		if errs != nil {
+			err = errs[i]
+		}
+		v := k.outs[i]
+		if !k.f.out.PointerFree() {
+			k.outs[i] = *new(Out)
+		}
+		if !pass(k.first+i, v, err) {
+			return false
+		}
+	}
+	return true
+}
+
+// end hands row i, which has ended, to the ranger.
+func (k *pack) end(i int, failed bool) {
+	s := k.s
+	s.meter.end(failed)
+	want := int64(1)
+	if s.ordered {
+		want += int64(k.first + i)
+	}
+	if k.done.Or(1<<i) == 0 && !s.ordered {
+		for {
+			k.news = s.packs.ended.Load()
+			if s.packs.ended.CompareAndSwap(k.news, k) {
+				break
+			}
+		}
+	}
+	// The row is the ranger's now, and maybe the pack another's.
+	s.arrived(want)
+	s.fewer(false)
+}
+
+// takePack returns rows of a pack that may be yielded now; nil: there are none.
+func (s *stream) takePack() (k *pack, rows uint64) {
+	if !s.ordered {
+		k, rows = s.takeEndedPack()
+	} else {
+		head := int(s.head.Load())
+		s.mu.Lock()
+		if s.next > head {
+			k = *s.packs.slot(head)
+		}
+		s.mu.Unlock()
+		if k != nil {
+			at := head % packRows
+			n := bits.TrailingZeros64(^(k.done.Load() >> at))
+			rows = (1<<n - 1) << at
+		}
+	}
+	if rows == 0 {
+		return nil, 0
+	}
+	n := bits.OnesCount64(rows)
+	k.taken += n
+	s.passed(int(s.head.Load()) + n)
+	return k, rows
+}
+
+// takeEndedPack is takePack for rows in the order of their end.
+func (s *stream) takeEndedPack() (k *pack, rows uint64) {
+	p := &s.packs
+	if p.list == nil {
+		for k := p.ended.Swap(nil); k != nil; {
+			k, k.news, p.list = k.news, p.list, k
+		}
+	}
+	if k = p.list; k == nil {
+		return nil, 0
+	}
+	p.list, k.news = k.news, nil
+	return k, k.done.Swap(0) // from here on it may be pushed again
+}
+
+// packNews reports whether there is a row to take, behind head that were taken.
+func (s *stream) packNews(head int) bool {
+	if !s.ordered {
+		return s.packs.ended.Load() != nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next > head && (*s.packs.slot(head)).done.Load()&(1<<(head%packRows)) != 0
+}
+
+// drainPacks yields rows of packs, by the set, until there are no more or the ranger leaves.
+func (s *stream) drainPacks(yield func(k *pack, rows uint64) bool) {
+	for {
+		k, rows := s.takePack()
+		if k != nil {
+			if !yield(k, rows) {
+				return
+			}
+			s.reusePack(k)
+			continue
+		}
+		over, ending := s.nothing(int(s.head.Load()))
+		if over {
+			s.checkPanic()
+			return
+		}
+		s.await(ending)
+	}
+}
+
+// reusePack has a pack used again once all its rows have been yielded.
+func (s *stream) reusePack(k *pack) {
+	if k.taken < packRows {
+		return
+	}
+	k.taken = 0
+	k.done.Store(0)
+	k.errs.Store(nil)
+	s.mu.Lock()
+	k.n, k.sent = 0, 0
+	k.next, s.packs.free = s.packs.free, k
+	s.mu.Unlock()
+}
