@@ -11,7 +11,7 @@ func (s *stream) end(c *Call, result int) {
 	if k := c.place.pack; k != nil {
 		s.drop(c)
 		k.value.take(c, c.place.at)
-		k.end(c.place.at, c.err != nil)
+		k.end(1 << c.place.at)
 		return
 	}
 	c.place.weight = weight(result)
@@ -26,13 +26,13 @@ func (s *stream) end(c *Call, result int) {
 	s.meter.end(c.err != nil)
 	s.deliver(c)
 	// The call is the ranger's now.
-	s.fewer(room)
+	s.fewer(1, room)
 }
 
-// fewer notes that one row less is under way; room says that there is room for the reader for another reason too.
-func (s *stream) fewer(room bool) {
-	open := s.open.Add(-1)
-	if (room || open == s.most/2) && s.short.Load() {
+// fewer notes that n rows less are under way; room says that there is room for the reader for another reason too.
+func (s *stream) fewer(n int, room bool) {
+	open := s.open.Add(-int64(n))
+	if half := s.most / 2; (room || open <= half && open+int64(n) > half) && s.short.Load() {
 		s.reader.wake()
 	}
 	if open < s.spread+4*batchRows && s.pool != nil {

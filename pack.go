@@ -8,8 +8,12 @@ import (
 	"github.com/xenonmp/xme/internal/link"
 )
 
-// packRows is how many rows a pack has; the sets of them are words of as many bits.
-const packRows = 64
+const (
+	// packRows is how many rows a pack has; the sets of them are words of as many bits.
+	packRows = 64
+	// packsAhead is aheadRows for rows of packs, which take less memory.
+	packsAhead = 2048
+)
 
 // pack is rows of a Map or Unordered on a pool whose arguments are small and copied as they lie, and which ask for nothing: the
 // stream keeps them together, and the pool does (see link.Pack). A row gets a call of its own where something happens to it that
@@ -19,6 +23,8 @@ type pack struct {
 	value packValue
 	first int       // the place of its first row in the input
 	link  link.Pack // as the pool knows it
+
+	told uint64 // rows whose results were taken, and of which the ranger was not told; guarded by the pool's lock
 
 	// Guarded by the stream's lock.
 	n    int   // rows that were taken in
@@ -81,6 +87,7 @@ func (s *stream) inPacks(small bool) bool {
 	if s.packs.on == nil {
 		return false
 	}
+	s.most = int64(min(windowRows, packsAhead*(2+s.pool.opts.Workers)))
 	if s.ordered {
 		s.packs.ring = make([]*pack, windowRows/packRows+2)
 	}
@@ -193,10 +200,16 @@ func (k *packOf[In, Out]) EndAtOnce(i int, body []byte) {
 		c := newCall(k.s.ctx, k.s.on, k.f, *new(In), k.s)
 		c.index = k.first + i
 		k.fail(i, c.resultError(err))
-		k.end(i, true)
-		return
 	}
-	k.end(i, false)
+	k.told |= 1 << i
+}
+
+// Told implements [link.PackOwner].
+func (k *packOf[In, Out]) Told() {
+	if rows := k.told; rows != 0 {
+		k.told = 0
+		k.end(rows)
+	}
 }
 
 // Index implements [link.PackOwner].
@@ -264,15 +277,17 @@ func (k *packOf[In, Out]) yield(rows uint64, pass func(row int, v Out, err error
 	return true
 }
 
-// end hands row i, which has ended, to the ranger.
-func (k *pack) end(i int, failed bool) {
-	s := k.s
-	s.meter.end(failed)
-	want := int64(1)
-	if s.ordered {
-		want += int64(k.first + i)
+// end hands rows, which have ended, to the ranger.
+func (k *pack) end(rows uint64) {
+	s, n := k.s, bits.OnesCount64(rows)
+	if s.meter != nil {
+		errs := k.errs.Load()
+		for left := rows; left != 0; left &= left - 1 {
+			s.meter.end(errs != nil && errs[bits.TrailingZeros64(left)] != nil)
+		}
 	}
-	if k.done.Or(1<<i) == 0 && !s.ordered {
+	first := k.first
+	if k.done.Or(rows) == 0 && !s.ordered {
 		for {
 			k.news = s.packs.ended.Load()
 			if s.packs.ended.CompareAndSwap(k.news, k) {
@@ -280,9 +295,18 @@ func (k *pack) end(i int, failed bool) {
 			}
 		}
 	}
-	// The row is the ranger's now, and maybe the pack another's.
-	s.arrived(want)
-	s.fewer(false)
+	// The rows are the ranger's now, and maybe the pack another's. What it waits for is looked at after they were handed over.
+	want := int64(1)
+	if s.ordered {
+		want = s.want.Load()
+		if at := want - 1 - int64(first); at < 0 || at >= packRows || rows&(1<<at) == 0 {
+			want = 0
+		}
+	}
+	if want > 0 {
+		s.arrived(want)
+	}
+	s.fewer(n, false)
 }
 
 // takePack returns rows of a pack that may be yielded now; nil: there are none.

@@ -192,7 +192,7 @@ type stream struct {
 	short  atomic.Bool          // the reader waits for room
 	eager  atomic.Bool          // a goroutine is about to submit what is held back
 
-	packed bool            // its rows go by packs: see pack.go
+	packed bool // its rows go by packs: see pack.go
 	packs  packs
 
 	submits sync.Mutex // held while rows are submitted, so that they are in order

@@ -15,8 +15,11 @@ type Pack struct {
 
 // PackOwner is told how rows of a pack ended, and makes rows of their own.
 type PackOwner interface {
-	// EndAtOnce takes the result of row i, as that of a QuickOwner does.
+	// EndAtOnce takes the result of row i, as that of a QuickOwner does. Told follows, with the pool's lock held.
 	EndAtOnce(i int, body []byte)
+
+	// Told says that some results have been taken. It must not block or call the pool.
+	Told()
 
 	// Single makes row i one of its own, with a copy of its arguments and an Owner: Body, Func, Owner and Quick are set. It is
 	// called once for a row, which EndAtOnce is not called for then, with the pool's lock held: it must not block or call the pool.

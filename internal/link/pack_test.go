@@ -26,6 +26,7 @@ func newPackOwner(rows int) *packOwner {
 }
 
 func (o *packOwner) EndAtOnce(i int, _ []byte) { o.ended[i]++ }
+func (o *packOwner) Told()                     {}
 func (o *packOwner) Index(i int) int           { return 1000 + i }
 
 func (o *packOwner) Single(i int) *link.Row {

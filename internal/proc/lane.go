@@ -23,7 +23,7 @@ import (
 
 const (
 	// laneAhead is how many rows may be under way in a lane.
-	laneAhead = 1024
+	laneAhead = 2048
 	// laneLot is how many results are read before their owners are told.
 	laneLot = 128
 )

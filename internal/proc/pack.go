@@ -2,10 +2,13 @@ package proc
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"time"
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 // Rows of packs, which ask for nothing, are queued, sent and answered by the piece: what a small row costs the driver is then what is
@@ -97,16 +100,100 @@ func (p *Pool) roomFor(w *worker, r *link.Row) int {
 func (p *Pool) endInPiece(b *batch, w *worker, r *link.Row, res *ring.Result) error {
 	i, ok := w.flight.AnswerPiece(r, res.Call)
 	if !ok {
-		_, err := w.flight.Answer(res.Call)
-		return err
+		return notNext(res.Call)
 	}
 	w.lane.Rows.Ended(1)
 	p.heard(b, w, r, res.Time)
 	p.ran(w, r, i, res.Time, false).Done++
 	b.released++
 	r.EndAtOnce(i, res.Body)
+	r.Pack.Owner.Told()
 	return nil
 }
+
+// drainPiece reads up to most results of the rows of a piece that the front belongs to, and returns how many it has read, the end
+// of a row that has become its own included; afterRead must follow. p.mu is held.
+func (p *Pool) drainPiece(b *batch, w *worker, r *link.Row, most int) (n int) {
+	var alike pieceEnds
+	defer func() {
+		p.endAlike(b, w, r, alike)
+		if n > 0 {
+			r.Pack.Owner.Told()
+		}
+	}()
+	for n < most && w.flight.Piece() == r {
+		res, ok, err := w.lane.Results.Next()
+		if err == nil && ok {
+			n++
+			switch {
+			case wire.Kind(res.Kind) != wire.KindResult, time.Duration(res.Time) > p.account.least, w.mark.call != 0 || w.clock != nil:
+				p.endAlike(b, w, r, alike)
+				alike = pieceEnds{}
+				if err = p.laneEvent(b, w, &res); err == nil && w.elsewhere {
+					return n // that one's end comes first
+				}
+			default:
+				i, ok := w.flight.AnswerPiece(r, res.Call)
+				if !ok {
+					err = notNext(res.Call)
+					break
+				}
+				if alike.time != res.Time {
+					p.endAlike(b, w, r, alike)
+					alike = pieceEnds{time: res.Time}
+				}
+				alike.n++
+				r.EndAtOnce(i, res.Body)
+			}
+		}
+		if err != nil {
+			w.corrupt(err)
+		}
+		if err != nil || !ok {
+			return n
+		}
+	}
+	return n
+}
+
+func notNext(call uint32) error { return fmt.Errorf("the end of call %d, which is not the next", call) }
+
+// pieceEnds are ends of rows of a piece that took as long as each other.
+type pieceEnds struct {
+	n    int
+	time uint64 // ns
+}
+
+// endAlike does for ends what heard and ran do for one. p.mu is held.
+func (p *Pool) endAlike(b *batch, w *worker, r *link.Row, e pieceEnds) {
+	if e.n == 0 {
+		return
+	}
+	w.lane.Rows.Ended(e.n)
+	b.released += e.n
+	for range min(e.n, enough) {
+		p.learn(r.Func, e.time)
+	}
+	w.stalled = false
+	w.ahead -= min(w.ahead, uint64(e.n)*uint64(r.Charge))
+	if w.flight.Len() == 0 {
+		w.ahead, w.alone = 0, false
+	}
+	if s := w.seat; s != nil {
+		s.done += uint64(e.n)
+		s.young = 0
+	} else {
+		p.account.beside += time.Duration(e.time) * time.Duration(e.n)
+	}
+	w.worn = false
+	f := p.account.of(r)
+	f.Done += uint64(e.n)
+	f.Busy += time.Duration(e.time) * time.Duration(e.n)
+	f.Longest = max(f.Longest, time.Duration(e.time))
+}
+
+// enough is how many rows that take the same make a function's mean that, nearly.
+const enough = 32
 
 // pieceGivenBack has rows of a pack that their worker has not begun wait again. p.mu is held.
 func (p *Pool) pieceGivenBack(b *batch, w *worker, r *link.Row) {

@@ -15,7 +15,17 @@ import (
 // drain reads the results that are in w's lane, up to a lot, and hands w more rows.
 // It reports whether there was any. p.mu is held.
 func (p *Pool) drain(b *batch, w *worker) (read bool) {
-	for n := 0; n < laneLot && p.readOne(b, w); n++ {
+	for n := 0; n < laneLot; {
+		got := 0
+		if r := w.flight.Piece(); r != nil && w.reads() {
+			got = p.drainPiece(b, w, r, laneLot-n)
+		} else if p.readOne(b, w) {
+			got = 1
+		}
+		if got == 0 {
+			break
+		}
+		n += got
 		read = true
 	}
 	if read {
@@ -26,7 +36,7 @@ func (p *Pool) drain(b *batch, w *worker) (read bool) {
 
 // readOne reads a result that is in w's lane, if there is one; afterRead must follow. p.mu is held.
 func (p *Pool) readOne(b *batch, w *worker) bool {
-	if w.lane == nil || w.broken || w.elsewhere { // that one's end comes first
+	if !w.reads() {
 		return false
 	}
 	res, ok, err := w.lane.Results.Next()
@@ -38,6 +48,11 @@ func (p *Pool) readOne(b *batch, w *worker) bool {
 		return false
 	}
 	return ok
+}
+
+// reads reports whether what w has answered in its lane is to be read. p.mu is held.
+func (w *worker) reads() bool {
+	return w.lane != nil && !w.broken && !w.elsewhere // that one's end comes first
 }
 
 // afterRead gives back the room of what was read, and hands w more rows. p.mu is held.
