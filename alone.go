@@ -1,18 +1,47 @@
 package xme
 
-import "context"
+import (
+	"context"
+
+	"github.com/xenonmp/xme/internal/wire"
+)
 
 // sort notes which calls of f may go where: anywhere, to any worker; plain ones, which ask for nothing, and whose arguments and results are small and copied as they
-// lie, the short way.
+// lie, the short way; those that hand over shared memory, and are otherwise like them, the same way, if what they hand over comes to little.
 func (f *Func[In, Out]) sort() {
 	f.anywhere = len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service
-	f.small = f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0 && f.in.PointerFree() && metaSize+f.in.Size(new(In)) <= smallArgs
+	asksNothing := f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0
+	f.small = asksNothing && f.in.PointerFree() && metaSize+f.in.Size(new(In)) <= smallArgs
 	f.plain = f.small && f.out.PointerFree()
+	f.hands = asksNothing && f.in.Handles() && !f.in.Foreign() && !f.fn.guards && f.out.PointerFree()
 }
 
 // callAlone is Call for a plain function in a pool that the caller leads. If it is alone there it goes the short way (see proc.Pool.CallAlone): its memory is used again
 // as it stands, and its context is watched by who waits.
 func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In) (Out, error) {
+	a := f.aloneFor(ctx, p, in)
+	a.row.Body, _ = f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, nil) // no error: it is plain
+	return f.runAlone(ctx, p, a)
+}
+
+// callHanding is callAlone for a function whose argument holds handles. To encode one takes its lock, which another may hold for longer: so that comes before the lead
+// is taken. handed says whether it has: if not, nothing has been done.
+func (f *Func[In, Out]) callHanding(ctx context.Context, p *Pool, in In) (out Out, handed bool, err error) {
+	a := f.aloneFor(ctx, p, in)
+	parcel := wire.NewParcel()
+	body, err := f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, parcel)
+	if err != nil || len(body) > cap(a.small) || len(parcel.Items) > 0 || !p.p.LeadAlone() {
+		parcel.Free()
+		return out, false, nil
+	}
+	a.row.Body, a.row.Regions = body, parcel.Regions.Take()
+	parcel.Free()
+	out, err = f.runAlone(ctx, p, a)
+	return out, true, err
+}
+
+// aloneFor returns what a call is made of that goes the short way.
+func (f *Func[In, Out]) aloneFor(ctx context.Context, p *Pool, in In) *awaited[In, Out] {
 	a, _ := f.fn.alone.Get().(*awaited[In, Out])
 	if a == nil {
 		a = new(awaited[In, Out])
@@ -22,7 +51,11 @@ func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In) (Out, err
 	}
 	a.in, a.f, a.opts, a.ctx, a.on = in, f, &f.opts, ctx, p
 	a.seed = seedOf(p.opts.Seed, looseSeeds+p.calls.Add(1))
-	a.row.Body, _ = f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, nil) // no error: it is plain
+	return a
+}
+
+// runAlone runs a call that has been encoded. The caller leads.
+func (f *Func[In, Out]) runAlone(ctx context.Context, p *Pool, a *awaited[In, Out]) (Out, error) {
 	sent, over := p.p.CallAlone(&a.row)
 	again := true // nobody else can still look at a
 	switch {
@@ -46,6 +79,10 @@ func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In) (Out, err
 			a.ended.Store(false)
 		}
 		a.ctx, a.on = nil, nil
+		if !f.plain {
+			var none In
+			a.in = none
+		}
 		f.fn.alone.Put(a)
 	}
 	return out, err

@@ -66,8 +66,12 @@ type Call struct {
 	earlier []string // how earlier attempts failed
 }
 
-// smallArgs is what most arguments do not exceed, encoded.
-const smallArgs = metaSize + 32
+const (
+	// smallArgs is what most arguments do not exceed, encoded.
+	smallArgs = metaSize + 32
+	// handleArgs is what most arguments do not exceed that hand over shared memory.
+	handleArgs = metaSize + 64
+)
 
 // Name returns the function's full name.
 func (c *Call) Name() string { return c.fn.name }

@@ -144,6 +144,11 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	if inPool && f.anywhere {
 		p.p.Rouse()
 	}
+	if inPool && f.hands && ctx.Err() == nil && drainOf(ctx) == nil && p.opts.MaxMessage >= handleArgs {
+		if out, handed, err := f.callHanding(ctx, p, in); handed {
+			return out, err
+		}
+	}
 	a, _ := f.fn.awaited.Get().(*awaited[In, Out])
 	if a == nil {
 		a = new(awaited[In, Out])

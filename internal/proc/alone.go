@@ -107,12 +107,15 @@ func (p *Pool) endAlone(w *worker, r *link.Row) bool {
 	if p.readOne(b, w) {
 		p.afterRead(b, w)
 	}
+	lease := b.lease.Take() // what r named
 	if p.live > 0 || !b.empty() || len(p.lanes.dead) > 0 {
 		p.mu.Unlock()
+		lease.Release()
 		b.run()
 		return false
 	}
 	p.leading.Store(leadsNone) // which is enough: see watchLane
 	p.mu.Unlock()
+	lease.Release()
 	return true
 }
