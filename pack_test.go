@@ -1,0 +1,226 @@
+package xme_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/xmetest"
+)
+
+// What a row of packed does, by its number.
+const (
+	packedError = iota + 1 // from here on, each once in packedEvery
+	packedPanic
+	packedGoexit
+	packedNests
+	packedExit // only where it may
+
+	packedEvery = 701
+)
+
+// packedRow is a row of packed.
+type packedRow struct {
+	N    int
+	Dies bool // those may end their process
+}
+
+var packed *xme.Func[packedRow, string]
+
+func init() {
+	packed = xme.Register("packed", func(ctx context.Context, r packedRow) (string, error) {
+		switch r.N % packedEvery {
+		case packedError:
+			return "", fmt.Errorf("error of %d", r.N)
+		case packedPanic:
+			panic(r.N)
+		case packedGoexit:
+			runtime.Goexit()
+		case packedNests:
+			return packed.Call(ctx, xme.Current(ctx), packedRow{N: r.N * packedEvery})
+		case packedExit:
+			if r.Dies && xme.Seed(ctx)%4 == 0 { // not each, for a process takes a while to start
+				os.Exit(packedExit)
+			}
+		}
+		return packedText(r.N), nil
+	})
+}
+
+func packedText(n int) string { return strings.Repeat("x", n%7) + fmt.Sprint(n) }
+
+func packedRows(rows int, die bool) iter.Seq[packedRow] {
+	return func(yield func(packedRow) bool) {
+		for n := range rows {
+			if !yield(packedRow{n, die}) {
+				return
+			}
+		}
+	}
+}
+
+// Rows that go through the driver by the piece end each by itself and in its place, with its own seed, whatever befalls those
+// beside it, also many times as many as there is memory for at once.
+//
+// feature: S3, S7, S12
+func TestPacks(t *testing.T) {
+	t.Parallel()
+	rows := 100_000
+	if testing.Short() {
+		rows = 20_000
+	}
+	for name, o := range map[string]xme.Options{
+		"1 worker":    {Workers: 1},
+		"3 workers":   {Workers: 3},
+		"short queue": {Workers: 2, Queue: 10},
+		"socket":      {Workers: 2, Link: xme.LinkSocket},
+	} {
+		for _, ordered := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", ordered ", ordered), func(t *testing.T) {
+				t.Parallel()
+				pool := xmetest.Open(t, o)
+				lost := checkPacked(t, pool, rows, ordered, true)
+				nested := (rows - packedNests + packedEvery - 1) / packedEvery
+				if s := pool.Stats(); s.Deaths != uint64(lost) || s.Queued != 0 || s.Running != 0 || s.Done+s.Failed != uint64(rows+nested) {
+					t.Errorf("%d rows lost, %d nested; %+v", lost, nested, s)
+				}
+			})
+		}
+	}
+	t.Run("in process", func(t *testing.T) {
+		t.Parallel()
+		checkPacked(t, xmetest.OpenInProcess(t, xme.Options{Workers: 2}), rows, true, false)
+		checkPacked(t, openLanes(t), rows, false, false)
+	})
+	t.Run("several at once", func(t *testing.T) {
+		t.Parallel()
+		pool := xmetest.Open(t, xme.Options{Workers: 2})
+		var all sync.WaitGroup
+		for i := range 6 {
+			all.Go(func() { checkPacked(t, pool, rows/4, i%2 == 0, i == 0) })
+		}
+		all.Wait()
+	})
+}
+
+// checkPacked runs rows and returns how many were lost with their worker.
+func checkPacked(t *testing.T, on xme.Executor, rows int, ordered, die bool) (lost int) {
+	t.Helper()
+	seen := make([]bool, rows)
+	check := func(row int, v string, err error) bool {
+		if row < 0 || row >= rows || seen[row] {
+			t.Errorf("row %d came, of %d, or came twice", row, rows)
+			return false
+		}
+		seen[row] = true
+		var e *xme.Error
+		if errors.As(err, &e); err != nil && e.Row != row {
+			t.Errorf("row %d has the error of row %d: %v", row, e.Row, err)
+		}
+		switch row % packedEvery {
+		case packedError:
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf(": error of %d ", row)) {
+				t.Errorf("row %d: %q, %v", row, v, err)
+			}
+			return true
+		case packedPanic, packedGoexit:
+			if e == nil || e.Cause != xme.CausePanic {
+				t.Errorf("row %d: %q, %v", row, v, err)
+			}
+			return true
+		case packedNests:
+			if err != nil || v != packedText(row*packedEvery) {
+				t.Errorf("row %d: %q, %v", row, v, err)
+			}
+			return true
+		case packedExit:
+			if die && errors.Is(err, xme.ErrWorkerLost) && e.ExitCode == packedExit {
+				lost++
+				return true
+			}
+		}
+		if err != nil || v != packedText(row) {
+			t.Errorf("row %d: %q, %v", row, v, err)
+		}
+		return true
+	}
+	n := 0
+	if ordered {
+		for v, err := range packed.Map(t.Context(), on, packedRows(rows, die)) {
+			if !check(n, v, err) {
+				break
+			}
+			n++
+		}
+	} else {
+		for r := range packed.Unordered(t.Context(), on, packedRows(rows, die)) {
+			if !check(r.Index, r.Value, r.Err) {
+				break
+			}
+			n++
+		}
+	}
+	if n != rows {
+		t.Errorf("%d of %d rows came", n, rows)
+	}
+	return lost
+}
+
+// A worker that is replaced after so many rows gets no more of those that go by the piece.
+//
+// feature: S12
+func TestPacksRecycle(t *testing.T) {
+	t.Parallel()
+	const recycle = 40
+	pool := xmetest.Open(t, xme.Options{Workers: 2, Recycle: recycle})
+	rows := map[int]int{}
+	for pid, err := range getpid.Map(t.Context(), pool, counting(400)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows[pid]++
+	}
+	for pid, n := range rows {
+		if n > recycle {
+			t.Errorf("process %d ran %d rows", pid, n)
+		}
+	}
+	if len(rows) < 400/recycle {
+		t.Errorf("%d processes", len(rows))
+	}
+}
+
+// Who leaves a loop in the midst of rows that go by the piece ends them, and the pool goes on.
+//
+// feature: S7
+func TestPacksLeft(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 2})
+	for round := range 30 {
+		n := 0
+		for v, err := range square.Map(t.Context(), pool, counting(1<<40)) {
+			if err != nil || v != n*n {
+				t.Fatalf("round %d, row %d: %d, %v", round, n, v, err)
+			}
+			if n++; n == round*round*10+1 {
+				break
+			}
+		}
+		if v, err := square.Call(t.Context(), pool, round); err != nil || v != round*round {
+			t.Fatalf("round %d: %d, %v", round, v, err)
+		}
+	}
+	if err := pool.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if s := pool.Stats(); s.Queued != 0 || s.Running != 0 || s.Deaths != 0 {
+		t.Errorf("%+v", s)
+	}
+}
