@@ -51,12 +51,13 @@ type packValue interface {
 type packRunner interface {
 	rowRunner
 	SubmitPack(ctx context.Context, k *link.Pack, first, n int) (int, error)
-	Singles(of any)
+	Cut(of *link.Packs, why error)
 }
 
 // packs are those of a stream.
 type packs struct {
-	on packRunner
+	on    packRunner
+	whole link.Packs // the pool's
 
 	// Guarded by the stream's lock.
 	filling *pack // the last one; nil: all are full and submitted
@@ -109,7 +110,7 @@ func newPack[In, Out any](s *stream, f *Func[In, Out]) *pack {
 		k = &t.pack
 		size := metaSize + f.in.Size(new(In))
 		k.s, k.value = s, t
-		k.link = link.Pack{Func: f.fn.index, Size: size, Args: make([]byte, packRows*size), Owner: t, Of: s}
+		k.link = link.Pack{Func: f.fn.index, Size: size, Args: make([]byte, packRows*size), Owner: t, Of: &s.packs.whole}
 	} else {
 		s.packs.free, k.next = k.next, nil
 	}
@@ -171,7 +172,7 @@ func (s *stream) flushPack() error {
 }
 
 // submitPack hands out n rows of a pack from first on. Those that cannot be accepted end
-// with the error that it returns.
+// with the error that it returns. (Should the context have ended meanwhile, cut sees to the others.)
 func (s *stream) submitPack(k *pack, first, n int) error {
 	err := stoppedBy(s.ctx)
 	sent := 0
@@ -183,13 +184,6 @@ func (s *stream) submitPack(k *pack, first, n int) error {
 	err = closedError(err)
 	for i := first + sent; i < first+n; i++ { // k is this stream's until these have ended
 		k.value.call(i).refuse(err)
-	}
-	switch { // it may have ended before the pool knew the rows
-	case sent == 0:
-	case s.ctx.Err() != nil:
-		s.cancelRows(context.Cause(s.ctx), s.pool.rows.Cancel)
-	case interrupted(s.ctx):
-		s.cancelRows(ErrInterrupted, s.pool.rows.CancelUnbegun)
 	}
 	return err
 }
@@ -210,6 +204,19 @@ func (k *packOf[In, Out]) Told() {
 		k.told = 0
 		k.end(rows)
 	}
+}
+
+// unbegun stands for the error of a row that was cut off before it began, until somebody wants to see it.
+type unbegun struct{ error }
+
+// Cut implements [link.PackOwner].
+func (k *packOf[In, Out]) Cut(first, n int, why error) {
+	err := &unbegun{why}
+	for i := first; i < first+n; i++ {
+		k.fail(i, err)
+		k.told |= 1 << i
+	}
+	k.Told()
 }
 
 // Index implements [link.PackOwner].
@@ -265,6 +272,11 @@ func (k *packOf[In, Out]) yield(rows uint64, pass func(row int, v Out, err error
 		var err error
 		if errs != nil {
 			err = errs[i]
+			if cut, ok := err.(*unbegun); ok { //nolint:errorlint // it comes as it is
+				c := newCall(k.s.ctx, k.s.on, k.f, *new(In), k.s)
+				c.index = k.first + i
+				err = c.errorOf(link.Outcome{Err: cut.error})
+			}
 		}
 		v := k.outs[i]
 		if !k.f.out.PointerFree() {

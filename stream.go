@@ -237,15 +237,8 @@ func newStream(ctx context.Context, on Executor, ordered, apart bool) *stream {
 
 // cut ends the rows under way.
 func (s *stream) cut(why error, cancel func(error, ...*link.Row)) {
-	s.cancelRows(why, cancel)
-	_ = s.flush() // which ends those that were held back
-	s.wakeRanger()
-}
-
-// cancelRows cancels the rows that the pool knows.
-func (s *stream) cancelRows(why error, cancel func(error, ...*link.Row)) {
 	if s.packed {
-		s.packs.on.Singles(s)
+		s.packs.on.Cut(&s.packs.whole, why)
 	}
 	s.mu.Lock()
 	rows := make([]*link.Row, 0, len(s.made))
@@ -254,6 +247,8 @@ func (s *stream) cancelRows(why error, cancel func(error, ...*link.Row)) {
 	}
 	s.mu.Unlock()
 	cancel(why, rows...)
+	_ = s.flush() // which ends those that were held back
+	s.wakeRanger()
 }
 
 // cutShort returns why the input was not read to its end, once all that was taken in has

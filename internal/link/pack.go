@@ -1,5 +1,7 @@
 package link
 
+import "slices"
+
 // Pack is many rows of one function, with arguments of one size, which the driver keeps together: it handles them by the piece,
 // and only the worker, which claims and answers each by itself, knows them one by one. A row of a pack becomes a [Row] of its own,
 // for good, once something befalls it that befalls no other: an error, a cancel, a death, a call that it makes.
@@ -9,8 +11,12 @@ type Pack struct {
 	Args  []byte // those of row i are Args[i*Size:][:Size]; they stay until the row has ended
 	Owner PackOwner
 
-	// Of says what the pack is part of: whoever wants the rows under way of that, one by one, says the same.
-	Of any
+	Of *Packs
+}
+
+// Packs is what packs belong to that end together. The pool's lock guards it.
+type Packs struct {
+	Cut error // why none of their rows shall begin; nil: they shall
 }
 
 // PackOwner is told how rows of a pack ended, and makes rows of their own.
@@ -20,6 +26,9 @@ type PackOwner interface {
 
 	// Told says that some results have been taken. It must not block or call the pool.
 	Told()
+
+	// Cut says that the n rows from first on have ended before they began, and why. It must not block or call the pool.
+	Cut(first, n int, why error)
 
 	// Single makes row i one of its own, with a copy of its arguments and an Owner: Body, Func, Owner and Quick are set. It is
 	// called once for a row, which EndAtOnce is not called for then, with the pool's lock held: it must not block or call the pool.
@@ -53,6 +62,9 @@ func (r *Row) Args(i int) []byte { return r.Pack.args(r.first + i) }
 
 // EndAtOnce tells the owner of the result of row i of a piece.
 func (r *Row) EndAtOnce(i int, body []byte) { r.Pack.Owner.EndAtOnce(r.first+i, body) }
+
+// Cut tells the owner that the rows of a piece have ended before they began.
+func (r *Row) Cut(why error) { r.Pack.Owner.Cut(r.first, r.many, why) }
 
 // Index returns the place of row i of a piece in its table.
 func (r *Row) Index(i int) int { return r.Pack.Owner.Index(r.first + i) }
@@ -126,8 +138,13 @@ func (f *Flight) AnswerPiece(r *Row, call uint32) (i int, ok bool) {
 	return i, true
 }
 
-// Singles makes the rows of packs that are part of the same rows of their own.
-func (f *Flight) Singles(of any) {
+// Has reports whether rows of packs of the same are on the flight.
+func (f *Flight) Has(of *Packs) bool {
+	return slices.ContainsFunc(f.rows, func(r *Row) bool { return r != nil && r.Pack != nil && r.Pack.Of == of })
+}
+
+// Singles makes the rows of packs of the same rows of their own.
+func (f *Flight) Singles(of *Packs) {
 	for i, r := range f.rows {
 		if r != nil && r.Pack != nil && r.Pack.Of == of {
 			f.single(i)

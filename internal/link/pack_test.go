@@ -18,7 +18,7 @@ type packOwner struct {
 
 func newPackOwner(rows int) *packOwner {
 	o := &packOwner{ended: make([]int, rows), singles: map[*link.Row]int{}}
-	o.pack = &link.Pack{Func: 7, Size: 1, Owner: o, Of: o}
+	o.pack = &link.Pack{Func: 7, Size: 1, Owner: o, Of: &link.Packs{}}
 	for i := range rows {
 		o.pack.Args = append(o.pack.Args, byte(i))
 	}
@@ -27,6 +27,7 @@ func newPackOwner(rows int) *packOwner {
 
 func (o *packOwner) EndAtOnce(i int, _ []byte) { o.ended[i]++ }
 func (o *packOwner) Told()                     {}
+func (o *packOwner) Cut(int, int, error)       {}
 func (o *packOwner) Index(i int) int           { return 1000 + i }
 
 func (o *packOwner) Single(i int) *link.Row {
@@ -174,7 +175,9 @@ func TestFlightLosesPieces(t *testing.T) {
 	f.Started()
 	other := newPackOwner(3)
 	f.PutPiece(other.pack.Piece(0, 3))
-	f.Singles(other)
+	if f.Singles(other.pack.Of); !f.Has(o.pack.Of) || f.Has(other.pack.Of) {
+		t.Errorf("rows of packs in flight: %v, %v", f.Has(o.pack.Of), f.Has(other.pack.Of))
+	}
 	if len(other.singles) != 3 || len(o.singles) != 1 {
 		t.Fatalf("%d rows of the one pack and %d of the other are their own", len(o.singles), len(other.singles))
 	}

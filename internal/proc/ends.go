@@ -237,12 +237,30 @@ func (p *Pool) release(n int) {
 func (p *Pool) Cancel(err error, rows ...*link.Row) {
 	b := batch{p: p}
 	p.mu.Lock()
-	for _, r := range rows {
-		p.cancel(&b, r, err)
-	}
+	p.cancelRows(&b, rows, err)
 	p.settle(&b)
 	p.mu.Unlock()
 	b.run()
+}
+
+// cancelRows is cancel for several rows: what a worker has not claimed is taken back once for all. p.mu is held.
+func (p *Pool) cancelRows(b *batch, rows []*link.Row, err error) {
+	var inLanes []*link.Row
+	for _, r := range rows {
+		switch {
+		case r.Cancelled != nil || r.Seq == 0:
+		case (r.State() == link.Sent || r.State() == link.Started) && r.Flight().Tag.(*worker).viaLane:
+			r.Cancelled = err
+			inLanes = append(inLanes, r)
+		default:
+			p.cancel(b, r, err)
+		}
+	}
+	for _, r := range inLanes {
+		if f := r.Flight(); f != nil && r.State() != link.Ended { // else it has ended, with others
+			p.cancelInLane(b, f.Tag.(*worker), r)
+		}
+	}
 }
 
 // CancelUnbegun ends those rows, with err as why, that have not begun, and the
@@ -250,6 +268,7 @@ func (p *Pool) Cancel(err error, rows ...*link.Row) {
 func (p *Pool) CancelUnbegun(err error, rows ...*link.Row) {
 	b := batch{p: p}
 	p.mu.Lock()
+	var sent []*link.Row // marked first, all: those that are taken back end then
 	for _, r := range rows {
 		if r.Tireless { // it ends when the others have
 			continue
@@ -258,6 +277,14 @@ func (p *Pool) CancelUnbegun(err error, rows ...*link.Row) {
 			continue
 		}
 		r.Unbegun = err
+		if r.State() != link.Queued {
+			sent = append(sent, r)
+			continue
+		}
+		p.unqueue(r)
+		p.end(&b, r, link.Outcome{Err: err})
+	}
+	for _, r := range sent {
 		if r.State() == link.Sent {
 			p.sync(&b, r.Flight().Tag.(*worker))
 		}
@@ -285,7 +312,7 @@ func (p *Pool) CancelAll(err error) {
 	p.mu.Lock()
 	var rows []*link.Row
 	for _, q := range p.queues() {
-		q.singles(nil)
+		q.singles()
 		for r := q.head; r != nil; r = r.Next {
 			rows = append(rows, r)
 		}
@@ -299,11 +326,8 @@ func (p *Pool) CancelAll(err error) {
 		}
 		rows = slices.AppendSeq(rows, w.flight.Unbegun())
 	}
-	for _, r := range rows {
-		if r.Nest == nil { // those that tasks made end with these
-			p.cancel(&b, r, err)
-		}
-	}
+	rows = slices.DeleteFunc(rows, func(r *link.Row) bool { return r.Nest != nil }) // those that tasks made end with these
+	p.cancelRows(&b, rows, err)
 	p.settle(&b)
 	p.mu.Unlock()
 	b.run()

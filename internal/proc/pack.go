@@ -25,6 +25,11 @@ func (p *Pool) SubmitPack(ctx context.Context, k *link.Pack, first, n int) (int,
 	r := k.Piece(first, n)
 	r.Seq = p.seq + 1
 	p.seq += uint64(n)
+	if k.Of.Cut != nil {
+		p.cutPiece(r)
+		p.mu.Unlock()
+		return n, nil
+	}
 	quiet := p.any.len > 0 // no worker has room, as in Submit
 	p.any.put(r)
 	if !quiet {
@@ -35,14 +40,37 @@ func (p *Pool) SubmitPack(ctx context.Context, k *link.Pack, first, n int) (int,
 	return n, nil
 }
 
-// Singles makes the rows under way of packs that are part of the same rows of their own.
-func (p *Pool) Singles(of any) {
+// Cut ends the rows of packs that have not begun, with why, also those that are submitted from now on; the others are rows of their
+// own from now on.
+func (p *Pool) Cut(of *link.Packs, why error) {
+	b := batch{p: p}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.any.singles(of)
-	for w := range p.all {
-		w.flight.Singles(of)
+	of.Cut = why
+	for r := p.any.head; r != nil; {
+		next := r.Next
+		if r.Pack != nil && r.Pack.Of == of {
+			p.any.remove(r)
+			p.cutPiece(r)
+		}
+		r = next
 	}
+	for w := range p.all {
+		if w.flight.Has(of) {
+			p.takeBack(&b, w)
+			w.flight.Singles(of)
+		}
+	}
+	p.settle(&b)
+	p.mu.Unlock()
+	b.run()
+}
+
+// cutPiece ends a piece, which is in no queue and on no link. p.mu is held.
+func (p *Pool) cutPiece(r *link.Row) {
+	n := r.Count()
+	p.account.of(r).Failed += uint64(n)
+	r.Cut(r.Pack.Of.Cut)
+	p.release(n)
 }
 
 // putPiece puts up to n rows of a piece, which waits and of which one fits, into w's lane, where sentTo must follow, and returns how
@@ -206,6 +234,10 @@ func (p *Pool) pieceGivenBack(b *batch, w *worker, r *link.Row) {
 	}
 	w.rows -= n
 	w.ahead -= min(w.ahead, uint64(n)*uint64(r.Charge))
+	if r.Pack.Of.Cut != nil {
+		p.cutPiece(r)
+		return
+	}
 	p.stats.TakenBack += uint64(n)
 	p.any.put(r)
 }

@@ -73,11 +73,11 @@ func (q *queue) takeFirst(piece *link.Row) *link.Row {
 	return r
 }
 
-// singles makes the rows of all pieces, or of those whose pack is part of the same, rows of their own.
-func (q *queue) singles(of any) {
+// singles makes the rows of all pieces rows of their own.
+func (q *queue) singles() {
 	for r := q.head; r != nil; {
 		next := r.Next
-		for r.Pack != nil && r.Count() > 0 && (of == nil || r.Pack.Of == of) {
+		for r.Pack != nil && r.Count() > 0 {
 			q.takeFirst(r)
 		}
 		r = next

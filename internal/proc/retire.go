@@ -272,7 +272,7 @@ func (p *Pool) lose(b *batch, s *seat, why error) {
 	}
 	for _, q := range hopeless {
 		var rows []*link.Row
-		q.singles(nil)
+		q.singles()
 		for r := q.head; r != nil; r = r.Next {
 			rows = append(rows, r)
 		}
