@@ -15,7 +15,7 @@ const (
 	packsAhead = 2048
 )
 
-// pack is rows of a Map or Unordered on a pool whose arguments are small and copied as they lie, and which ask for nothing: the
+// pack is rows of a Map, Unordered or Table on a pool whose arguments are small and copied as they lie, and which ask for nothing: the
 // stream keeps them together, and the pool does (see link.Pack). A row gets a call of its own where something happens to it that
 // results are no part of.
 type pack struct {
@@ -45,6 +45,8 @@ type packValue interface {
 	call(i int) *Call
 	// take takes the end of such a call over.
 	take(c *Call, i int)
+	// pass passes rows of a table, the set of which is given, on to their Rows, and calls fails for each that has failed.
+	pass(rows uint64, fails func(error))
 }
 
 // packRunner is a rowRunner that takes packs: *proc.Pool.
@@ -99,32 +101,40 @@ func (s *stream) inPacks(small bool) bool {
 type packOf[In, Out any] struct {
 	pack
 	f    *Func[In, Out]
+	to   *Rows[Out] // of a table; else nil
+	base int        // the place of the first row of these in the table
 	outs [packRows]Out
 }
 
 // newPack returns the pack of the rows from s.next on. s.mu is held.
-func newPack[In, Out any](s *stream, f *Func[In, Out]) *pack {
+func newPack[In, Out any](s *stream, f *Func[In, Out]) *packOf[In, Out] {
 	k := s.packs.free
-	if k == nil {
-		t := &packOf[In, Out]{f: f}
+	t, ok := (*packOf[In, Out])(nil), false
+	if k != nil {
+		t, ok = k.value.(*packOf[In, Out])
+	}
+	if ok && t.f == f {
+		s.packs.free, k.next = k.next, nil
+	} else {
+		t = &packOf[In, Out]{f: f}
 		k = &t.pack
 		size := metaSize + f.in.Size(new(In))
 		k.s, k.value = s, t
 		k.link = link.Pack{Func: f.fn.index, Size: size, Args: make([]byte, packRows*size), Owner: t, Of: &s.packs.whole}
-	} else {
-		s.packs.free, k.next = k.next, nil
+		s.packs.free = nil // of an earlier Add of a table
 	}
 	k.first = s.next
 	s.packs.filling = k
 	if s.ordered {
 		*s.packs.slot(s.next) = k
 	}
-	return k
+	return t
 }
 
 // feedPack takes a row in and submits it, or has it submitted with others soon. It
-// reports false once nobody wants more rows.
-func feedPack[In, Out any](s *stream, f *Func[In, Out], in In) bool {
+// reports false once nobody wants more rows. to, if not nil, are the Rows of a table that it
+// is one of, the first of which has the place base.
+func feedPack[In, Out any](s *stream, f *Func[In, Out], in In, to *Rows[Out], base int) bool {
 	if !s.room(0) {
 		return false
 	}
@@ -134,8 +144,13 @@ func feedPack[In, Out any](s *stream, f *Func[In, Out], in In) bool {
 		return false
 	}
 	k := s.packs.filling
-	if k == nil {
-		k = newPack(s, f)
+	if k == nil || to != nil && k.first < base { // that one is of an earlier Add, which flushes at its end
+		t := newPack(s, f)
+		t.to, t.base = to, base
+		k = &t.pack
+	}
+	if to != nil {
+		to.expect()
 	}
 	at := k.n * k.link.Size
 	_, err := f.in.Append(appendMeta(k.link.Args[at:at], s.next, seedOf(s.pool.opts.Seed, uint64(s.next))), &in, nil)
@@ -287,6 +302,18 @@ func (k *packOf[In, Out]) yield(rows uint64, pass func(row int, v Out, err error
 		}
 	}
 	return true
+}
+
+func (k *packOf[In, Out]) pass(rows uint64, fails func(error)) {
+	slots, ends := make([]int, 0, packRows), make([]rowEnd[Out], 0, packRows)
+	k.yield(rows, func(row int, v Out, err error) bool {
+		if err != nil {
+			fails(err)
+		}
+		slots, ends = append(slots, row-k.base), append(ends, rowEnd[Out]{v, err, true})
+		return true
+	})
+	k.to.endAll(slots, ends)
 }
 
 // end hands rows, which have ended, to the ranger.

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/xenonmp/xme"
@@ -173,6 +175,92 @@ func checkPacked(t *testing.T, on xme.Executor, rows int, ordered, die bool) (lo
 	return lost
 }
 
+// A table of several functions whose rows go by the piece has the results of each in their own Rows, whose places are their own,
+// and errors that say the table's.
+//
+// feature: S3, S8
+func TestPacksOfTable(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 2})
+	for _, rows := range []int{0, 1, 63, 64, 65, 1000, 20_000} {
+		var tab xme.Table
+		squares := square.Add(&tab, counting(rows))
+		none := square.Add(&tab, counting(0))
+		texts := packed.Add(&tab, packedRows(rows, false))
+		more := square.Add(&tab, counting(rows/2))
+		ran := tab.Run(t.Context(), pool)
+		failed := 0
+		for i, r := range []*xme.Rows[int]{squares, more} {
+			n := 0
+			for v, err := range r.All() {
+				if err != nil || v != n*n {
+					t.Fatalf("%d rows: %d of list %d is %d, %v", rows, n, i, v, err)
+				}
+				n++
+			}
+			if want := []int{rows, rows / 2}[i]; n != want {
+				t.Errorf("%d rows in list %d, want %d", n, i, want)
+			}
+		}
+		n := 0
+		for v, err := range texts.All() {
+			var e *xme.Error
+			switch errors.As(err, &e); {
+			case err != nil && (e.Row != rows+n || n%packedEvery == 0 || n%packedEvery > packedGoexit):
+				t.Fatalf("%d rows: text %d: %v", rows, n, err)
+			case err != nil:
+				failed++
+			case n%packedEvery != packedNests && v != packedText(n):
+				t.Fatalf("%d rows: text %d is %q", rows, n, v)
+			}
+			n++
+		}
+		if vs, err := none.Values(); len(vs) != 0 || err != nil {
+			t.Errorf("no rows: %v, %v", vs, err)
+		}
+		if n != rows || (ran == nil) != (failed == 0) || ran != nil && !strings.HasPrefix(ran.Error(), fmt.Sprintf("%d of %d rows failed", failed, rows+rows+rows/2)) {
+			t.Errorf("%d texts, want %d; %d failed; %v", n, rows, failed, ran)
+		}
+	}
+}
+
+// A table that is cut off while rows go by the piece ends all of them, in their own Rows.
+//
+// feature: S3
+func TestPacksOfTableCutOff(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 2})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	var tab xme.Table
+	var read atomic.Int64
+	rows := square.Add(&tab, func(yield func(int) bool) {
+		for i := 0; yield(i); i++ {
+			if read.Add(1) == 10_000 {
+				cancel(why)
+			}
+		}
+	})
+	if err := tab.Run(ctx, pool); !errors.Is(err, why) || !errors.Is(err, context.Canceled) {
+		t.Errorf("Run: %v", err)
+	}
+	n, cut := 0, 0
+	for v, err := range rows.All() {
+		switch {
+		case err == nil && v != n*n:
+			t.Fatalf("row %d is %d", n, v)
+		case err != nil && !errors.Is(err, why):
+			t.Fatalf("row %d: %v", n, err)
+		case err != nil:
+			cut++
+		}
+		n++
+	}
+	if all := int(read.Load()); n < 10_000 || n > all+2 || cut == 0 { // the value that was refused, and the reason
+		t.Errorf("%d rows, %d cut off, of %d read", n, cut, all)
+	}
+}
+
 // A worker that is replaced after so many rows gets no more of those that go by the piece.
 //
 // feature: S12
@@ -222,5 +310,54 @@ func TestPacksLeft(t *testing.T) {
 	}
 	if s := pool.Stats(); s.Queued != 0 || s.Running != 0 || s.Deaths != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Rows that wait by the piece end with the reason when no worker can be started any more, when the pool is closed, and when all
+// ranks retire they still run.
+//
+// feature: S12
+func TestPacksWithoutWorkers(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		o      xme.Options
+		strike func(*xme.Pool)
+		why    error
+	}{
+		"not started": {xme.Options{Workers: 1, Spares: -1, Setup: dies.Setup("once " + filepath.Join(t.TempDir(), "made"))}, func(p *xme.Pool) { xmetest.Kill(t, p, 1) }, xme.ErrWorkerLost},
+		"closed":      {xme.Options{Workers: 2}, func(p *xme.Pool) { _ = p.Close() }, xme.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := xmetest.Open(t, quiet(tc.o))
+			n, failed := 0, 0
+			for v, err := range square.Map(t.Context(), pool, counting(20_000)) {
+				switch {
+				case err == nil && v != n*n:
+					t.Fatalf("row %d is %d", n, v)
+				case err != nil && !errors.Is(err, tc.why):
+					t.Fatalf("row %d: %v", n, err)
+				case err != nil:
+					failed++
+				}
+				if n++; n == 3000 {
+					tc.strike(pool)
+				}
+			}
+			if n > 20_001 || failed == 0 {
+				t.Errorf("%d rows, of which %d failed", n, failed)
+			}
+		})
+	}
+	pool := xmetest.Open(t, xme.Options{Workers: 2})
+	n := 0
+	for v, err := range square.Map(t.Context(), pool, counting(20_000)) {
+		if n == 3000 {
+			go func() { _ = pool.Retire(context.WithoutCancel(t.Context()), 2) }()
+		}
+		if err != nil || v != n*n {
+			t.Fatalf("row %d is %d, %v", n, v, err)
+		}
+		n++
 	}
 }

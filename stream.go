@@ -76,7 +76,7 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 	go s.read(func() {
 		row := 0
 		for v := range in {
-			if s.packed && !feedPack(s, f, v) || !s.packed && !feed(s, f, v, row, row, s, nil) {
+			if s.packed && !feedPack(s, f, v, nil, 0) || !s.packed && !feed(s, f, v, row, row, s, nil) {
 				return
 			}
 			row++

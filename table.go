@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -40,6 +41,8 @@ type added interface {
 	kind() rowKind
 	// targeted reports whether the rows are for certain ranks.
 	targeted() bool
+	// packed reports whether the rows can go by packs.
+	packed() bool
 	// over says that there will be no more rows, and why if that is not their end.
 	over(err error)
 }
@@ -82,9 +85,20 @@ func (a *addedRows[In, Out]) kind() rowKind {
 
 func (a *addedRows[In, Out]) begin()         { a.rows.begin() }
 func (a *addedRows[In, Out]) targeted() bool { return len(a.f.opts.On) > 0 }
+func (a *addedRows[In, Out]) packed() bool   { return a.f.small && a.f.out.Exact() }
 func (a *addedRows[In, Out]) over(err error) { a.rows.over(err) }
 
 func (a *addedRows[In, Out]) read(r *tableRun) bool {
+	if r.window.packed {
+		base := r.rows
+		for v := range a.in {
+			if !feedPack(r.window, a.f, v, a.rows, base) {
+				return false
+			}
+			r.rows++
+		}
+		return r.window.flush() == nil
+	}
 	slot := 0
 	to := &tableSink[In, Out]{r: r, rows: a.rows}
 	for v := range a.in {
@@ -148,7 +162,7 @@ type tableRun struct {
 
 func newTableRun(ctx context.Context, on Executor, adds []added, kind rowKind) *tableRun {
 	r := &tableRun{ctx: ctx, on: on, kind: kind}
-	apart := kind != ordinaryRows
+	apart, packed := kind != ordinaryRows, true
 	for _, a := range adds {
 		if a.kind() != kind {
 			r.beside = true
@@ -156,9 +170,11 @@ func newTableRun(ctx context.Context, on Executor, adds []added, kind rowKind) *
 		}
 		r.adds = append(r.adds, a)
 		apart = apart || a.targeted()
+		packed = packed && a.packed()
 		a.begin()
 	}
 	r.window = newStream(ctx, on, false, apart)
+	r.window.packed = r.window.inPacks(packed && !apart)
 	return r
 }
 
@@ -218,13 +234,26 @@ func (r *tableRun) releaseAgain(over <-chan struct{}) {
 
 // wait returns when all rows have ended. It panics with an input's panic.
 func (r *tableRun) wait(fails func(error) bool) {
-	r.window.drain(func(c *Call) bool {
-		r.total++
-		if c.err != nil && fails(c.err) {
+	fail := func(err error) {
+		if fails(err) {
 			r.failed++
 			if r.first == nil {
-				r.first = c.err
+				r.first = err
 			}
+		}
+	}
+	if r.window.packed {
+		r.window.drainPacks(func(k *pack, rows uint64) bool {
+			r.total += bits.OnesCount64(rows)
+			k.value.pass(rows, fail)
+			return true
+		})
+		return
+	}
+	r.window.drain(func(c *Call) bool {
+		r.total++
+		if c.err != nil {
+			fail(c.err)
 		}
 		return true
 	})
@@ -409,6 +438,16 @@ func (r *Rows[Out]) begin() {
 func (r *Rows[Out]) expect() {
 	r.mu.Lock()
 	r.rows = append(r.rows, rowEnd[Out]{})
+	r.mu.Unlock()
+}
+
+// endAll is end for several rows.
+func (r *Rows[Out]) endAll(slots []int, ends []rowEnd[Out]) {
+	r.mu.Lock()
+	for i, slot := range slots {
+		r.rows[slot] = ends[i]
+	}
+	r.tell()
 	r.mu.Unlock()
 }
 

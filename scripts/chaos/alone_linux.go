@@ -77,7 +77,12 @@ func (t *trial) callAlone(rng *rand.Rand) bool {
 		}
 	}
 	got, err := double.Call(ctx, t.pool.Load(), n)
-	out, complaint := judgeAlone(n, got, err)
+	return t.judged(alone, n, got, err, late) != closed
+}
+
+// judged counts the end of a row of double, and complains if it is none that it may have; late says that its context ends.
+func (t *trial) judged(k kind, n, got int, err error, late bool) outcome {
+	out, complaint := judgeDouble(n, got, err)
 	switch {
 	case complaint != "":
 	case out == cancelled && !late:
@@ -89,18 +94,18 @@ func (t *trial) callAlone(rng *rand.Rand) bool {
 	case out == noWorker && t.strikes.Load() < startTries:
 		complaint = "its workers did not start: " + err.Error()
 	case out == lost:
-		t.lose(job{Kind: alone}, err)
+		t.lose(job{Kind: k}, err)
 	}
 	if complaint != "" {
 		t.r.complain(t.seed, "double(%d): %s", n, complaint)
 	}
-	t.r.rows[alone][out].Add(1)
+	t.r.rows[k][out].Add(1)
 	t.beat()
-	return out != closed
+	return out
 }
 
-// judgeAlone is judge for double.
-func judgeAlone(n, got int, err error) (outcome, string) {
+// judgeDouble is judge for double.
+func judgeDouble(n, got int, err error) (outcome, string) {
 	var e *xme.Error
 	switch {
 	case err == nil && (n%exitsEvery == 0 || n%failsEvery == 0):

@@ -51,6 +51,7 @@ const (
 	memory
 	service
 	alone // in no table
+	small // the same
 	kinds
 )
 
@@ -104,6 +105,7 @@ var specs = [kinds]spec{
 	memory:       {name: "over Memory", most: 4, opts: []xme.CallOption{xme.Memory(bound)}},
 	service:      {name: "Service", most: 2, opts: []xme.CallOption{xme.Service()}},
 	alone:        {name: "Call, alone"},
+	small:        {name: "Map, small"},
 }
 
 // job is a row's argument.

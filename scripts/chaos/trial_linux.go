@@ -116,6 +116,7 @@ func try(r *report, seed uint64, rng *rand.Rand, set settings) {
 		}
 		for range 1 + rng.IntN(3) {
 			t.alone(rng, rng.IntN(set.rows/2+1), set.until)
+			t.small(rng, set.rows/2+1, set.until)
 			if t.closing.Load() || !t.table(rng, set.rows/2+rng.IntN(set.rows)) || set.until() {
 				break
 			}
