@@ -58,16 +58,6 @@ var sometimesBig = xme.Register("sometimes big", func(_ context.Context, n int) 
 	return n, nil
 })
 
-func counting(n int) func(yield func(int) bool) {
-	return func(yield func(int) bool) {
-		for i := range n {
-			if !yield(i) {
-				return
-			}
-		}
-	}
-}
-
 // A worker that writes rubbish costs the rows that it had claimed, and none of them runs
 // again.
 // feature: S4

@@ -68,6 +68,17 @@ func packedRows(rows int, die bool) iter.Seq[packedRow] {
 	}
 }
 
+// counting is an input of the numbers below n.
+func counting(n int) func(yield func(int) bool) {
+	return func(yield func(int) bool) {
+		for i := range n {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
 // Rows that go through the driver by the piece end each by itself and in its place, with its own seed, whatever befalls those
 // beside it, also many times as many as there is memory for at once.
 //

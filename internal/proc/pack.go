@@ -28,7 +28,7 @@ func (p *Pool) SubmitPack(ctx context.Context, k *link.Pack, first, n int) (int,
 	if k.Of.Cut != nil {
 		p.cutPiece(r)
 		p.mu.Unlock()
-		return n, nil
+		return n, nil //nolint:nilerr // which they have ended with
 	}
 	quiet := p.any.len > 0 // no worker has room, as in Submit
 	p.any.put(r)
