@@ -25,26 +25,39 @@ func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In) (Out, err
 }
 
 // callHanding is callAlone for a function whose argument holds handles. To encode one takes its lock, which another may hold for longer: so that comes before the lead
-// is taken. handed says whether it has: if not, nothing has been done.
-func (f *Func[In, Out]) callHanding(ctx context.Context, p *Pool, in In) (out Out, handed bool, err error) {
+// is taken. A call that cannot go the short way goes on as it is, for handles are encoded once.
+func (f *Func[In, Out]) callHanding(ctx context.Context, p *Pool, in In) (Out, error) {
 	a := f.aloneFor(ctx, p, in)
 	parcel := wire.NewParcel()
 	body, err := f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, parcel)
-	if err != nil || len(body) > cap(a.small) || len(parcel.Items) > 0 || !p.p.LeadAlone() {
+	if err == nil && len(body)-metaSize > p.opts.MaxMessage {
+		err = tooLarge("value", len(body)-metaSize, p.opts.MaxMessage)
+	}
+	if err != nil {
 		parcel.Free()
-		return out, false, nil //nolint:nilerr // the usual way finds it too, and says so
+		var none Out
+		return none, a.encodeError(err)
 	}
 	a.row.Body, a.row.Regions = body, parcel.Regions.Take()
-	parcel.Free()
-	out, err = f.runAlone(ctx, p, a)
-	return out, true, err
+	a.args, a.files = len(body), len(parcel.Items)
+	if a.files > 0 {
+		a.row.Parcel = parcel
+	} else {
+		parcel.Free()
+	}
+	if a.files == 0 && p.p.LeadAlone() {
+		return f.runAlone(ctx, p, a)
+	}
+	return f.runLong(ctx, p, a)
 }
 
 // aloneFor returns what a call is made of that goes the short way.
 func (f *Func[In, Out]) aloneFor(ctx context.Context, p *Pool, in In) *awaited[In, Out] {
 	a, _ := f.fn.alone.Get().(*awaited[In, Out])
 	if a == nil {
-		a = new(awaited[In, Out])
+		if a, _ = f.fn.awaited.Get().(*awaited[In, Out]); a == nil {
+			a = new(awaited[In, Out])
+		}
 		a.init(ctx, p, f, in, a)
 		a.row.Owner, a.row.Func, a.row.Quick = (*rowOwner)(&a.Call), f.fn.index, a
 		a.awaited, a.pulled, a.seeded = true, true, true
@@ -61,10 +74,7 @@ func (f *Func[In, Out]) runAlone(ctx context.Context, p *Pool, a *awaited[In, Ou
 	switch {
 	case over:
 	case !sent:
-		again = false
-		a.row.Quick = (*rowOwner)(&a.Call) // its context may be watched from now on
-		_ = submit(ctx, p, &a.Call)
-		a.over.wait(context.Background(), p, f.fn.index, a.led)
+		return f.runLong(ctx, p, a)
 	case !a.over.wait(ctx, p, f.fn.index, true):
 		again = false
 		p.rows.Cancel(context.Cause(ctx), &a.row)
@@ -84,6 +94,19 @@ func (f *Func[In, Out]) runAlone(ctx context.Context, p *Pool, a *awaited[In, Ou
 			a.in = none
 		}
 		f.fn.alone.Put(a)
+	}
+	return out, err
+}
+
+// runLong runs a call that has been encoded as any other. The caller does not lead.
+func (f *Func[In, Out]) runLong(ctx context.Context, p *Pool, a *awaited[In, Out]) (Out, error) {
+	a.row.Quick = (*rowOwner)(&a.Call) // its context may be watched from now on
+	_ = submit(ctx, p, &a.Call)
+	a.over.wait(context.Background(), p, f.fn.index, a.led)
+	out, err := a.out, a.err
+	if err == nil && a.reusable() {
+		*a = awaited[In, Out]{}
+		f.fn.awaited.Put(a)
 	}
 	return out, err
 }

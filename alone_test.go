@@ -3,6 +3,7 @@ package xme_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/shm"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -277,6 +279,116 @@ func TestCallAloneAllocates(t *testing.T) {
 	}
 	if least > 0 {
 		t.Errorf("%v allocations a call", least)
+	}
+}
+
+// handed is what holds shared memory in several ways.
+type handed struct {
+	One, Two *shm.Array[int]
+	View     shm.View[int]
+	File     *os.File
+	Text     string
+}
+
+// seen is what a task saw of it.
+type seen struct {
+	Seed uint64
+	Sum  int
+}
+
+var handing = xme.Register("handing", func(ctx context.Context, h handed) (seen, error) {
+	s := seen{Seed: xme.Seed(ctx)}
+	for _, a := range []*shm.Array[int]{h.One, h.Two} {
+		if a != nil {
+			s.Sum += a.Slice()[99]
+		}
+	}
+	for _, n := range h.View.Slice() {
+		s.Sum += n
+	}
+	if h.File != nil {
+		b, err := io.ReadAll(h.File)
+		if err != nil {
+			return s, err
+		}
+		s.Sum += len(b)
+	}
+	return s, nil
+})
+
+// A call that hands over shared memory sees it, takes one number of the pool's for its seed, and gives back what it held, whichever
+// way it goes.
+//
+// feature: F1, M1
+func TestCallsThatHandOver(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range map[string]xme.Options{
+		"lanes": {Workers: 1}, "2 workers": {Workers: 2}, "socket": {Workers: 1, Link: xme.LinkSocket}, "bounded": {Workers: 1, Shared: 1 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := xmetest.Open(t, o)
+			reference := xmetest.Open(t, xme.Options{Workers: 1})
+			var arrays []*shm.Array[int]
+			for range 2 {
+				a, err := shm.NewArray[int](100)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = a.Close() }()
+				a.Slice()[99] = 10
+				arrays = append(arrays, a)
+			}
+			v, err := shm.ViewOf([]int{1, 2, 3})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 40 {
+				h, sum := handed{One: arrays[0]}, 10
+				if i%2 == 1 {
+					h.Two, h.Text, sum = arrays[1], "more than what fits beside the word", sum+10
+				}
+				if i%3 == 1 {
+					h.View, sum = v, sum+6
+				}
+				if i%5 == 1 {
+					if h.File, err = os.Open(path); err != nil {
+						t.Fatal(err)
+					}
+					sum += 5
+				}
+				got, err := handing.Call(t.Context(), pool, h)
+				if h.File != nil {
+					_ = h.File.Close()
+				}
+				want, err2 := lonely.Call(t.Context(), reference, lonelySeed)
+				if err != nil || err2 != nil || got.Sum != sum || got.Seed != want {
+					t.Fatalf("call %d: %+v, %v; want the sum %d, the seed %d, %v", i, got, err, sum, want, err2)
+				}
+			}
+			var wg sync.WaitGroup
+			for range 3 {
+				wg.Go(func() {
+					for range 200 {
+						if got, err := handing.Call(t.Context(), pool, handed{One: arrays[0], Two: arrays[1]}); err != nil || got.Sum != 20 {
+							t.Errorf("%+v, %v", got, err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if err := arrays[0].Close(); err != nil {
+				t.Error(err)
+			}
+			if got, err := handing.Call(t.Context(), pool, handed{One: arrays[0]}); !errors.Is(err, shm.ErrClosed) || !errors.Is(err, xme.ErrEncode) {
+				t.Errorf("of a closed array: %+v, %v", got, err)
+			}
+		})
 	}
 }
 

@@ -66,12 +66,8 @@ type Call struct {
 	earlier []string // how earlier attempts failed
 }
 
-const (
-	// smallArgs is what most arguments do not exceed, encoded.
-	smallArgs = metaSize + 32
-	// handleArgs is what most arguments do not exceed that hand over shared memory.
-	handleArgs = metaSize + 64
-)
+// smallArgs is what most arguments do not exceed, encoded.
+const smallArgs = metaSize + 32
 
 // Name returns the function's full name.
 func (c *Call) Name() string { return c.fn.name }

@@ -32,7 +32,7 @@ func (s *stream) end(c *Call, result int) {
 // fewer notes that n rows less are under way; room says that there is room for the reader for another reason too.
 func (s *stream) fewer(n int, room bool) {
 	open := s.open.Add(-int64(n))
-	if half := s.most / 2; (room || open <= half && open+int64(n) > half) && s.short.Load() {
+	if half := s.most.Load() / 2; (room || open <= half && open+int64(n) > half) && s.short.Load() {
 		s.reader.wake()
 	}
 	if open < s.spread+4*batchRows && s.pool != nil {

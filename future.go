@@ -144,10 +144,8 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	if inPool && f.anywhere {
 		p.p.Rouse()
 	}
-	if inPool && f.hands && ctx.Err() == nil && drainOf(ctx) == nil && p.opts.MaxMessage >= handleArgs {
-		if out, handed, err := f.callHanding(ctx, p, in); handed {
-			return out, err
-		}
+	if inPool && f.hands && ctx.Err() == nil && drainOf(ctx) == nil {
+		return f.callHanding(ctx, p, in)
 	}
 	a, _ := f.fn.awaited.Get().(*awaited[In, Out])
 	if a == nil {

@@ -3,7 +3,9 @@ package xme
 import (
 	"context"
 	"math/bits"
+	"reflect"
 	"sync/atomic"
+	"time"
 
 	"github.com/xenonmp/xme/internal/link"
 )
@@ -11,8 +13,12 @@ import (
 const (
 	// packRows is how many rows a pack has; the sets of them are words of as many bits.
 	packRows = 64
-	// packsAhead is aheadRows for rows of packs, which take less memory.
-	packsAhead = 2048
+	// packsAhead is aheadRows for rows of packs, which take less memory, as long as they take so little time that nobody else waits for
+	// them for long.
+	packsAhead     = 2048
+	packsAheadWork = 20 * time.Millisecond
+	// packOut is how large a result may be in memory, in bytes.
+	packOut = 256
 )
 
 // pack is rows of a Map, Unordered or Table on a pool whose arguments are small and copied as they lie, and which ask for nothing: the
@@ -54,12 +60,15 @@ type packRunner interface {
 	rowRunner
 	SubmitPack(ctx context.Context, k *link.Pack, first, n int) (int, error)
 	Cut(of *link.Packs, why error)
+	HasLanes() bool
+	Mean(fn uint16) time.Duration
 }
 
 // packs are those of a stream.
 type packs struct {
 	on    packRunner
 	whole link.Packs // the pool's
+	fn    uint16     // the reader's own: the function of the last row
 
 	// Guarded by the stream's lock.
 	filling *pack // the last one; nil: all are full and submitted
@@ -81,20 +90,30 @@ func (p *packs) held() int {
 // slot returns the ring's place for the pack of a row. The stream's lock is held.
 func (p *packs) slot(row int) **pack { return &p.ring[row/packRows%len(p.ring)] }
 
-// inPacks has the stream's rows go by packs if those of f can.
-func (s *stream) inPacks(small bool) bool {
-	if s.pool == nil || !small || s.pool.opts.MaxMessage < smallArgs {
+// packs reports whether rows of f can go by packs.
+func (f *Func[In, Out]) packs() bool {
+	return f.small && f.out.Exact() && reflect.TypeFor[Out]().Size() <= packOut
+}
+
+// inPacks prepares for packs, if the pool takes them: one without lanes wants each row by itself.
+func (s *stream) inPacks() bool {
+	on, ok := s.pool.rows.(packRunner)
+	if !ok || !on.HasLanes() || s.pool.opts.MaxMessage < smallArgs {
 		return false
 	}
-	s.packs.on, _ = s.pool.rows.(packRunner)
-	if s.packs.on == nil {
-		return false
-	}
-	s.most = int64(min(windowRows, packsAhead*(2+s.pool.opts.Workers)))
+	s.packs.on = on
 	if s.ordered {
 		s.packs.ring = make([]*pack, windowRows/packRows+2)
 	}
 	return true
+}
+
+// ahead returns how many rows like those that are read may be under way for each worker.
+func (p *packs) ahead() int {
+	if mean := p.on.Mean(p.fn); mean == 0 || mean > packsAheadWork/packsAhead {
+		return aheadRows
+	}
+	return packsAhead
 }
 
 // packOf is a pack with its types.
@@ -155,8 +174,10 @@ func feedPack[In, Out any](s *stream, f *Func[In, Out], in In, to *Rows[Out], ba
 	at := k.n * k.link.Size
 	_, err := f.in.Append(appendMeta(k.link.Args[at:at], s.next, seedOf(s.pool.opts.Seed, uint64(s.next))), &in, nil)
 	if err != nil {
+		s.mu.Unlock()
 		panic(err) // nothing can go wrong with what is copied as it lies
 	}
+	s.packs.fn = k.link.Func
 	k.n++
 	s.next++
 	s.taken = s.next

@@ -100,6 +100,7 @@ func TestPacks(t *testing.T) {
 				t.Parallel()
 				pool := xmetest.Open(t, o)
 				lost := checkPacked(t, pool, rows, ordered, true)
+				wait(t, func() bool { s := pool.Stats(); return s.Queued+s.Running == 0 }) // the ranger may be told first
 				nested := (rows - packedNests + packedEvery - 1) / packedEvery
 				if s := pool.Stats(); s.Deaths != uint64(lost) || s.Queued != 0 || s.Running != 0 || s.Done+s.Failed != uint64(rows+nested) {
 					t.Errorf("%d rows lost, %d nested; %+v", lost, nested, s)
@@ -269,6 +270,36 @@ func TestPacksOfTableCutOff(t *testing.T) {
 	}
 	if all := int(read.Load()); n < 10_000 || n > all+2 || cut == 0 { // the value that was refused, and the reason
 		t.Errorf("%d rows, %d cut off, of %d read", n, cut, all)
+	}
+}
+
+// Contexts that end before the loop, or within it, end it.
+//
+// feature: S7
+func TestPacksCancelled(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 2})
+	for round := range 60 {
+		ctx, cancel := context.WithCancel(t.Context())
+		if round%2 == 0 {
+			cancel()
+		}
+		n, cut := 0, 0
+		for v, err := range square.Map(ctx, pool, counting(1<<40)) {
+			switch {
+			case err == nil && v != n*n, err != nil && !errors.Is(err, context.Canceled):
+				t.Fatalf("round %d, row %d: %d, %v", round, n, v, err)
+			case err != nil:
+				cut++
+			}
+			if n++; n == 50*round {
+				cancel()
+			}
+		}
+		if cut == 0 {
+			t.Fatalf("round %d: %d rows, none cut off", round, n)
+		}
+		cancel()
 	}
 }
 

@@ -63,12 +63,9 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 	defer func() { m.wait(normal) }()
 	ctx, cancel := untilClosed(ctx, on)
 	defer cancel()
-	s := newStream(ctx, on, ordered, f.opts.Service)
+	s := newStream(ctx, on, ordered, f.opts.Service, f.packs())
 	s.fn, s.meter = f.fn.index, m
-	switch {
-	case s.inPacks(f.small && f.out.Exact()):
-		s.packed = true
-	case s.pool != nil && f.anywhere:
+	if s.pool != nil && f.anywhere && !s.packed {
 		s.keep = f.fn
 		s.idle = f.fn.idleFor(s.pool, &f.opts)
 	}
@@ -146,7 +143,7 @@ type stream struct {
 	on      Executor
 	pool    *Pool // on, if it is one
 	ordered bool
-	most    int64           // rows that may be under way at once
+	most    atomic.Int64    // rows that may be under way at once; only the reader changes it, while it does not wait
 	spread  int64           // rows under way that cannot all be run at once
 	drained <-chan struct{} // closed when no more rows shall begin; nil: never
 	ranger  waiter          // news when the row that it waits for has ended, or there are no more
@@ -213,26 +210,36 @@ type place struct {
 }
 
 // newStream returns a stream. apart says that not every worker runs every one of its
-// rows: some are services, or for other ranks than others are.
-func newStream(ctx context.Context, on Executor, ordered, apart bool) *stream {
+// rows: some are services, or for other ranks than others are. packs says that all can
+// go by packs.
+func newStream(ctx context.Context, on Executor, ordered, apart, packs bool) *stream {
 	s := &stream{
-		ctx: ctx, on: on, ordered: ordered, most: windowRows, drained: drainOf(ctx),
+		ctx: ctx, on: on, ordered: ordered, drained: drainOf(ctx),
 		ranger: newWaiter(), reader: newWaiter(), point: waitPointOn(on),
 		calm: func() bool { return true }, unwatch: func() bool { return true },
 	}
+	s.most.Store(windowRows)
 	p, ok := on.(*Pool)
 	if !ok {
 		return s
 	}
 	s.pool = p
-	s.most = int64(min(windowRows, aheadRows*(2+p.opts.Workers)))
+	s.ahead(aheadRows)
 	s.spread = 2 * int64(p.opts.Workers)
 	if apart {
 		s.spread = windowRows // a worker may idle whatever is under way: none is held back
 	}
+	s.packed = packs && !apart && s.inPacks()
 	s.unwatch = context.AfterFunc(ctx, func() { s.cut(context.Cause(ctx), p.rows.Cancel) })
 	s.calm = onDrain(ctx, func() { s.cut(ErrInterrupted, p.rows.CancelUnbegun) })
 	return s
+}
+
+// ahead sets how many rows may be under way, for each worker and two more.
+func (s *stream) ahead(rows int) {
+	if n := int64(min(windowRows, rows*(2+s.pool.opts.Workers))); n != s.most.Load() {
+		s.most.Store(n)
+	}
 }
 
 // cut ends the rows under way.

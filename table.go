@@ -85,7 +85,7 @@ func (a *addedRows[In, Out]) kind() rowKind {
 
 func (a *addedRows[In, Out]) begin()         { a.rows.begin() }
 func (a *addedRows[In, Out]) targeted() bool { return len(a.f.opts.On) > 0 }
-func (a *addedRows[In, Out]) packed() bool   { return a.f.small && a.f.out.Exact() }
+func (a *addedRows[In, Out]) packed() bool   { return a.f.packs() }
 func (a *addedRows[In, Out]) over(err error) { a.rows.over(err) }
 
 func (a *addedRows[In, Out]) read(r *tableRun) bool {
@@ -173,8 +173,7 @@ func newTableRun(ctx context.Context, on Executor, adds []added, kind rowKind) *
 		packed = packed && a.packed()
 		a.begin()
 	}
-	r.window = newStream(ctx, on, false, apart)
-	r.window.packed = r.window.inPacks(packed && !apart)
+	r.window = newStream(ctx, on, false, apart, packed)
 	return r
 }
 

@@ -216,7 +216,10 @@ func (s *stream) room(n int) bool {
 		if s.over() {
 			return false
 		}
-		if s.credit = s.fits(n, windowRows, s.most); s.credit > 0 {
+		if s.packed {
+			s.ahead(s.packs.ahead())
+		}
+		if s.credit = s.fits(n, windowRows, s.most.Load()); s.credit > 0 {
 			s.credit--
 			return true
 		}
@@ -226,7 +229,7 @@ func (s *stream) room(n int) bool {
 		// Once it waits it waits until half of what is under way has ended: who ends
 		// the row that makes it half wakes it.
 		s.short.Store(true)
-		if s.fits(n, windowRows, s.most/2+batchRows+1) <= 0 && !s.over() {
+		if s.fits(n, windowRows, s.most.Load()/2+batchRows+1) <= 0 && !s.over() {
 			s.reader.wait(s.ctx.Done(), s.drained)
 		}
 		s.short.Store(false)

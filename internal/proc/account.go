@@ -67,31 +67,31 @@ func (a *account) of(r *link.Row) *FuncStats {
 	return &a.other
 }
 
-// ran notes a run of r, or of row i of a piece, on w, which said that it took that many ns,
-// and returns where r is counted. p.mu is held.
-func (p *Pool) ran(w *worker, r *link.Row, i int, ns uint64, failed bool) *FuncStats {
+// ran notes a run of r, or of n rows of a piece from row i on, on w, which said that it took that
+// many ns each, and returns where r is counted. Rows that are long, or marked, come by themselves. p.mu is held.
+func (p *Pool) ran(w *worker, r *link.Row, i, n int, ns uint64, failed bool) *FuncStats {
 	took := time.Duration(ns)
 	if w.mark.call == r.Call()+uint64(i) {
 		took = p.marked(w, took)
 	}
 	f := p.account.of(r)
-	f.Busy += took
+	f.Busy += took * time.Duration(n)
 	if took > f.Longest {
 		f.Longest = took
 	}
 	if took > p.account.least || failed || w.seat == nil {
-		p.unusual(w, r, i, f, took, failed)
+		p.unusual(w, r, i, n, f, took, failed)
 	}
 	return f
 }
 
 // unusual is what is rare of ran.
-func (p *Pool) unusual(w *worker, r *link.Row, i int, f *FuncStats, took time.Duration, failed bool) {
+func (p *Pool) unusual(w *worker, r *link.Row, i, n int, f *FuncStats, took time.Duration, failed bool) {
 	if failed {
 		f.FailedRuns++
 	}
 	if w.rank > len(p.seats) {
-		p.account.beside += took
+		p.account.beside += took * time.Duration(n)
 	}
 	if took > p.account.least {
 		p.slow(w, r, i, took, failed)

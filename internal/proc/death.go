@@ -175,7 +175,7 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 		p.stats.Deaths++
 	}
 	if started != nil {
-		p.ran(w, started, 0, 0, true)
+		p.ran(w, started, 0, 1, 0, true)
 		p.end(&b, started, w.outcomeOf(started, exit, *lost))
 	}
 	for _, r := range unsaved {

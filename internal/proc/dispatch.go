@@ -382,7 +382,7 @@ func (w *worker) begun(r *link.Row) {
 func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 	in := b.in
 	b.in = nil // what follows may apply other ends
-	p.heard(b, w, r, f.Time)
+	p.heard(b, w, r, 1, f.Time)
 	o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid, Shared: in != nil}
 	if f.Kind == wire.KindFail {
 		o.Body, o.Err = nil, &RowError{Body: f.Body}
@@ -394,7 +394,7 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 		b.ends = append(b.ends, ending{row: r, o: o, setup: true})
 		return
 	}
-	p.ran(w, r, 0, f.Time, o.Err != nil)
+	p.ran(w, r, 0, 1, f.Time, o.Err != nil)
 	if r.Memory > 0 {
 		_ = w.proc.Limit(p.cfg.Memory) // no bound of the row's own any more
 	}
@@ -402,14 +402,16 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 	b.ends[len(b.ends)-1].in = in
 }
 
-// heard notes that r, which ran for that many ns, has ended on w. p.mu is held.
-func (p *Pool) heard(b *batch, w *worker, r *link.Row, ns uint64) {
+// heard notes that r, or n rows of a piece, which ran for that many ns each, have ended on w. p.mu is held.
+func (p *Pool) heard(b *batch, w *worker, r *link.Row, n int, ns uint64) {
 	if w.clock != nil {
 		w.disarm()
 	}
-	p.learn(r.Func, ns)
+	for range min(n, enough) {
+		p.learn(r.Func, ns)
+	}
 	w.stalled = false
-	w.ahead -= min(w.ahead, uint64(r.Charge))
+	w.ahead -= min(w.ahead, uint64(n)*uint64(r.Charge))
 	if w.flight.Len() == 0 {
 		w.ahead, w.alone = 0, false
 	}
@@ -417,7 +419,7 @@ func (p *Pool) heard(b *batch, w *worker, r *link.Row, ns uint64) {
 		p.abandon(b, w)
 	}
 	if s := w.seat; s != nil && r != w.setup {
-		s.done++
+		s.done += uint64(n)
 		s.young = 0
 	}
 	w.worn = r.Fresh || r.Service
@@ -474,6 +476,9 @@ func (p *Pool) givenBack(b *batch, w *worker, r *link.Row) {
 		p.enqueue(b, r)
 	}
 }
+
+// enough is how many rows that take the same make a function's mean that, nearly.
+const enough = 32
 
 // learn updates a function's running mean: a weighted mean that forgets, so that
 // it follows rows whose length drifts.

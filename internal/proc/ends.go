@@ -312,10 +312,7 @@ func (p *Pool) CancelAll(err error) {
 	p.mu.Lock()
 	var rows []*link.Row
 	for _, q := range p.queues() {
-		q.singles()
-		for r := q.head; r != nil; r = r.Next {
-			rows = append(rows, r)
-		}
+		rows = append(rows, q.rows()...)
 	}
 	for w := range p.all {
 		if w.pending != nil {

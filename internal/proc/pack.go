@@ -13,7 +13,8 @@ import (
 
 // Rows of packs, which ask for nothing, are queued, sent and answered by the piece: what a small row costs the driver is then what is
 // written and read for it in a lane, and the look at its place. Whatever else befalls one makes it a row of its own first (see
-// link.Pack), so that nothing but what stands here knows of pieces.
+// link.Pack): who takes rows from a flight gets rows of their own. Beside what stands here only the queue (queue.rows, takeFirst), feed,
+// drain and takeBack know pieces.
 
 // SubmitPack is Submit for n rows of a pack from first on.
 func (p *Pool) SubmitPack(ctx context.Context, k *link.Pack, first, n int) (int, error) {
@@ -39,6 +40,12 @@ func (p *Pool) SubmitPack(ctx context.Context, k *link.Pack, first, n int) (int,
 	b.run()
 	return n, nil
 }
+
+// HasLanes reports whether rows may travel in lanes.
+func (p *Pool) HasLanes() bool { return p.hasLanes.Load() }
+
+// Mean returns how long rows of a function take, 0: not known.
+func (p *Pool) Mean(fn uint16) time.Duration { return p.mean(fn) }
 
 // Cut ends the rows of packs that have not begun, with why, also those that are submitted from now on; the others are rows of their
 // own from now on.
@@ -131,8 +138,8 @@ func (p *Pool) endInPiece(b *batch, w *worker, r *link.Row, res *ring.Result) er
 		return notNext(res.Call)
 	}
 	w.lane.Rows.Ended(1)
-	p.heard(b, w, r, res.Time)
-	p.ran(w, r, i, res.Time, false).Done++
+	p.heard(b, w, r, 1, res.Time)
+	p.ran(w, r, i, 1, res.Time, false).Done++
 	b.released++
 	r.EndAtOnce(i, res.Body)
 	r.Pack.Owner.Told()
@@ -168,7 +175,7 @@ func (p *Pool) drainPiece(b *batch, w *worker, r *link.Row, most int) (n int) {
 				}
 				if alike.time != res.Time {
 					p.endAlike(b, w, r, alike)
-					alike = pieceEnds{time: res.Time}
+					alike = pieceEnds{first: i, time: res.Time}
 				}
 				alike.n++
 				r.EndAtOnce(i, res.Body)
@@ -188,40 +195,20 @@ func notNext(call uint32) error { return fmt.Errorf("the end of call %d, which i
 
 // pieceEnds are ends of rows of a piece that took as long as each other.
 type pieceEnds struct {
-	n    int
-	time uint64 // ns
+	first, n int
+	time     uint64 // ns
 }
 
-// endAlike does for ends what heard and ran do for one. p.mu is held.
+// endAlike ends rows of a piece whose owners have taken their results. p.mu is held.
 func (p *Pool) endAlike(b *batch, w *worker, r *link.Row, e pieceEnds) {
 	if e.n == 0 {
 		return
 	}
 	w.lane.Rows.Ended(e.n)
 	b.released += e.n
-	for range min(e.n, enough) {
-		p.learn(r.Func, e.time)
-	}
-	w.stalled = false
-	w.ahead -= min(w.ahead, uint64(e.n)*uint64(r.Charge))
-	if w.flight.Len() == 0 {
-		w.ahead, w.alone = 0, false
-	}
-	if s := w.seat; s != nil {
-		s.done += uint64(e.n)
-		s.young = 0
-	} else {
-		p.account.beside += time.Duration(e.time) * time.Duration(e.n)
-	}
-	w.worn = false
-	f := p.account.of(r)
-	f.Done += uint64(e.n)
-	f.Busy += time.Duration(e.time) * time.Duration(e.n)
-	f.Longest = max(f.Longest, time.Duration(e.time))
+	p.heard(b, w, r, e.n, e.time)
+	p.ran(w, r, e.first, e.n, e.time, false).Done += uint64(e.n)
 }
-
-// enough is how many rows that take the same make a function's mean that, nearly.
-const enough = 32
 
 // pieceGivenBack has rows of a pack that their worker has not begun wait again. p.mu is held.
 func (p *Pool) pieceGivenBack(b *batch, w *worker, r *link.Row) {

@@ -384,8 +384,7 @@ func (p *Pool) Close() {
 		p.account.closed = time.Now()
 		p.wakeWaiting()
 		for _, q := range p.queues() {
-			q.singles()
-			for r := q.head; r != nil; r = q.head {
+			for _, r := range q.rows() {
 				p.unqueue(r)
 				p.end(&b, r, link.Outcome{Err: ErrClosed})
 			}

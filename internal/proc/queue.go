@@ -73,15 +73,20 @@ func (q *queue) takeFirst(piece *link.Row) *link.Row {
 	return r
 }
 
-// singles makes the rows of all pieces rows of their own.
-func (q *queue) singles() {
+// rows returns all rows, in order, each one of its own.
+func (q *queue) rows() []*link.Row {
+	rows := make([]*link.Row, 0, q.len)
 	for r := q.head; r != nil; {
 		next := r.Next
+		if r.Pack == nil {
+			rows = append(rows, r)
+		}
 		for r.Pack != nil && r.Count() > 0 {
-			q.takeFirst(r)
+			rows = append(rows, q.takeFirst(r))
 		}
 		r = next
 	}
+	return rows
 }
 
 // rankSet holds the rows that may run on one of several ranks.

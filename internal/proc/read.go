@@ -76,8 +76,8 @@ func (p *Pool) laneEvent(b *batch, w *worker, res *ring.Result) error {
 		}
 		w.lane.Rows.Ended(1)
 		w.left(r)
-		p.heard(b, w, r, res.Time)
-		p.ran(w, r, 0, res.Time, false).Done++
+		p.heard(b, w, r, 1, res.Time)
+		p.ran(w, r, 0, 1, res.Time, false).Done++
 		b.released++
 		if r.Regions.Len() > 0 {
 			if r.Charged {

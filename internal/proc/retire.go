@@ -271,12 +271,7 @@ func (p *Pool) lose(b *batch, s *seat, why error) {
 		hopeless = append(append(hopeless, &p.any), p.nested...)
 	}
 	for _, q := range hopeless {
-		var rows []*link.Row
-		q.singles()
-		for r := q.head; r != nil; r = r.Next {
-			rows = append(rows, r)
-		}
-		for _, r := range rows {
+		for _, r := range q.rows() {
 			switch {
 			case p.homeless(r) || q != &s.own && len(r.On) == 0:
 				p.unqueue(r)

@@ -254,8 +254,7 @@ func (p *Pool) breakSeat(b *batch, s *seat, err error) {
 		hopeless = append(append(hopeless, &p.any), p.nested...)
 	}
 	for _, q := range hopeless {
-		q.singles()
-		for r := q.head; r != nil; r = q.head {
+		for _, r := range q.rows() {
 			p.unqueue(r)
 			p.end(b, r, link.Outcome{Err: err})
 		}
