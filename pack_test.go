@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/xmetest"
@@ -401,5 +402,34 @@ func TestPacksWithoutWorkers(t *testing.T) {
 			t.Fatalf("row %d is %d, %v", n, v, err)
 		}
 		n++
+	}
+}
+
+// dozes takes a millisecond.
+var dozes = xme.Register("dozes", func(_ context.Context, n int) (int, error) {
+	time.Sleep(time.Millisecond)
+	return n, nil
+})
+
+// Of rows that take a while no more are under way than there are of those that do not go by the piece: others wait behind them.
+//
+// feature: S7
+func TestPacksAhead(t *testing.T) {
+	t.Parallel()
+	const workers, ahead = 2, 512
+	pool := xmetest.Open(t, xme.Options{Workers: workers})
+	n, most := 0, 0
+	for _, err := range dozes.Map(t.Context(), pool, counting(1<<40)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := pool.Stats()
+		most = max(most, s.Queued+s.Running)
+		if n++; n == 1500 {
+			break
+		}
+	}
+	if most > ahead*(2+workers) || most < ahead {
+		t.Errorf("%d rows were under way at once", most)
 	}
 }
