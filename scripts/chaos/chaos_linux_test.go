@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 func TestChaos(t *testing.T) {
 	for name, link := range map[string]xme.Link{"auto": xme.LinkAuto, "socket": xme.LinkSocket, "pipe": xme.LinkPipe} {
 		t.Run(name, func(t *testing.T) {
-			c := config{time: 2500 * time.Millisecond, limit: time.Second, seed: 7, workers: 3, rows: 3000, link: link}
+			c := config{time: 2500 * time.Millisecond, limit: 20 * time.Second, seed: 7, workers: 3, rows: 3000, link: link}
 			if testing.Short() {
 				c.time, c.rows = 500*time.Millisecond, 500
 			}

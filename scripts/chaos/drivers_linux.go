@@ -85,7 +85,7 @@ func killDriver(r *report, seed uint64, rng *rand.Rand, set settings, limit time
 		time.Sleep(time.Millisecond)
 	}
 	_ = cmd.Process.Kill()
-	took, last, left := procs.AwaitGone(mark, skip, 2*time.Second)
+	took, last, left := procs.AwaitGone(mark, skip, 2*limit)
 	err = cmd.Wait()
 	_ = stdin.Close()
 	text, errRead := os.ReadFile(said.Name())
