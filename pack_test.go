@@ -86,9 +86,9 @@ func counting(n int) func(yield func(int) bool) {
 // feature: S3, S7, S12
 func TestPacks(t *testing.T) {
 	t.Parallel()
-	rows := 100_000
+	rows := 20_000
 	if testing.Short() {
-		rows = 20_000
+		rows = 5_000
 	}
 	for name, o := range map[string]xme.Options{
 		"1 worker":    {Workers: 1},
