@@ -33,7 +33,7 @@ func TestEndsThatComeOnTheLink(t *testing.T) {
 			t.Parallel()
 			pool := xmetest.Open(t, xme.Options{Workers: workers})
 			n := 0
-			for v, err := range sometimesBig.Map(t.Context(), pool, counting(rows)) {
+			for v, err := range sometimesBig.Map(t.Context(), pool, count(rows)) {
 				if err != nil {
 					t.Fatalf("row %d: %v", n, err)
 				}
@@ -120,7 +120,7 @@ func TestEndsOfUnclaimedRows(t *testing.T) {
 	pool := xmetest.Open(t, xme.Options{Workers: 1, Grace: time.Second})
 	ctx, cancel := context.WithCancel(t.Context())
 	n := 0
-	for _, err := range forges.Map(ctx, pool, counting(2000)) {
+	for _, err := range forges.Map(ctx, pool, count(2000)) {
 		if n++; n == 701 { // the forged end of the row is there: have the others taken back
 			cancel()
 		}

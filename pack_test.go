@@ -69,17 +69,6 @@ func packedRows(rows int, die bool) iter.Seq[packedRow] {
 	}
 }
 
-// counting is an input of the numbers below n.
-func counting(n int) func(yield func(int) bool) {
-	return func(yield func(int) bool) {
-		for i := range n {
-			if !yield(i) {
-				return
-			}
-		}
-	}
-}
-
 // Rows that go through the driver by the piece end each by itself and in its place, with its own seed, whatever befalls those
 // beside it, also many times as many as there is memory for at once.
 //
@@ -197,10 +186,10 @@ func TestPacksOfTable(t *testing.T) {
 	pool := xmetest.Open(t, xme.Options{Workers: 2})
 	for _, rows := range []int{0, 1, 63, 64, 65, 1000, 20_000} {
 		var tab xme.Table
-		squares := square.Add(&tab, counting(rows))
-		none := square.Add(&tab, counting(0))
+		squares := square.Add(&tab, count(rows))
+		none := square.Add(&tab, count(0))
 		texts := packed.Add(&tab, packedRows(rows, false))
-		more := square.Add(&tab, counting(rows/2))
+		more := square.Add(&tab, count(rows/2))
 		ran := tab.Run(t.Context(), pool)
 		failed := 0
 		for i, r := range []*xme.Rows[int]{squares, more} {
@@ -286,7 +275,7 @@ func TestPacksCancelled(t *testing.T) {
 			cancel()
 		}
 		n, cut := 0, 0
-		for v, err := range square.Map(ctx, pool, counting(1<<40)) {
+		for v, err := range square.Map(ctx, pool, count(1<<40)) {
 			switch {
 			case err == nil && v != n*n, err != nil && !errors.Is(err, context.Canceled):
 				t.Fatalf("round %d, row %d: %d, %v", round, n, v, err)
@@ -312,7 +301,7 @@ func TestPacksRecycle(t *testing.T) {
 	const recycle = 40
 	pool := xmetest.Open(t, xme.Options{Workers: 2, Recycle: recycle})
 	rows := map[int]int{}
-	for pid, err := range getpid.Map(t.Context(), pool, counting(400)) {
+	for pid, err := range getpid.Map(t.Context(), pool, count(400)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -336,7 +325,7 @@ func TestPacksLeft(t *testing.T) {
 	pool := xmetest.Open(t, xme.Options{Workers: 2})
 	for round := range 30 {
 		n := 0
-		for v, err := range square.Map(t.Context(), pool, counting(1<<40)) {
+		for v, err := range square.Map(t.Context(), pool, count(1<<40)) {
 			if err != nil || v != n*n {
 				t.Fatalf("round %d, row %d: %d, %v", round, n, v, err)
 			}
@@ -374,7 +363,7 @@ func TestPacksWithoutWorkers(t *testing.T) {
 			t.Parallel()
 			pool := xmetest.Open(t, quiet(tc.o))
 			n, failed := 0, 0
-			for v, err := range square.Map(t.Context(), pool, counting(20_000)) {
+			for v, err := range square.Map(t.Context(), pool, count(20_000)) {
 				switch {
 				case err == nil && v != n*n:
 					t.Fatalf("row %d is %d", n, v)
@@ -394,7 +383,7 @@ func TestPacksWithoutWorkers(t *testing.T) {
 	}
 	pool := xmetest.Open(t, xme.Options{Workers: 2})
 	n := 0
-	for v, err := range square.Map(t.Context(), pool, counting(20_000)) {
+	for v, err := range square.Map(t.Context(), pool, count(20_000)) {
 		if n == 3000 {
 			go func() { _ = pool.Retire(context.WithoutCancel(t.Context()), 2) }()
 		}
@@ -419,7 +408,7 @@ func TestPacksAhead(t *testing.T) {
 	const workers, ahead = 2, 512
 	pool := xmetest.Open(t, xme.Options{Workers: workers})
 	n, most := 0, 0
-	for _, err := range dozes.Map(t.Context(), pool, counting(1<<40)) {
+	for _, err := range dozes.Map(t.Context(), pool, count(1<<40)) {
 		if err != nil {
 			t.Fatal(err)
 		}
