@@ -396,7 +396,7 @@ func TestPacksWithoutWorkers(t *testing.T) {
 
 // dozes takes a millisecond.
 var dozes = xme.Register("dozes", func(_ context.Context, n int) (int, error) {
-	time.Sleep(time.Millisecond)
+	<-time.After(time.Millisecond)
 	return n, nil
 })
 
