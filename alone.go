@@ -7,7 +7,7 @@ import (
 )
 
 // sort notes which calls of f may go where: anywhere, to any worker; plain ones, which ask for nothing, and whose arguments and results are small and copied as they
-// lie, the short way; those that hand over shared memory, and are otherwise like them, the same way, if what they hand over comes to little.
+// lie, the short way; small ones, whatever their results, by packs; those that hand over shared memory, and ask for nothing, the short way too, but for files.
 func (f *Func[In, Out]) sort() {
 	f.anywhere = len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service
 	asksNothing := f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0
@@ -111,7 +111,7 @@ func (f *Func[In, Out]) runLong(ctx context.Context, p *Pool, a *awaited[In, Out
 	return out, err
 }
 
-// EndAtOnce implements link.QuickOwner for plain calls that went the short way.
+// EndAtOnce implements link.QuickOwner for calls that went the short way.
 func (a *awaited[In, Out]) EndAtOnce(body []byte) {
 	a.row.Body = nil
 	if err := a.f.out.Decode(body, &a.out, nil); err != nil {

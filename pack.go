@@ -371,10 +371,10 @@ func (k *pack) end(rows uint64) {
 
 // takePack returns rows of a pack that may be yielded now; nil: there are none.
 func (s *stream) takePack() (k *pack, rows uint64) {
+	head := int(s.head.Load())
 	if !s.ordered {
 		k, rows = s.takeEndedPack()
 	} else {
-		head := int(s.head.Load())
 		s.mu.Lock()
 		if s.next > head {
 			k = *s.packs.slot(head)
@@ -391,7 +391,7 @@ func (s *stream) takePack() (k *pack, rows uint64) {
 	}
 	n := bits.OnesCount64(rows)
 	k.taken += n
-	s.passed(int(s.head.Load()) + n)
+	s.passed(head + n)
 	return k, rows
 }
 
