@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,8 +70,8 @@ func packedRows(rows int, die bool) iter.Seq[packedRow] {
 	}
 }
 
-// Rows that go through the driver by the piece end each by itself and in its place, with its own seed, whatever befalls those
-// beside it, also many times as many as there is memory for at once.
+// Rows that go through the driver by the piece end each by itself and in its place, whatever befalls those beside it, also many
+// times as many as there is memory for at once.
 //
 // feature: S3, S7, S12
 func TestPacks(t *testing.T) {
@@ -263,6 +264,29 @@ func TestPacksOfTableCutOff(t *testing.T) {
 	}
 }
 
+// A row has its own seed, the same whether it goes by the piece or by itself.
+//
+// feature: S7
+func TestPacksSeeds(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 2})
+	const rows = 300
+	seeds := map[uint64]bool{}
+	var list [2][]uint64
+	for i, f := range []*xme.Func[int, uint64]{lonely, lonely.With(xme.Retries(1))} {
+		for seed, err := range f.Map(t.Context(), pool, xme.Repeat(rows, lonelySeed)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			seeds[seed] = true
+			list[i] = append(list[i], seed)
+		}
+	}
+	if len(seeds) != rows || !slices.Equal(list[0], list[1]) {
+		t.Errorf("%d rows have %d seeds; by the piece %x …, by themselves %x …", rows, len(seeds), list[0][:3], list[1][:3])
+	}
+}
+
 // Contexts that end before the loop, or within it, end it.
 //
 // feature: S7
@@ -345,8 +369,8 @@ func TestPacksLeft(t *testing.T) {
 	}
 }
 
-// Rows that wait by the piece end with the reason when no worker can be started any more, when the pool is closed, and when all
-// ranks retire they still run.
+// Rows that wait by the piece end with the reason when no worker can be started any more, and when the pool is closed; when a rank
+// retires they run on others.
 //
 // feature: S12
 func TestPacksWithoutWorkers(t *testing.T) {
@@ -391,6 +415,9 @@ func TestPacksWithoutWorkers(t *testing.T) {
 			t.Fatalf("row %d is %d, %v", n, v, err)
 		}
 		n++
+	}
+	if n != 20_000 {
+		t.Errorf("%d rows", n)
 	}
 }
 
