@@ -378,6 +378,9 @@ var _ proc.Patient = tableOverError{}
 func stoppedInTime(ctx context.Context, err error) bool {
 	var e *Error
 	why := context.Cause(ctx)
+	if why == nil && interrupted(ctx) { // the row heard of it first
+		why = ErrInterrupted
+	}
 	return (why == errTableOver || why == ErrInterrupted) && //nolint:errorlint // identity is meant
 		errors.As(err, &e) && (e.Cause == CauseCancelled || e.Cause == CauseInterrupted) && e.Signal == "" && !e.Killed
 }
