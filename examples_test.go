@@ -19,6 +19,7 @@ func runScript(t *testing.T, name, pkg string) {
 	if testing.Short() && raced {
 		t.Skip("programs are built without the race detector: this says nothing new")
 	}
+	t.Parallel()
 	bin := t.TempDir()
 	buildPrograms(t, bin+string(filepath.Separator), pkg)
 	testscript.Run(t, testscript.Params{
@@ -182,6 +183,7 @@ func TestXmeProgram(t *testing.T) { runScript(t, "xme", "./cmd/xme") }
 //
 // feature: S11
 func TestExecutorModule(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{"test", "./..."}, {"run", "."}} {
 		cmd := exec.CommandContext(t.Context(), "go", args...)
 		cmd.Dir = filepath.Join("examples", "executor")

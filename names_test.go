@@ -25,12 +25,12 @@ func TestFullNames(t *testing.T) {
 		fmt.Fprintf(&want, "main.%s true <nil>\n", name)
 	}
 	want.WriteString("github.com/xenonmp/xme/testdata/programs/names/inner.v2.inner true <nil>\n")
-	const program = "./testdata/programs/names"
+	const program, quickly = "./testdata/programs/names", "-gcflags=all=-N -l -dwarf=false"
 	for _, args := range [][]string{
 		{"run", program},
-		{"run", "-trimpath", program},
+		{"run", "-trimpath", quickly, program},
 		{"test", "-v", program},
-		{"test", "-v", "-trimpath", program},
+		{"test", "-v", "-trimpath", quickly, program},
 	} {
 		out, err := exec.CommandContext(t.Context(), "go", args...).Output()
 		if err != nil || !strings.Contains(string(out), want.String()) {

@@ -357,6 +357,7 @@ func TestOverTheLimit(t *testing.T) {
 
 // feature: S7
 func TestLargeValues(t *testing.T) {
+	t.Parallel()
 	for _, link := range []xme.Link{xme.LinkAuto, xme.LinkPipe} {
 		for _, size := range []int{1 << 20, 256 << 20} {
 			if size > 1<<20 && testing.Short() {

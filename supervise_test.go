@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -607,7 +608,7 @@ var opens = xme.Register("opens", func(ctx context.Context, n int) (int, error) 
 	return square.Call(ctx, pool, n)
 })
 
-// A thousand pools leave nothing: no process, no descriptor. xmetest.Main looks for the
+// A thousand pools, two at a time, leave nothing: no process, no descriptor. xmetest.Main looks for the
 // rest.
 // feature: F12
 func TestManyPools(t *testing.T) {
@@ -620,15 +621,26 @@ func TestManyPools(t *testing.T) {
 		return len(list)
 	}
 	before := open()
-	for i := range pools {
-		pool := xmetest.Open(t, xme.Options{Workers: 1 + i%3, Spares: i % 2})
-		if n, err := square.Call(t.Context(), pool, i); n != i*i || err != nil {
-			t.Fatalf("pool %d: %d, %v", i, n, err)
-		}
-		if err := pool.Close(); err != nil {
-			t.Fatal(err)
-		}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for i := int(next.Add(1)); i <= pools && !t.Failed(); i = int(next.Add(1)) {
+				pool, err := xme.Open(t.Context(), xme.Options{Workers: 1 + i%2, Spares: i / 2 % 2})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if n, err := square.Call(t.Context(), pool, i); n != i*i || err != nil {
+					t.Errorf("pool %d: %d, %v", i, n, err)
+				}
+				if err := pool.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
+	wg.Wait()
 	if after := open(); after > before+20 { // other tests have theirs
 		t.Errorf("%d descriptors open, %d before", after, before)
 	}
