@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 	"sync/atomic"
 
@@ -258,6 +257,7 @@ func (c *core) retain(d *core) error {
 const (
 	flagReadOnly = 1
 	flagSecond   = 2
+	flagOffset   = 4 // of what is encoded: it says where the part begins
 )
 
 func (c *core) flags() (f byte) {
@@ -270,7 +270,7 @@ func (c *core) flags() (f byte) {
 	return f
 }
 
-// append encodes a handle: the region's id, flags, and which part of it.
+// append encodes a handle, by appendPart.
 func (c *core) append(dst []byte, p *wire.Parcel) ([]byte, error) {
 	r := c.root()
 	r.mu.Lock()
@@ -291,11 +291,17 @@ func (c *core) append(dst []byte, p *wire.Parcel) ([]byte, error) {
 	return appendPart(dst, c.region.ID(), c.flags(), c.off, c.size), nil
 }
 
+// appendPart encodes a part of a region: its id with flags, where the part begins, unless it is at the region's begin, and how many bytes lie behind it. All of an
+// array takes 13 to 18 bytes so: in a lane, a row with nothing else lies in one cache line with the word that announces it.
 func appendPart(dst []byte, id region.ID, flags byte, off, size int) []byte {
-	dst = append(dst, id[:]...)
-	dst = append(dst, flags)
-	dst = binary.AppendUvarint(dst, uint64(off))
-	return binary.AppendUvarint(dst, uint64(size))
+	if off > 0 {
+		flags |= flagOffset
+	}
+	dst = id.Append(dst, flags)
+	if off > 0 {
+		dst = binary.AppendUvarint(dst, uint64(off))
+	}
+	return binary.AppendUvarint(dst, uint64(id.Size()-off-size))
 }
 
 // decode makes c, which is zero, a handle that was encoded. elem is what the size must
@@ -309,7 +315,7 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 	if err != nil {
 		return err
 	}
-	if n := r.Size(); off > n || size > n-off || off%max(align, 1) != 0 || size%max(elem, 1) != 0 {
+	if off%max(align, 1) != 0 || size%max(elem, 1) != 0 {
 		r.Release()
 		return errMalformed
 	}
@@ -334,20 +340,27 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 var errMalformed = errors.New("malformed reference to shared memory")
 
 func parsePart(src []byte) (id region.ID, flags byte, off, size int, err error) {
-	if len(src) < len(id)+3 {
+	id, flags, src, ok := region.ParseID(src)
+	if !ok || flags&^(flagReadOnly|flagSecond|flagOffset) != 0 {
 		return id, 0, 0, 0, errMalformed
 	}
-	copy(id[:], src)
-	flags = src[len(id)]
-	src = src[len(id)+1:]
-	o, n := binary.Uvarint(src)
-	if n <= 0 {
+	all := uint64(id.Size())
+	next := func() (n uint64) {
+		k := 0
+		if n, k = binary.Uvarint(src); k <= 0 || n > all {
+			ok = false
+			return 0
+		}
+		src = src[k:]
+		return n
+	}
+	var begin uint64
+	if flags&flagOffset != 0 {
+		begin = next()
+	}
+	behind := next()
+	if !ok || len(src) > 0 || behind > all-begin {
 		return id, 0, 0, 0, errMalformed
 	}
-	s, m := binary.Uvarint(src[n:])
-	const most = math.MaxInt / 2
-	if m <= 0 || n+m != len(src) || flags&^(flagReadOnly|flagSecond) != 0 || o > most || s > most {
-		return id, 0, 0, 0, errMalformed
-	}
-	return id, flags, int(o), int(s), nil
+	return id, flags, int(begin), int(all - begin - behind), nil
 }

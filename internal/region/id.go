@@ -39,6 +39,34 @@ func newID(size int, k Kind) (id ID) {
 	return id
 }
 
+// markBits is how many bits of an id's first byte say something.
+const markBits = 3
+
+// Append appends the id in as few bytes as it takes, and bits, of which there are five, with it.
+//
+//	1     the id's first byte, above it bits
+//	1-7   its size in units of 4096 bytes, as a varint
+//	9     what is random
+func (id ID) Append(dst []byte, bits byte) []byte {
+	dst = append(dst, id[0]|bits<<markBits)
+	dst = binary.AppendUvarint(dst, uint64(id.Size()/unit))
+	return append(dst, id[7:]...)
+}
+
+// ParseID takes off src what Append has written; false: it has not.
+func ParseID(src []byte) (id ID, bits byte, rest []byte, ok bool) {
+	if len(src) == 0 {
+		return id, 0, nil, false
+	}
+	pages, n := binary.Uvarint(src[1:])
+	if n <= 0 || pages > maxSize/unit || len(src) < 1+n+len(id)-7 {
+		return id, 0, nil, false
+	}
+	binary.LittleEndian.PutUint64(id[:8], pages<<8|uint64(src[0])&(1<<markBits-1))
+	copy(id[7:], src[1+n:])
+	return id, src[0] >> markBits, src[1+n+len(id)-7:], true
+}
+
 // Is reports whether an id is a region's; those of open files are not.
 func Is(id [16]byte) bool { return id[0]&markRegion != 0 }
 
