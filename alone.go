@@ -24,11 +24,14 @@ func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In) (Out, err
 	return f.runAlone(ctx, p, a)
 }
 
-// callHanding is callAlone for a function whose argument holds handles. To encode one takes its lock, which another may hold for longer: so that comes before the lead
+// callHanding is callAlone for a function whose argument holds handles. To encode one may take long, as a view's does, or wait for a lock: so that comes before the lead
 // is taken. A call that cannot go the short way goes on as it is, for handles are encoded once.
 func (f *Func[In, Out]) callHanding(ctx context.Context, p *Pool, in In) (Out, error) {
 	a := f.aloneFor(ctx, p, in)
-	parcel := wire.NewParcel()
+	parcel := a.parcel
+	if a.parcel = nil; parcel == nil {
+		parcel = wire.NewParcel()
+	}
 	body, err := f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, parcel)
 	if err == nil && len(body)-metaSize > p.opts.MaxMessage {
 		err = tooLarge("value", len(body)-metaSize, p.opts.MaxMessage)
@@ -43,7 +46,7 @@ func (f *Func[In, Out]) callHanding(ctx context.Context, p *Pool, in In) (Out, e
 	if a.files > 0 {
 		a.row.Parcel = parcel
 	} else {
-		parcel.Free()
+		a.parcel = parcel // nothing is left in it
 	}
 	if a.files == 0 && p.p.LeadAlone() {
 		return f.runAlone(ctx, p, a)
@@ -105,6 +108,7 @@ func (f *Func[In, Out]) runLong(ctx context.Context, p *Pool, a *awaited[In, Out
 	a.over.wait(context.Background(), p, f.fn.index, a.led)
 	out, err := a.out, a.err
 	if err == nil && a.reusable() {
+		a.parcel.Free()
 		*a = awaited[In, Out]{}
 		f.fn.awaited.Put(a)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 // Future is the handle on the result of one call. It may be used from any
@@ -121,6 +122,8 @@ type awaited[In, Out any] struct {
 	call[In, Out]
 	over  event
 	point waitPoint
+
+	parcel *wire.Parcel // an empty one, see callHanding
 }
 
 func (a *awaited[In, Out]) charge(int, int) {}

@@ -216,18 +216,31 @@ func (v *invocation) failed(cause Cause, msg string, err error) *Error {
 	return &Error{Func: v.task.fn.name, Row: v.task.row, Cause: cause, Message: msg, wrapped: err}
 }
 
+// end ends what the argument named, and hands on how the row has ended. What need not be given back before that, is after it: its driver waits. (But for an error: a method
+// of what it wraps may end this goroutine.)
 func (v *invocation) end(to finisher, body []byte, out *wire.Parcel, err *Error) {
-	if v.parcel != nil {
-		for _, f := range v.parcel.Taken() {
-			_ = f.Close() // the task's files end with it
-		}
-		v.parcel.EndHeld()
-		v.parcel.CatchFaults(false)
-		if v.pooled {
-			v.parcel.Free()
-		} else {
-			v.parcel.Close()
-		}
+	p := v.parcel
+	if p == nil {
+		to.finished(body, out, err)
+		return
+	}
+	if v.pooled && err == nil {
+		p.EndFirst()
+		p.CatchFaults(false)
+		to.finished(body, out, nil)
+		p.LeaveHeld()
+		p.Free()
+		return
+	}
+	for _, f := range p.Taken() {
+		_ = f.Close() // the task's files end with it
+	}
+	p.EndHeld()
+	p.CatchFaults(false)
+	if v.pooled {
+		p.Free()
+	} else {
+		p.Close()
 	}
 	to.finished(body, out, err)
 }

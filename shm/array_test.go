@@ -13,6 +13,7 @@ import (
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/region"
+	"github.com/xenonmp/xme/internal/wire"
 	"github.com/xenonmp/xme/shm"
 )
 
@@ -158,6 +159,33 @@ func TestArray(t *testing.T) {
 			t.Errorf("empty part %v, %v", empty, err)
 		}
 	})
+}
+
+// An array takes 16 bytes of an argument, a part of one 24: with the 16 before an argument, and the 16 of a record's header, a row with an array alone fills what is left of
+// the cache line of the word that announces it (docs/memory.md).
+func TestHandlesAreShort(t *testing.T) {
+	codec, err := wire.CodecFor[*shm.Array[float64]]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{1, 1000, 10_000_000} {
+		a, err := shm.NewArray[float64](n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, one := range map[string]struct {
+			a    *shm.Array[float64]
+			most int
+		}{"all": {a, 16}, "read only": {a.ReadOnly(), 16}, "a part": {a.Part(n/3, n/2+1), 24}} {
+			p := wire.NewParcel()
+			body, err := codec.Append(nil, &one.a, p)
+			if err != nil || len(body) > one.most {
+				t.Errorf("%s of %d elements takes %d bytes, %v; want at most %d", what, n, len(body), err, one.most)
+			}
+			p.Free()
+		}
+		_ = a.Close()
+	}
 }
 
 // TestArrayAsResult has arrays come back: one that the task made, and the caller's own.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/wire"
 	"github.com/xenonmp/xme/shm"
 	"github.com/xenonmp/xme/xmetest"
 )
@@ -36,6 +37,48 @@ func BenchmarkHandOver(b *testing.B) {
 			if _, err := touch.Call(b.Context(), pool, a); err != nil {
 				b.Fatal(err)
 			}
+		}
+	})
+}
+
+// BenchmarkHandle encodes an array, and takes it on and gives it back as a task does, without a call.
+func BenchmarkHandle(b *testing.B) {
+	codec, err := wire.CodecFor[*shm.Array[float64]]()
+	if err != nil {
+		b.Fatal(err)
+	}
+	a, err := shm.NewArray[float64](10_000_000)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer a.Close()
+	var mem [64]byte
+	var body []byte
+	encode := func() {
+		p := wire.NewParcel()
+		if body, err = codec.Append(mem[:0], &a, p); err != nil {
+			b.Fatal(err)
+		}
+		p.Free()
+	}
+	b.Run("encode", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			encode()
+		}
+	})
+	b.Run("decode", func(b *testing.B) {
+		b.ReportAllocs()
+		encode()
+		for b.Loop() {
+			p := wire.NewParcel()
+			p.Task = true
+			var got *shm.Array[float64]
+			if err := codec.Decode(body, &got, p); err != nil {
+				b.Fatal(err)
+			}
+			p.EndHeld()
+			p.Free()
 		}
 	})
 }

@@ -144,7 +144,7 @@ func (c *Cond) Retain() (*Cond, error) {
 // Close ends the use of it in this process, as [Mutex.Close] does, and of the mutex if that came with it.
 func (c *Cond) Close() error {
 	if c.mine {
-		(*ender)(&c.L.core).End() // before it is waited for: who waits may be about to take the mutex
+		c.L.core.endNow() // before it is waited for: who waits may be about to take the mutex
 	}
 	err := c.prim.Close()
 	if c.mine {

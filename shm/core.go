@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/xenonmp/xme"
@@ -23,27 +22,31 @@ type core struct {
 	noCopy noCopy
 
 	region    *region.Region
-	off, size int  // bytes
-	readOnly  bool // for this handle
-	kept      bool // it outlives the encoding of a result
-	lent      bool // another process sees to the memory while the task runs
-	second    bool // of a pipe: the other end
+	off, size int           // bytes
+	readOnly  bool          // for this handle
+	kept      bool          // it outlives the encoding of a result
+	lent      bool          // another process sees to the memory while the task runs
+	second    bool          // of a pipe: the other end
+	passed    atomic.Uint32 // what has become of the reference
 
 	parent *core  // whose life it shares; nil: it has a reference of its own
 	leaves func() // called before the reference goes; nil: nothing is to be done
 	stays  func() // called when a use outlives the task; nil: nothing is to be done
 
-	state    atomic.Int64 // users, and closedBit, which is set under mu
-	released atomic.Bool
-	gone     bool // release has done all; guarded by mu
-
-	mu   sync.Mutex
-	idle *sync.Cond // no users; made when somebody waits
-	life *life      // ends when it is closed; made when somebody waits
+	state atomic.Int64                  // users, and closedBit
+	idle  atomic.Pointer[chan struct{}] // closed once the reference is gone; made when somebody waits
+	life  atomic.Pointer[life]          // ends when it is closed; made when somebody waits
 }
 
 // closedBit says in a handle's state that it is closed.
 const closedBit = 1 << 62
+
+// The values of passed.
+const (
+	isHeld   = iota
+	isPassed // it is being given back
+	isGone   // release has done all
+)
 
 func (c *core) closed() bool { return c.state.Load()&closedBit != 0 }
 
@@ -86,17 +89,27 @@ func (c *core) root() *core {
 }
 
 // bytes returns the memory, or ErrClosed. It is mapped when it is first asked for.
-func (c *core) bytes() ([]byte, error) {
-	r := c.root()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return c.bytesLocked(r)
+func (c *core) bytes() (mem []byte, err error) {
+	r, err := c.enterRoot()
+	if err == nil {
+		mem, err = c.mapped()
+		r.unuse()
+	}
+	return mem, err
 }
 
-func (c *core) bytesLocked(r *core) ([]byte, error) {
-	if r.closed() || c.region == nil {
-		return nil, ErrClosed
+// enterRoot keeps the handle open that holds the reference, until its unuse.
+func (c *core) enterRoot() (r *core, err error) {
+	r = c.root()
+	if r.state.Add(1)&closedBit == 0 && c.region != nil {
+		return r, nil
 	}
+	r.unuse()
+	return nil, ErrClosed
+}
+
+// mapped returns the memory of a handle that is open.
+func (c *core) mapped() ([]byte, error) {
 	all, err := c.region.Bytes(!c.readOnly)
 	if err != nil {
 		return nil, fmt.Errorf("shm: %w", err)
@@ -138,30 +151,32 @@ func (c *core) bound(ctx context.Context) (bound context.Context, stop func()) {
 
 // lifetime returns a context that ends when the handle is closed.
 func (c *core) lifetime() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.life == nil {
-		c.life = &life{}
-		c.life.ctx, c.life.cancel = context.WithCancelCause(context.Background())
-		if c.closed() {
-			c.life.cancel(ErrClosed)
+	l := c.life.Load()
+	if l == nil {
+		l = &life{}
+		l.ctx, l.cancel = context.WithCancelCause(context.Background())
+		if !c.life.CompareAndSwap(nil, l) {
+			l.cancel(nil)
+			l = c.life.Load()
 		}
 	}
-	return c.life.ctx
+	if c.closed() { // who closes it meanwhile finds it
+		l.cancel(ErrClosed)
+	}
+	return l.ctx
 }
 
 // use has f called with the memory, which stays until f has returned.
 func (c *core) use(f func([]byte) error) error {
-	r := c.root()
-	r.mu.Lock()
-	mem, err := c.bytesLocked(r)
+	r, err := c.enterRoot()
 	if err != nil {
-		r.mu.Unlock()
 		return err
 	}
-	r.state.Add(1)
-	r.mu.Unlock()
 	defer r.unuse()
+	mem, err := c.mapped()
+	if err != nil {
+		return err
+	}
 	return f(mem)
 }
 
@@ -174,7 +189,7 @@ func (c *core) unuse() {
 // release gives the reference back, once: the handle is closed and without users, but that
 // one may have looked in for a moment to find it closed.
 func (c *core) release() {
-	if c.released.Swap(true) {
+	if !c.passed.CompareAndSwap(isHeld, isPassed) {
 		return
 	}
 	if c.leaves != nil {
@@ -184,11 +199,9 @@ func (c *core) release() {
 		c.region.Unlend()
 	}
 	c.region.Release()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.gone = true
-	if c.idle != nil {
-		c.idle.Broadcast()
+	c.passed.Store(isGone)
+	if idle := c.idle.Load(); idle != nil {
+		close(*idle)
 	}
 }
 
@@ -196,9 +209,23 @@ func (c *core) release() {
 type ender core
 
 // End implements wire.Ender. It does not wait for uses, the last of which gives the memory
-// back.
+// back. What others wait for, who learn that the task is over, it gives back.
 func (e *ender) End() {
 	c := (*core)(e)
+	if c.end() && c.leaves != nil {
+		c.release()
+	}
+}
+
+// Leave implements wire.Leaver.
+func (e *ender) Leave() {
+	if c := (*core)(e); c.state.Load() == closedBit {
+		c.release()
+	}
+}
+
+// endNow closes the handle. If it has uses the last of them gives the memory back.
+func (c *core) endNow() {
 	if c.end() {
 		c.release()
 	}
@@ -206,49 +233,50 @@ func (e *ender) End() {
 
 // end closes the handle and reports whether nobody uses it.
 func (c *core) end() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed() || c.parent != nil || c.region == nil {
+	if c.parent != nil || c.region == nil {
 		return false
 	}
-	users := c.state.Add(closedBit) - closedBit
+	users := c.state.Or(closedBit)
+	if users&closedBit != 0 {
+		return false
+	}
 	if users > 0 && c.lent {
 		c.region.HoldOn() // a use outlives the task
 		if c.stays != nil {
 			c.stays()
 		}
 	}
-	if c.life != nil {
-		c.life.cancel(ErrClosed)
+	if l := c.life.Load(); l != nil { // who makes one meanwhile finds it closed
+		l.cancel(ErrClosed)
 	}
 	return users == 0
 }
 
 // close ends the handle and waits for its uses.
 func (c *core) close() error {
-	if c.parent != nil {
+	if c.parent != nil || c.region == nil {
 		return nil
 	}
-	(*ender)(c).End()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.idle == nil {
-		c.idle = sync.NewCond(&c.mu)
+	if c.endNow(); c.passed.Load() == isGone {
+		return nil
 	}
-	for c.closed() && !c.gone {
-		c.idle.Wait()
+	idle := make(chan struct{})
+	if !c.idle.CompareAndSwap(nil, &idle) {
+		idle = *c.idle.Load()
+	}
+	if c.passed.Load() != isGone { // whoever gives it back now finds that somebody waits
+		<-idle
 	}
 	return nil
 }
 
 // retain makes d a handle of its own on what c is one on.
 func (c *core) retain(d *core) error {
-	r := c.root()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed() || c.region == nil {
-		return ErrClosed
+	r, err := c.enterRoot()
+	if err != nil {
+		return err
 	}
+	defer r.unuse()
 	c.region.Hold()
 	d.region, d.off, d.size, d.readOnly, d.second, d.kept = c.region, c.off, c.size, c.readOnly, c.second, true
 	return nil
@@ -272,23 +300,23 @@ func (c *core) flags() (f byte) {
 
 // append encodes a handle, by appendPart.
 func (c *core) append(dst []byte, p *wire.Parcel) ([]byte, error) {
-	r := c.root()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed() || c.region == nil {
-		return dst, ErrClosed
-	}
-	put := p.Put
-	if p != nil && p.Result && r.lent {
-		put = p.PutLent
-	}
-	if err := put(c.region); err != nil {
+	r, err := c.enterRoot()
+	if err != nil {
 		return dst, err
 	}
-	if p.Result && !r.kept {
-		p.Hold((*ender)(r))
+	if p != nil && p.Result && r.lent {
+		err = p.PutLent(c.region)
+	} else {
+		err = p.Put(c.region)
 	}
-	return appendPart(dst, c.region.ID(), c.flags(), c.off, c.size), nil
+	if err == nil {
+		if p.Result && !r.kept {
+			p.Hold((*ender)(r))
+		}
+		dst = appendPart(dst, c.region.ID(), c.flags(), c.off, c.size)
+	}
+	r.unuse()
+	return dst, err
 }
 
 // appendPart encodes a part of a region: its id with flags, where the part begins, unless it is at the region's begin, and how many bytes lie behind it. All of an
@@ -344,22 +372,15 @@ func parsePart(src []byte) (id region.ID, flags byte, off, size int, err error) 
 	if !ok || flags&^(flagReadOnly|flagSecond|flagOffset) != 0 {
 		return id, 0, 0, 0, errMalformed
 	}
-	all := uint64(id.Size())
-	next := func() (n uint64) {
-		k := 0
-		if n, k = binary.Uvarint(src); k <= 0 || n > all {
-			ok = false
-			return 0
-		}
-		src = src[k:]
-		return n
-	}
-	var begin uint64
+	all, begin, n := uint64(id.Size()), uint64(0), 0
 	if flags&flagOffset != 0 {
-		begin = next()
+		if begin, n = binary.Uvarint(src); n <= 0 || begin > all {
+			return id, 0, 0, 0, errMalformed
+		}
+		src = src[n:]
 	}
-	behind := next()
-	if !ok || len(src) > 0 || behind > all-begin {
+	behind, n := binary.Uvarint(src)
+	if n != len(src) || n == 0 || behind > all-begin {
 		return id, 0, 0, 0, errMalformed
 	}
 	return id, flags, int(begin), int(all - begin - behind), nil

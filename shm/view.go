@@ -91,6 +91,6 @@ func decodeView(src []byte, p *wire.Parcel, elem, align int) (mem []byte, in reg
 	if err := c.decode(src, p, elem, align); err != nil {
 		return nil, in, err
 	}
-	mem, err = c.bytesLocked(c)
+	mem, err = c.mapped()
 	return mem, c.region.Mark(c.off), err
 }

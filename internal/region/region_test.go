@@ -1,6 +1,7 @@
 package region_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"testing"
@@ -44,6 +45,34 @@ func TestID(t *testing.T) {
 	}
 	if hostile.Size() != 0 {
 		t.Errorf("a size of %d", hostile.Size())
+	}
+}
+
+// An id that crosses with bits beside it comes back, and nothing that is cut short or too large is taken for one.
+func TestIDCrosses(t *testing.T) {
+	for _, size := range []int{4096, 80_000_000, 1 << 30} {
+		for _, k := range []region.Kind{region.Plain, region.Sealed, region.Locks} {
+			r := made(t, 1, k, false)
+			id := r.ID()
+			r.Release()
+			binary.LittleEndian.PutUint32(id[1:], uint32(size/4096)) // as if it were so large
+			for bits := range byte(32) {
+				short := id.Append([]byte("x"), bits)[1:]
+				got, with, rest, ok := region.ParseID(append(short, "rest"...))
+				if !ok || got != id || with != bits || string(rest) != "rest" {
+					t.Errorf("%x with %d: %x with %d, %q left, %t", id, bits, got, with, rest, ok)
+				}
+				for n := range short {
+					if got, _, _, ok := region.ParseID(short[:n]); ok {
+						t.Errorf("%x of %x is taken for %x", short[:n], short, got)
+					}
+				}
+			}
+		}
+	}
+	huge := append(binary.AppendUvarint([]byte{1}, 1<<60), make([]byte, 9)...)
+	if id, _, _, ok := region.ParseID(huge); ok {
+		t.Errorf("%x of %d bytes is taken", id, id.Size())
 	}
 }
 

@@ -56,6 +56,12 @@ type Item struct {
 // An Ender is a value whose use can be ended.
 type Ender interface{ End() }
 
+// A Leaver gives back what it used when it has ended. That may come after its task's end has been told.
+type Leaver interface {
+	Ender
+	Leave()
+}
+
 // maxFiles bounds the open files in one value: the kernel passes at most 253 at a time.
 const maxFiles = 250
 
@@ -209,9 +215,28 @@ func (p *Parcel) EndHeld() {
 	}
 }
 
+// EndFirst is the first half of EndHeld: LeaveHeld, which must follow, is the other. Between them it can be told that the task is over.
+func (p *Parcel) EndFirst() { endAll(p.held) }
+
+// LeaveHeld has what was ended give back what it used.
+func (p *Parcel) LeaveHeld() { p.leaveFrom(0) }
+
 func (p *Parcel) endFrom(n int) {
-	for _, e := range p.held[n:] {
+	endAll(p.held[n:])
+	p.leaveFrom(n)
+}
+
+func endAll(held []Ender) {
+	for _, e := range held {
 		e.End()
+	}
+}
+
+func (p *Parcel) leaveFrom(n int) {
+	for _, e := range p.held[n:] {
+		if l, ok := e.(Leaver); ok {
+			l.Leave()
+		}
 	}
 	clear(p.held[n:])
 	p.held = p.held[:n]
