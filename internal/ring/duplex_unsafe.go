@@ -20,6 +20,8 @@ import (
 //	512     the first's letters, then the second's
 //
 // That a letter is there its own first word says: who waits for one looks at the line that it will lie in, so it crosses from CPU to CPU once.
+// Letters begin with a line each, so that a small one lies in one: one that lies in two takes its reader two waits, one after the other. (In a mesh, where many may
+// follow each other, they lie close together.)
 // Neither side trusts what it reads: a letter that cannot be is ErrCorrupt.
 const (
 	offEars    = 384
@@ -28,7 +30,7 @@ const (
 	duplexKind = 1   // of all letters; what a record's kind is stands in their type
 )
 
-// DuplexSize returns how many bytes a duplex takes whose rings have area bytes each, a multiple of Align.
+// DuplexSize returns how many bytes a duplex takes whose rings have area bytes each, a multiple of 64.
 func DuplexSize(area int) int { return offDuplex + 2*area }
 
 // End is one side of a duplex. One goroutine at a time reads (Next, Release), and one at a time writes (Put, HasRoom).
@@ -42,7 +44,7 @@ type End struct {
 // NewEnd makes one side's end over mem. New memory is all zero. It panics if the sizes do not fit: they are constants of the program.
 func NewEnd(mem []byte, second bool, waits Waits) *End {
 	area := (len(mem) - offDuplex) / 2
-	if area <= 0 || area%Align != 0 || len(mem) != DuplexSize(area) || uintptr(unsafe.Pointer(&mem[0]))%Align != 0 {
+	if area <= 0 || area%line != 0 || len(mem) != DuplexSize(area) || uintptr(unsafe.Pointer(&mem[0]))%Align != 0 {
 		panic(fmt.Sprintf("ring: a duplex of %d bytes", len(mem)))
 	}
 	me, other := 0, 1
@@ -56,9 +58,9 @@ func NewEnd(mem []byte, second bool, waits Waits) *End {
 	}
 	e := &End{mine: gate{word32(mem, offEars+me*line), waits}}
 	tail, head, want, letters := at(me)
-	e.out = &LetterWriter{tail: tail, head: head, want: want, area: letters, peer: peer}
+	e.out = &LetterWriter{tail: tail, head: head, want: want, area: letters, unit: line, peer: peer}
 	_, head, want, letters = at(other)
-	e.in = &LetterReader{head: head, want: want, area: letters, first: word64(letters, 0), peer: peer}
+	e.in = &LetterReader{head: head, want: want, area: letters, first: word64(letters, 0), unit: line, peer: peer}
 	return e
 }
 

@@ -99,6 +99,9 @@ type Letter struct {
 	Body []byte // read from a ring: valid until Release
 }
 
+// letterSize is what a letter takes of its ring.
+func letterSize(body, unit int) int { return (body + headerSize + unit - 1) &^ (unit - 1) }
+
 // LetterWriter is the sending end of a ring.
 //
 // A letter's first word says that it is there: the reader looks at that, and finds the letter in the same cache line. So before
@@ -110,13 +113,14 @@ type LetterWriter struct {
 	off              int           // where pos is
 	room             atomic.Uint64 // the head when it was last looked at
 	full             atomic.Bool   // the last Put found no room
+	unit             int           // what the sizes of letters are multiples of
 	peer             gate
 }
 
 // Writer returns the end by which from sends to to.
 func (m *Mesh) Writer(from, to int) *LetterWriter {
 	r := m.ring(from, to)
-	return &LetterWriter{tail: word64(r, 0), head: word64(r, offLetterHead), want: word64(r, offLetterWant), area: r[offLetters:], peer: m.wakes(to)}
+	return &LetterWriter{tail: word64(r, 0), head: word64(r, offLetterHead), want: word64(r, offLetterWant), area: r[offLetters:], unit: Align, peer: m.wakes(to)}
 }
 
 // Most is the longest body that a letter can have.
@@ -129,7 +133,7 @@ func (w *LetterWriter) Put(l *Letter) bool {
 	if len(l.Body) > w.Most() || l.Kind == 0 {
 		panic(fmt.Sprintf("ring: a letter of kind %d and %d bytes, where %d are the most", l.Kind, len(l.Body), w.Most()))
 	}
-	size, whole := int(aligned(len(l.Body))), len(w.area)
+	size, whole := letterSize(len(l.Body), w.unit), len(w.area)
 	skip := 0
 	if w.off+size > whole {
 		skip = whole - w.off
@@ -189,6 +193,7 @@ type LetterReader struct {
 	off        int            // where pos is
 	first      *atomic.Uint64 // the word there
 	released   uint64
+	unit       int // the writer's
 	peer       gate
 	relayed    bool
 }
@@ -196,7 +201,7 @@ type LetterReader struct {
 // Reader returns the end by which to receives what from sends.
 func (m *Mesh) Reader(from, to int) *LetterReader {
 	r := m.ring(from, to)
-	return &LetterReader{head: word64(r, offLetterHead), want: word64(r, offLetterWant), area: r[offLetters:], first: word64(r, offLetters), peer: m.wakes(from), relayed: m.relayed && from != m.own}
+	return &LetterReader{head: word64(r, offLetterHead), want: word64(r, offLetterWant), area: r[offLetters:], first: word64(r, offLetters), unit: Align, peer: m.wakes(from), relayed: m.relayed && from != m.own}
 }
 
 // Ready reports whether Next has something.
@@ -225,7 +230,7 @@ func (r *LetterReader) Next(l *Letter) (ok bool, err error) {
 	body := r.off + headerSize
 	with := loadWord(word64Plain(r.area, r.off+8))
 	*l = Letter{Kind: uint8(h >> 32), Type: uint32(h >> 40), Comm: uint32(with), Tag: int32(uint32(with >> 32)), Body: r.area[body : body+n : body+n]}
-	r.advance(int(aligned(n)))
+	r.advance(letterSize(n, r.unit))
 	return true, nil
 }
 
