@@ -253,7 +253,7 @@ func (q *Queue) Append(ctx context.Context, b Builtin) (*Future[Values], error) 
 	if err != nil {
 		return nil, errorf("append %s: %w", b.Name, err)
 	}
-	f := &Future[Values]{done: make(chan struct{}), queued: &queuedFuture[Values]{decode: decodeEntries, of: m.id}}
+	f := newQueued(m.id, false, decodeEntries)
 	if h != nil {
 		if err := h.appendBuiltin(ctx, in, &queued{to: f}); err != nil {
 			return nil, err

@@ -9,7 +9,7 @@ import (
 
 // Future is the result of a call that is under way. It may be waited for from any goroutine, any number of times.
 type Future[Out any] struct {
-	done chan struct{}
+	over latch
 	out  Out
 	err  error
 
@@ -20,10 +20,10 @@ type Future[Out any] struct {
 // goroutine makes on an object run in the order in which it makes them. ctx bounds the call: when it ends so does the method's. A process has at most 65535
 // calls under way on one manager.
 func (m *MethodFunc[T, In, Out]) Go(ctx context.Context, o *Object[T], in In) *Future[Out] {
-	f := &Future[Out]{done: make(chan struct{})}
+	f := &Future[Out]{}
 	if err := m.begin(ctx, o, in, f); err != nil {
 		f.err = err
-		close(f.done)
+		f.over.happen()
 	}
 	return f
 }
@@ -45,7 +45,7 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 	end := func(err error) {
 		p.Free()
 		f.err = err
-		close(f.done)
+		f.over.happen()
 	}
 	if h != nil {
 		l, err := h.start(ctx, o.short(), &m.method, body[methodSize:], p)
@@ -76,21 +76,33 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 	return nil
 }
 
+// queuedCall is a future of a call that is queued, in one piece.
+type queuedCall[Out any] struct {
+	Future[Out]
+	q queuedFuture[Out]
+}
+
+// newQueued makes the future of a call of a manager's queue. exact says that decode runs no code of users, and needs no parcel.
+func newQueued[Out any](of id, exact bool, decode func(src []byte, out *Out, p *wire.Parcel) error) *Future[Out] {
+	c := &queuedCall[Out]{q: queuedFuture[Out]{decode: decode, of: of, exact: exact}}
+	c.queued = &c.q
+	return &c.Future
+}
+
 // Wait waits until the call is over or ctx ends, which ends the wait only.
 //
 // For one that was queued, within a call that itself runs from the queue, it does not wait: the error wraps ErrDeadlock.
 func (f *Future[Out]) Wait(ctx context.Context) (out Out, err error) {
-	select {
-	case <-f.done:
-	default:
+	if !f.over.happened() {
 		if f.queued != nil && queueOf(ctx) == f.queued.of {
 			return out, errorf("%w: %w", errOwnQueue, ErrDeadlock)
 		}
+		done := f.over.done()
 		if f.queued != nil && f.queued.conn != nil {
-			f.queued.conn.fetch(ctx, f.done)
+			f.queued.conn.fetch(ctx, done)
 		}
 		select {
-		case <-f.done:
+		case <-done:
 		case <-ctx.Done():
 			return out, context.Cause(ctx)
 		}
@@ -106,5 +118,5 @@ func (f *Future[Out]) Done() <-chan struct{} {
 	if f.queued != nil && f.queued.conn != nil {
 		f.queued.conn.pump()
 	}
-	return f.done
+	return f.over.done()
 }

@@ -198,6 +198,7 @@ type queuedFuture[Out any] struct {
 	of     id    // its manager
 
 	once  sync.Once // decodes it
+	exact bool      // it is decoded as it comes
 	kind  uint8
 	body  []byte
 	value *stored
@@ -206,21 +207,26 @@ type queuedFuture[Out any] struct {
 
 // came implements awaitedCall.
 func (f *Future[Out]) came(kind uint8, body []byte) {
-	f.queued.kind, f.queued.body = kind, slices.Clone(body)
-	close(f.done)
+	q := f.queued
+	if kind == kindAnswer && q.exact {
+		q.once.Do(func() { f.err = q.decode(body, &f.out, nil) })
+	} else {
+		q.kind, q.body = kind, slices.Clone(body)
+	}
+	f.over.happen()
 }
 
 // cameWith implements awaitedCall.
 func (f *Future[Out]) cameWith(s *stored) {
 	f.queued.kind, f.queued.value = kindAnswer, s
 	s.forget()
-	close(f.done)
+	f.over.happen()
 }
 
 // failed implements awaitedCall.
 func (f *Future[Out]) failed(err error) {
 	f.queued.err = err
-	close(f.done)
+	f.over.happen()
 }
 
 // finished implements sink, for calls of this process's own.
