@@ -61,7 +61,7 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 	if ctx == nil {
 		panic(nilContext("Future.Wait"))
 	}
-	if fu.over.has() {
+	if fu.over.Has() {
 		return fu.value, fu.err
 	}
 	fu.point.enter()
@@ -82,7 +82,7 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 // taken for waiting: the task lends its slot until then.
 func (fu *Future[Out]) Done() <-chan struct{} {
 	fu.point.enterForGood()
-	done := fu.over.done()
+	done := fu.over.Done()
 	if p, ok := fu.on.(proc.Puller); ok {
 		go func() { _ = p.Pull(context.Background(), done) }()
 	}
@@ -95,13 +95,13 @@ func pull(ctx context.Context, ends bool, on Executor, over *event) error {
 		return nil
 	}
 	p, ok := on.(proc.Puller)
-	if !ok || over.has() {
+	if !ok || over.Has() {
 		return nil
 	}
 	if !ends {
 		ctx = context.WithoutCancel(ctx)
 	}
-	return p.Pull(ctx, over.done())
+	return p.Pull(ctx, over.Done())
 }
 
 // Cancel ends the call early: if it has not begun it never does, if it runs its

@@ -11,23 +11,23 @@ func TestEvent(t *testing.T) {
 	t.Parallel()
 	for range 1000 {
 		var e event
-		early := e.done()
+		early := e.Done()
 		var all sync.WaitGroup
 		for range 3 {
-			all.Go(func() { <-e.done() })
+			all.Go(func() { <-e.Done() })
 			all.Go(func() {
-				if !e.wait(context.Background(), nil, 0, false) || !e.has() {
+				if !e.wait(context.Background(), nil, 0, false) || !e.Has() {
 					t.Error("a wait ended before the event")
 				}
 			})
 		}
-		if e.has() {
+		if e.Has() {
 			t.Error("it has happened before it did")
 		}
 		e.happen(nil)
 		all.Wait()
 		<-early
-		<-e.done()
+		<-e.Done()
 	}
 	ended, end := context.WithCancel(t.Context())
 	end()

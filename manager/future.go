@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 
+	"github.com/xenonmp/xme/internal/latch"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
 // Future is the result of a call that is under way. It may be waited for from any goroutine, any number of times.
 type Future[Out any] struct {
-	over latch
+	over latch.Latch
 	out  Out
 	err  error
 
@@ -23,7 +24,7 @@ func (m *MethodFunc[T, In, Out]) Go(ctx context.Context, o *Object[T], in In) *F
 	f := &Future[Out]{}
 	if err := m.begin(ctx, o, in, f); err != nil {
 		f.err = err
-		f.over.happen()
+		f.over.Happen()
 	}
 	return f
 }
@@ -45,7 +46,7 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 	end := func(err error) {
 		p.Free()
 		f.err = err
-		f.over.happen()
+		f.over.Happen()
 	}
 	if h != nil {
 		l, err := h.start(ctx, o.short(), &m.method, body[methodSize:], p)
@@ -93,11 +94,11 @@ func newQueued[Out any](of id, exact bool, decode func(src []byte, out *Out, p *
 //
 // For one that was queued, within a call that itself runs from the queue, it does not wait: the error wraps ErrDeadlock.
 func (f *Future[Out]) Wait(ctx context.Context) (out Out, err error) {
-	if !f.over.happened() {
+	if !f.over.Has() {
 		if f.queued != nil && queueOf(ctx) == f.queued.of {
 			return out, errorf("%w: %w", errOwnQueue, ErrDeadlock)
 		}
-		done := f.over.done()
+		done := f.over.Done()
 		if f.queued != nil && f.queued.conn != nil {
 			f.queued.conn.fetch(ctx, done)
 		}
@@ -118,5 +119,5 @@ func (f *Future[Out]) Done() <-chan struct{} {
 	if f.queued != nil && f.queued.conn != nil {
 		f.queued.conn.pump()
 	}
-	return f.over.done()
+	return f.over.Done()
 }

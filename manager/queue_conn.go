@@ -213,20 +213,20 @@ func (f *Future[Out]) came(kind uint8, body []byte) {
 	} else {
 		q.kind, q.body = kind, slices.Clone(body)
 	}
-	f.over.happen()
+	f.over.Happen()
 }
 
 // cameWith implements awaitedCall.
 func (f *Future[Out]) cameWith(s *stored) {
 	f.queued.kind, f.queued.value = kindAnswer, s
 	s.forget()
-	f.over.happen()
+	f.over.Happen()
 }
 
 // failed implements awaitedCall.
 func (f *Future[Out]) failed(err error) {
 	f.queued.err = err
-	f.over.happen()
+	f.over.Happen()
 }
 
 // finished implements sink, for calls of this process's own.
