@@ -33,7 +33,7 @@ var layers = [][]string{
 	{"monitor/rpc/internal/xmev1/xmev1connect"},
 	{"monitor/rpc", "mpi"},
 	{"scripts/procs"},
-	{"cmd/*", "examples/*", "examples/*/*", "scripts", "scripts/*", "bench/peers/*"},
+	{"cmd/*", "docs", "examples/*", "examples/*/*", "scripts", "scripts/*", "bench/peers/*"},
 }
 
 // outside says where imports from outside the module may stand. Standard packages not named here are free.

@@ -1,4 +1,4 @@
-package xme_test
+package docs_test
 
 import (
 	"strings"

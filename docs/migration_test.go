@@ -1,16 +1,12 @@
-package xme_test
+package docs_test
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/xenonmp/xme"
 )
 
 // Every Go program of the pages for those who come from elsewhere is compiled and run, and prints what the page shows; so do
@@ -92,29 +88,3 @@ func checkPython(t *testing.T, file string, p pythonProgram) {
 		t.Errorf("%s: python3: %s; it printed:\n%s", file, fault, out)
 	}
 }
-
-// The first program of the Python library's README, here: ten rows of ten numbers each.
-//
-// feature: U6
-func ExampleSplit() {
-	pool := openPool(xme.Options{Workers: 2})
-	defer pool.Close()
-	from := xme.Array[int]{0, 10, 20, 30, 40, 50, 60, 70, 80, 90}
-	total := 0
-	for sum, err := range tenFrom.Map(context.Background(), pool, xme.Split(from.At, from)) {
-		if err != nil {
-			fmt.Println(err)
-		}
-		total += sum
-	}
-	fmt.Println(total)
-	// Output: 5050
-}
-
-var tenFrom = xme.Register("tenFrom", func(_ context.Context, v int) (int, error) {
-	sum := 0
-	for i := v + 1; i <= v+10; i++ {
-		sum += i
-	}
-	return sum, nil
-})
