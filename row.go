@@ -111,7 +111,7 @@ func (r *workerRow) Spoke() bool { return r.nest.spoke }
 
 // Run implements link.Task.
 func (r *workerRow) Run(f *link.Frame, dst []byte, done link.Done) {
-	r.done, r.nest.blocks = done, f.Blocks
+	r.done, r.nest.blocks, r.loose = done, f.Blocks, f.Loose
 	if r.task.fn == nil {
 		f.Parcel.Close()
 		r.finished(nil, nil, &Error{Row: -1, Cause: CauseEncode, Message: fmt.Sprintf("no function %d", f.Func)})

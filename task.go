@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/xenonmp/xme/internal/dump"
+	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -87,7 +88,10 @@ func (r refusing) Submit(_ context.Context, calls []*Call) (int, error) {
 
 // metaSize is the size of what stands before a row's encoded argument: its index
 // and its seed, so that they are the same whichever executor runs it.
-const metaSize = 16
+const (
+	metaSize = link.IndexSize + seedSize
+	seedSize = 8
+)
 
 func appendMeta(dst []byte, row int, seed uint64) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(int64(row)))
@@ -99,6 +103,7 @@ type invocation struct {
 	task   task
 	parcel *wire.Parcel // the argument's; consumed
 	pooled bool         // parcel is to be used again
+	loose  bool         // args have no index
 	space  func(n int) []byte
 }
 
@@ -177,10 +182,18 @@ func faultText(r any) string {
 }
 
 func (v *invocation) invoke(ctx context.Context, args, dst []byte) ([]byte, *wire.Parcel, *Error) {
-	if len(args) < metaSize {
+	index := link.IndexSize
+	if v.loose {
+		index = 0
+	}
+	if len(args) < index+seedSize {
 		return nil, nil, v.failed(CauseEncode, "malformed arguments", nil)
 	}
-	v.task.row, v.task.seed = int(int64(binary.LittleEndian.Uint64(args))), binary.LittleEndian.Uint64(args[8:])
+	if !v.loose {
+		v.task.row = int(int64(binary.LittleEndian.Uint64(args)))
+	}
+	args = args[index:]
+	v.task.seed = binary.LittleEndian.Uint64(args)
 	if v.parcel != nil {
 		v.parcel.Of = wire.TaskName{Rank: v.task.rank, Func: v.task.fn.bare, Row: v.task.row}
 	}
@@ -188,7 +201,7 @@ func (v *invocation) invoke(ctx context.Context, args, dst []byte) ([]byte, *wir
 	if limit == 0 {
 		limit = math.MaxInt
 	}
-	body, out, at, err := v.task.fn.invoke(ctx, args[metaSize:], v.parcel, dst, v.space, limit)
+	body, out, at, err := v.task.fn.invoke(ctx, args[seedSize:], v.parcel, dst, v.space, limit)
 	if err == nil {
 		return body, out, nil
 	}

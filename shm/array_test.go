@@ -161,8 +161,8 @@ func TestArray(t *testing.T) {
 	})
 }
 
-// An array takes 16 bytes of an argument, a part of one 24: with the 16 before an argument, and the 16 of a record's header, a row with an array alone fills what is left of
-// the cache line of the word that announces it (docs/memory.md).
+// An array takes 16 bytes of an argument, a part of one 24: with the seed before it, and the 16 bytes of a record's header, a call with nothing else lies in the cache line of
+// the word that announces it (docs/memory.md).
 func TestHandlesAreShort(t *testing.T) {
 	codec, err := wire.CodecFor[*shm.Array[float64]]()
 	if err != nil {

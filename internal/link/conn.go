@@ -15,6 +15,7 @@ type Frame struct {
 	Time   uint64
 	Body   []byte
 	Parcel *wire.Parcel // open files that travel with the body
+	Loose  bool         // of a row: the body has no index, see FlagLoose
 
 	// Space, if not nil, returns memory to append a result to that takes n bytes; nil:
 	// any will do.

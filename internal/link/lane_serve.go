@@ -263,7 +263,7 @@ func (s *server) serveLane(l *workerLane) {
 // laneRow runs one row; false once the lane is over.
 func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 	f := &l.frame
-	f.Func, f.Call, f.Body = row.Func, row.Call, row.Body
+	f.Func, f.Call, f.Body, f.Loose = row.Func, row.Call, row.Body, row.Flags&FlagLoose != 0
 	if row.Flags&FlagSegment != 0 {
 		var err error
 		if f.Body, err = s.resolve(row.Body); err != nil {

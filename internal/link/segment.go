@@ -152,7 +152,12 @@ const (
 	FlagSegment = 1 << iota
 	// FlagStart: the worker says when it begins.
 	FlagStart
+	// FlagLoose: the row is of no stream, and its body begins behind the eight bytes that would say so.
+	FlagLoose
 )
+
+// IndexSize is how many bytes of a row's body say which row of a stream it is, -1: of none.
+const IndexSize = 8
 
 // In returns the body of such a row.
 func (g *Segment) In(n int) (body [16]byte) {

@@ -81,7 +81,7 @@ func (p *Pool) putAlone(w *worker, r *link.Row) {
 	w.viaLane = true
 	w.count(p, r)
 	w.flight.Put(r)
-	if !w.lane.Rows.Put(ring.Row{Func: r.Func, Call: r.Call(), Body: r.Body}) {
+	if !w.lane.Rows.Put(ring.Row{Func: r.Func, Flags: link.FlagLoose, Call: r.Call(), Body: r.Body[link.IndexSize:]}) { // so more of them lie in one cache line
 		panic("proc: a row sent to a lane without room")
 	}
 	if !r.Bulk {

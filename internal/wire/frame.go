@@ -6,7 +6,7 @@ import (
 )
 
 // Version is the protocol's version: two processes talk only if theirs is equal.
-const Version = 6
+const Version = 7
 
 // HeaderSize is the size of a frame's header in bytes.
 const HeaderSize = 24
