@@ -31,8 +31,9 @@ import (
 // written twice. A cycle is an error, found at the depth of maxDepth.
 type Codec[T any] struct {
 	root   node
-	name   string   // the type's own name, the first word of every path
-	memory *memNode // the root, when values of T are copied as they lie
+	name   string      // the type's own name, the first word of every path
+	memory *memNode    // the root, when values of T are copied as they lie
+	handle *handleNode // the root, when T is a pointer that is a handle of this module's
 
 	exact, foreign, handles bool // see the methods of these names
 
@@ -53,7 +54,11 @@ func CodecFor[T any]() (*Codec[T], error) {
 		return nil, terr
 	}
 	memory, _ := root.(*memNode)
-	return &Codec[T]{root: root, name: t.Name(), memory: memory, exact: !r.marshaler && !r.opaque, foreign: r.marshaler, handles: r.handle, borrowed: r.borrowed}, nil
+	handle, _ := root.(*handleNode)
+	if handle != nil && !(handle.trusted && handle.nilable) {
+		handle = nil
+	}
+	return &Codec[T]{root: root, name: t.Name(), memory: memory, handle: handle, exact: !r.marshaler && !r.opaque, foreign: r.marshaler, handles: r.handle, borrowed: r.borrowed}, nil
 }
 
 // PointerFree reports whether values of T are copied as they lie in memory. If so, every encoded value has the size that T has

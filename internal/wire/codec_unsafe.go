@@ -49,6 +49,9 @@ func (c *Codec[T]) Append(dst []byte, v *T, p *Parcel) ([]byte, error) {
 	if c.memory != nil {
 		return append(dst, bytesAt(unsafe.Pointer(v), c.memory.bytes)...), nil
 	}
+	if c.handle != nil && p != nil {
+		return c.appendHandle(dst, v, p)
+	}
 	w := c.begin()
 	w.v, w.e.parcel = *v, p
 	p.beginAppend()
@@ -76,6 +79,9 @@ func (c *Codec[T]) Decode(src []byte, v *T, p *Parcel) error {
 		c.memory.load(src, unsafe.Pointer(v))
 		return nil
 	}
+	if c.handle != nil && p != nil {
+		return c.decodeHandle(src, v, p)
+	}
 	w := c.begin()
 	w.d = decoder{src: src, parcel: p}
 	p.beginDecode()
@@ -86,6 +92,39 @@ func (c *Codec[T]) Decode(src []byte, v *T, p *Parcel) error {
 	p.endDecode(verr == nil)
 	*v = w.v
 	c.end(w)
+	if verr != nil {
+		return verr.finish(c.name)
+	}
+	return nil
+}
+
+// pointer is one to a value of any type.
+type pointer = unsafe.Pointer
+
+// appendHandle is Append where T is a handle itself. Its pointer lies in the parcel meanwhile, which is on the heap already.
+func (c *Codec[T]) appendHandle(dst []byte, v *T, p *Parcel) ([]byte, error) {
+	p.handle = *(*unsafe.Pointer)(unsafe.Pointer(v))
+	p.beginAppend()
+	out, verr := c.handle.append(&encoder{parcel: p}, dst, unsafe.Pointer(&p.handle))
+	p.endAppend(verr == nil)
+	p.handle = nil
+	if verr != nil {
+		return dst, verr.finish(c.name)
+	}
+	return out, nil
+}
+
+// decodeHandle is Decode where T is a handle itself.
+func (c *Codec[T]) decodeHandle(src []byte, v *T, p *Parcel) error {
+	d := decoder{src: src, parcel: p}
+	p.beginDecode()
+	verr := c.handle.decode(&d, unsafe.Pointer(&p.handle))
+	if verr == nil {
+		verr = d.end()
+	}
+	p.endDecode(verr == nil)
+	*(*unsafe.Pointer)(unsafe.Pointer(v)) = p.handle
+	p.handle = nil
 	if verr != nil {
 		return verr.finish(c.name)
 	}

@@ -31,6 +31,7 @@ type Parcel struct {
 	Over <-chan struct{}
 
 	catches bool
+	handle  pointer          // see Codec.appendHandle
 	lent    []*region.Region // of Regions, those that go by their id alone
 
 	taken []Item   // what Decode has handed out
