@@ -236,8 +236,10 @@ func (c *core) end() bool {
 	if c.parent != nil || c.region == nil {
 		return false
 	}
-	users := c.state.Or(closedBit)
+	c.state.Add(1) // whose use ends meanwhile is not the last: what is said below is said before the reference goes
+	users := c.state.Or(closedBit) - 1
 	if users&closedBit != 0 {
+		c.unuse()
 		return false
 	}
 	if users > 0 && c.lent {
@@ -249,7 +251,7 @@ func (c *core) end() bool {
 	if l := c.life.Load(); l != nil { // who makes one meanwhile finds it closed
 		l.cancel(ErrClosed)
 	}
-	return users == 0
+	return c.state.Add(-1) == closedBit
 }
 
 // close ends the handle and waits for its uses.

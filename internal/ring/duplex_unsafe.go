@@ -30,7 +30,7 @@ const (
 	duplexKind = 1   // of all letters; what a record's kind is stands in their type
 )
 
-// DuplexSize returns how many bytes a duplex takes whose rings have area bytes each, a multiple of 64.
+// DuplexSize returns how many bytes a duplex takes whose rings have area bytes each, a multiple of 64, and more than that.
 func DuplexSize(area int) int { return offDuplex + 2*area }
 
 // End is one side of a duplex. One goroutine at a time reads (Next, Release), and one at a time writes (Put, HasRoom).
@@ -44,7 +44,7 @@ type End struct {
 // NewEnd makes one side's end over mem. New memory is all zero. It panics if the sizes do not fit: they are constants of the program.
 func NewEnd(mem []byte, second bool, waits Waits) *End {
 	area := (len(mem) - offDuplex) / 2
-	if area <= 0 || area%line != 0 || len(mem) != DuplexSize(area) || uintptr(unsafe.Pointer(&mem[0]))%Align != 0 {
+	if area < 2*line || area%line != 0 || len(mem) != DuplexSize(area) || uintptr(unsafe.Pointer(&mem[0]))%Align != 0 {
 		panic(fmt.Sprintf("ring: a duplex of %d bytes", len(mem)))
 	}
 	me, other := 0, 1
