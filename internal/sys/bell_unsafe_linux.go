@@ -17,9 +17,13 @@ func ringBell(fd uintptr) {
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&oneRing)), unsafe.Sizeof(oneRing))
 }
 
-// takeRings sets an eventfd's counter to 0 and gives EAGAIN if it was.
-func takeRings(fd uintptr) syscall.Errno {
+// takeRings sets an eventfd's counter to 0 and gives EAGAIN if it was. slept says that the caller has slept for it: see quickBytes.
+func takeRings(fd uintptr, slept bool) (errno syscall.Errno) {
 	var rings uint64
-	_, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&rings)), unsafe.Sizeof(rings))
+	if slept {
+		_, _, errno = unix.Syscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&rings)), unsafe.Sizeof(rings))
+	} else {
+		_, _, errno = unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&rings)), unsafe.Sizeof(rings))
+	}
 	return errno
 }

@@ -106,9 +106,11 @@ var oobSpace = unix.CmsgSpace(4 * 253)
 func (s *socket) Read(b []byte) (n int, files []*os.File, err error) {
 	var oobn, flags int
 	var opErr error
+	slept := false
 	err = s.raw.Read(func(fd uintptr) bool {
-		n, oobn, flags, opErr = recvmsg(int(fd), b, s.oob)
-		return !errors.Is(opErr, unix.EAGAIN)
+		n, oobn, flags, opErr = recvmsg(int(fd), b, s.oob, slept)
+		slept = errors.Is(opErr, unix.EAGAIN)
+		return !slept
 	})
 	switch {
 	case err != nil && s.closed.Load():
