@@ -29,6 +29,9 @@ type workerLane struct {
 
 	alone bool // it is, and so can its end be
 
+	woke  time.Time // when it last slept for a row, if the scheduler was not told since; else zero
+	looks uint32    // of goesOn
+
 	// What the driver was last seen to wait for, and when that was.
 	watched uint64
 	since   time.Time
@@ -76,12 +79,14 @@ func (l *workerLane) next() (ring.Row, bool, error) {
 		}
 		l.sleeper.Set()
 		if !l.claims.Waiting() {
+			l.woke = time.Time{}
 			switch err := l.bells[0].Wait(); {
 			case isClosed(err): // when the lane is over
 				return ring.Row{}, false, nil
 			case err != nil:
 				return ring.Row{}, false, err
 			}
+			l.woke = time.Now()
 		}
 		l.sleeper.Clear()
 		spun = false // who woke it may not have put the row there yet
@@ -115,6 +120,18 @@ func (l *workerLane) spin() bool {
 			sys.Yield()
 		}
 	}
+}
+
+// goesOn reports whether the worker has had rows for attendAfter since it slept. It looks at the clock for some of them only.
+func (l *workerLane) goesOn() bool {
+	now := l.clock.last
+	if now.IsZero() {
+		if l.looks++; l.looks%64 != 0 {
+			return false
+		}
+		now = time.Now()
+	}
+	return now.Sub(l.woke) > attendAfter
 }
 
 // isClosed reports whether a bell's Wait says that it is closed.
@@ -282,6 +299,10 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 		}
 		l.ring(true) // its clock runs from now on
 	}
+	if !l.woke.IsZero() && (!s.quick(f.Func) || l.goesOn()) {
+		l.woke = time.Time{}
+		sys.Attend()
+	}
 	l.clock.begin()
 	task.Run(f, l.dst[:0], l.done)
 	return !l.over
@@ -290,9 +311,11 @@ func (s *server) laneRow(l *workerLane, row ring.Row) bool {
 // endInLane sends the end of the row that runs. What the lane cannot carry, and what
 // must not overtake frames that the task sent, goes by the Conn, and the lane says so.
 func (s *server) endInLane(l *workerLane, kind wire.Kind, body []byte, parcel *wire.Parcel) {
-	s.ranRows.Add(1)
 	short := l.clock.mean > 0 && l.clock.mean < clockEvery
-	s.sendEnd(l, kind, uint64(l.clock.end()), body, parcel)
+	took := l.clock.end()
+	s.ran(l.frame.Func, took)
+	s.ranRows.Add(1)
+	s.sendEnd(l, kind, uint64(took), body, parcel)
 	if short {
 		l.clock.look()
 	}

@@ -83,7 +83,7 @@ func (b *Bell) Listen() error {
 		return err
 	}
 	b.wait = func(fd uintptr) bool {
-		b.errno = takeRings(fd, b.slept)
+		b.errno = takeRings(fd, b.slept && tells.Load())
 		b.slept = b.errno == unix.EAGAIN
 		return !b.slept
 	}

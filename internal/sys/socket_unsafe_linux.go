@@ -9,9 +9,7 @@ import (
 
 // Messages of up to quickBytes on sockets that do not block go round the scheduler: such a call returns at once. Who tells it of one after a pause wakes the runtime's
 // monitor besides, which then looks round every 20 µs: a third of a driver's switches between threads, and more, with calls over a socket that come one by one.
-//
-// But who has slept tells it, once, by what it reads when it wakes. The monitor sleeps while all sleep, for up to a minute, and a goroutine that is woken by the netpoller wakes nobody else: on one processor (GOMAXPROCS) it would be interrupted
-// by nobody, not for other goroutines, nor for what comes on its link, a cancel say.
+// Who has slept must see to it nevertheless that it is told before it works for long: see Attend.
 const quickBytes = 64 << 10
 
 // message is the header for one buffer, and control messages.
@@ -21,7 +19,7 @@ type message struct {
 }
 
 // pass makes the system call for b and oob, and returns what it does.
-func (m *message) pass(trap uintptr, fd int, b, oob []byte, flags int, slept bool) (n int, err error) {
+func (m *message) pass(trap uintptr, fd int, b, oob []byte, flags int, told bool) (n int, err error) {
 	m.bytes.Base = unsafe.SliceData(b)
 	m.bytes.SetLen(len(b))
 	m.header.Iov = &m.bytes
@@ -32,7 +30,7 @@ func (m *message) pass(trap uintptr, fd int, b, oob []byte, flags int, slept boo
 	}
 	var r uintptr
 	var errno unix.Errno
-	if slept {
+	if told {
 		r, _, errno = unix.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&m.header)), uintptr(flags))
 	} else {
 		r, _, errno = unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&m.header)), uintptr(flags))
@@ -46,9 +44,9 @@ func (m *message) pass(trap uintptr, fd int, b, oob []byte, flags int, slept boo
 }
 
 // recvmsgNow is unix.Recvmsg without the sender's address, for sockets that do not block.
-func recvmsgNow(fd int, b, oob []byte, flags int, slept bool) (n, oobn, got int, err error) {
+func recvmsgNow(fd int, b, oob []byte, flags int, told bool) (n, oobn, got int, err error) {
 	var m message
-	n, err = m.pass(unix.SYS_RECVMSG, fd, b, oob, flags, slept)
+	n, err = m.pass(unix.SYS_RECVMSG, fd, b, oob, flags, told)
 	return n, int(m.header.Controllen), int(m.header.Flags), err
 }
 

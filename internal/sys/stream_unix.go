@@ -108,7 +108,7 @@ func (s *socket) Read(b []byte) (n int, files []*os.File, err error) {
 	var opErr error
 	slept := false
 	err = s.raw.Read(func(fd uintptr) bool {
-		n, oobn, flags, opErr = recvmsg(int(fd), b, s.oob, slept)
+		n, oobn, flags, opErr = recvmsg(int(fd), b, s.oob, slept && tells.Load())
 		slept = errors.Is(opErr, unix.EAGAIN)
 		return !slept
 	})
