@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,20 +15,20 @@ import (
 var (
 	// computes looks at its context, and makes no system call; on which processor count, it says.
 	computes = xme.Register("computes", func(ctx context.Context, _ int) (int, error) {
-		for ctx.Err() == nil { //nolint:revive // it computes
+		for ctx.Err() == nil {
 		}
 		return runtime.GOMAXPROCS(0), ctx.Err()
 	})
 	// starves has a goroutine compute until this one has gone on.
 	starves = xme.Register("starves", func(context.Context, int) (int, error) {
-		begun, over := make(chan struct{}), false
+		begun, over := make(chan struct{}), atomic.Bool{}
 		go func() {
 			close(begun)
-			for !over {
+			for !over.Load() {
 			}
 		}()
 		<-begun
-		over = true
+		over.Store(true)
 		return runtime.GOMAXPROCS(0), nil
 	})
 )
@@ -36,9 +37,6 @@ var (
 //
 // feature: S12
 func TestWorkersAreInterrupted(t *testing.T) {
-	if raced {
-		t.Skip("starves has a race on purpose")
-	}
 	t.Setenv("GOMAXPROCS", "1")
 	const long = 15 * time.Second // the monitor may sleep for a minute
 	for name, link := range map[string]xme.Link{"auto": xme.LinkAuto, "pipes": xme.LinkPipe} {
