@@ -13,13 +13,13 @@ import (
 )
 
 var (
-	// computes looks at its context, and makes no system call; on which processor count, it says.
+	// computes looks at its context, and makes no system call.
 	computes = xme.Register("computes", func(ctx context.Context, _ int) (int, error) {
 		for ctx.Err() == nil {
 		}
-		return runtime.GOMAXPROCS(0), ctx.Err()
+		return 0, ctx.Err()
 	})
-	// starves has a goroutine compute until this one has gone on.
+	// starves has a goroutine compute until this one has gone on, and returns how many processors there are.
 	starves = xme.Register("starves", func(context.Context, int) (int, error) {
 		begun, over := make(chan struct{}), atomic.Bool{}
 		go func() {

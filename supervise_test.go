@@ -626,7 +626,7 @@ func TestManyPools(t *testing.T) {
 	for range 2 {
 		wg.Go(func() {
 			for i := int(next.Add(1)); i <= pools && !t.Failed(); i = int(next.Add(1)) {
-				pool, err := xme.Open(t.Context(), xme.Options{Workers: 1 + i%2, Spares: i / 2 % 2})
+				pool, err := xme.Open(t.Context(), xme.Options{Workers: 1 + i%3, Spares: i % 2})
 				if err != nil {
 					t.Error(err)
 					return

@@ -37,7 +37,7 @@ func (m *MethodFunc[T, In, Out]) Append(ctx context.Context, o *Object[T], in In
 		p = wire.NewParcel()
 	}
 	nested := queueOf(ctx) == o.m.id
-	f := newQueued(o.m.id, m.out.Exact() && !m.out.Handles(), m.decode)
+	f := newQueued(o.m.id, m.out.Exact(), m.decode)
 	if h != nil {
 		args, err := m.in.Append(nil, &in, p)
 		if err == nil {
