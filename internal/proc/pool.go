@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,10 +15,6 @@ import (
 	"github.com/xenonmp/xme/internal/sys"
 	"github.com/xenonmp/xme/internal/wire"
 )
-
-// tellWhenAwake has a process with one processor tell the scheduler when it has slept: what it computes with results may take long. It is found out once: processors that come and go while
-// a process is pinned are not meant.
-var tellWhenAwake = sync.OnceFunc(func() { sys.TellWhenAwake(runtime.GOMAXPROCS(0) == 1) })
 
 var (
 	// ErrClosed is what a closed pool returns, and how rows end that it cut short.
@@ -140,7 +135,6 @@ type Info struct {
 // Open starts a pool's workers side by side and returns when the first can take
 // rows. ctx bounds Open only.
 func Open(ctx context.Context, cfg Config) (*Pool, error) {
-	tellWhenAwake()
 	p := &Pool{
 		cfg: cfg, group: life.New(), means: make([]atomic.Uint64, max(len(cfg.Identity.Funcs), 1)), all: map[*worker]struct{}{}, sets: map[string]*rankSet{},
 		up: make(chan error, 1), ended: make(chan struct{}),

@@ -26,7 +26,6 @@ type Bell struct {
 	raw   syscall.RawConn
 	wait  func(fd uintptr) bool // made once, so that Wait does not allocate
 	errno syscall.Errno         // of the last wait; the waiting goroutine's
-	slept bool                  // it has found nothing; likewise
 }
 
 // NewBell makes a bell that has not been rung.
@@ -83,9 +82,8 @@ func (b *Bell) Listen() error {
 		return err
 	}
 	b.wait = func(fd uintptr) bool {
-		b.errno = takeRings(fd, b.slept && tells.Load())
-		b.slept = b.errno == unix.EAGAIN
-		return !b.slept
+		b.errno = takeRings(fd)
+		return b.errno != unix.EAGAIN
 	}
 	b.raw = raw
 	return nil

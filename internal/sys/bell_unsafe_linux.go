@@ -17,13 +17,9 @@ func ringBell(fd uintptr) {
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&oneRing)), unsafe.Sizeof(oneRing))
 }
 
-// takeRings sets an eventfd's counter to 0 and gives EAGAIN if it was. told has the scheduler told of it, see Attend.
-func takeRings(fd uintptr, told bool) (errno syscall.Errno) {
+// takeRings sets an eventfd's counter to 0 and gives EAGAIN if it was.
+func takeRings(fd uintptr) syscall.Errno {
 	var rings uint64
-	if told {
-		_, _, errno = unix.Syscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&rings)), unsafe.Sizeof(rings))
-	} else {
-		_, _, errno = unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&rings)), unsafe.Sizeof(rings))
-	}
+	_, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&rings)), unsafe.Sizeof(rings))
 	return errno
 }

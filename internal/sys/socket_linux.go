@@ -17,12 +17,12 @@ func socketpair() ([2]int, error) {
 }
 
 // recvmsg receives bytes and descriptors, the latter close-on-exec from birth.
-func recvmsg(fd int, b, oob []byte, told bool) (n, oobn, flags int, err error) {
+func recvmsg(fd int, b, oob []byte) (n, oobn, flags int, err error) {
 	for {
 		if len(b) > quickBytes {
 			n, oobn, flags, _, err = unix.Recvmsg(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
 		} else {
-			n, oobn, flags, err = recvmsgNow(fd, b, oob, unix.MSG_CMSG_CLOEXEC, told)
+			n, oobn, flags, err = recvmsgNow(fd, b, oob, unix.MSG_CMSG_CLOEXEC)
 		}
 		if !errors.Is(err, unix.EINTR) {
 			return n, oobn, flags, err

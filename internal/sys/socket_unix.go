@@ -28,7 +28,7 @@ func socketpair() ([2]int, error) {
 
 // recvmsg receives bytes and descriptors. Without MSG_CMSG_CLOEXEC no child may
 // be forked before they are close-on-exec. The socket does not block.
-func recvmsg(fd int, b, oob []byte, _ bool) (n, oobn, flags int, err error) {
+func recvmsg(fd int, b, oob []byte) (n, oobn, flags int, err error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	for {

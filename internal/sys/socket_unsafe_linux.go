@@ -19,7 +19,7 @@ type message struct {
 }
 
 // pass makes the system call for b and oob, and returns what it does.
-func (m *message) pass(trap uintptr, fd int, b, oob []byte, flags int, told bool) (n int, err error) {
+func (m *message) pass(trap uintptr, fd int, b, oob []byte, flags int) (n int, err error) {
 	m.bytes.Base = unsafe.SliceData(b)
 	m.bytes.SetLen(len(b))
 	m.header.Iov = &m.bytes
@@ -28,13 +28,7 @@ func (m *message) pass(trap uintptr, fd int, b, oob []byte, flags int, told bool
 		m.header.Control = unsafe.SliceData(oob)
 		m.header.SetControllen(len(oob))
 	}
-	var r uintptr
-	var errno unix.Errno
-	if told {
-		r, _, errno = unix.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&m.header)), uintptr(flags))
-	} else {
-		r, _, errno = unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&m.header)), uintptr(flags))
-	}
+	r, _, errno := unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&m.header)), uintptr(flags))
 	runtime.KeepAlive(b)
 	runtime.KeepAlive(oob)
 	if errno != 0 {
@@ -44,14 +38,14 @@ func (m *message) pass(trap uintptr, fd int, b, oob []byte, flags int, told bool
 }
 
 // recvmsgNow is unix.Recvmsg without the sender's address, for sockets that do not block.
-func recvmsgNow(fd int, b, oob []byte, flags int, told bool) (n, oobn, got int, err error) {
+func recvmsgNow(fd int, b, oob []byte, flags int) (n, oobn, got int, err error) {
 	var m message
-	n, err = m.pass(unix.SYS_RECVMSG, fd, b, oob, flags, told)
+	n, err = m.pass(unix.SYS_RECVMSG, fd, b, oob, flags)
 	return n, int(m.header.Controllen), int(m.header.Flags), err
 }
 
 // sendmsgNow is unix.SendmsgN to whom the socket is connected with, for sockets that do not block.
 func sendmsgNow(fd int, b, oob []byte, flags int) (n int, err error) {
 	var m message
-	return m.pass(unix.SYS_SENDMSG, fd, b, oob, flags, false)
+	return m.pass(unix.SYS_SENDMSG, fd, b, oob, flags)
 }

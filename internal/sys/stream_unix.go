@@ -106,11 +106,9 @@ var oobSpace = unix.CmsgSpace(4 * 253)
 func (s *socket) Read(b []byte) (n int, files []*os.File, err error) {
 	var oobn, flags int
 	var opErr error
-	slept := false
 	err = s.raw.Read(func(fd uintptr) bool {
-		n, oobn, flags, opErr = recvmsg(int(fd), b, s.oob, slept && tells.Load())
-		slept = errors.Is(opErr, unix.EAGAIN)
-		return !slept
+		n, oobn, flags, opErr = recvmsg(int(fd), b, s.oob)
+		return !errors.Is(opErr, unix.EAGAIN)
 	})
 	switch {
 	case err != nil && s.closed.Load():
