@@ -152,24 +152,33 @@ func TestRowBehindReadersRow(t *testing.T) {
 func TestReaderHearsCancel(t *testing.T) {
 	t.Parallel()
 	c, _, ended := quietly(t)
-	for call := uint64(1); call < 20; call++ {
-		for {
-			sendQuiet(c, call, "block")
-			send(c, wire.KindCancel, call, "")
-			f, _, err := c.Recv()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if f.Kind == wire.KindFail && string(f.Body) == "not run by the reader" || f.Kind == wire.KindRecalled {
-				call++ // it found the other goroutine on its way to sleep, or was not begun
-				continue
-			}
-			if f.Kind != wire.KindStart || f.Call != call {
-				t.Fatalf("%v frame for call %d", f.Kind, f.Call)
-			}
-			break
+	recv := func() link.Frame {
+		f, _, err := c.Recv()
+		if err != nil {
+			t.Fatal(err)
 		}
-		expect(t, c, wire.KindFail, call, "context canceled")
+		return f
+	}
+	elsewhere := func(f link.Frame) bool { // the other goroutine was not yet asleep, and ran the row
+		return f.Kind == wire.KindFail && string(f.Body) == "not run by the reader"
+	}
+	for call, heard := uint64(1), 0; heard < 10; call++ {
+		sendQuiet(c, call, "block")
+		send(c, wire.KindCancel, call, "")
+		f := recv()
+		if elsewhere(f) || f.Kind == wire.KindRecalled { // or the row was not begun
+			continue
+		}
+		if f.Kind != wire.KindStart || f.Call != call {
+			t.Fatalf("%v frame for call %d; want the start of %d", f.Kind, f.Call, call)
+		}
+		if f = recv(); elsewhere(f) { // the cancel was read before it ran
+			continue
+		}
+		if f.Kind != wire.KindFail || f.Call != call || string(f.Body) != "context canceled" {
+			t.Fatalf("%v frame for call %d, %q; want that %d failed as cancelled", f.Kind, f.Call, f.Body, call)
+		}
+		heard++
 	}
 	send(c, wire.KindBye, 0, "")
 	if err := <-ended; err != nil {
