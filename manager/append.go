@@ -150,7 +150,7 @@ func (r *reader) accept(rec ring.Result, number uint32, p *wire.Parcel) {
 	args, err := head.take(rec.Body, c)
 	if err != nil {
 		p.Close()
-		c.refuse()
+		c.bye()
 		return
 	}
 	e := blanks.Get().(*queued)

@@ -240,3 +240,33 @@ func TestClosedIsLeft(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestByeWhileAnswering has a manager close while an answer is being written: the process that it goes to hears that the manager is closed, not that it is lost.
+func TestByeWhileAnswering(t *testing.T) {
+	m, o := openFuzzed(t)
+	there := elsewhere(t, o)
+	if _, err := fuzzedAdd.Call(t.Context(), there, 1); err != nil {
+		t.Fatal(err)
+	}
+	r := there.Manager().at.(*remote)
+	h := m.at.(*host)
+	h.mu.Lock()
+	hc := h.conns[r.c.me]
+	h.mu.Unlock()
+	hc.writing.Lock()
+	closed := make(chan error)
+	go func() { closed <- m.Close() }()
+	until(t, hc.over.Load)
+	hc.writing.Unlock()
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	until(t, func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.c == nil || r.c.failed.Load()
+	})
+	if _, err := fuzzedAdd.Call(t.Context(), there, 1); !errors.Is(err, ErrClosed) {
+		t.Errorf("a call of a manager that was closed: %v", err)
+	}
+}

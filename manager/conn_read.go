@@ -33,6 +33,7 @@ func (c *conn) handOverLocked() {
 func (c *conn) read(ctx context.Context, own *waiter, enough func() bool) (body []byte, whole bool) {
 	ready := func() bool { return c.end.Ready() || c.failed.Load() || c.lost.Load() || enough != nil && enough() }
 	for {
+		lost := c.lost.Load() // before the look: what came before is found
 		r, ok, err := c.end.Next()
 		switch {
 		case err != nil:
@@ -50,7 +51,7 @@ func (c *conn) read(ctx context.Context, own *waiter, enough func() bool) (body 
 				return nil, false
 			}
 		}
-		if !ok && c.lost.Load() {
+		if !ok && lost {
 			c.fail(ErrLost)
 		}
 		if c.failed.Load() || enough != nil && enough() {

@@ -105,7 +105,6 @@ func (h *host) close() {
 	hosts.Delete(h.id)
 	for _, c := range conns {
 		c.bye()
-		c.close()
 	}
 	h.stop()
 	h.end()

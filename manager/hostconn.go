@@ -205,21 +205,17 @@ func (c *hostConn) close() {
 // gone reports whether the connection is over.
 func (c *hostConn) gone() bool { return c.over.Load() }
 
-// bye tells the process that the manager is closed.
+// bye tells the process that the manager is closed, or that it has broken the protocol, before what it waits for is cancelled, and ends the connection.
 func (c *hostConn) bye() {
 	if !c.use() {
 		return
 	}
 	defer c.unuse()
-	if c.writing.TryLock() {
-		_ = c.end.Put(ring.Result{Kind: kindBye}) // without it the process hears that the address is gone
-		c.writing.Unlock()
-	}
-}
-
-// refuse ends the connection of a process that breaks the protocol, and tells it, so that none of its callers waits for ever.
-func (c *hostConn) refuse() {
-	c.bye()
+	c.over.Store(true)
+	c.end.Wake() // who waits for room to write gives up
+	c.writing.Lock()
+	_ = c.end.Put(ring.Result{Kind: kindBye}) // where there is no room the process hears that the address is gone
+	c.writing.Unlock()
 	c.close()
 }
 
@@ -253,7 +249,7 @@ func (r *reader) handle(rec ring.Result) {
 		r.accept(rec, number, p)
 	default:
 		p.Close()
-		c.refuse()
+		c.bye()
 	}
 }
 
@@ -262,7 +258,7 @@ func (r *reader) request(rec ring.Result, number uint32, p *wire.Parcel) {
 	c := r.c
 	if int(number) >= len(rawOps) {
 		p.Close()
-		c.refuse()
+		c.bye()
 		return
 	}
 	o := &rawOps[number]

@@ -31,7 +31,7 @@ func (c *hostConn) crowded() bool {
 	crowded := c.users > mostUsers
 	c.mu.Unlock()
 	if crowded {
-		c.refuse()
+		c.bye()
 	}
 	return crowded
 }
@@ -58,7 +58,7 @@ func (r *reader) run() {
 	for !c.over.Load() {
 		rec, ok, err := c.end.Next()
 		if err != nil {
-			c.refuse()
+			c.bye()
 			break
 		}
 		if !ok && r.owes > 0 {
@@ -77,7 +77,7 @@ func (r *reader) run() {
 		rec.Body, ok, err = r.whole(rec)
 		c.end.Release()
 		if err != nil {
-			c.refuse()
+			c.bye()
 			break
 		}
 		if !ok {

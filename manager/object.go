@@ -114,7 +114,7 @@ func (r *reader) method(rec ring.Result, number uint32, p *wire.Parcel) {
 	c := r.c
 	if len(rec.Body) < methodSize {
 		p.Close()
-		c.refuse()
+		c.bye()
 		return
 	}
 	m := methodAt(binary.LittleEndian.Uint16(rec.Body))
