@@ -7,13 +7,15 @@ import (
 )
 
 // sort notes which calls of f may go where: anywhere, to any worker; plain ones, which ask for nothing, and whose arguments and results are small and copied as they
-// lie, the short way; small ones, whatever their results, by packs; those that hand over shared memory, and ask for nothing, the short way too, but for files.
+// lie, the short way; small ones, whatever their results, by packs; those that hand over shared memory, and ask for nothing, the short way too, but for files. What takes time to encode
+// has a worker woken first.
 func (f *Func[In, Out]) sort() {
 	f.anywhere = len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service
 	asksNothing := f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0
 	f.small = asksNothing && f.in.PointerFree() && metaSize+f.in.Size(new(In)) <= smallArgs
 	f.plain = f.small && f.out.PointerFree()
 	f.hands = asksNothing && f.in.Handles() && !f.in.Foreign() && !f.fn.guards && f.out.PointerFree()
+	f.rouses = f.anywhere && !(f.hands && f.in.Quick())
 }
 
 // callAlone is Call for a plain function in a pool that the caller leads. If it is alone there it goes the short way (see proc.Pool.CallAlone): its memory is used again

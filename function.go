@@ -28,7 +28,7 @@ type Func[In, Out any] struct {
 	out  *wire.Codec[Out]
 	opts CallOptions
 
-	anywhere, small, plain, hands bool // see sort
+	anywhere, small, plain, hands, rouses bool // see sort
 }
 
 // function is a Func without its types.

@@ -144,7 +144,7 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	if inPool && f.plain && ctx.Err() == nil && drainOf(ctx) == nil && p.opts.MaxMessage >= smallArgs && p.p.LeadAlone() {
 		return f.callAlone(ctx, p, in)
 	}
-	if inPool && f.anywhere {
+	if inPool && f.rouses {
 		p.p.Rouse()
 	}
 	if inPool && f.hands && ctx.Err() == nil && drainOf(ctx) == nil {

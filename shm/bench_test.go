@@ -77,7 +77,8 @@ func BenchmarkHandle(b *testing.B) {
 			if err := codec.Decode(body, &got, p); err != nil {
 				b.Fatal(err)
 			}
-			p.EndHeld()
+			p.EndFirst()
+			p.LeaveHeld()
 			p.Free()
 		}
 	})

@@ -22,30 +22,27 @@ type core struct {
 	noCopy noCopy
 
 	region    *region.Region
-	off, size int           // bytes
-	readOnly  bool          // for this handle
-	kept      bool          // it outlives the encoding of a result
-	lent      bool          // another process sees to the memory while the task runs
-	second    bool          // of a pipe: the other end
-	passed    atomic.Uint32 // what has become of the reference
+	off, size int  // bytes
+	readOnly  bool // for this handle
+	kept      bool // it outlives the encoding of a result
+	lent      bool // another process sees to the memory while the task runs
+	counted   bool // and the region was told
+	second    bool // of a pipe: the other end
 
 	parent *core  // whose life it shares; nil: it has a reference of its own
 	leaves func() // called before the reference goes; nil: nothing is to be done
 	stays  func() // called when a use outlives the task; nil: nothing is to be done
 
-	state atomic.Int64                  // users, and closedBit
+	state atomic.Int64                  // users, and the bits below
 	idle  atomic.Pointer[chan struct{}] // closed once the reference is gone; made when somebody waits
 	life  atomic.Pointer[life]          // ends when it is closed; made when somebody waits
 }
 
-// closedBit says in a handle's state that it is closed.
-const closedBit = 1 << 62
-
-// The values of passed.
+// What a handle's state says beside how many use it.
 const (
-	isHeld   = iota
-	isPassed // it is being given back
-	isGone   // release has done all
+	closedBit = 1 << 62
+	takenBit  = 1 << 61 // it is closed and without users, and somebody gives its reference back
+	goneBit   = 1 << 60 // and has done so
 )
 
 func (c *core) closed() bool { return c.state.Load()&closedBit != 0 }
@@ -88,8 +85,14 @@ func (c *core) root() *core {
 	return c
 }
 
-// bytes returns the memory, or ErrClosed. It is mapped when it is first asked for.
+// bytes returns the memory, or ErrClosed. It is mapped when it is first asked for. It is the caller's to
+// see to that the handle stays open.
 func (c *core) bytes() (mem []byte, err error) {
+	if c.region != nil && !c.root().closed() {
+		if all := c.region.Mapped(!c.readOnly); all != nil {
+			return c.part(all), nil
+		}
+	}
 	r, err := c.enterRoot()
 	if err == nil {
 		mem, err = c.mapped()
@@ -114,7 +117,21 @@ func (c *core) mapped() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("shm: %w", err)
 	}
-	return all[c.off : c.off+c.size : c.off+c.size], nil
+	return c.part(all), nil
+}
+
+func (c *core) part(all []byte) []byte { return all[c.off : c.off+c.size : c.off+c.size] }
+
+// hold returns the region of a handle that is open with one more reference.
+func (c *core) hold() (*region.Region, error) {
+	if c.region == nil || !c.region.RetainLive() {
+		return nil, ErrClosed
+	}
+	if c.root().closed() { // seen after: what was open then has a reference, and so it is this region still
+		c.region.Release()
+		return nil, ErrClosed
+	}
+	return c.region, nil
 }
 
 // enter keeps the handle open until unuse.
@@ -181,25 +198,25 @@ func (c *core) use(f func([]byte) error) error {
 }
 
 func (c *core) unuse() {
-	if c.state.Add(-1) == closedBit {
-		c.release()
+	if c.state.Add(-1) == closedBit && c.take() {
+		c.giveBack()
 	}
 }
 
-// release gives the reference back, once: the handle is closed and without users, but that
-// one may have looked in for a moment to find it closed.
-func (c *core) release() {
-	if !c.passed.CompareAndSwap(isHeld, isPassed) {
-		return
-	}
+// take reports whether the caller is to give the reference back: the handle is closed and nobody uses it, but
+// that one may have looked in for a moment to find it closed, who then takes it.
+func (c *core) take() bool { return c.state.CompareAndSwap(closedBit, closedBit|takenBit) }
+
+// giveBack gives the reference back. The caller has taken it.
+func (c *core) giveBack() {
 	if c.leaves != nil {
 		c.leaves()
 	}
-	if c.lent {
+	if c.counted {
 		c.region.Unlend()
 	}
 	c.region.Release()
-	c.passed.Store(isGone)
+	c.state.Or(goneBit)
 	if idle := c.idle.Load(); idle != nil {
 		close(*idle)
 	}
@@ -208,33 +225,40 @@ func (c *core) release() {
 // ender ends a handle with its task, or because it went along with a result.
 type ender core
 
-// End implements wire.Ender. It does not wait for uses, the last of which gives the memory
-// back. What others wait for, who learn that the task is over, it gives back.
-func (e *ender) End() {
+// End implements wire.Ender. It does not wait for uses, the last of which gives the memory back.
+func (e *ender) End() { (*core)(e).endNow() }
+
+// EndFirst implements wire.Leaver. What others wait for, who learn that the task is over, it gives back.
+func (e *ender) EndFirst() (leaves bool) {
 	c := (*core)(e)
-	if c.end() && c.leaves != nil {
-		c.release()
+	if !c.end() {
+		return false
 	}
+	if c.leaves == nil {
+		return true
+	}
+	c.giveBack()
+	return false
 }
 
 // Leave implements wire.Leaver.
-func (e *ender) Leave() {
-	if c := (*core)(e); c.state.Load() == closedBit {
-		c.release()
-	}
-}
+func (e *ender) Leave() { (*core)(e).giveBack() }
 
 // endNow closes the handle. If it has uses the last of them gives the memory back.
 func (c *core) endNow() {
 	if c.end() {
-		c.release()
+		c.giveBack()
 	}
 }
 
-// end closes the handle and reports whether nobody uses it.
-func (c *core) end() bool {
+// end closes the handle and reports whether the caller is to give the reference back.
+func (c *core) end() (taken bool) {
 	if c.parent != nil || c.region == nil {
 		return false
+	}
+	if c.state.CompareAndSwap(0, closedBit|takenBit) {
+		c.endLife()
+		return true
 	}
 	c.state.Add(1) // whose use ends meanwhile is not the last: what is said below is said before the reference goes
 	users := c.state.Or(closedBit) - 1
@@ -248,25 +272,32 @@ func (c *core) end() bool {
 			c.stays()
 		}
 	}
+	c.endLife()
+	return c.state.Add(-1) == closedBit && c.take()
+}
+
+// endLife tells those who wait by the handle that it is closed.
+func (c *core) endLife() {
 	if l := c.life.Load(); l != nil { // who makes one meanwhile finds it closed
 		l.cancel(ErrClosed)
 	}
-	return c.state.Add(-1) == closedBit
 }
+
+func (c *core) gone() bool { return c.state.Load()&goneBit != 0 }
 
 // close ends the handle and waits for its uses.
 func (c *core) close() error {
 	if c.parent != nil || c.region == nil {
 		return nil
 	}
-	if c.endNow(); c.passed.Load() == isGone {
+	if c.endNow(); c.gone() {
 		return nil
 	}
 	idle := make(chan struct{})
 	if !c.idle.CompareAndSwap(nil, &idle) {
 		idle = *c.idle.Load()
 	}
-	if c.passed.Load() != isGone { // whoever gives it back now finds that somebody waits
+	if !c.gone() { // whoever gives it back now finds that somebody waits
 		<-idle
 	}
 	return nil
@@ -302,54 +333,51 @@ func (c *core) flags() (f byte) {
 
 // append encodes a handle, by appendPart.
 func (c *core) append(dst []byte, p *wire.Parcel) ([]byte, error) {
-	r, err := c.enterRoot()
+	r, err := c.hold()
+	if err == nil {
+		err = p.Give(r)
+	}
 	if err != nil {
 		return dst, err
 	}
-	if p != nil && p.Result && r.lent {
-		err = p.PutLent(c.region)
-	} else {
-		err = p.Put(c.region)
-	}
-	if err == nil {
-		if p.Result && !r.kept {
-			p.Hold((*ender)(r))
+	if p.Result {
+		root := c.root()
+		if root.lent {
+			p.Lent(r)
 		}
-		dst = appendPart(dst, c.region.ID(), c.flags(), c.off, c.size)
+		if !root.kept {
+			p.Hold((*ender)(root))
+		}
 	}
-	r.unuse()
-	return dst, err
+	return appendPart(dst, r, c.flags(), c.off, c.size), nil
 }
 
 // appendPart encodes a part of a region: its id with flags, where the part begins, unless it is at the region's begin, and how many bytes lie behind it. All of an
 // array takes 13 to 18 bytes so: in a lane, a row with nothing else lies in one cache line with the word that announces it.
-func appendPart(dst []byte, id region.ID, flags byte, off, size int) []byte {
+func appendPart(dst []byte, r *region.Region, flags byte, off, size int) []byte {
 	if off > 0 {
 		flags |= flagOffset
 	}
-	dst = id.Append(dst, flags)
+	dst = r.AppendID(dst, flags)
 	if off > 0 {
 		dst = binary.AppendUvarint(dst, uint64(off))
 	}
-	return binary.AppendUvarint(dst, uint64(id.Size()-off-size))
+	return binary.AppendUvarint(dst, uint64(r.Size()-off-size))
 }
 
 // decode makes c, which is zero, a handle that was encoded. elem is what the size must
-// be a multiple of, and the offset aligned to.
+// be a multiple of, and the offset aligned to, a power of two.
 func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
-	id, flags, off, size, err := parsePart(src)
+	r, lent, flags, rest, err := p.RegionIn(src)
 	if err != nil {
 		return err
 	}
-	r, lent, err := p.Region(id)
-	if err != nil {
-		return err
-	}
-	if off%max(align, 1) != 0 || size%max(elem, 1) != 0 {
+	off, size, ok := parsePart(rest, flags, r.Size())
+	if !ok || off&(align-1) != 0 || !divides(elem, size) {
 		r.Release()
 		return errMalformed
 	}
-	c.region, c.off, c.size, c.readOnly = r, off, size, flags&flagReadOnly != 0 || id.Sealed()
+	c.region, c.off, c.size, c.readOnly = r, off, size, flags&flagReadOnly != 0 || r.ID().Sealed()
 	c.second = flags&flagSecond != 0
 	if _, err = r.Bytes(!c.readOnly); err != nil { // now: it is an argument's error, not a panic of Slice
 		r.Release()
@@ -359,7 +387,7 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 		p.CatchFaults(true)
 	}
 	if c.lent = lent; lent {
-		r.Lend()
+		c.counted = r.Lend()
 	} else {
 		r.HoldOn() // what a call of a task's own gives back outlives the task
 	}
@@ -369,21 +397,29 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 
 var errMalformed = errors.New("malformed reference to shared memory")
 
-func parsePart(src []byte) (id region.ID, flags byte, off, size int, err error) {
-	id, flags, src, ok := region.ParseID(src)
-	if !ok || flags&^(flagReadOnly|flagSecond|flagOffset) != 0 {
-		return id, 0, 0, 0, errMalformed
+// divides reports whether size is a multiple of elem. Most are powers of two, for which no division is needed: that takes as long as the rest.
+func divides(elem, size int) bool {
+	if elem&(elem-1) == 0 {
+		return size&max(elem-1, 0) == 0
 	}
-	all, begin, n := uint64(id.Size()), uint64(0), 0
+	return size%elem == 0
+}
+
+// parsePart reads what appendPart has written behind the id of a region of so many bytes.
+func parsePart(src []byte, flags byte, all int) (off, size int, ok bool) {
+	if flags&^(flagReadOnly|flagSecond|flagOffset) != 0 {
+		return 0, 0, false
+	}
+	begin, n := uint64(0), 0
 	if flags&flagOffset != 0 {
-		if begin, n = binary.Uvarint(src); n <= 0 || begin > all {
-			return id, 0, 0, 0, errMalformed
+		if begin, n = binary.Uvarint(src); n <= 0 || begin > uint64(all) {
+			return 0, 0, false
 		}
 		src = src[n:]
 	}
 	behind, n := binary.Uvarint(src)
-	if n != len(src) || n == 0 || behind > all-begin {
-		return id, 0, 0, 0, errMalformed
+	if n != len(src) || n == 0 || behind > uint64(all)-begin {
+		return 0, 0, false
 	}
-	return id, flags, int(begin), int(all - begin - behind), nil
+	return int(begin), all - int(begin) - int(behind), true
 }

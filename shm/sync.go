@@ -286,7 +286,7 @@ func (p *prim) append(dst []byte, parcel *wire.Parcel) ([]byte, error) {
 		return dst, err
 	}
 	if parcel.Result && p.lent {
-		return dst, parcel.PutLent(table)
+		parcel.Lent(table)
 	}
 	return dst, parcel.Put(table)
 }

@@ -79,7 +79,7 @@ func appendView(dst []byte, mem []byte, in region.Mark, p *wire.Parcel) ([]byte,
 	if err != nil {
 		return dst, err
 	}
-	return appendPart(dst, r.ID(), flagReadOnly, off, len(mem)), nil
+	return appendPart(dst, r, flagReadOnly, off, len(mem)), nil
 }
 
 // decodeView returns the memory of a view, which ends with its task, and where that lies.

@@ -70,11 +70,12 @@ func arrayHandle(t reflect.Type) *wire.FamilyHandle {
 	}
 	size, align := int(elem.Size()), elem.Align()
 	return &wire.FamilyHandle{
+		Quick: true,
 		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
 			return (*(**core)(v)).append(dst, p)
 		},
 		Decode: func(src []byte, v unsafe.Pointer, p *wire.Parcel) error {
-			a := reflect.New(t).UnsafePointer()
+			a := p.New(t)
 			if err := (*core)(a).decode(src, p, size, align); err != nil {
 				return err
 			}

@@ -12,7 +12,7 @@ import (
 // Find returns the region of that id with one more reference, nil if this process has
 // none or nobody holds it.
 func Find(id ID) *Region {
-	if r := table.last.Load(); r != nil && r.id == id && r.retainLive() {
+	if r := table.last.Load(); r != nil && r.id == id && r.RetainLive() {
 		return r
 	}
 	table.mu.Lock()
@@ -20,9 +20,18 @@ func Find(id ID) *Region {
 	return findLocked(id)
 }
 
+// FindEncoded is Find for the id that src begins with, as Append has written it, if it is that of the region that was asked for last; else it returns nil.
+func FindEncoded(src []byte) (r *Region, bits byte, rest []byte) {
+	r = table.last.Load()
+	if r == nil || len(src) < len(r.text) || src[0]&(1<<markBits-1) != r.text[0] || string(src[1:len(r.text)]) != r.text[1:] || !r.RetainLive() {
+		return nil, 0, nil
+	}
+	return r, src[0] >> markBits, src[len(r.text):]
+}
+
 func findLocked(id ID) *Region {
 	r := table.regions[id]
-	if r == nil || !r.retainLive() {
+	if r == nil || !r.RetainLive() {
 		return nil
 	}
 	table.last.Store(r)
@@ -60,7 +69,8 @@ func Adopt(id ID, file *os.File) (*Region, error) {
 		_ = sys.Release(file)
 		return nil, fmt.Errorf("%w (%x)", ErrGone, id[:4])
 	}
-	r := &Region{id: id, file: file}
+	r := named(id)
+	r.file = file
 	r.refs.Store(1)
 	table.regions[id] = r
 	return r, nil
@@ -82,8 +92,15 @@ func Arrive(id ID, file *os.File) (*Region, error) {
 }
 
 // Lend notes that a running row uses the region, whose memory another process sees to
-// for as long as the row runs; Unlend that it has ended.
-func (r *Region) Lend() { r.lent.Add(1) }
+// for as long as the row runs, and reports whether Unlend must say that it has ended: of
+// what a driver has shown that is known without.
+func (r *Region) Lend() (counted bool) {
+	if r.came.Load() {
+		return false
+	}
+	r.lent.Add(1)
+	return true
+}
 
 // Unlend takes Lend back.
 func (r *Region) Unlend() { r.lent.Add(-1) }

@@ -49,7 +49,7 @@ func Locked() []*Region {
 	defer table.mu.Unlock()
 	var all []*Region
 	for id, r := range table.regions {
-		if id.Kind() == Locks && r.retainLive() {
+		if id.Kind() == Locks && r.RetainLive() {
 			all = append(all, r)
 		}
 	}

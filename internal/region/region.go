@@ -15,10 +15,11 @@ import (
 // memory itself is its users' to order.
 type Region struct {
 	id   ID
+	text string      // the id as Append writes it, without bits
 	made *sys.Shared // mapped writable, with its descriptor; nil: it came from another process
 
 	refs  atomic.Int32  // once 0 only table's owner makes it 1 again
-	lent  atomic.Int32  // of refs, those of running rows that another process sees to
+	lent  atomic.Int32  // of refs, those that Lend counts
 	lives atomic.Uint32 // how often the last reference went
 
 	came atomic.Bool // a driver has shown it: it is that one's to use again
@@ -103,7 +104,8 @@ func New(size int, k Kind, clean bool) (*Region, error) {
 		_ = spend(-size)
 		return nil, err
 	}
-	r := &Region{id: newID(size, k), made: mem, charge: size}
+	r := named(newID(size, k))
+	r.made, r.charge = mem, size
 	r.rw.Store(newMapping(mem))
 	r.refs.Store(1)
 	table.mu.Lock()
@@ -113,6 +115,8 @@ func New(size int, k Kind, clean bool) (*Region, error) {
 	addSpan(r, mem, true)
 	return r, nil
 }
+
+func named(id ID) *Region { return &Region{id: id, text: string(id.Append(nil, 0))} }
 
 // reuse returns a region that lies unused, nil if there is none that fits.
 func reuse(size int, k Kind) *Region {
@@ -173,6 +177,14 @@ func newShared(size int) (*sys.Shared, error) {
 // ID returns the region's id.
 func (r *Region) ID() ID { return r.id }
 
+// AppendID is ID.Append.
+func (r *Region) AppendID(dst []byte, bits byte) []byte {
+	n := len(dst)
+	dst = append(dst, r.text...)
+	dst[n] |= bits << markBits
+	return dst
+}
+
 // Size returns how many bytes the region has.
 func (r *Region) Size() int { return r.id.Size() }
 
@@ -180,13 +192,10 @@ func (r *Region) Size() int { return r.id.Size() }
 // mapped so that a write to it is a fault. It is mapped on first use. A region that is
 // sealed is writable to its maker only.
 func (r *Region) Bytes(writable bool) ([]byte, error) {
-	at := &r.ro
-	if writable {
-		at = &r.rw
+	if mem := r.Mapped(writable); mem != nil {
+		return mem, nil
 	}
-	if m := at.Load(); m != nil {
-		return m.bytes, nil
-	}
+	at := r.mapping(writable)
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	if at.Load() == nil {
@@ -208,11 +217,26 @@ func (r *Region) Bytes(writable bool) ([]byte, error) {
 	return at.Load().bytes, nil
 }
 
+// Mapped is Bytes where the memory is mapped already, else nil.
+func (r *Region) Mapped(writable bool) []byte {
+	if m := r.mapping(writable).Load(); m != nil {
+		return m.bytes
+	}
+	return nil
+}
+
+func (r *Region) mapping(writable bool) *atomic.Pointer[mapping] {
+	if writable {
+		return &r.rw
+	}
+	return &r.ro
+}
+
 // Retain adds a reference; the caller has one.
 func (r *Region) Retain() { r.refs.Add(1) }
 
-// retainLive is Retain for who has none; false if nobody has.
-func (r *Region) retainLive() bool {
+// RetainLive is Retain for who has none; false if nobody has. The region may be another's by now, of the same size and under the same id.
+func (r *Region) RetainLive() bool {
 	for {
 		n := r.refs.Load()
 		if n == 0 {

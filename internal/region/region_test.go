@@ -312,3 +312,39 @@ func TestSet(t *testing.T) {
 	}
 	region.Trim()
 }
+
+// The region that was asked for last is found by its id as it was encoded, and no other is taken for it.
+func TestFindEncoded(t *testing.T) {
+	defer region.Trim()
+	a, b := made(t, 1, region.Plain, false), made(t, 1, region.Plain, false)
+	defer b.Release()
+	at := func(r *region.Region, bits byte) []byte { return append(r.AppendID(nil, bits), "rest"...) }
+	if string(at(a, 3)) != string(append(a.ID().Append(nil, 3), "rest"...)) {
+		t.Errorf("%x, want %x", at(a, 3), a.ID().Append(nil, 3))
+	}
+	region.Find(a.ID()).Release()
+	r, bits, rest := region.FindEncoded(at(a, 3))
+	if r != a || bits != 3 || string(rest) != "rest" {
+		t.Errorf("%p with %d, %q left; want %p with 3", r, bits, rest, a)
+	}
+	r.Release()
+	for i := range len(a.ID().Append(nil, 0)) {
+		for _, bit := range []byte{1, 4} { // of the first byte these are the id's
+			other := at(a, 0)
+			other[i] ^= bit
+			if r, _, _ := region.FindEncoded(other); r != nil {
+				t.Errorf("%x is taken for %x", other, at(a, 0))
+			}
+		}
+		if r, _, _ := region.FindEncoded(at(a, 0)[:i]); r != nil {
+			t.Errorf("%d bytes of %x are taken for it", i, at(a, 0))
+		}
+	}
+	if r, _, _ := region.FindEncoded(at(b, 0)); r != nil {
+		t.Error("another was asked for last")
+	}
+	a.Release()
+	if r, _, _ := region.FindEncoded(at(a, 0)); r != nil {
+		t.Error("found though nobody holds it")
+	}
+}

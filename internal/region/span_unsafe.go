@@ -56,7 +56,7 @@ func Containing(p unsafe.Pointer, n int) (r *Region, offset int) {
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	s, ok := spanAt(addr)
-	if !ok || uintptr(n) > s.end-addr || !s.r.retainLive() {
+	if !ok || uintptr(n) > s.end-addr || !s.r.RetainLive() {
 		return nil, 0
 	}
 	return s.r, int(addr - s.base)
@@ -88,7 +88,7 @@ func (m Mark) Zero() bool { return m.r == nil }
 // Retain returns the region with one more reference, and the place; nil if it was given up
 // meanwhile.
 func (m Mark) Retain() (r *Region, off int) {
-	if m.r == nil || !m.r.retainLive() {
+	if m.r == nil || !m.r.RetainLive() {
 		return nil, 0
 	}
 	if m.r.lives.Load() != m.life {

@@ -65,6 +65,9 @@ func CodecFor[T any]() (*Codec[T], error) {
 // in memory, and decoding can fail only for a wrong length.
 func (c *Codec[T]) PointerFree() bool { return c.memory != nil }
 
+// Quick reports whether T is a handle that is encoded in no time to speak of.
+func (c *Codec[T]) Quick() bool { return c.handle != nil && c.handle.quick }
+
 // AppendLayout appends a description of T: its full name, and the name, type and offset of every field that can be reached from it. Two builds of one
 // program give the same text if T is the same in both; it is meant to be hashed, not to be read back.
 func (c *Codec[T]) AppendLayout(b []byte) []byte {

@@ -118,9 +118,12 @@ func (d *decoder) need(n int) *ValueError {
 // slices nested in each other could all claim the same bytes, and a few of them cost gigabytes.
 func (d *decoder) check(u uint64, unit int) (int, *ValueError) {
 	left := max(len(d.src)-d.off-d.owed, 0)
-	most := uint64(maxEmpty)
-	if unit > 0 {
-		most = uint64(left) / uint64(unit)
+	most := uint64(left)
+	switch {
+	case unit == 0:
+		most = maxEmpty
+	case unit > 1:
+		most /= uint64(unit)
 	}
 	if u > most {
 		return 0, valueErrorf("a length of %d is more than the %d bytes left can hold", u, left)
@@ -167,12 +170,14 @@ func openBlob(dst []byte) (out []byte, mark int) { return append(dst, 0), len(ds
 
 func closeBlob(dst []byte, mark, bias int) []byte {
 	n := len(dst) - mark - 1
+	if n+bias < 0x80 {
+		dst[mark] = byte(n + bias)
+		return dst
+	}
 	var head [binary.MaxVarintLen64]byte
 	k := binary.PutUvarint(head[:], uint64(n+bias))
-	if k > 1 {
-		dst = append(dst, head[:k-1]...)
-		copy(dst[mark+k:], dst[mark+1:mark+1+n])
-	}
+	dst = append(dst, head[:k-1]...)
+	copy(dst[mark+k:], dst[mark+1:mark+1+n])
 	copy(dst[mark:], head[:k])
 	return dst
 }

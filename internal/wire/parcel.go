@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -29,6 +30,9 @@ type Parcel struct {
 	Result bool
 	// Over, if not nil, is closed when memory that has not been shown yet will not be any more.
 	Over <-chan struct{}
+
+	ahead   pointer      // see New
+	aheadOf reflect.Type // what it points at
 
 	catches bool
 	handle  pointer          // see Codec.appendHandle
@@ -57,9 +61,11 @@ type Item struct {
 // An Ender is a value whose use can be ended.
 type Ender interface{ End() }
 
-// A Leaver gives back what it used when it has ended. That may come after its task's end has been told.
+// A Leaver is an Ender whose end has two halves. EndFirst is what must come before its task's end is told, and reports whether Leave must follow,
+// which gives back what was used.
 type Leaver interface {
 	Ender
+	EndFirst() (leaves bool)
 	Leave()
 }
 
@@ -163,14 +169,18 @@ func (p *Parcel) Put(r *region.Region) error {
 	return nil
 }
 
-// PutLent is Put for what the task whose result it is was lent: the other process has it, and holds it until the result is decoded.
-func (p *Parcel) PutLent(r *region.Region) error {
-	err := p.Put(r)
-	if err == nil {
-		p.lent = append(p.lent, r)
+// Give is Put for who gives a reference of his own away, whatever comes of it.
+func (p *Parcel) Give(r *region.Region) error {
+	if p == nil {
+		r.Release()
+		return errNoRegions
 	}
-	return err
+	p.Regions.Add(r)
+	return nil
 }
+
+// Lent says that the task whose result it is was lent r: the other process has it, and holds it until the result is decoded.
+func (p *Parcel) Lent(r *region.Region) { p.lent = append(p.lent, r) }
 
 // errNoRegions is why shared memory cannot cross where there is nothing to carry it.
 var errNoRegions = fmt.Errorf("this executor does not carry shared memory: %w", errors.ErrUnsupported)
@@ -197,6 +207,23 @@ func (p *Parcel) Region(id region.ID) (r *region.Region, lent bool, err error) {
 	return r, p.Task, nil
 }
 
+// RegionIn is Region for the id that src begins with, as region.ID.Append has written it. It returns what was written with it, and what is behind it.
+func (p *Parcel) RegionIn(src []byte) (r *region.Region, lent bool, bits byte, rest []byte, err error) {
+	if p != nil && len(p.Items) == 0 {
+		if r, bits, rest = region.FindEncoded(src); r != nil {
+			return r, p.Task, bits, rest, nil
+		}
+	}
+	id, bits, rest, ok := region.ParseID(src)
+	if !ok {
+		return nil, false, 0, nil, errNoID
+	}
+	r, lent, err = p.Region(id)
+	return r, lent, bits, rest, err
+}
+
+var errNoID = errors.New("malformed reference to shared memory")
+
 // Hold has e ended with the task whose arguments are decoded, with the encoding of the result, or if either fails.
 func (p *Parcel) Hold(e Ender) { p.held = append(p.held, e) }
 
@@ -220,23 +247,34 @@ func (p *Parcel) EndHeld() {
 func (p *Parcel) EndFirst() { endAll(p.held) }
 
 // LeaveHeld has what was ended give back what it used.
-func (p *Parcel) LeaveHeld() { p.leaveFrom(0) }
+func (p *Parcel) LeaveHeld() {
+	p.leaveFrom(0)
+	p.makeAhead()
+}
 
 func (p *Parcel) endFrom(n int) {
 	endAll(p.held[n:])
 	p.leaveFrom(n)
 }
 
+// endAll ends all, and leaves those that must leave.
 func endAll(held []Ender) {
-	for _, e := range held {
-		e.End()
+	for i, e := range held {
+		l, ok := e.(Leaver)
+		switch {
+		case !ok:
+			e.End()
+		case l.EndFirst():
+			continue
+		}
+		held[i] = nil
 	}
 }
 
 func (p *Parcel) leaveFrom(n int) {
 	for _, e := range p.held[n:] {
-		if l, ok := e.(Leaver); ok {
-			l.Leave()
+		if e != nil {
+			e.(Leaver).Leave()
 		}
 	}
 	clear(p.held[n:])
