@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
@@ -218,3 +219,35 @@ func TestMeshRoomOfAnother(t *testing.T) {
 		t.Error("there is room, of which Room says nothing")
 	}
 }
+
+// A relay that frees nothing new between a writer's look and his sleep does not keep him from being woken once it does.
+func TestReleaseOfNothing(t *testing.T) {
+	asleep, woken := make(chan struct{}), make(chan struct{})
+	m := newMesh(2, oneSleep{asleep, woken})
+	w, r := m.Writer(0, 1), m.Reader(0, 1)
+	for i := 0; w.Put(letter(1, i)); i++ {
+	}
+	r.ReleaseTo(0)
+	go m.Nap(0, time.Hour, w.Room)
+	<-asleep
+	var l ring.Letter
+	if ok, err := r.Next(&l); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	r.ReleaseTo(r.Pos())
+	select {
+	case <-woken:
+	default:
+		t.Error("there is room, and the writer was not woken")
+	}
+}
+
+// oneSleep tells that somebody sleeps, and has been woken.
+type oneSleep struct{ asleep, woken chan struct{} }
+
+func (s oneSleep) Wait(*atomic.Uint32, uint32, time.Duration) {
+	close(s.asleep)
+	<-s.woken
+}
+
+func (s oneSleep) Wake(*atomic.Uint32, int) { close(s.woken) }

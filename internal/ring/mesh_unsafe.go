@@ -254,8 +254,12 @@ func (r *LetterReader) Release() {
 	r.ReleaseTo(r.pos)
 }
 
-// ReleaseTo frees the room up to where a reader of the same letters, in other memory, has read.
+// ReleaseTo frees the room up to where a reader of the same letters, in other memory, has read. If that is nothing new, nobody is told: a writer that
+// wants room, and is not yet asleep, would look, find none and sleep, with nobody to wake him any more.
 func (r *LetterReader) ReleaseTo(pos uint64) {
+	if pos == r.released {
+		return
+	}
 	r.released = pos
 	r.head.Store(pos)
 	// Looked at again: it may have come to want after a first look and before the store.
