@@ -65,6 +65,10 @@ func socketPair(t *testing.T) (near, far sys.Stream) {
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 1, 100, 16<<10 - 1, 16 << 10, 32<<10 - 24, 32 << 10, 64 << 10, 100_000, 1 << 20, 5<<20 + 3}
+	bodies := make([][]byte, len(sizes))
+	for i, n := range sizes {
+		bodies[i] = pattern(n)
+	}
 	for name, c := range conns(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -72,8 +76,8 @@ func TestFrames(t *testing.T) {
 			for side := range 2 {
 				go func() {
 					for round := range 20 {
-						for i, n := range sizes {
-							c[side].Send(link.Frame{Kind: wire.KindCall, Func: uint16(i), Call: uint64(round), Time: 7, Body: pattern(n)})
+						for i, body := range bodies {
+							c[side].Send(link.Frame{Kind: wire.KindCall, Func: uint16(i), Call: uint64(round), Time: 7, Body: body})
 							if i%3 == 0 {
 								c[side].Flush()
 							}
@@ -86,13 +90,13 @@ func TestFrames(t *testing.T) {
 				}()
 				go func() {
 					for round := range 20 {
-						for i, n := range sizes {
+						for i, body := range bodies {
 							f, _, err := c[1-side].Recv()
 							if err != nil {
 								done <- err
 								return
 							}
-							if f.Call != uint64(round) || f.Func != uint16(i) || f.Time != 7 || !bytes.Equal(f.Body, pattern(n)) {
+							if f.Call != uint64(round) || f.Func != uint16(i) || f.Time != 7 || !bytes.Equal(f.Body, body) {
 								done <- fmt.Errorf("round %d, frame %d: got call %d, func %d, %d bytes", round, i, f.Call, f.Func, len(f.Body))
 								return
 							}
