@@ -16,7 +16,7 @@ import (
 // runScript builds a program and runs testdata/script/name.txtar with it in the path.
 func runScript(t *testing.T, name, pkg string) {
 	t.Helper()
-	if testing.Short() && raced {
+	if raced {
 		t.Skip("programs are built without the race detector: this says nothing new")
 	}
 	t.Parallel()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -25,7 +26,7 @@ import (
 func TestEndsThatComeOnTheLink(t *testing.T) {
 	t.Parallel()
 	rows := 40_000
-	if testing.Short() {
+	if !long.Wanted() {
 		rows = 8_000
 	}
 	for _, workers := range []int{1, 2, 4} {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -68,7 +69,7 @@ func pointer(at uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Point
 func TestRubbishInALane(t *testing.T) {
 	t.Parallel()
 	tries := 300
-	if testing.Short() {
+	if !long.Wanted() {
 		tries = 30
 	}
 	pool := xmetest.Open(t, xme.Options{Workers: 2})

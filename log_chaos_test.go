@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/xmelog"
 	"github.com/xenonmp/xme/xmetest"
@@ -69,7 +70,7 @@ type heard struct {
 // feature: L3
 func TestLogsOutliveTheirWorkers(t *testing.T) {
 	rows, each := 160, 500 // 8 × 10,000 of each kind
-	if testing.Short() {
+	if !long.Wanted() {
 		rows = 24
 	}
 	seed := uint64(time.Now().UnixNano())

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/xmelog"
 	"github.com/xenonmp/xme/xmetest"
 )
@@ -278,7 +279,7 @@ func TestOnePipeForBoth(t *testing.T) {
 	read.Go(func() { _, _ = io.Copy(&got, r) })
 	pool := xmetest.Open(t, xme.Options{Workers: 2, Stdout: w, Stderr: again, Log: xmelog.Options{NoTime: true, NoPID: true}})
 	each := 300
-	if testing.Short() {
+	if !long.Wanted() {
 		each = 60
 	}
 	for _, err := range logMuch.Map(t.Context(), pool, xme.Repeat(4, each)) {

@@ -291,16 +291,16 @@ func TestBlockedOutput(t *testing.T) {
 	_ = pool.Close()
 	seen, dropped := map[string]int{}, 0
 	for line := range strings.Lines(out.String()) {
-		var kind, rest string
 		var i int
 		if _, err := fmt.Sscanf(line, "xme: %d lines of workers were dropped", &i); err == nil {
 			dropped += i
 			continue
 		}
-		if _, err := fmt.Sscanf(line, "%s %d %s\n", &kind, &i, &rest); err != nil || len(rest) != 4000 {
-			t.Fatalf("a torn line: %.100q: %v", line, err)
+		words := strings.Fields(line)
+		if len(words) != 3 || len(words[2]) != 4000 {
+			t.Fatalf("a torn line: %.100q", line)
 		}
-		seen[kind]++
+		seen[words[0]]++
 	}
 	if lines := seen["record"] + seen["printed"]; dropped == 0 || lines+dropped != 2*n {
 		t.Errorf("%d lines and %d dropped, want %d in all", lines, dropped, 2*n)

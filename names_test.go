@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -17,7 +18,7 @@ import (
 // feature: S1, P2
 func TestFullNames(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
+	if !long.Wanted() {
 		t.Skip("all that a program imports is compiled for -trimpath")
 	}
 	var want strings.Builder

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -77,7 +78,7 @@ func packedRows(rows int, die bool) iter.Seq[packedRow] {
 func TestPacks(t *testing.T) {
 	t.Parallel()
 	rows := 20_000
-	if testing.Short() {
+	if !long.Wanted() {
 		rows = 5_000
 	}
 	for name, o := range map[string]xme.Options{

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/xmetest"
 )
@@ -294,7 +295,7 @@ func TestWithoutReplacement(t *testing.T) {
 func TestRetireChaos(t *testing.T) {
 	t.Parallel()
 	rounds := 12
-	if testing.Short() {
+	if !long.Wanted() {
 		rounds = 3
 	}
 	for round := range rounds {

@@ -18,7 +18,7 @@ import (
 // rpcServer builds the programs of examples/rpc and runs the server. It returns their folder and the server's address.
 func rpcServer(t *testing.T, args ...string) (bin, addr string) {
 	t.Helper()
-	if testing.Short() && raced {
+	if raced {
 		t.Skip("programs are built without the race detector: this says nothing new")
 	}
 	bin = t.TempDir()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/manager"
 	"github.com/xenonmp/xme/shm"
 	"github.com/xenonmp/xme/xmetest"
@@ -61,7 +62,7 @@ func TestCallersDie(t *testing.T) {
 			}
 			pool := xmetest.Open(t, xme.Options{Workers: 2})
 			times := 20_000
-			if testing.Short() {
+			if !long.Wanted() {
 				times = 2000
 			}
 			done, kills := 0, 0
@@ -299,7 +300,7 @@ func TestNoGrowth(t *testing.T) {
 		return s.HeapAlloc
 	}
 	n := 100_000
-	if testing.Short() {
+	if !long.Wanted() {
 		n = 10_000
 	}
 	call := func(n int) {

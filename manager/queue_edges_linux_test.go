@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/manager"
 	"github.com/xenonmp/xme/shm"
@@ -457,9 +458,6 @@ var crowded = xme.Register("crowded", func(ctx context.Context, in crowd) (int, 
 
 // Who waits for room gets it: nobody's append is given up but his own.
 func TestAppendsThatWaitForRoomAreAccepted(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes long")
-	}
 	ctx := t.Context()
 	m := openWith(t, manager.Options{Queue: 1})
 	o, err := manager.ShareNew(ctx, m, "", newCounter, 0)
@@ -518,7 +516,7 @@ var oneCall = xme.Register("oneCall", func(ctx context.Context, o *manager.Objec
 
 // A guard's process may take its time to set itself up.
 func TestGuardWhoseSetupTakesLong(t *testing.T) {
-	if testing.Short() {
+	if !long.Wanted() {
 		t.Skip("it takes long")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -564,9 +562,6 @@ var appendsOn = xme.Register("appendsOn", func(ctx context.Context, in crowd) (i
 
 // Calls are discarded while others wait for room.
 func TestDiscardWhileOthersWaitForRoom(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes long")
-	}
 	if !apart(t) {
 		return
 	}
@@ -609,9 +604,6 @@ var appendsSlowly = xme.Register("appendsSlowly", func(ctx context.Context, o *m
 
 // At the first Ctrl-C the rows that run finish: their guard stays as long as they do.
 func TestFirstInterruptLeavesTheGuardToTheRowsThatRun(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes long")
-	}
 	if !apart(t) {
 		return
 	}
@@ -653,7 +645,7 @@ var goesOn = xme.Register("goesOn", func(ctx context.Context, m *manager.Manager
 
 // Nothing is killed, stopped or full: functions are queued whose results may come before the answer to who queued them.
 func TestResultsThatComeBeforeTheirAppendsAnswer(t *testing.T) {
-	if testing.Short() {
+	if !long.Wanted() {
 		t.Skip("it takes long")
 	}
 	ctx := t.Context()

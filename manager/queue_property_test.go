@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/manager"
 	"github.com/xenonmp/xme/xmetest"
 )
@@ -134,7 +135,7 @@ var (
 // feature: X4, G1, G2, G3, F18
 func TestStopRaces(t *testing.T) {
 	rounds := *stopRaces
-	if testing.Short() {
+	if !long.Wanted() {
 		rounds = min(rounds, 60)
 	}
 	for seed := range uint64(rounds) {

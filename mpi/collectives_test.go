@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/mpi"
 )
 
@@ -30,9 +31,9 @@ func TestCollectives(t *testing.T) {
 				count := *programCount
 				switch {
 				case count > 0:
-				case testing.Short() && (link != xme.LinkAuto && size != 3 && size != 5 || size > 6 && size < 9):
+				case !long.Wanted() && (link != xme.LinkAuto && size != 3 && size != 5 || size > 6 && size < 9):
 					continue
-				case testing.Short():
+				case !long.Wanted():
 					count = 2
 				case link != xme.LinkAuto:
 					count = 3

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/mpi"
 )
 
@@ -27,7 +28,7 @@ import (
 // end, Run ends, and nothing is left.
 func TestEdgeRunOfEverything(t *testing.T) {
 	seeds := uint64(12)
-	if testing.Short() {
+	if !long.Wanted() {
 		seeds = 5
 	}
 	for seed := range seeds {

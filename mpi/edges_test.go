@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/mpi"
 )
 
@@ -522,7 +523,7 @@ func TestEdgeDeadlockShowsAllRanks(t *testing.T) {
 // TestEdgeManyRanks: 64 ranks on however many CPUs.
 func TestEdgeManyRanks(t *testing.T) {
 	ranks := 64
-	if testing.Short() {
+	if !long.Wanted() {
 		ranks = 24
 	}
 	for _, link := range []xme.Link{xme.LinkAuto, xme.LinkPipe} {

@@ -12,13 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/internal/sys"
 )
 
 // buildStatic builds the command so that it runs where there is nothing else.
 func buildStatic(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
+	if !long.Wanted() {
 		t.Skip("all that the command imports is compiled for it")
 	}
 	bin := filepath.Join(t.TempDir(), "xme")

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme/internal/dump"
+	"github.com/xenonmp/xme/internal/long"
 )
 
 const (
@@ -270,7 +271,7 @@ func runtimeDir() string {
 
 // feature: S12
 func TestFirstWithTrimmedPaths(t *testing.T) {
-	if os.Getenv("DUMP_TRIMMED") != "" || testing.Short() {
+	if os.Getenv("DUMP_TRIMMED") != "" || !long.Wanted() {
 		t.Skip("the test of the test, or slow")
 	}
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-trimpath", "-count=1", "-run", "^Test(First|Panic)$", ".")

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"testing"
 
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/sys"
 )
@@ -120,7 +121,7 @@ func TestQueueKill(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			kills := 60
-			if testing.Short() {
+			if !long.Wanted() {
 				kills = 6
 			}
 			slots, elem, arena, size := killSize(kind == "fixed")

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/internal/ring"
 )
 
@@ -25,7 +26,7 @@ func FuzzQueueSchedule(f *testing.F) {
 func TestQueueSchedules(t *testing.T) {
 	t.Parallel()
 	rounds := 400
-	if testing.Short() {
+	if !long.Wanted() {
 		rounds = 40
 	}
 	rnd := rand.New(rand.NewPCG(3, 4))

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/internal/ring"
 )
 
@@ -24,7 +25,7 @@ func TestQueueSides(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", tc), func(t *testing.T) {
 			t.Parallel()
 			each := 5000
-			if testing.Short() {
+			if !long.Wanted() {
 				each = 500
 			}
 			waits := newParks()

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/internal/ring"
 )
 
@@ -47,7 +48,7 @@ func newBoth() both {
 func TestTwoSides(t *testing.T) {
 	t.Parallel()
 	rows := 200_000
-	if testing.Short() {
+	if !long.Wanted() {
 		rows = 20_000
 	}
 	b := newBoth()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -26,7 +27,7 @@ func TestChaos(t *testing.T) {
 	for name, link := range map[string]xme.Link{"auto": xme.LinkAuto, "socket": xme.LinkSocket, "pipe": xme.LinkPipe} {
 		t.Run(name, func(t *testing.T) {
 			c := config{time: 2500 * time.Millisecond, limit: 20 * time.Second, seed: 7, workers: 3, rows: 3000, link: link}
-			if testing.Short() {
+			if !long.Wanted() {
 				c.time, c.rows = 500*time.Millisecond, 500
 			}
 			var out strings.Builder

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -19,7 +20,7 @@ func TestMain(m *testing.M) {
 // feature: P3, P4, P5, P6, P7, P8, F2, F3
 func TestCalls(t *testing.T) {
 	c := config{n: 4000, seed: 11}
-	if testing.Short() {
+	if !long.Wanted() {
 		c.n = 800
 	}
 	var out strings.Builder
@@ -35,7 +36,7 @@ func TestCalls(t *testing.T) {
 // feature: P9
 func TestRanks(t *testing.T) {
 	c := config{n: 20_000, seed: 21}
-	if testing.Short() {
+	if !long.Wanted() {
 		c.n = 4000
 	}
 	var out strings.Builder
