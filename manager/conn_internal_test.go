@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/xenonmp/xme/internal/park"
 	"github.com/xenonmp/xme/internal/post"
@@ -256,7 +257,7 @@ func TestByeWhileAnswering(t *testing.T) {
 	hc.writing.Lock()
 	closed := make(chan error)
 	go func() { closed <- m.Close() }()
-	until(t, hc.over.Load)
+	until(t, hc.leaving.Load)
 	hc.writing.Unlock()
 	if err := <-closed; err != nil {
 		t.Error(err)
@@ -268,5 +269,55 @@ func TestByeWhileAnswering(t *testing.T) {
 	})
 	if _, err := fuzzedAdd.Call(t.Context(), there, 1); !errors.Is(err, ErrClosed) {
 		t.Errorf("a call of a manager that was closed: %v", err)
+	}
+}
+
+// TestByeToAFullRing has a manager close while its answers to a process fill the way there, which then reads: it finds the bye behind them.
+func TestByeToAFullRing(t *testing.T) {
+	defer func(was time.Duration) { byeTime = was }(byeTime)
+	byeTime = time.Minute
+	m, o := openFuzzed(t)
+	there := elsewhere(t, o)
+	if _, err := fuzzedAdd.Call(t.Context(), there, 1); err != nil {
+		t.Fatal(err)
+	}
+	c := there.Manager().at.(*remote).c
+	h := m.at.(*host)
+	h.mu.Lock()
+	hc := h.conns[c.me]
+	h.mu.Unlock()
+	if err := c.use(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.unuse()
+	c.mu.Lock()
+	c.leading = true // this test is, and nobody else reads
+	c.mu.Unlock()
+	defer c.handOver()
+	for hc.end.Put(ring.Result{Kind: kindAnswer, Call: marker}) {
+	}
+	closed := make(chan error)
+	go func() { closed <- m.Close() }()
+	until(t, func() bool { // it has found no room, or is about to
+		free := hc.writing.TryLock()
+		if free {
+			hc.writing.Unlock()
+		}
+		return !free
+	})
+	<-time.After(10 * time.Millisecond)
+	until(t, func() bool {
+		r, ok, err := c.end.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bye := ok && r.Kind == kindBye
+		if ok {
+			c.end.Release()
+		}
+		return bye
+	})
+	if err := <-closed; err != nil {
+		t.Error(err)
 	}
 }

@@ -103,9 +103,11 @@ func (h *host) close() {
 		return
 	}
 	hosts.Delete(h.id)
+	var byes sync.WaitGroup
 	for _, c := range conns {
-		c.bye()
+		byes.Go(c.bye)
 	}
+	byes.Wait()
 	h.stop()
 	h.end()
 	if t := h.queueRuns.Load(); t != nil {

@@ -22,9 +22,10 @@ type hostConn struct {
 	region *region.Region
 	end    *ring.End
 
-	over   atomic.Bool
-	ctx    context.Context //nolint:containedctx // the connection's own
-	cancel context.CancelFunc
+	over    atomic.Bool
+	leaving atomic.Bool     // bye is being said: no answer waits for room
+	ctx     context.Context //nolint:containedctx // the connection's own
+	cancel  context.CancelFunc
 
 	writing sync.Mutex
 
@@ -205,16 +206,25 @@ func (c *hostConn) close() {
 // gone reports whether the connection is over.
 func (c *hostConn) gone() bool { return c.over.Load() }
 
+// byeTime bounds how long a bye waits for a process that reads nothing: it learns that the address is gone.
+var byeTime = 100 * time.Millisecond
+
 // bye tells the process that the manager is closed, or that it has broken the protocol, before what it waits for is cancelled, and ends the connection.
 func (c *hostConn) bye() {
 	if !c.use() {
 		return
 	}
 	defer c.unuse()
-	c.over.Store(true)
+	c.leaving.Store(true)
 	c.end.Wake() // who waits for room to write gives up
 	c.writing.Lock()
-	_ = c.end.Put(ring.Result{Kind: kindBye}) // where there is no room the process hears that the address is gone
+	r := ring.Result{Kind: kindBye}
+	if !c.end.Put(r) {
+		ctx, cancel := context.WithTimeout(context.Background(), byeTime)
+		_ = c.end.Sleep(ctx, c.end.HasRoom)
+		cancel()
+		_ = c.end.Put(r)
+	}
 	c.writing.Unlock()
 	c.close()
 }
@@ -336,8 +346,9 @@ func (c *hostConn) answer(kind uint8, call uint32, body []byte, p *wire.Parcel) 
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	_ = put(c.end, r, func() error { // its error is the connection's end
-		_ = c.end.Sleep(context.Background(), func() bool { return c.end.HasRoom() || c.over.Load() })
-		if c.over.Load() {
+		ends := func() bool { return c.over.Load() || c.leaving.Load() }
+		_ = c.end.Sleep(context.Background(), func() bool { return c.end.HasRoom() || ends() })
+		if ends() {
 			return ErrClosed
 		}
 		return nil

@@ -160,24 +160,37 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// New returns what reflect.New(t) does, for a handle that is decoded. Of the type that a task was given last one is made ahead once the task has
-// ended: whoever runs tasks has nothing else to do then, and to allocate is a third of what it takes to decode an array.
+// New returns what reflect.New(t) does, for a handle that is decoded. If two tasks one after the other ask for one type, that of a third is made ahead, once the
+// second has ended: whoever runs tasks has nothing else to do then, and to allocate is a third of what it takes to decode an array.
 func (p *Parcel) New(t reflect.Type) (v unsafe.Pointer) {
-	if p == nil || p.aheadOf != t {
-		if p != nil {
-			p.ahead, p.aheadOf = nil, t
-		}
+	if p == nil {
 		return reflect.New(t).UnsafePointer()
 	}
-	if v = p.ahead; v == nil {
+	switch p.asked {
+	case nil:
+		p.asked = t
+	case t:
+	default:
+		p.several = true
+	}
+	if v = p.ahead; v == nil || p.aheadOf != t {
 		return reflect.New(t).UnsafePointer()
 	}
 	p.ahead = nil
 	return v
 }
 
+// makeAhead is called when a task has ended.
 func (p *Parcel) makeAhead() {
-	if p.aheadOf != nil && p.ahead == nil {
+	switch {
+	case p.asked == nil:
+		return
+	case p.several:
+		p.ahead, p.aheadOf = nil, nil
+	case p.asked != p.aheadOf:
+		p.ahead, p.aheadOf = nil, p.asked
+	case p.ahead == nil:
 		p.ahead = reflect.New(p.aheadOf).UnsafePointer()
 	}
+	p.asked, p.several = nil, false
 }

@@ -32,7 +32,9 @@ type Parcel struct {
 	Over <-chan struct{}
 
 	ahead   pointer      // see New
-	aheadOf reflect.Type // what it points at
+	aheadOf reflect.Type // what it points at, or the last task's one type
+	asked   reflect.Type // this task's first
+	several bool         // and it asked for others
 
 	catches bool
 	handle  pointer          // see Codec.appendHandle
@@ -95,6 +97,7 @@ func (p *Parcel) Free() {
 		p.held = p.held[:0]
 	}
 	p.Task, p.Result, p.Over, p.catches, p.lent = false, false, nil, false, nil
+	p.asked, p.several = nil, false
 	p.Of, p.Locals = TaskName{}, nil
 	parcels.Put(p)
 }
@@ -243,7 +246,7 @@ func (p *Parcel) EndHeld() {
 	}
 }
 
-// EndFirst is the first half of EndHeld: LeaveHeld, which must follow, is the other. Between them it can be told that the task is over.
+// EndFirst is the first half of EndHeld: LeaveHeld, which alone may follow, and must, is the other. Between them it can be told that the task is over.
 func (p *Parcel) EndFirst() { endAll(p.held) }
 
 // LeaveHeld has what was ended give back what it used.
@@ -262,6 +265,7 @@ func endAll(held []Ender) {
 	for i, e := range held {
 		l, ok := e.(Leaver)
 		switch {
+		case e == nil:
 		case !ok:
 			e.End()
 		case l.EndFirst():
