@@ -294,8 +294,10 @@ func TestByeToAFullRing(t *testing.T) {
 	c.leading = true // this test is, and nobody else reads
 	c.mu.Unlock()
 	defer c.handOver()
+	hc.writing.Lock()
 	for hc.end.Put(ring.Result{Kind: kindAnswer, Call: marker}) {
 	}
+	hc.writing.Unlock()
 	closed := make(chan error)
 	go func() { closed <- m.Close() }()
 	until(t, func() bool { // it has found no room, or is about to
