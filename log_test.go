@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -299,6 +300,9 @@ func TestBlockedOutput(t *testing.T) {
 		words := strings.Fields(line)
 		if len(words) != 3 || len(words[2]) != 4000 {
 			t.Fatalf("a torn line: %.100q", line)
+		}
+		if _, err := strconv.Atoi(words[1]); err != nil {
+			t.Fatalf("a torn line: %.100q: %v", line, err)
 		}
 		seen[words[0]]++
 	}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme"
-	"github.com/xenonmp/xme/internal/long"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -361,7 +360,7 @@ func TestLargeValues(t *testing.T) {
 	t.Parallel()
 	for _, link := range []xme.Link{xme.LinkAuto, xme.LinkPipe} {
 		for _, size := range []int{1 << 20, 256 << 20} {
-			if size > 1<<20 && !long.Wanted() {
+			if size > 1<<20 && raced {
 				continue
 			}
 			pool := xmetest.Open(t, xme.Options{Workers: 1, Link: link})
@@ -405,7 +404,7 @@ func TestManyFutures(t *testing.T) {
 // feature: S7
 func TestMillionRows(t *testing.T) {
 	rows := 1_000_000
-	if !long.Wanted() {
+	if raced {
 		rows = 100_000
 	}
 	pool := xmetest.Open(t, xme.Options{Workers: 2})

@@ -206,7 +206,7 @@ func (c *hostConn) close() {
 // gone reports whether the connection is over.
 func (c *hostConn) gone() bool { return c.over.Load() }
 
-// byeTime bounds how long a bye waits for a process that reads nothing: it learns that the address is gone.
+// byeTime bounds how long a bye waits for a process that reads nothing. Of a manager that closes it hears later, when the address goes; one that broke the protocol hears nothing then.
 var byeTime = 100 * time.Millisecond
 
 // bye tells the process that the manager is closed, or that it has broken the protocol, before what it waits for is cancelled, and ends the connection.

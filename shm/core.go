@@ -366,14 +366,14 @@ func appendPart(dst []byte, r *region.Region, flags byte, off, size int) []byte 
 }
 
 // decode makes c, which is zero, a handle that was encoded. elem is what the size must
-// be a multiple of, and the offset aligned to, a power of two.
+// be a multiple of, and the offset aligned to.
 func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 	r, lent, flags, rest, err := p.RegionIn(src)
 	if err != nil {
 		return err
 	}
 	off, size, ok := parsePart(rest, flags, r.Size())
-	if !ok || off&(align-1) != 0 || !divides(elem, size) {
+	if !ok || off%max(align, 1) != 0 || size%max(elem, 1) != 0 {
 		r.Release()
 		return errMalformed
 	}
@@ -396,14 +396,6 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 }
 
 var errMalformed = errors.New("malformed reference to shared memory")
-
-// divides reports whether size is a multiple of elem. Most are powers of two, for which no division is needed: that takes as long as the rest.
-func divides(elem, size int) bool {
-	if elem&(elem-1) == 0 {
-		return size&max(elem-1, 0) == 0
-	}
-	return size%elem == 0
-}
 
 // parsePart reads what appendPart has written behind the id of a region of so many bytes.
 func parsePart(src []byte, flags byte, all int) (off, size int, ok bool) {

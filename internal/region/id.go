@@ -55,20 +55,16 @@ func (id ID) Append(dst []byte, bits byte) []byte {
 
 // ParseID takes off src what Append has written; false: it has not.
 func ParseID(src []byte) (id ID, bits byte, rest []byte, ok bool) {
-	const random = len(id) - 7
-	if len(src) < 1+1+random {
+	if len(src) == 0 {
 		return id, 0, nil, false
 	}
-	pages, n := uint64(src[1]), 1
-	if pages >= 0x80 {
-		if pages, n = binary.Uvarint(src[1:]); n <= 0 || pages > maxSize/unit || len(src) < 1+n+random {
-			return id, 0, nil, false
-		}
+	pages, n := binary.Uvarint(src[1:])
+	if n <= 0 || pages > maxSize/unit || len(src) < 1+n+len(id)-7 {
+		return id, 0, nil, false
 	}
-	rest = src[1+n:]
-	binary.LittleEndian.PutUint64(id[:8], pages<<8|uint64(src[0])&(1<<markBits-1)|uint64(rest[0])<<56)
-	binary.LittleEndian.PutUint64(id[8:], binary.LittleEndian.Uint64(rest[1:]))
-	return id, src[0] >> markBits, rest[random:], true
+	binary.LittleEndian.PutUint64(id[:8], pages<<8|uint64(src[0])&(1<<markBits-1))
+	copy(id[7:], src[1+n:])
+	return id, src[0] >> markBits, src[1+n+len(id)-7:], true
 }
 
 // Is reports whether an id is a region's; those of open files are not.

@@ -118,12 +118,9 @@ func (d *decoder) need(n int) *ValueError {
 // slices nested in each other could all claim the same bytes, and a few of them cost gigabytes.
 func (d *decoder) check(u uint64, unit int) (int, *ValueError) {
 	left := max(len(d.src)-d.off-d.owed, 0)
-	most := uint64(left)
-	switch {
-	case unit == 0:
-		most = maxEmpty
-	case unit > 1:
-		most /= uint64(unit)
+	most := uint64(maxEmpty)
+	if unit > 0 {
+		most = uint64(left) / uint64(unit)
 	}
 	if u > most {
 		return 0, valueErrorf("a length of %d is more than the %d bytes left can hold", u, left)
