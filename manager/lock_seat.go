@@ -106,7 +106,7 @@ func holderOf(p *wire.Parcel) *holder {
 }
 
 // End implements wire.Ender: the task has ended. What it has of locks that it was given is swept by package shm.
-func (h *holder) End() {
+func (h *holder) End() (leaves bool) {
 	holders.Lock()
 	delete(holders.of, h.parcel)
 	holders.Unlock()
@@ -124,7 +124,11 @@ func (h *holder) End() {
 			c.close()
 		}
 	}
+	return false
 }
+
+// Leave implements wire.Ender: nothing is left.
+func (h *holder) Leave() {}
 
 // seat returns an operator's seat at a lock: in a task the one that it has already, otherwise a new one. h may be nil.
 func (h *holder) seat(c *lockCore, o Operator) *seat {

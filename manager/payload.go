@@ -65,7 +65,13 @@ func (v *payload) lend() *payload {
 }
 
 // End implements wire.Ender: it came with others of which one failed.
-func (v *payload) End() { v.close() }
+func (v *payload) End() (leaves bool) {
+	v.close()
+	return false
+}
+
+// Leave implements wire.Ender: nothing is left.
+func (v *payload) Leave() {}
 
 var (
 	errPayload = errors.New("malformed value")

@@ -276,7 +276,13 @@ func (s *stored) take(ids []byte, p *wire.Parcel) error {
 type takenBack stored
 
 // End implements wire.Ender.
-func (b *takenBack) End() { (*stored)(b).release() }
+func (b *takenBack) End() (leaves bool) {
+	(*stored)(b).release()
+	return false
+}
+
+// Leave implements wire.Ender: nothing is left.
+func (b *takenBack) Leave() {}
 
 // shown returns the value as JSON: its own, or that of a type that every process knows; ok says whether there is one.
 func (s *stored) shown() (text []byte, ok bool) {

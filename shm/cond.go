@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -170,7 +171,7 @@ func (c *Cond) append(dst []byte, parcel *wire.Parcel) ([]byte, error) {
 func (c *Cond) decode(src []byte, parcel *wire.Parcel) error {
 	size, n := binary.Uvarint(src)
 	if n <= 0 || size > uint64(len(src)-n) {
-		return errMalformed
+		return region.ErrMalformed
 	}
 	own, rest := src[n:n+int(size)], src[n+int(size):]
 	c.L, c.mine = &Mutex{}, true

@@ -225,11 +225,9 @@ func (c *core) giveBack() {
 // ender ends a handle with its task, or because it went along with a result.
 type ender core
 
-// End implements wire.Ender. It does not wait for uses, the last of which gives the memory back.
-func (e *ender) End() { (*core)(e).endNow() }
-
-// EndFirst implements wire.Leaver. What others wait for, who learn that the task is over, it gives back.
-func (e *ender) EndFirst() (leaves bool) {
+// End implements wire.Ender. It does not wait for uses, the last of which gives the memory back. What others wait for, who learn that the task is over,
+// it gives back itself.
+func (e *ender) End() (leaves bool) {
 	c := (*core)(e)
 	if !c.end() {
 		return false
@@ -241,7 +239,7 @@ func (e *ender) EndFirst() (leaves bool) {
 	return false
 }
 
-// Leave implements wire.Leaver.
+// Leave implements wire.Ender.
 func (e *ender) Leave() { (*core)(e).giveBack() }
 
 // endNow closes the handle. If it has uses the last of them gives the memory back.
@@ -375,7 +373,7 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 	off, size, ok := parsePart(rest, flags, r.Size())
 	if !ok || off%max(align, 1) != 0 || size%max(elem, 1) != 0 {
 		r.Release()
-		return errMalformed
+		return region.ErrMalformed
 	}
 	c.region, c.off, c.size, c.readOnly = r, off, size, flags&flagReadOnly != 0 || r.ID().Sealed()
 	c.second = flags&flagSecond != 0
@@ -394,8 +392,6 @@ func (c *core) decode(src []byte, p *wire.Parcel, elem, align int) error {
 	p.Hold((*ender)(c))
 	return nil
 }
-
-var errMalformed = errors.New("malformed reference to shared memory")
 
 // parsePart reads what appendPart has written behind the id of a region of so many bytes.
 func parsePart(src []byte, flags byte, all int) (off, size int, ok bool) {

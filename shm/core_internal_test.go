@@ -26,7 +26,9 @@ func TestUseEndsWithItsTask(t *testing.T) {
 	if err := c.enter(); err != nil {
 		t.Fatal(err)
 	}
-	(*ender)(c).End()
+	if e := (*ender)(c); e.End() {
+		e.Leave()
+	}
 	if want := []string{"stays", "leaves"}; !slices.Equal(order, want) {
 		t.Errorf("%v, want %v", order, want)
 	}
@@ -71,7 +73,7 @@ func TestGivenBackOnce(t *testing.T) {
 			})
 		}
 		all.Go(func() {
-			if e := (*ender)(c); e.EndFirst() {
+			if e := (*ender)(c); e.End() {
 				e.Leave()
 			}
 		})

@@ -66,7 +66,7 @@ func newSide(q *ring.Queue) *side {
 // localOf finds what is in a region's memory, which may be anything.
 func localOf(r *region.Region, mem []byte) (any, error) {
 	if len(mem) < headSize {
-		return nil, errMalformed
+		return nil, region.ErrMalformed
 	}
 	k := kind(uint32(word(mem, 0).Load())) &^ driverBit
 	if k == kindOwners {
@@ -77,7 +77,7 @@ func localOf(r *region.Region, mem []byte) (any, error) {
 	}
 	table := region.Find(idAt(mem, 16))
 	if table == nil {
-		return nil, errMalformed
+		return nil, region.ErrMalformed
 	}
 	defer table.Release()
 	t, err := attachOwners(table)
@@ -89,7 +89,7 @@ func localOf(r *region.Region, mem []byte) (any, error) {
 
 func queueOrCell(mem []byte) (*local, error) {
 	if len(mem) < headSize {
-		return nil, errMalformed
+		return nil, region.ErrMalformed
 	}
 	l := &local{kind: kind(word(mem, 0).Load())}
 	size := word(mem, 8).Load()
@@ -103,7 +103,7 @@ func queueOrCell(mem []byte) (*local, error) {
 		l.queues, l.size = []*side{newSide(q)}, q.Elem()
 	case kindPipe:
 		if size > uint64(len(body))/2 || size%8 != 0 {
-			return nil, errMalformed
+			return nil, region.ErrMalformed
 		}
 		for i := range 2 {
 			q, err := ring.OpenQueue(body[i*int(size):(i+1)*int(size)], waits{})
@@ -111,20 +111,20 @@ func queueOrCell(mem []byte) (*local, error) {
 				return nil, err
 			}
 			if i > 0 && q.Elem() != l.size {
-				return nil, errMalformed
+				return nil, region.ErrMalformed
 			}
 			l.queues, l.size = append(l.queues, newSide(q)), q.Elem()
 			l.users[i], l.broken[i] = word32(mem, 16+4*i), word32(mem, 24+4*i)
 		}
 	case kindValue:
 		if size < 1 || size > uint64(len(body)) || ring.CellSize(int(size)) > len(body) {
-			return nil, errMalformed
+			return nil, region.ErrMalformed
 		}
 		l.cell, l.turn = ring.NewCell(body, int(size), waits{}), newTurn()
 		l.cell.SetAlive(alive)
 		l.size = int(size)
 	default:
-		return nil, errMalformed
+		return nil, region.ErrMalformed
 	}
 	return l, nil
 }
@@ -138,7 +138,7 @@ func attach(r *region.Region, k kind) (*local, error) {
 	if l, ok := v.(*local); ok && l.kind == k {
 		return l, nil
 	}
-	return nil, errMalformed
+	return nil, region.ErrMalformed
 }
 
 // sweepPID frees what a dead process holds in a region.

@@ -71,7 +71,7 @@ type owner struct {
 
 func ownersOf(mem []byte, r *region.Region) (*owners, error) {
 	if len(mem) < slotAt+slotSize*ring.Owners || kind(uint32(word(mem, 0).Load())&^driverBit) != kindOwners {
-		return nil, errMalformed
+		return nil, region.ErrMalformed
 	}
 	return &owners{region: r, mem: mem}, nil
 }
@@ -85,7 +85,7 @@ func attachOwners(r *region.Region) (*owners, error) {
 	if t, ok := v.(*owners); ok {
 		return t, nil
 	}
-	return nil, errMalformed
+	return nil, region.ErrMalformed
 }
 
 // home is the table that this process's next lock uses: its driver's, if it knows that.

@@ -78,7 +78,7 @@ var guards = map[kind]guardKind{}
 func syncsOf(r *region.Region, mem []byte, k kind, table *owners) (*syncs, error) {
 	g, ok := guards[k]
 	if !ok || kind(word(mem, 0).Load()) != k || len(mem) < syncHead+g.size {
-		return nil, errMalformed
+		return nil, region.ErrMalformed
 	}
 	l := &syncs{kind: k, id: r.ID(), mem: mem, guard: g.open(mem[syncHead:]), turn: newTurn(), table: table, users: map[*owner]int{}}
 	l.guard.SetAlive(table.alive)
@@ -95,7 +95,7 @@ func attachSync(r *region.Region, k kind, table *owners) (*syncs, error) {
 	if l, ok := v.(*syncs); ok && l.kind == k {
 		return l, nil
 	}
-	return nil, errMalformed
+	return nil, region.ErrMalformed
 }
 
 // Detach implements region.Detacher.
@@ -295,21 +295,21 @@ func (p *prim) append(dst []byte, parcel *wire.Parcel) ([]byte, error) {
 func (p *prim) decode(src []byte, k kind, parcel *wire.Parcel) error {
 	var id region.ID
 	if len(src) < len(id) {
-		return errMalformed
+		return region.ErrMalformed
 	}
 	copy(id[:], src)
 	if err := p.core.decode(src[len(id):], parcel, 1, 1); err != nil {
 		return err // from here on the core is the parcel's to end
 	}
 	if p.readOnly || p.off != 0 || p.size < syncHead {
-		return errMalformed
+		return region.ErrMalformed
 	}
 	mem, err := p.region.Bytes(true)
 	if err != nil {
 		return err
 	}
 	if idAt(mem, 16) != id {
-		return errMalformed
+		return region.ErrMalformed
 	}
 	r, _, err := parcel.Region(id)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"unsafe"
 
+	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/ring"
 )
 
@@ -64,7 +65,7 @@ func (v *Value[T]) cell() *local {
 			return l
 		}
 		if err == nil {
-			err = errMalformed
+			err = region.ErrMalformed
 		}
 		v.unuse()
 	}

@@ -110,14 +110,14 @@ func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 				return err
 			}
 			if c.readOnly || c.off != 0 {
-				return errMalformed
+				return region.ErrMalformed
 			}
 			l, err := attach(c.region, k)
 			switch {
 			case err != nil:
 				return err
 			case l.size != size:
-				return errMalformed
+				return region.ErrMalformed
 			}
 			if k == kindPipe {
 				c.leaves = l.haveEnd(c.which())

@@ -43,6 +43,9 @@ type mapping struct {
 
 func newMapping(m *sys.Shared) *mapping { return &mapping{m, m.Bytes()} }
 
+// ErrMalformed is of bytes that name no region, or no part of one.
+var ErrMalformed = errors.New("malformed reference to shared memory")
+
 // ErrGone says that a region is no more, or never was.
 var ErrGone = errors.New("the shared memory is closed, or this process was not given it")
 

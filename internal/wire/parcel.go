@@ -60,14 +60,10 @@ type Item struct {
 	File *os.File // a duplicate that the parcel owns, see sys.Hold; once taken, usable
 }
 
-// An Ender is a value whose use can be ended.
-type Ender interface{ End() }
-
-// A Leaver is an Ender whose end has two halves. EndFirst is what must come before its task's end is told, and reports whether Leave must follow,
+// An Ender is a value whose use can be ended, in two halves. End is what must come before its task's end is told, and reports whether Leave must follow,
 // which gives back what was used.
-type Leaver interface {
-	Ender
-	EndFirst() (leaves bool)
+type Ender interface {
+	End() (leaves bool)
 	Leave()
 }
 
@@ -219,13 +215,11 @@ func (p *Parcel) RegionIn(src []byte) (r *region.Region, lent bool, bits byte, r
 	}
 	id, bits, rest, ok := region.ParseID(src)
 	if !ok {
-		return nil, false, 0, nil, errNoID
+		return nil, false, 0, nil, region.ErrMalformed
 	}
 	r, lent, err = p.Region(id)
 	return r, lent, bits, rest, err
 }
-
-var errNoID = errors.New("malformed reference to shared memory")
 
 // Hold has e ended with the task whose arguments are decoded, with the encoding of the result, or if either fails.
 func (p *Parcel) Hold(e Ender) { p.held = append(p.held, e) }
@@ -260,25 +254,19 @@ func (p *Parcel) endFrom(n int) {
 	p.leaveFrom(n)
 }
 
-// endAll ends all, and leaves those that must leave.
+// endAll ends all, and keeps in held those that must leave.
 func endAll(held []Ender) {
 	for i, e := range held {
-		l, ok := e.(Leaver)
-		switch {
-		case e == nil:
-		case !ok:
-			e.End()
-		case l.EndFirst():
-			continue
+		if e != nil && !e.End() {
+			held[i] = nil
 		}
-		held[i] = nil
 	}
 }
 
 func (p *Parcel) leaveFrom(n int) {
 	for _, e := range p.held[n:] {
 		if e != nil {
-			e.(Leaver).Leave()
+			e.Leave()
 		}
 	}
 	clear(p.held[n:])
