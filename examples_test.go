@@ -183,6 +183,9 @@ func TestXmeProgram(t *testing.T) { runScript(t, "xme", "./cmd/xme") }
 //
 // feature: S11
 func TestExecutorModule(t *testing.T) {
+	if raced {
+		t.Skip("it builds and runs programs without the race detector")
+	}
 	t.Parallel()
 	for _, args := range [][]string{{"test", "./..."}, {"run", "."}} {
 		cmd := exec.CommandContext(t.Context(), "go", args...)

@@ -200,14 +200,17 @@ func TestManyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	rows := 0
-	for n, err := range readsAll.Map(t.Context(), pool, xme.Repeat(20_000, f)) {
+	rows, want := 0, 20_000
+	if raced {
+		want = 2000
+	}
+	for n, err := range readsAll.Map(t.Context(), pool, xme.Repeat(want, f)) {
 		if n != 0 || err != nil {
 			t.Fatalf("row %d: %d, %v", rows, n, err)
 		}
 		rows++
 	}
-	if rows != 20_000 {
+	if rows != want {
 		t.Errorf("%d rows", rows)
 	}
 }

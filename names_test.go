@@ -18,6 +18,9 @@ import (
 //
 // feature: S1, P2
 func TestFullNames(t *testing.T) {
+	if raced {
+		t.Skip("it builds and runs programs without the race detector")
+	}
 	t.Parallel()
 	var want strings.Builder
 	for _, name := range []string{"direct", "closure", "generic", "method", "init"} {

@@ -25,6 +25,7 @@ import (
 // Client calls the functions of a server. It may be used from any goroutine; calls share its connections.
 type Client struct {
 	dialOptions
+	addr      string
 	api       xmev1connect.MonitorClient
 	transport *http.Transport
 	closed    chan struct{}
@@ -41,6 +42,9 @@ type Client struct {
 	secured atomic.Pointer[securedConn] // made last
 }
 
+// Format implements [fmt.Formatter]: with every verb a client is shown as the address that it calls, and nothing of what is in it, as its token.
+func (c *Client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "rpc client of "+c.addr) }
+
 // protocol is which HTTP is spoken without TLS.
 type protocol int
 
@@ -56,7 +60,7 @@ const (
 // A call over the client is marked, so that it runs at most once: where an answer is lost, the call is sent again with its mark until the server tells
 // how it ended. Only if the server cannot tell does it fail, with [ErrRestarted], [ErrForgotten] or [ErrLost].
 func Dial(ctx context.Context, addr string, o ...DialOption) (*Client, error) {
-	c := &Client{closed: make(chan struct{}), opening: make(chan struct{}, 1), conns: map[net.Conn]struct{}{}, dialOptions: dialOptions{retry: 30 * time.Second}}
+	c := &Client{addr: addr, closed: make(chan struct{}), opening: make(chan struct{}, 1), conns: map[net.Conn]struct{}{}, dialOptions: dialOptions{retry: 30 * time.Second}}
 	for _, set := range o {
 		set.dial(&c.dialOptions)
 	}
