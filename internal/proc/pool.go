@@ -105,6 +105,7 @@ type Pool struct {
 	sparesIn  *time.Timer
 
 	someClosed atomic.Bool // some seat is closing or retired
+	showed     atomic.Bool // some worker was shown shared memory: not in pools of this process, which may live in a bubble of testing/synctest
 
 	up     chan error      // the first worker's start: nil or why not
 	life   context.Context //nolint:containedctx // the pool's own life: it ends when Close begins

@@ -43,6 +43,7 @@ func (p *Pool) showShared(b *batch, w *worker, regions *region.Set) error {
 			w.conn.Send(link.UnshareFrame(id))
 		}
 		w.shown[id], w.lastShown = r, r
+		p.showed.Store(true)
 		w.conn.Send(f)
 		b.flush(w.conn)
 	}
@@ -58,6 +59,9 @@ func (e *ShareError) Unwrap() error { return e.Err }
 // unshare tells the workers that a region is no more. It is called without locks of this
 // package's, or with p.mu held by somebody else.
 func (p *Pool) unshare(r *region.Region) {
+	if !p.showed.Load() {
+		return
+	}
 	p.group.Go(func(context.Context) {
 		b, id := batch{p: p}, r.ID()
 		p.mu.Lock()
