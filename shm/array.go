@@ -125,8 +125,9 @@ func (a *Array[T]) Part(lo, hi int) *Array[T] {
 }
 
 // ReadOnly returns the same elements as an array that cannot be written through, here and
-// wherever it is handed over: the kernel ends a write in a fault. A task that tries fails
-// with an error that says so, if another goroutine of it tries its worker dies, alone. It
+// wherever it is handed over: the kernel ends a write in a fault. A task that was handed it
+// and tries fails with an error that says so. Where another goroutine of it tries, or a task
+// that was not handed it, as what an earlier one has retained, the worker dies, alone. It
 // lasts as long as a; closing it does nothing.
 func (a *Array[T]) ReadOnly() *Array[T] {
 	b := a.child()

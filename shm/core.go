@@ -104,7 +104,10 @@ func (c *core) bytes() (mem []byte, err error) {
 // enterRoot keeps the handle open that holds the reference, until its unuse.
 func (c *core) enterRoot() (r *core, err error) {
 	r = c.root()
-	if r.state.Add(1)&closedBit == 0 && c.region != nil {
+	if c.region == nil {
+		return nil, zeroError{}
+	}
+	if r.state.Add(1)&closedBit == 0 {
 		return r, nil
 	}
 	r.unuse()
@@ -124,7 +127,10 @@ func (c *core) part(all []byte) []byte { return all[c.off : c.off+c.size : c.off
 
 // hold returns the region of a handle that is open with one more reference.
 func (c *core) hold() (*region.Region, error) {
-	if c.region == nil || !c.region.RetainLive() {
+	if c.region == nil {
+		return nil, zeroError{}
+	}
+	if !c.region.RetainLive() {
 		return nil, ErrClosed
 	}
 	if c.root().closed() { // seen after: what was open then has a reference, and so it is this region still

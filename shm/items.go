@@ -1,6 +1,8 @@
 package shm
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +18,9 @@ import (
 // ErrEnded is what putting into a queue, or sending into a pipe, returns that has been
 // ended.
 var ErrEnded = xme.RegisterError("github.com/xenonmp/xme/shm.ErrEnded", ring.ErrEnded)
+
+// ErrTooLarge is wrapped by the error of who puts or sends an encoded item that takes more bytes than there is room for in all.
+var ErrTooLarge = xme.RegisterError("github.com/xenonmp/xme/shm.ErrTooLarge", ring.ErrTooLarge)
 
 // items says how values of T lie in a queue: as they lie in memory, or encoded.
 type items[T any] struct {
@@ -68,7 +73,10 @@ func (it *items[T]) memory(s []T) []byte {
 
 // put puts values, waiting for room until ctx ends, and returns how many it has put.
 func (it *items[T]) put(ctx context.Context, c *core, s *side, vs []T) (n int, err error) {
-	if n, err = it.tryPut(s, vs); n == len(vs) || !errors.Is(err, ring.ErrWouldWait) {
+	if it.codec != nil {
+		return it.putEncoded(vs, func(lot [][]byte) (int, error) { return s.putVar(ctx, c, lot) })
+	}
+	if n, err = it.tryPut(s, vs); !errors.Is(err, ring.ErrWouldWait) {
 		return n, err
 	}
 	ctx, stop := c.bound(ctx)
@@ -77,58 +85,99 @@ func (it *items[T]) put(ctx context.Context, c *core, s *side, vs []T) (n int, e
 		return n, err
 	}
 	defer s.put.give()
-	if it.codec == nil {
-		m, err := s.PutFixed(ctx, me, it.memory(vs[n:]))
-		return n + m, err
-	}
-	for ; n < len(vs) && err == nil; n++ {
-		var item []byte
-		if item, err = it.encode(&vs[n]); err == nil {
-			err = s.PutVar(ctx, me, item)
-		}
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	m, err := s.PutFixed(ctx, me, it.memory(vs[n:]))
+	return n + m, err
 }
 
 // tryPut puts what there is room for at once. ring.ErrWouldWait: not all.
 func (it *items[T]) tryPut(s *side, vs []T) (n int, err error) {
+	if len(vs) == 0 {
+		return 0, nil
+	}
+	if it.codec != nil {
+		return it.putEncoded(vs, s.tryPutVar)
+	}
 	if !s.put.try() {
 		return 0, ring.ErrWouldWait
 	}
 	defer s.put.give()
-	if it.codec == nil {
-		return s.TryPutFixed(me, it.memory(vs))
-	}
-	for ; n < len(vs); n++ {
-		item, err := it.encode(&vs[n])
-		if err == nil {
-			err = s.TryPutVar(me, item)
+	return s.TryPutFixed(me, it.memory(vs))
+}
+
+// lotSize is about how many bytes of items are encoded before they are put: a Marshal of the user's runs while nobody waits for it.
+const lotSize = 64 << 10
+
+// putEncoded encodes values and has put put them, lot by lot.
+func (it *items[T]) putEncoded(vs []T, put func(lot [][]byte) (int, error)) (n int, err error) {
+	for n < len(vs) {
+		var lot [][]byte
+		var bad error
+		for size := 0; size < lotSize && n+len(lot) < len(vs); {
+			item, err := it.codec.Append(nil, &vs[n+len(lot)], nil)
+			if err != nil {
+				bad = fmt.Errorf("shm: item: %w", err)
+				break
+			}
+			lot, size = append(lot, item), size+len(item)
 		}
-		if err != nil {
+		m, err := put(lot)
+		if n += m; err != nil || bad != nil {
+			return n, cmp.Or(err, bad)
+		}
+	}
+	return n, nil
+}
+
+// putVar puts encoded items, waiting for room until ctx ends, and returns how many it has put.
+func (s *side) putVar(ctx context.Context, c *core, lot [][]byte) (n int, err error) {
+	if n, err = s.tryPutVar(lot); !errors.Is(err, ring.ErrWouldWait) {
+		return n, err
+	}
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	if err := s.put.take(ctx); err != nil {
+		return n, err
+	}
+	defer s.put.give()
+	for ; n < len(lot); n++ {
+		if err := s.PutVar(ctx, me, lot[n]); err != nil {
 			return n, err
 		}
 	}
 	return n, nil
 }
 
-func (it *items[T]) encode(v *T) ([]byte, error) {
-	b, err := it.codec.Append(nil, v, nil)
-	if err != nil {
-		return nil, fmt.Errorf("shm: item: %w", err)
+// tryPutVar is tryPut for encoded items.
+func (s *side) tryPutVar(lot [][]byte) (n int, err error) {
+	if len(lot) == 0 {
+		return 0, nil
 	}
-	return b, nil
+	if !s.put.try() {
+		return 0, ring.ErrWouldWait
+	}
+	defer s.put.give()
+	for ; n < len(lot); n++ {
+		if err := s.TryPutVar(me, lot[n]); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // get waits for a value until ctx ends, and takes as many as are there and fit.
 func (it *items[T]) get(ctx context.Context, c *core, s *side, dst []T) (n int, err error) {
-	if len(dst) == 0 {
-		return 0, nil
-	}
 	if n, err = it.tryGet(s, dst); !errors.Is(err, ring.ErrWouldWait) {
 		return n, err
+	}
+	if it.codec != nil {
+		item, err := s.getVar(ctx, c)
+		if err == nil {
+			err = it.decode(s, item, &dst[0])
+		}
+		if err != nil {
+			return 0, err
+		}
+		return it.getEncoded(s, dst, 1)
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
@@ -136,41 +185,22 @@ func (it *items[T]) get(ctx context.Context, c *core, s *side, dst []T) (n int, 
 		return 0, err
 	}
 	defer s.get.give()
-	if it.codec == nil {
-		return it.from(dst, func(b []byte) (int, error) { return s.GetFixed(ctx, me, b) })
-	}
-	if err := s.GetVar(ctx, me, it.decode(&dst[0])); err != nil {
-		return 0, dropped(err, s)
-	}
-	return it.more(s, dst, 1)
+	return it.from(dst, func(b []byte) (int, error) { return s.GetFixed(ctx, me, b) })
 }
 
 // tryGet takes what is there. ring.ErrWouldWait: nothing.
 func (it *items[T]) tryGet(s *side, dst []T) (n int, err error) {
+	if len(dst) == 0 {
+		return 0, nil
+	}
+	if it.codec != nil {
+		return it.getEncoded(s, dst, 0)
+	}
 	if !s.get.try() {
 		return 0, ring.ErrWouldWait
 	}
 	defer s.get.give()
-	if it.codec == nil {
-		return it.from(dst, func(b []byte) (int, error) { return s.TryGetFixed(me, b) })
-	}
-	return it.more(s, dst, 0)
-}
-
-// more takes items that are there, to dst from the n-th on. This process's turn is taken.
-func (it *items[T]) more(s *side, dst []T, n int) (int, error) {
-	for ; n < len(dst); n++ {
-		err := s.TryGetVar(me, it.decode(&dst[n]))
-		var bad *itemError
-		switch {
-		case err == nil:
-		case n == 0 || errors.As(err, &bad):
-			return n, dropped(err, s) // what is bad is gone: who asks again gets the next
-		default:
-			return n, nil // the next call says it again
-		}
-	}
-	return n, nil
+	return it.from(dst, func(b []byte) (int, error) { return s.TryGetFixed(me, b) })
 }
 
 // from has elements copied to dst.
@@ -182,30 +212,69 @@ func (it *items[T]) from(dst []T, get func([]byte) (int, error)) (int, error) {
 	return get(bytesOf(dst))
 }
 
-// decode returns a function that makes a value of an item. It copies the item first:
-// another process could change it meanwhile.
-func (it *items[T]) decode(v *T) func([]byte) error {
-	return func(item []byte) error {
-		if err := it.codec.Decode(append([]byte(nil), item...), v, nil); err != nil {
-			return &itemError{err}
+// getEncoded takes encoded items that are there, to dst from the n-th on.
+func (it *items[T]) getEncoded(s *side, dst []T, n int) (int, error) {
+	for ; n < len(dst); n++ {
+		item, err := s.tryGetVar()
+		switch {
+		case err == nil:
+			if err := it.decode(s, item, &dst[n]); err != nil {
+				return n, err // what is bad is gone: who asks again gets the next
+			}
+		case n == 0:
+			return 0, err
+		default:
+			return n, nil // the next call says it again
 		}
+	}
+	return n, nil
+}
+
+// getVar waits for an item until ctx ends, and takes it.
+func (s *side) getVar(ctx context.Context, c *core) (item []byte, err error) {
+	ctx, stop := c.bound(ctx)
+	defer stop()
+	if err := s.get.take(ctx); err != nil {
+		return nil, err
+	}
+	defer s.get.give()
+	err = s.GetVar(ctx, me, copyTo(&item))
+	return item, err
+}
+
+// tryGetVar takes an item that is there.
+func (s *side) tryGetVar() (item []byte, err error) {
+	if !s.get.try() {
+		return nil, ring.ErrWouldWait
+	}
+	defer s.get.give()
+	err = s.TryGetVar(me, copyTo(&item))
+	return item, err
+}
+
+// copyTo copies an item out: another process could change it, and all who get wait until that is done.
+func copyTo(dst *[]byte) func([]byte) error {
+	return func(item []byte) error {
+		*dst = bytes.Clone(item)
 		return nil
 	}
 }
 
-// dropped says that an item which cannot be decoded is dealt with, so that nobody waits
-// for it.
-func dropped(err error, s *side) error {
-	if _, ok := errors.AsType[*itemError](err); ok {
+// decode makes a value of an item that was taken. One that cannot be decoded is dealt with, so that nobody waits for it.
+func (it *items[T]) decode(s *side, item []byte, v *T) error {
+	if err := it.codec.Decode(item, v, nil); err != nil { // also if an Unmarshal of the user's panics
 		_ = s.Done(me, 1)
+		return &ItemError{err}
 	}
-	return err
+	return nil
 }
 
-// itemError says that an item could not be decoded. It has been taken all the same.
-type itemError struct{ err error }
+// ItemError says that an item of a queue or a pipe could not be decoded. It was taken all the same, and is done with: who asks again gets the next.
+type ItemError struct{ Err error }
 
-func (e *itemError) Error() string {
-	return "shm: an item that cannot be decoded was dropped: " + e.err.Error()
+func (e *ItemError) Error() string {
+	return "shm: an item that cannot be decoded was dropped: " + e.Err.Error()
 }
-func (e *itemError) Unwrap() error { return e.err }
+
+// Unwrap returns why.
+func (e *ItemError) Unwrap() error { return e.Err }

@@ -91,12 +91,17 @@ func (m *Mutex) Lock(ctx context.Context) error {
 	return m.got(died)
 }
 
-// got is what who has the mutex now returns. A handle that is closed would give it up behind its back.
+// got is what who has the mutex now returns. A handle that is closed would give it up behind its back: it goes on as it came, with what
+// its next holder is to be told.
 func (m *Mutex) got(died bool) error {
 	m.l.acquired()
 	lock := m.l.guard.(mutexGuard).Lock
 	if m.closed() {
-		lock.Release(m.own.number)
+		give := lock.Release
+		if died {
+			give = lock.GiveOn
+		}
+		give(m.own.number)
 		return ErrClosed
 	}
 	if died {
@@ -134,7 +139,8 @@ func (m *Mutex) Unlock() error {
 }
 
 // Do calls f while it holds the mutex, and gives it back also if f panics. died is nil, or says who left the mutex behind. It
-// returns f's error, or Lock's if it was not got.
+// returns f's error, or Lock's if it was not got. f must leave the mutex locked: as holders are tasks and processes, not goroutines,
+// one that unlocks it lets Do give back what another goroutine of its task has taken since.
 func (m *Mutex) Do(ctx context.Context, f func(died *OwnerDiedError) error) error {
 	return do(m.Lock(ctx), m.Unlock, f)
 }
@@ -145,7 +151,7 @@ func do(err error, unlock func() error, f func(died *OwnerDiedError) error) erro
 	if err != nil && !ok {
 		return err
 	}
-	defer func() { _ = unlock() }() // f may have given it back
+	defer func() { _ = unlock() }() // it fails only if f has given it back, or the handle is closed
 	return f(died)
 }
 

@@ -158,7 +158,7 @@ func (p *Pipe[T]) All(ctx context.Context) iter.Seq2[T, error] {
 func all[T any](yield func(T, error) bool, get func() (T, error)) {
 	for {
 		v, err := get()
-		if errors.Is(err, io.EOF) || !yield(v, err) || err != nil && !errors.As(err, new(*itemError)) {
+		if errors.Is(err, io.EOF) || !yield(v, err) || err != nil && !errors.As(err, new(*ItemError)) {
 			return
 		}
 	}

@@ -73,14 +73,17 @@ func (q *Queue[T]) side() (*side, error) {
 	return l.queues[0], nil
 }
 
-// Put puts an item, waiting for room. It returns ErrEnded after End, ErrClosed after Close.
+// Put puts an item, waiting for room. It returns ErrEnded after End, ErrClosed after Close, ctx's cause once
+// that has ended, an error that wraps ErrTooLarge of an item that can never fit, and that of an item which
+// cannot be encoded.
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
 	_, err := q.PutAll(ctx, []T{v})
 	return err
 }
 
 // PutAll puts items in order, waiting for room, and returns how many it has put: all,
-// unless it returns an error. As many as there is room for become visible at once.
+// unless it returns an error. Of items without pointers as many as there is room for become visible at once.
+// The error is as Put's.
 func (q *Queue[T]) PutAll(ctx context.Context, vs []T) (n int, err error) {
 	s, err := q.side()
 	if err != nil {
@@ -110,7 +113,8 @@ func mayWait(err error) error {
 }
 
 // Get takes the next item, waiting for one. It returns io.EOF once the queue has been ended
-// and is empty, ErrClosed after Close.
+// and is empty, ErrClosed after Close, ctx's cause once that has ended, and an *ItemError of an item
+// that cannot be decoded.
 func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 	var v [1]T
 	_, err := q.GetSome(ctx, v[:])
@@ -118,7 +122,8 @@ func (q *Queue[T]) Get(ctx context.Context) (T, error) {
 }
 
 // GetSome waits for an item, takes as many as are there and fit in dst, in order, and
-// returns how many: 1 at least, unless it returns an error or dst is empty.
+// returns how many: 1 at least, unless it returns an error or dst is empty. With n > 0 the error is
+// an *ItemError, of the item behind those n.
 func (q *Queue[T]) GetSome(ctx context.Context, dst []T) (n int, err error) {
 	s, err := q.side()
 	if err != nil {
@@ -141,7 +146,7 @@ func (q *Queue[T]) TryGet() (v T, ok bool, err error) {
 }
 
 // All yields the items that Get returns until the queue has been ended and is empty, or
-// ctx ends: then it yields the error and stops.
+// ctx ends: then it yields the error and stops. It goes on behind an *ItemError.
 func (q *Queue[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) { all(yield, func() (T, error) { return q.Get(ctx) }) }
 }

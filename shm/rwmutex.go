@@ -40,12 +40,12 @@ func (g rwGuard) Has(owner uint32) (has, told bool) {
 
 // Lock takes the lock to write. It is otherwise as [Mutex.Lock].
 func (m *RWMutex) Lock(ctx context.Context) error {
-	return m.get(ctx, (*ring.RWLock).TakeFree, (*ring.RWLock).Lock, (*ring.RWLock).Unlock)
+	return m.get(ctx, (*ring.RWLock).TakeFree, (*ring.RWLock).Lock, giveOn)
 }
 
 // TryLock takes the lock to write if nobody has it, or tries to have it at this moment.
 func (m *RWMutex) TryLock() (bool, error) {
-	return m.try((*ring.RWLock).TryLock, (*ring.RWLock).Unlock)
+	return m.try((*ring.RWLock).TryLock, giveOn)
 }
 
 // Unlock gives back what Lock took. It returns an error that wraps ErrNotHeld if this task, or this process outside of its tasks,
@@ -55,12 +55,12 @@ func (m *RWMutex) Unlock() error { return m.giveBack((*ring.RWLock).Unlock) }
 // RLock takes the lock to read. It is otherwise as [Mutex.Lock]. If somebody died writing, and nobody has written since,
 // the error wraps ErrOwnerDied, and the caller reads what may be half-done.
 func (m *RWMutex) RLock(ctx context.Context) error {
-	return m.get(ctx, (*ring.RWLock).TryRLock, (*ring.RWLock).RLock, (*ring.RWLock).RUnlock)
+	return m.get(ctx, (*ring.RWLock).TryRLock, (*ring.RWLock).RLock, giveOnRead)
 }
 
 // TryRLock takes the lock to read if nobody writes or waits to.
 func (m *RWMutex) TryRLock() (bool, error) {
-	return m.try((*ring.RWLock).TryRLock, (*ring.RWLock).RUnlock)
+	return m.try((*ring.RWLock).TryRLock, giveOnRead)
 }
 
 // RUnlock gives back what RLock took, once. It returns an error that wraps ErrNotHeld if this task, or this process outside of its
@@ -74,9 +74,16 @@ type (
 	rwTry  = func(*ring.RWLock, uint32) (died uint32, ok bool)
 	rwWait = func(*ring.RWLock, context.Context, uint32) (died uint32, err error)
 	rwGive = func(*ring.RWLock, uint32) bool
+	rwOn   = func(l *ring.RWLock, me, died uint32)
 )
 
-func (m *RWMutex) get(ctx context.Context, try rwTry, wait rwWait, give rwGive) error {
+// giveOn gives back what was got through a handle that is closed by now, with what the next holder is to be told.
+func giveOn(l *ring.RWLock, me, died uint32) { l.GiveOn(me, died) }
+
+// giveOnRead needs to say nothing: readers leave it where it is.
+func giveOnRead(l *ring.RWLock, me, _ uint32) { l.RUnlock(me) }
+
+func (m *RWMutex) get(ctx context.Context, try rwTry, wait rwWait, on rwOn) error {
 	if err := m.enter(); err != nil {
 		return err
 	}
@@ -91,10 +98,10 @@ func (m *RWMutex) get(ctx context.Context, try rwTry, wait rwWait, give rwGive) 
 			return err
 		}
 	}
-	return m.got(died, give)
+	return m.got(died, on)
 }
 
-func (m *RWMutex) try(try rwTry, give rwGive) (bool, error) {
+func (m *RWMutex) try(try rwTry, on rwOn) (bool, error) {
 	if err := m.enter(); err != nil {
 		return false, err
 	}
@@ -103,15 +110,15 @@ func (m *RWMutex) try(try rwTry, give rwGive) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	err := m.got(died, give)
+	err := m.got(died, on)
 	return !errors.Is(err, ErrClosed), err
 }
 
 // got is what who has the lock now returns, as that of a Mutex.
-func (m *RWMutex) got(died uint32, give rwGive) error {
+func (m *RWMutex) got(died uint32, on rwOn) error {
 	m.l.acquired()
 	if m.closed() {
-		give(m.lock(), m.own.number)
+		on(m.lock(), m.own.number, died)
 		return ErrClosed
 	}
 	if died != 0 {

@@ -107,9 +107,13 @@ func (s *Semaphore) TryAcquire(n int) (ok bool, err error) {
 	return ok, err
 }
 
-// Take uses n permits up: then there are fewer in all. It waits for them as Acquire does, however many there are.
+// Take uses n permits up: then there are fewer in all. It waits for them as Acquire does, however many there are. More than MaxPermits can
+// never be: an error that wraps ErrTooMany.
 func (s *Semaphore) Take(ctx context.Context, n int) error {
 	return s.withPermits(n, func() error {
+		if err := s.canBe(n); err != nil {
+			return err
+		}
 		if !s.sem().TryTake(s.own.number, n) {
 			err := s.waitInTurn(ctx, func(ctx context.Context) error { return s.sem().Take(ctx, s.own.number, n) })
 			if err != nil {
@@ -121,9 +125,20 @@ func (s *Semaphore) Take(ctx context.Context, n int) error {
 	})
 }
 
-// TryTake uses n permits up if they are free and nobody waits, and reports whether it did.
+// canBe checks that there can ever be as many permits.
+func (s *Semaphore) canBe(n int) error {
+	if n > MaxPermits {
+		return fmt.Errorf("shm: %s: %w: %d, of at most %d", s.l.what(), ErrTooMany, n, MaxPermits)
+	}
+	return nil
+}
+
+// TryTake uses n permits up if they are free and nobody waits, and reports whether it did. More than MaxPermits is an error, as of Take.
 func (s *Semaphore) TryTake(n int) (ok bool, err error) {
 	err = s.withPermits(n, func() error {
+		if err := s.canBe(n); err != nil {
+			return err
+		}
 		if ok = s.sem().TryTake(s.own.number, n); ok {
 			s.l.acquired()
 		}
@@ -168,7 +183,8 @@ func (s *Semaphore) Post(n int) error {
 	})
 }
 
-// Do calls f while it has n permits, and gives them back also if f panics. It returns f's error, or Acquire's if they were not got.
+// Do calls f while it has n permits, and gives them back also if f panics. It returns f's error, or Acquire's if they were not got. f must not
+// release them itself: then Do would give back others that its task holds.
 func (s *Semaphore) Do(ctx context.Context, n int, f func() error) error {
 	if err := s.Acquire(ctx, n); err != nil {
 		return err

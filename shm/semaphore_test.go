@@ -189,3 +189,24 @@ func TestSemaphoreExplains(t *testing.T) {
 		t.Errorf("%d, %d", total, free)
 	}
 }
+
+// More permits than there can ever be are refused: nobody waits for them, nor behind who does.
+func TestTakeOfMoreThanThereCanBe(t *testing.T) {
+	t.Parallel()
+	s, err := shm.NewSemaphore(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := s.Take(ctx, shm.MaxPermits+1); !errors.Is(err, shm.ErrTooMany) {
+		t.Error(err)
+	}
+	if ok, err := s.TryTake(shm.MaxPermits + 1); ok || !errors.Is(err, shm.ErrTooMany) {
+		t.Error(ok, err)
+	}
+	if err := s.Take(ctx, 1); err != nil {
+		t.Error(err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"sync"
 	"unsafe"
 
 	"github.com/xenonmp/xme/internal/region"
@@ -100,40 +101,84 @@ func (l *local) begin() (end func()) {
 
 // Swap replaces the value and returns what it was.
 func (v *Value[T]) Swap(next T) (old T) {
-	return v.change(func(T) T { return next })
+	return v.change(func(T) (T, bool) { return next, true })
 }
 
-// CompareAndSwap replaces the value if it is old, byte by byte, and reports whether it was.
+// CompareAndSwap replaces the value if it is old, and reports whether it was. Two values are the same if all their fields are, bit by bit: a NaN is
+// itself, and 0 is not -0. What lies between the fields, and in those named _, does not count.
 func (v *Value[T]) CompareAndSwap(old, next T) (swapped bool) {
-	v.change(func(now T) T {
-		if swapped = bytes.Equal(bytesAt(&now), bytesAt(&old)); swapped {
-			return next
-		}
-		return now
+	v.change(func(now T) (T, bool) {
+		swapped = sameBits(&now, &old)
+		return next, swapped
 	})
 	return swapped
+}
+
+// sameBits compares what is in the fields of two values.
+func sameBits[T any](a, b *T) bool {
+	x, y := bytesAt(a), bytesAt(b)
+	if bytes.Equal(x, y) {
+		return true
+	}
+	t := reflect.TypeFor[T]()
+	mask, ok := masks.Load(t)
+	if !ok {
+		m := make([]byte, t.Size())
+		fill(m, t)
+		mask, _ = masks.LoadOrStore(t, m)
+	}
+	for i, m := range mask.([]byte) {
+		if (x[i]^y[i])&m != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// masks has of each type that was compared which of its bytes are in a field.
+var masks sync.Map
+
+// fill sets the bytes of mem, where a value of type t lies, that are in a field.
+func fill(mem []byte, t reflect.Type) {
+	switch t.Kind() {
+	case reflect.Struct:
+		for f := range t.Fields() {
+			if f.Name != "_" {
+				fill(mem[f.Offset:], f.Type)
+			}
+		}
+	case reflect.Array:
+		for i := range t.Len() {
+			fill(mem[i*int(t.Elem().Size()):], t.Elem())
+		}
+	default:
+		for i := range int(t.Size()) {
+			mem[i] = 0xff
+		}
+	}
 }
 
 // Update has f make a new value of the present one, and returns it. Nobody else's change
 // comes between; f may be called several times, must not use the Value, and should be
 // quick: others wait.
 func (v *Value[T]) Update(f func(now T) T) (next T) {
-	v.change(func(now T) T {
+	v.change(func(now T) (T, bool) {
 		next = f(now)
-		return next
+		return next, true
 	})
 	return next
 }
 
-// change is Update, and returns the value before.
-func (v *Value[T]) change(f func(T) T) (old T) {
+// change is Update, unless f says that there is nothing to change, and returns the value before.
+func (v *Value[T]) change(f func(T) (T, bool)) (old T) {
 	l := v.cell()
 	defer v.unuse()
 	defer l.begin()()
-	_ = l.cell.Update(context.Background(), me, func(b []byte) {
+	_ = l.cell.UpdateIf(context.Background(), me, func(b []byte) bool {
 		copy(bytesAt(&old), b)
-		next := f(old)
+		next, changes := f(old)
 		copy(b, bytesAt(&next))
+		return changes
 	})
 	return old
 }

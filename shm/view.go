@@ -13,8 +13,9 @@ import (
 // where it lies, in memory that all workers share, without being copied into each. It is
 // read-only there and valid until the task returns.
 //
-// A slice that lies in an Array is handed over as it is. Another is copied once, into
-// memory that is used again and again, when the call is made. The zero View is empty.
+// A slice that lies in an Array is handed over as it is. Another is copied, into shared memory that
+// is used again and again, for each call that names it, when that is made: what many calls are to read,
+// as the rows of a Map, is put into an Array first. The zero View is empty.
 type View[T any] struct {
 	s  []T
 	in region.Mark // that s lies in

@@ -90,14 +90,8 @@ func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 	size := 0 // of items that are encoded
 	if of := t.Field(0).Type.Elem(); refused(of) == "" {
 		size = max(int(of.Size()), 1)
-	} else if handles, err := wire.Check(of); err != nil || handles {
-		reason := "its items cannot cross"
-		if err != nil {
-			reason += ": " + err.Error()
-		} else {
-			reason += ": they hold shared memory or open files, which travel with calls only"
-		}
-		return &wire.FamilyHandle{Reason: reason, Remedy: "use items of plain data"}
+	} else if why := itemsRefused(of, t); why != "" {
+		return &wire.FamilyHandle{Reason: "its items cannot cross: " + why, Remedy: "use items of plain data"}
 	}
 	return &wire.FamilyHandle{
 		Append: func(dst []byte, v unsafe.Pointer, p *wire.Parcel) ([]byte, error) {
@@ -126,6 +120,45 @@ func lockedHandle(t reflect.Type, k kind) *wire.FamilyHandle {
 			return nil
 		},
 	}
+}
+
+// itemsRefused says what keeps values of a type from being items of a queue or a pipe of type t; empty: nothing.
+func itemsRefused(of, t reflect.Type) string {
+	handles := mentions(of, t, map[reflect.Type]bool{}) // it has an end: package wire would ask about t again
+	if !handles {
+		var err error
+		if handles, err = wire.Check(of); err != nil {
+			return err.Error()
+		}
+	}
+	if handles {
+		return "they hold shared memory or open files, which travel with calls only"
+	}
+	return ""
+}
+
+// mentions reports whether values of type in can lead to one of type t. A queue leads to what its items lead to: of [0]T.
+func mentions(in, t reflect.Type, seen map[reflect.Type]bool) bool {
+	if in == t {
+		return true
+	}
+	if seen[in] {
+		return false
+	}
+	seen[in] = true
+	switch in.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return mentions(in.Elem(), t, seen)
+	case reflect.Map:
+		return mentions(in.Key(), t, seen) || mentions(in.Elem(), t, seen)
+	case reflect.Struct:
+		for f := range in.Fields() {
+			if mentions(f.Type, t, seen) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // primKinds are the types that begin with a prim.

@@ -8,28 +8,22 @@ import "slices"
 // several at a time, of whose results one is kept. What is given up is told, if it is a
 // Detacher.
 func (r *Region) Attach(f func(mem []byte) (any, error)) (any, error) {
-	table.mu.Lock()
-	v := r.local
-	table.mu.Unlock()
-	if v != nil {
-		return v, nil
+	if v := r.local.Load(); v != nil {
+		return *v, nil
 	}
 	mem, err := r.Bytes(true)
-	if err == nil {
-		v, err = f(mem)
-	}
 	if err != nil {
 		return nil, err
 	}
-	table.mu.Lock()
-	if r.local == nil {
-		r.local = v
-		v = nil
+	v, err := f(mem)
+	if err != nil {
+		return nil, err
 	}
-	kept := r.local
-	table.mu.Unlock()
+	if r.local.CompareAndSwap(nil, &v) {
+		return v, nil
+	}
 	detach(v)
-	return kept, nil
+	return *r.local.Load(), nil
 }
 
 // Detacher is what a process keeps for a region that wants to know when it is given up.

@@ -27,11 +27,11 @@ type Region struct {
 	away atomic.Bool // others may have it whom nobody counts: not used again
 
 	rw, ro atomic.Pointer[mapping] // made on first use
+	local  atomic.Pointer[any]     // see Attach
 
 	// The rest is guarded by table.mu.
 	file   *os.File // the descriptor, of a region that came
 	shown  bool     // some links told workers of it
-	local  any      // see Attach
 	charge int      // what the budget was asked for
 }
 
@@ -263,8 +263,7 @@ func (r *Region) Release() {
 	table.mu.Lock()
 	var drop []*Region
 	charge := r.charge
-	local := r.local
-	r.local = nil
+	local := r.local.Swap(nil)
 	if r.made != nil {
 		table.used -= r.Size()
 		r.charge = 0
@@ -284,7 +283,9 @@ func (r *Region) Release() {
 		_ = spend(-charge)
 	}
 	destroy(drop)
-	detach(local)
+	if local != nil {
+		detach(*local)
+	}
 }
 
 // popFree takes the longest unused out of the table. table.mu is held.

@@ -126,7 +126,7 @@ func (c *Cell) CompareAndSwap(ctx context.Context, me uint32, old, src []byte) (
 	if c.word != nil {
 		return c.word.CompareAndSwap(c.join(old), c.join(src)), nil
 	}
-	err = c.update(ctx, me, func(buf []byte) bool {
+	err = c.UpdateIf(ctx, me, func(buf []byte) bool {
 		if swapped = bytes.Equal(buf, old); swapped {
 			copy(buf, src)
 		}
@@ -140,13 +140,14 @@ func (c *Cell) CompareAndSwap(ctx context.Context, me uint32, old, src []byte) (
 // of a larger one the lock is held. If change panics the value stays. buf is valid until
 // change returns, and nobody else sees it.
 func (c *Cell) Update(ctx context.Context, me uint32, change func(buf []byte)) error {
-	return c.update(ctx, me, func(buf []byte) bool {
+	return c.UpdateIf(ctx, me, func(buf []byte) bool {
 		change(buf)
 		return true
 	})
 }
 
-func (c *Cell) update(ctx context.Context, me uint32, change func(buf []byte) bool) error {
+// UpdateIf is Update for who may find that nothing is to be changed: then change returns false, and what it did to buf is forgotten.
+func (c *Cell) UpdateIf(ctx context.Context, me uint32, change func(buf []byte) bool) error {
 	if c.word != nil {
 		buf := make([]byte, c.size)
 		for {

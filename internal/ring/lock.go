@@ -239,6 +239,21 @@ func (l *Lock) Release(me uint32) bool {
 	}
 }
 
+// GiveOn frees the lock as Release does, for who was told that the last holder died and has not looked at what that
+// left: the next holder is told.
+func (l *Lock) GiveOn(me uint32) bool {
+	for {
+		w := l.word.Load()
+		if me == 0 || w&pidMask != me {
+			return false
+		}
+		if l.word.CompareAndSwap(w, diedBit) {
+			l.waits.Wake(l.word, everybody)
+			return true
+		}
+	}
+}
+
 // Sweep says that the process of pid dead is no more. It reports whether that held the
 // lock: then the lock is free, and the next holder is told. Any process may call it, as
 // long as no other process can have got the pid.

@@ -145,6 +145,20 @@ func (l *RWLock) Unlock(me uint32) bool {
 	return l.leave(me|inBit) && l.lock.Release(me)
 }
 
+// GiveOn is Unlock for who was told that died had died writing, and has not looked at what that left: the next
+// are told.
+func (l *RWLock) GiveOn(me, died uint32) bool {
+	for {
+		s := l.state.Load()
+		if uint32(s) != me|inBit {
+			return false
+		}
+		if l.state.CompareAndSwap(s, uint64(died)<<32) {
+			return l.lock.Release(me)
+		}
+	}
+}
+
 // RLock takes the lock for reading; it is otherwise as Lock.Acquire. An owner may have it several
 // times, of several goroutines; each gives it back. died is who died writing, if
 // nobody has written since. (Edge lock-passed.)
