@@ -30,8 +30,8 @@ type Options struct {
 	// Setup runs first in every worker, replacements included; see [Func.Setup].
 	// The zero value runs nothing. If it fails in the first worker, Open returns
 	// its error. A function with options ([Func.With]) is refused. It has no time limit:
-	// StartTimeout does not count it, but in the first worker Open's ctx bounds it. Nor
-	// is it interrupted: where it hangs its worker never becomes ready.
+	// StartTimeout does not count it. In the first worker Open's ctx bounds it; in others
+	// that hang there it goes on until Close.
 	Setup Setup
 
 	// Queue is how many calls the pool accepts that have not ended; further

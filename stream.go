@@ -23,8 +23,17 @@ type Result[Out any] struct {
 // each as soon as it and all before it are there: exactly one pair per value read,
 // an error in its own row's place. It is lazy; each range over it runs anew.
 //
-// The input is read on another goroutine, ahead of what has been yielded, bounded
-// by rows and bytes; it may be endless. Leaving the loop cancels the rows under way
+// Where rows travel in shared memory results are read in lots: one whose worker has more
+// rows waits for up to some 16 ms, and longer right behind rows of a few microseconds,
+// which are measured many at once. [Func.Call] and [Func.Go] are told at once.
+//
+// The input is read on another goroutine, ahead of what has been yielded; it may be endless.
+// What is read ahead is bounded: 16,384 rows that have not been yielded; on a pool 512 for
+// each worker and two workers more that have not ended (2,048 of plain small values that
+// take less than about 10 µs each); 32 MiB of arguments under way and results not yielded,
+// those of 64 bytes or less not counted, while a larger one goes alone; 64 open files.
+//
+// Leaving the loop cancels the rows under way
 // and returns at once, also while the input blocks (its goroutine then ends when it
 // next yields). A panic in the input reaches the ranging goroutine, after the rows
 // before it, as an error that prints the value and its place and wraps the value if
