@@ -90,7 +90,7 @@
 // Arguments and results are copied, and bounded by Options.MaxMessage. A row of less
 // than 0.6 to 2.3 microseconds, as the machine has it, costs more to send than to run: put
 // several into one. A single call costs about one microsecond while its worker is awake,
-// and 75 to 150 if that has to be woken. Where rows travel by a socket or pipes, as on macOS
+// and 75 to 160 if that has to be woken. Where rows travel by a socket or pipes, as on macOS
 // and Windows, it is tens of microseconds in any case. Memory limits are Linux's. A pool has
 // 4096 workers at most.
 package xme
