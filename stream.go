@@ -30,12 +30,12 @@ type Result[Out any] struct {
 // The input is read on another goroutine, ahead of what has been yielded; it may be endless.
 // What is read ahead is bounded: 16,384 rows that have not been yielded; on a pool 512 for
 // each worker and two workers more that have not ended (2,048 of plain small values that
-// take less than about 10 µs each); 32 MiB of arguments under way and results not yielded,
-// those of 64 bytes or less not counted, while a larger one goes alone; 64 open files.
+// take less than about 10 µs each); 64 open files; and 32 MiB of arguments under way and
+// results not yielded, where an argument that is larger goes alone, and one of 64 bytes or
+// less does not wait for bytes.
 //
-// Leaving the loop cancels the rows under way
-// and returns at once, also while the input blocks (its goroutine then ends when it
-// next yields). A panic in the input reaches the ranging goroutine, after the rows
+// Leaving the loop cancels the rows under way and returns at once, also while the input
+// blocks (its goroutine then ends when it next yields). A panic in the input reaches the ranging goroutine, after the rows
 // before it, as an error that prints the value and its place and wraps the value if
 // that is an error. When ctx or the executor ends, rows that were read yield their errors,
 // then the sequence stops. If the input had not ended and none of these errors tells of
