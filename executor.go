@@ -11,7 +11,8 @@ import (
 
 // Inline returns an executor that runs calls in this process: one at a time, in
 // order, on goroutines of its own, encoded and decoded like everywhere. It is for
-// debugging and tests. A call made in a task runs in its caller's place, a service
+// debugging and tests. [Func.Go] returns once the task has; further attempts, by Retries,
+// run after that. A call made in a task runs in its caller's place, a service
 // on a goroutine beside the row whose turn it is. It honours Retries, and Timeout
 // as far as the task listens to its context; On, Fresh and Memory end a call with
 // an error that wraps errors.ErrUnsupported.

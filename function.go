@@ -314,7 +314,8 @@ type Setup struct {
 }
 
 // Setup makes a call of f with in for Options.Setup. The result is dropped. f must have
-// no options: Open refuses the first with an error that wraps errors.ErrUnsupported.
+// no options: Open refuses the first with an error that wraps errors.ErrUnsupported. The
+// call has no time limit; see Options.Setup.
 func (f *Func[In, Out]) Setup(in In) Setup {
 	f.known()
 	return Setup{call: func(o Options) (*setupCall, error) { return newSetupCall(f, in, o) }}

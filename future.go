@@ -137,7 +137,9 @@ func (a *awaited[In, Out]) end(*Call, int) {
 // Call runs f on an executor and waits for the result. ctx bounds the task: when
 // it ends, a call that has not begun ends at once and one that runs has its
 // context ended; Call returns when the task has, which on a pool is enforced after
-// Options.Grace and half a second.
+// Options.Grace and half a second. An error is an *Error; only on a manager's queue may it
+// be that of fetching the result instead. A nil ctx or executor, and a pool that Open did
+// not make, panic.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	on = check(ctx, f.known(), "Call", on)
 	p, inPool := on.(*Pool)
@@ -181,7 +183,8 @@ func (c *Call) reusable() bool {
 
 // Go starts a call of f and returns its future. It blocks until the executor has
 // accepted the call or ctx ends; in may be changed once it has returned. ctx
-// bounds the task, not only the wait.
+// bounds the task, not only the wait. It returns no error: why a call was not accepted, or
+// how it has failed, is the *Error that [Future.Wait] returns.
 func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out] {
 	on = check(ctx, f.known(), "Go", on)
 	fu := newFuture[Out](on)

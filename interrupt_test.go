@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -210,6 +211,9 @@ func TestInterruptible(t *testing.T) {
 // feature: F2
 func TestInterruptPlain(t *testing.T) {
 	t.Parallel()
+	if signal.Ignored(syscall.SIGINT) {
+		t.Skip("interrupts are ignored here, as below a shell that was told to go on in the background")
+	}
 	p := run(t, nil, build(t, "./testdata/programs/interrupt"), "1m", "plain")
 	p.begun()
 	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT); err != nil {

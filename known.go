@@ -41,7 +41,11 @@ func init() {
 }
 
 // RegisterError lets err keep its identity on the way from a worker: errors.Is
-// finds it in the error of a row that returned it, wrapped or not. Call it at
+// finds it in the error of a row that returned it, wrapped or not. Without it that holds for
+// the errors of this package and of packages shm, manager, monitor and mpi, for
+// [context.Canceled], [context.DeadlineExceeded], [errors.ErrUnsupported], [io.EOF],
+// [io.ErrUnexpectedEOF], [fs.ErrExist], [fs.ErrNotExist], [fs.ErrPermission],
+// [fs.ErrClosed] and [os.ErrDeadlineExceeded]. Call it at
 // package level, with a name of its own:
 //
 //	var ErrNoRoute = xme.RegisterError("example.com/router.ErrNoRoute", errors.New("no route"))

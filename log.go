@@ -23,7 +23,9 @@ import (
 // Logger returns the task's logger, never nil. Its records reach the pool's driver by a
 // pipe of their own, written whole before the call returns, so that none is lost with its
 // worker, and go where Options.Log and Options.LogHandler say. They keep their process,
-// function, rank and row, their attributes with their types, and their source.
+// function, rank and row, their attributes with their types, and their source. A message,
+// and an attribute's text, is cut at 64 KiB; a record of more than 1 MiB loses its
+// attributes, whose number stands in one called xme.attributes_dropped.
 //
 // In a worker slog.Default goes the same way, unless the program has set another before
 // [Init], and with it package log, unless that has been given another writer; what package

@@ -24,12 +24,14 @@ import (
 type Options struct {
 	// Workers is how many processes run rows side by side. 0: as many as CPUs
 	// this process may use (affinity and cgroup quota included). More than CPUs
-	// is allowed, a negative number is refused.
+	// is allowed, up to 4096; a negative number is refused.
 	Workers int
 
 	// Setup runs first in every worker, replacements included; see [Func.Setup].
 	// The zero value runs nothing. If it fails in the first worker, Open returns
-	// its error. A function with options ([Func.With]) is refused.
+	// its error. A function with options ([Func.With]) is refused. It has no time limit:
+	// StartTimeout does not count it. In the first worker Open's ctx bounds it; in others
+	// that hang there it goes on until Close.
 	Setup Setup
 
 	// Queue is how many calls the pool accepts that have not ended; further
@@ -37,7 +39,8 @@ type Options struct {
 	Queue int
 
 	// MaxMessage is the largest argument or result in bytes once encoded. A larger
-	// one ends its call with ErrEncode before anything is sent. 0: 1 GiB; at most
+	// one ends its call with ErrEncode and is not sent: with such an argument the
+	// function does not run, with such a result it has run. 0: 1 GiB; at most
 	// 2 GiB - 64 KiB.
 	MaxMessage int
 
@@ -69,8 +72,10 @@ type Options struct {
 	Stdout, Stderr io.Writer
 
 	// Log says how lines look, the least level of log records, and the name of a file
-	// that all lines are appended to besides, printed ones too. The zero value shows
-	// time and process of records from slog.LevelInfo on, and has no file.
+	// that all lines are appended to besides, printed ones too. The file is open from
+	// Open to Close: to rotate it copy and truncate it, one that is renamed away goes on
+	// being written to. The zero value shows time and process of records from
+	// slog.LevelInfo on, and has no file.
 	Log xmelog.Options
 
 	// LogHandler takes the tasks' log records in the place of Stderr, with pid, func,

@@ -76,7 +76,9 @@ func (s State) String() string {
 
 // Open starts the workers side by side and returns once the first is ready. ctx
 // bounds Open only. It returns an error, and leaves nothing behind, if an option
-// makes no sense, if [Init] has not run, or if the first worker does not start.
+// makes no sense, if [Init] has not run, if the first worker does not start, or if ctx
+// ends first. If it is the worker, or Options.Setup in it, the error is an *Error; what
+// this system lacks wraps errors.ErrUnsupported, and the end of ctx its cause.
 func Open(ctx context.Context, o Options) (*Pool, error) {
 	if ctx == nil {
 		panic(nilContext("Open"))
@@ -226,7 +228,9 @@ func (p *Pool) release() (err error) {
 
 // Shutdown lets no more calls in, waits for those accepted to end, and closes the
 // pool. If ctx ends first, it closes at once, cutting short what runs, and returns
-// ctx's cause.
+// ctx's cause. A Map, Unordered or Table that is under way has had accepted what it has
+// submitted: the next row ends with ErrClosed, and what it has not read by then is not
+// run. Let such loops end before.
 func (p *Pool) Shutdown(ctx context.Context) error {
 	err := p.opened().Drain(ctx)
 	return errors.Join(err, p.Close())

@@ -80,6 +80,32 @@ func TestGuideIndex(t *testing.T) {
 	}
 }
 
+// The index of the examples names each of their folders, and what it links is there.
+func TestExamplesIndex(t *testing.T) {
+	t.Parallel()
+	index, err := os.ReadFile(filepath.Join("examples", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(string(index), -1) {
+		if _, err := os.Stat(filepath.Join("examples", filepath.FromSlash(m[1]))); err != nil {
+			t.Errorf("a link: %v", err)
+		}
+		folder, _, _ := strings.Cut(m[1], "/")
+		named[folder] = true
+	}
+	all, err := os.ReadDir("examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		if e.IsDir() && !named[e.Name()] {
+			t.Errorf("the index does not name %s", e.Name())
+		}
+	}
+}
+
 // guideModule returns the go.mod of a program that uses this module.
 func guideModule(t *testing.T) string {
 	t.Helper()

@@ -11,7 +11,7 @@ import (
 // manager is closed.
 //
 // A list has no lock beside that of single calls, each of which is done whole or not at all. All methods may be called concurrently. Besides their own
-// errors they return ErrReleased after Release and ErrClosed after the manager's Close. Handles of shared memory in elements that are read are the caller's to close.
+// errors they return ErrReleased after Release, ErrClosed after the manager's Close, and ErrLost if its process is gone. Handles of shared memory in elements that are read are the caller's to close.
 type List[T any] struct {
 	ref
 }

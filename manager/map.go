@@ -12,7 +12,7 @@ import (
 // does, and lasts as long.
 //
 // K is made of booleans, numbers, strings, and arrays and structs of those without gaps in memory: keys are the same if they are encoded alike, so that 0
-// and -0 are two keys, and a NaN is found again. All methods may be called concurrently; each call is done whole or not at all.
+// and -0 are two keys, and a NaN is found again. All methods may be called concurrently; each call is done whole or not at all. Their errors are those of a List.
 type Map[K comparable, V any] struct {
 	ref
 }

@@ -387,6 +387,9 @@ var opKeep = define("keep", true, func(ctx context.Context, h *host, _ *caller, 
 // Keep has a manager in a process of its own keep what it has now, in the process that opened it: should it die, and Options.Restart be set, this is what
 // it comes back with. Objects come back as they were if their types can cross, otherwise they are made again by their constructors; those that are neither
 // are gone. Calls that are under way come before or after it, each object for itself.
+//
+// The error wraps errors.ErrUnsupported if the manager lives in the process that opened it, ErrClosed once it is closed, ErrLost if its process is gone; or it
+// is ctx's, after which it may be kept all the same, or says what could not be kept: then what was kept last stays.
 func (m *Manager) Keep(ctx context.Context) error {
 	_, err := opKeep.call(ctx, m, struct{}{})
 	return err

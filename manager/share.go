@@ -295,7 +295,8 @@ var opFindObject = define("find", false, func(_ context.Context, h *host, _ *cal
 	return n, nil
 })
 
-// Find returns the object of that name. One of another type is ErrType.
+// Find returns the object of that name. The error wraps ErrNotFound if there is none, ErrType if it is of another type, ErrClosed once the manager is closed,
+// ErrLost if its process is gone; or it is ctx's.
 func Find[T any](ctx context.Context, m *Manager, name string) (*Object[T], error) {
 	typ := objectName[T]()
 	n, err := opFindObject.call(ctx, m, findObject{name, typ})

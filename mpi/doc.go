@@ -30,9 +30,17 @@
 // In Run it fails the call that it ran, and is replaced under its number. In Spawn it is not: the others return with
 // an error, as described at Spawn. If all ranks wait for each other, that is [ErrDeadlock], and the error says who waits for whom.
 //
+// # Errors of collectives
+//
+// The error of a collective is a [*RankError] if a rank of the communicator has ended, and wraps [ErrDeadlock] if all ranks wait, as they do when
+// they call different ones; [ErrType] if ranks give values of different types, or slices of different lengths to be combined in place;
+// the cause of ctx if that ends first; errors.ErrUnsupported if the elements of a slice cannot go in place, and on Run's communicator. A root
+// that is no rank, or parts that are not one for each rank, are errors too. It is the error of the rank that meets it: others may have their
+// result, or wait until that one has ended.
+//
 // # Limits
 //
-// All ranks run on one machine. Messages hold no files and no shared memory: those go into the argument of the
+// All ranks run on one machine; Spawn starts 256 at most. Messages hold no files and no shared memory: those go into the argument of the
 // function that Spawn runs. Each pair of ranks has a ring of its own, which is smaller the more
 // ranks there are (256 KiB to 4 KiB). Elsewhere than on Linux what ranks say goes through the driver.
 //

@@ -10,7 +10,7 @@ import (
 // Options says how a communicator is made. The zero value works.
 type Options struct {
 	// Size is how many ranks there are. For Run main is one of them, and 1 is refused; for
-	// Spawn each is a process. 0: as many as CPUs this process may use, at least 2.
+	// Spawn each is a process, 256 at most. 0: as many as CPUs this process may use, at least 2.
 	Size int
 
 	// Buffer is how many calls of a Run's main may have been accepted and not have ended;

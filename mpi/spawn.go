@@ -18,7 +18,7 @@ import (
 // mostRanks is how many ranks Spawn starts at most: each pair has a ring.
 const mostRanks = 256
 
-// Spawn starts Size processes, runs f in each with the same argument, and returns what each
+// Spawn starts Size processes, 256 at most, runs f in each with the same argument, and returns what each
 // rank returned, by rank, once all have ended. In f, From returns the communicator of
 // all ranks.
 //

@@ -10,8 +10,10 @@ import (
 // where there is one, and indents.
 type Options struct {
 	// File names a file that lines are appended to besides. It is made if there is
-	// none, is open while lines are written and for a second after, and can be
-	// shared by processes: lines are written whole.
+	// none, and can be shared by processes: lines are written whole. A Handler has it
+	// open while lines are written and for one to two seconds after, and then opens it
+	// by its name anew: one that is renamed away is written to until there was such a
+	// pause. A pool has that of its Options.Log open from Open to Close.
 	File string
 
 	// Level is the least that is written. nil: slog.LevelInfo.
