@@ -206,12 +206,15 @@ func TestInterruptible(t *testing.T) {
 	}
 }
 
+// ignored says whether this process was started so, before other tests ask for interrupts.
+var ignored = signal.Ignored(syscall.SIGINT)
+
 // Without Interruptible, Ctrl-C on the terminal ends the driver, and the system the workers that do not hear it.
 //
 // feature: F2
 func TestInterruptPlain(t *testing.T) {
 	t.Parallel()
-	if signal.Ignored(syscall.SIGINT) {
+	if ignored {
 		t.Skip("interrupts are ignored here, as below a shell that was told to go on in the background")
 	}
 	p := run(t, nil, build(t, "./testdata/programs/interrupt"), "1m", "plain")
