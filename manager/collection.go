@@ -11,7 +11,7 @@ import (
 type collections struct {
 	mu     sync.Mutex
 	closed bool
-	last   uint64
+	number *numbers
 	all    map[uint64]*collection
 	names  map[string]*collection
 }
@@ -28,7 +28,8 @@ type collection struct {
 	table    map[string]*stored // nil: it is a list
 }
 
-func (c *collections) init() {
+func (c *collections) init(n *numbers) {
+	c.number = n
 	c.all, c.names = map[uint64]*collection{}, map[string]*collection{}
 }
 
@@ -57,8 +58,7 @@ func (c *collections) add(n *collection) error {
 		}
 		c.names[n.name] = n
 	}
-	c.last++
-	n.number = c.last
+	n.number = c.number.next()
 	c.all[n.number] = n
 	return nil
 }

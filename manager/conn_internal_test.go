@@ -323,3 +323,21 @@ func TestByeToAFullRing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who fetches what has ended, while as many calls are under way as there can be, tries again later: the connection stays.
+func TestCollectWithoutRoom(t *testing.T) {
+	c := newPeer(t).c
+	c.mu.Lock()
+	there := len(c.waiters)
+	c.waiters = append(c.waiters, make([]*waiter, placeMask+1)...)
+	c.mu.Unlock()
+	c.queued.role <- struct{}{}
+	c.collect(t.Context())
+	c.mu.Lock()
+	err := c.err
+	c.waiters = c.waiters[:there]
+	c.mu.Unlock()
+	if err != nil || len(c.queued.role) != 0 {
+		t.Error(err, len(c.queued.role))
+	}
+}

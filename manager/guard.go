@@ -86,8 +86,8 @@ type guardRequest struct {
 	Idle time.Duration
 }
 
-var opExpect = define("expect guard", false, func(_ context.Context, h *host, _ *caller, in guardRequest) (struct{}, error) {
-	h.queue.expectGuard(in.ID, in.Idle)
+var opExpect = define("expect guard", false, func(_ context.Context, h *host, c *caller, in guardRequest) (struct{}, error) {
+	h.queue.expectGuard(in.ID, in.Idle, c.of())
 	return struct{}{}, nil
 })
 

@@ -29,7 +29,7 @@ type host struct {
 
 	objects sync.Map          // number -> *object
 	named   map[string]uint32 // objects by name
-	last    uint32            // the last number of an object, a list or a map
+	numbers numbers           // of objects, lists, maps and locks
 
 	tables      tables
 	collections collections
@@ -44,7 +44,7 @@ func bareHost(secret, queue int) *host {
 	h := &host{id: newID(), conns: map[post.Addr]*hostConn{}, keeps: map[uint32]chan string{}, named: map[string]uint32{}}
 	h.ops.Size = secret
 	h.life, h.end = context.WithCancel(context.Background())
-	h.collections.init()
+	h.collections.init(&h.numbers)
 	h.queue = newCallQueue(queue, h.runQueued)
 	h.queue.guarded, h.queue.died = h.guardChanged, h.heartDied
 	return h

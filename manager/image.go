@@ -30,9 +30,6 @@ func (h *host) dump(ctx context.Context) (img image, err error) {
 		}
 		return true
 	})
-	h.mu.Lock()
-	img.Last = h.last // after the objects: none has a higher number
-	h.mu.Unlock()
 	for i := range img.Tables {
 		if err == nil {
 			img.Tables[i], err = h.tables.byNumber[i].image()
@@ -105,11 +102,10 @@ func (o *object) image(ctx context.Context) (*objectImage, error) {
 	return img, err
 }
 
-// load brings back what an image has.
-func (h *host) load(ctx context.Context, img *image) error {
+// load brings back what an image has, in the process that is the manager's life-th, from 0.
+func (h *host) load(ctx context.Context, img *image, life uint64) error {
 	h.mu.Lock()
 	h.ops = img.Operators
-	h.last = img.Last
 	h.mu.Unlock()
 	for _, i := range img.Objects {
 		o := &object{number: i.Number, name: i.Name, typ: i.Type, made: i.Make, args: i.Args.keep()}
@@ -128,7 +124,7 @@ func (h *host) load(ctx context.Context, img *image) error {
 		return err
 	}
 	for i := range img.Tables {
-		if err := h.tables.byNumber[i].restore(img.Tables[i]); err != nil {
+		if err := h.tables.byNumber[i].restore(img.Tables[i], life); err != nil {
 			return err
 		}
 	}

@@ -344,8 +344,13 @@ func (l *Lock) guard(ctx context.Context) (leave func(), err error) {
 	if l.c == nil {
 		return nil, errorf("a zero Lock: %w", ErrClosed)
 	}
-	if has := l.seat.now(); has == sideWrite {
+	switch l.seat.now() {
+	case sideWrite:
 		return func() {}, nil
+	case sideRead:
+		if w, err := l.c.look(); err == nil && w.kind() != Disable { // the lock would wait for this reader
+			return nil, (&attempt{Lock: l}).again(sideRead)
+		}
 	}
 	s := newSeat() // goroutines that change tables exclude each other, and who holds the lock
 	if _, err := l.take(ctx, s, lockCall{}); err != nil {

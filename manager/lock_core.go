@@ -37,6 +37,12 @@ func (c *lockCore) mark() {
 	c.Word.Update(func(w lockWord) lockWord { return w | wordLeft })
 }
 
+// marked has nobody be told any more. The caller holds it, to write.
+func (c *lockCore) marked() {
+	defer func() { _ = recover() }() // it is closed: nobody will be
+	c.Word.Update(func(w lockWord) lockWord { return w &^ wordLeft })
+}
+
 // closed is what the methods of a lock return whose handle is closed, or whose manager.
 func (c *lockCore) closed(err error) error {
 	if errors.Is(err, shm.ErrClosed) && !errors.Is(err, ErrClosed) {
@@ -49,9 +55,12 @@ func (c *lockCore) close() { c.lockMemory.close() }
 
 // abandon gives back what a seat of an ended task has by this handle: the next holder is told, as of a death.
 func (c *lockCore) abandon(s *seat) {
-	if s.leave(c) == sideWrite {
+	switch s.leave(c) {
+	case sideWrite:
 		c.mark()
 		_ = c.RW.Unlock()
+	case sideRead:
+		_ = c.RW.RUnlock()
 	}
 }
 

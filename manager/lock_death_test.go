@@ -19,6 +19,9 @@ var forgets = xme.Register("forgets", func(ctx context.Context, s scene) (struct
 		if err != nil {
 			return struct{}{}, err
 		}
+		if s.Read {
+			return struct{}{}, l.AcquireRead(ctx)
+		}
 		return struct{}{}, l.Acquire(ctx)
 	}
 	return struct{}{}, s.Lock.Acquire(ctx)
@@ -93,6 +96,20 @@ func TestLockFoundInATask(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	must(t, l.Release(soon(t)))
+}
+
+// A task that read under a lock that it had found is forgotten with it, also where the manager lives in its process.
+//
+// feature: K6
+func TestReadLockFoundInATask(t *testing.T) {
+	on(t, func(t *testing.T, x xme.Executor) {
+		m := openWith(t, manager.Options{})
+		l := newLock(t, m, manager.LockOptions{Name: "left"})
+		_, err := forgets.Call(soon(t), x, scene{M: m, Role: 1, Read: true})
+		must(t, err)
+		must(t, l.Acquire(soon(t)))
+		must(t, l.Release(soon(t)))
+	})
 }
 
 // A worker is killed that holds the lock: who waits for it gets it, and is told.

@@ -13,7 +13,7 @@ const tableLock = 0
 // locks are a host's locks.
 type locks struct {
 	mu     sync.Mutex
-	all    []*hostLock // by number
+	all    map[uint32]*hostLock // by number
 	byName map[string]*hostLock
 	name   string // of the tables' lock
 }
@@ -37,15 +37,15 @@ func (l *locks) init(_ *host, o LockOptions) error {
 	if err != nil {
 		return err
 	}
-	l.byName, l.name = map[string]*hostLock{}, o.Name
-	l.add(o.Name, o.Kind, m)
+	l.all, l.byName, l.name = map[uint32]*hostLock{}, map[string]*hostLock{}, o.Name
+	l.add(tableLock, o.Name, o.Kind, m)
 	return nil
 }
 
 // add notes a new lock.
-func (l *locks) add(name string, kind Kind, m lockMemory) *hostLock {
-	k := &hostLock{number: uint32(len(l.all)), kind: kind, writer: admin, memory: m}
-	l.all = append(l.all, k)
+func (l *locks) add(number uint32, name string, kind Kind, m lockMemory) *hostLock {
+	k := &hostLock{number: number, kind: kind, writer: admin, memory: m}
+	l.all[number] = k
 	if name != "" {
 		l.byName[name] = k
 	}
@@ -72,10 +72,10 @@ func (m lockMemory) end() {
 
 // find returns a lock by its number. l.mu is held.
 func (l *locks) find(number uint32) (*hostLock, error) {
-	if int(number) >= len(l.all) {
-		return nil, errorf("lock %d: %w", number, ErrNotFound)
+	if k := l.all[number]; k != nil {
+		return k, nil
 	}
-	return l.all[number], nil
+	return nil, errorf("lock %d: %w", number, ErrNotFound)
 }
 
 // changed tells all processes of a change of kind, or of who is entitled. l.mu is held.
@@ -146,6 +146,10 @@ var opNewLock = define("new lock", false, func(_ context.Context, h *host, c *ca
 	case in.Name != "" && h.locks.byName[in.Name] != nil:
 		return out, errorf("a lock %q: %w", in.Name, ErrExists)
 	}
+	number, err := h.numbers.next32()
+	if err != nil {
+		return out, err
+	}
 	var m lockMemory
 	if c.conn == nil && in.Memory == (lockMemory{}) {
 		m, err = newKeptMemory(in.Name, Kind(in.Kind), in.Board)
@@ -155,8 +159,8 @@ var opNewLock = define("new lock", false, func(_ context.Context, h *host, c *ca
 	if err != nil {
 		return out, err
 	}
-	k := h.locks.add(in.Name, Kind(in.Kind), m)
-	out.Number = k.number
+	h.locks.add(number, in.Name, Kind(in.Kind), m)
+	out.Number = number
 	if c.conn == nil {
 		out.Memory = m
 	}

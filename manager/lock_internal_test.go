@@ -197,3 +197,36 @@ func TestBuiltinAfterClose(t *testing.T) {
 		}
 	}
 }
+
+// A change of a table by who reads under its lock would wait for that reader.
+//
+// feature: K5, F20
+func TestGuardBehindItsOwnReader(t *testing.T) {
+	m, _ := opened(t, LockOptions{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := m.Lock().AcquireRead(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := Set(ctx, m, "key", 1); !errors.Is(err, ErrDeadlock) {
+		t.Errorf("got %v", err)
+	}
+	if err := m.Lock().ReleaseRead(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := Set(ctx, m, "key", 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who has just got a lock that is closed now, and is to be told of a death, is.
+//
+// feature: K6
+func TestNoticeOfAClosedLock(t *testing.T) {
+	m, _ := opened(t, LockOptions{})
+	a := &attempt{Lock: m.Lock(), seat: newSeat(), ctx: t.Context()}
+	m.lock.c.close()
+	if err := a.told(wordLeft, false); !errors.Is(err, shm.ErrOwnerDied) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -146,7 +146,7 @@ func (a *attempt) told(now lockWord, shared bool) error {
 		return a.died
 	}
 	if !shared {
-		a.c.Word.Update(func(w lockWord) lockWord { return w &^ wordLeft })
+		a.c.marked()
 	}
 	if a.died != nil {
 		return a.died

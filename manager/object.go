@@ -285,6 +285,12 @@ func within(ctx context.Context, o *object) bool {
 	return t != nil && (t.object == o || t.up != nil && within(t.up, o))
 }
 
+// isWithin reports whether ctx is that of a call of one of the host's objects, or of one that it led to.
+func (h *host) isWithin(ctx context.Context) bool {
+	t, _ := ctx.Value(callKey{}).(*callContext)
+	return t != nil && (t.object != nil && h.object(t.object.number) == t.object || t.up != nil && h.isWithin(t.up))
+}
+
 // localCall is a call of this process's own.
 type localCall struct {
 	taken atomic.Bool // by who runs it, or by who gives it up

@@ -119,7 +119,7 @@ func TestFailedSnapshot(t *testing.T) {
 
 	next := bareHost(h.ops.Size, 0)
 	next.keeper = true
-	m.must(next.load(m.ctx, &img))
+	m.must(next.load(m.ctx, &img, 1))
 	next.open(post.Addr(next.id))
 	for i := range objects {
 		b, err := next.object(next.named[fmt.Sprint(i)]).v.(*remade).First(m.ctx, struct{}{})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/post"
+	"github.com/xenonmp/xme/shm"
 )
 
 // supervisor is what the process that opened a manager has of it, if the manager lives in a process of its own: it starts that process, again if it was
@@ -43,13 +44,15 @@ type hostBegin struct {
 	Secret int
 	Queue  int
 	Image  *image // what was kept, or what it has at first
+
+	Life    uint64             // how many there were before
+	Numbers *shm.Value[uint64] // see numbers
 }
 
 // image is what a manager has, to be kept and brought back.
 type image struct {
 	Operators   operators
 	Objects     []objectImage
-	Last        uint32
 	Tables      [2]tableImage
 	Collections []collectionImage
 	Locks       []lockImage
@@ -73,6 +76,7 @@ type collectionImage struct {
 
 // lockImage is a lock.
 type lockImage struct {
+	Number     uint32
 	Name       string
 	Kind       int
 	Epoch      uint64
@@ -98,8 +102,8 @@ func runHost(bool) func(context.Context, hostBegin) (struct{}, error) { return s
 func serveHost(ctx context.Context, b hostBegin) (struct{}, error) {
 	defer b.Image.release()
 	h := bareHost(b.Secret, b.Queue)
-	h.id, h.keeper = b.ID, true
-	if err := h.load(ctx, b.Image); err != nil {
+	h.id, h.keeper, h.numbers.outside = b.ID, true, b.Numbers
+	if err := h.load(ctx, b.Image, b.Life); err != nil {
 		return struct{}{}, err
 	}
 	h.open(b.At)
@@ -129,13 +133,19 @@ func supervise(ctx context.Context, o Options) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	last, err := shm.NewValue[uint64](0)
+	if err != nil {
+		memory.close()
+		return nil, errorf("%w", err)
+	}
 	pool, err := xme.Open(ctx, xme.Options{Workers: 1})
 	if err != nil {
 		memory.close()
+		_ = last.Close()
 		return nil, errorf("start its process: %w", err)
 	}
 	s := &supervisor{id: newID(), op: op, pool: pool, restart: o.Restart, over: make(chan struct{}), up: make(chan struct{})}
-	s.begin = hostBegin{ID: s.id, Secret: o.Secret, Queue: o.Queue, Image: &image{Operators: ops, Locks: []lockImage{{Name: o.Lock.Name, Kind: int(o.Lock.Kind), Writer: admin, Memory: memory}}}}
+	s.begin = hostBegin{ID: s.id, Secret: o.Secret, Queue: o.Queue, Numbers: last, Image: &image{Operators: ops, Locks: []lockImage{{Name: o.Lock.Name, Kind: int(o.Lock.Kind), Writer: admin, Memory: memory}}}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.stop = post.Listen(post.Addr(s.id), s)
 	post.Announce(post.Addr(s.id))
@@ -171,6 +181,7 @@ func (s *supervisor) run() {
 		s.mu.Lock()
 		b := s.begin
 		s.sent = b.Image
+		s.begin.Life++ // the next one's
 		s.mu.Unlock()
 		b.At, b.Up = post.Addr(newID()), post.Addr(newID())
 		stop := post.Listen(b.Up, &upListener{s, b.At})
@@ -305,6 +316,7 @@ func (s *supervisor) close() error {
 		img.Locks[i].Memory.end()
 	}
 	img.release()
+	_ = s.begin.Numbers.Close()
 	s.stop()
 	return s.pool.Close()
 }
@@ -359,6 +371,9 @@ var opKept = define("kept", false, func(_ context.Context, h *host, _ *caller, i
 var opKeep = define("keep", true, func(ctx context.Context, h *host, _ *caller, _ struct{}) (struct{}, error) {
 	if !h.keeper {
 		return struct{}{}, errorf("keep: it lives in the process that opened it, and would be lost with it: set Options.Process: %w", errors.ErrUnsupported)
+	}
+	if h.isWithin(ctx) {
+		return struct{}{}, errorf("keep: a method of one of its objects asks, which it would wait for: %w", ErrDeadlock)
 	}
 	ch := make(chan string, 1)
 	h.mu.Lock()

@@ -120,6 +120,7 @@ type lease struct {
 	exec  bool          // for one call
 	id    uint64        // the guard's
 	rows  bool          // it guards those of a table, and they have not ended
+	table any           // the process that runs the table, as conn; nil: this one, or it is not known
 	idle  time.Duration // after which without a call it ends; not over 0: never
 	timer *time.Timer   // of idle
 

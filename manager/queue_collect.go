@@ -72,10 +72,7 @@ func (f *finishedCalls) take(dst []byte, bytes, calls int) []byte {
 		}
 		f.list.pop()
 		at := len(dst)
-		dst = binary.LittleEndian.AppendUint64(dst, next.id)
-		dst = next.o.append(append(dst, 0, 0, 0, 0, 0))
-		dst[at+8] = next.o.kind()
-		binary.LittleEndian.PutUint32(dst[at+9:], uint32(len(dst)-at-finishedSize))
+		dst = next.append(dst)
 		if bytes -= len(dst) - at; bytes <= 0 {
 			break
 		}
@@ -84,6 +81,16 @@ func (f *finishedCalls) take(dst []byte, bytes, calls int) []byte {
 }
 
 const finishedSize = 8 + 1 + 4
+
+// append encodes a finished call that needs no parcel.
+func (c finishedCall) append(dst []byte) []byte {
+	at := len(dst)
+	dst = binary.LittleEndian.AppendUint64(dst, c.id)
+	dst = c.o.append(append(dst, 0, 0, 0, 0, 0))
+	dst[at+8] = c.o.kind()
+	binary.LittleEndian.PutUint32(dst[at+9:], uint32(len(dst)-at-finishedSize))
+	return dst
+}
 
 // kind is the kind of record that an outcome would be.
 func (o *outcomeOf) kind() uint8 {
@@ -176,8 +183,12 @@ func (c *hostConn) tell(call uint32) {
 			return
 		}
 		defer c.unuse()
-		if err != nil {
-			c.failed(call, err)
+		if err == nil {
+			err = p.Pack()
+		}
+		if err != nil { // this call's alone: no descriptor is left, say
+			body := finishedCall{with.id, outcomeOf{err: errorf("the result of a queued call: %w", err)}}.append([]byte{collectPlain})
+			c.answer(kindAnswer, call, body, nil)
 			return
 		}
 		c.answer(kindAnswer, call, body, p)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -140,6 +141,9 @@ func (c *conn) fetch(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
+// askAgain is how long a process waits that has as many calls under way as it can have, before it tries again to fetch what has ended.
+const askAgain = 10 * time.Millisecond
+
 // collect fetches some calls that have ended. The caller has the role; it is free again when it is done, which is later if ctx ends before: then another goroutine waits on.
 func (c *conn) collect(ctx context.Context) {
 	if c.use() != nil {
@@ -155,6 +159,13 @@ func (c *conn) collect(ctx context.Context) {
 	}
 	w, leads, err := c.begin(context.Background(), kindCollect, 0, nil, nil)
 	if err != nil {
+		if !c.failed.Load() { // as many calls as there can be are under way: who waits asks again
+			select {
+			case <-ctx.Done():
+			case <-time.After(askAgain):
+			}
+			err = nil
+		}
 		over(err)
 		return
 	}

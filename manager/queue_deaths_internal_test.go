@@ -235,3 +235,54 @@ func TestStopBeforeTheNextGuard(t *testing.T) {
 	}
 	q.close()
 }
+
+// The process dies that runs a table, before its guard comes or with it, or in between: nobody waits for another guard.
+//
+// feature: G1, F18
+func TestTableDies(t *testing.T) {
+	for name, c := range map[string]struct {
+		attaches bool
+		dies     func(q *callQueue, table, guard *process)
+	}{
+		"before the guard comes":      {false, func(q *callQueue, table, _ *process) { die(q, table) }},
+		"and the guard in it":         {true, func(q *callQueue, table, _ *process) { die(q, table) }},
+		"after the guard":             {true, func(q *callQueue, table, guard *process) { die(q, guard); die(q, table) }},
+		"before the guard, which had": {true, func(q *callQueue, table, guard *process) { die(q, table); die(q, guard) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := bare()
+			table, guard := &process{}, &process{}
+			if name == "and the guard in it" {
+				guard = table
+			}
+			q.expectGuard(7, -1, table)
+			if c.attaches {
+				guardOf(t, q, 7, guard)
+			}
+			s := &noteSink{}
+			if _, err := q.append(&queued{what: "f", fn: &fnCall{Name: "f"}, to: s}); err != nil {
+				t.Fatal(err)
+			}
+			q.drain()
+			c.dies(q, table, guard)
+			until(t, func() bool {
+				q.mu.Lock()
+				defer q.mu.Unlock()
+				return !q.isGuarded()
+			})
+			if len(s.ends) != 1 || !errors.Is(s.ends[0].err, ErrGuardLost) {
+				t.Errorf("ends %v", s.ends)
+			}
+		})
+	}
+	q := bare()
+	q.expectGuard(7, -1, &process{over: true})
+	if q.isGuarded() {
+		t.Error("the guard of a table is expected whose process is gone")
+	}
+}
+
+func die(q *callQueue, p *process) {
+	p.over = true
+	q.connGone(p)
+}

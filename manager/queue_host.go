@@ -157,6 +157,9 @@ func (m *method) outcome(s *stored, body []byte, out *wire.Parcel, err *xme.Erro
 		if len(out.Items) > 0 {
 			return outcomeOf{err: m.threw(xme.CauseEncode, "the result of a queued call cannot hold open files", "", xme.ErrEncode)}
 		}
+		if err := out.Fits(); err != nil {
+			return outcomeOf{err: m.threw(xme.CauseEncode, "the result of a queued call: "+err.Error(), "", xme.ErrEncode)}
+		}
 		s.handles = true
 		if out.Regions.Len() > 0 {
 			set := out.Regions.Take()

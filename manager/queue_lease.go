@@ -69,6 +69,9 @@ func (q *callQueue) attach(ctx context.Context, r leaseRequest, conn any) error 
 // lend makes the lease. q.mu is held.
 func (q *callQueue) lend(r leaseRequest, conn any) {
 	l := &lease{gen: r.Gen, conn: conn, exec: r.Exec, id: r.ID, rows: r.Rows, idle: r.Idle}
+	if q.gone != nil && q.gone.id == l.id {
+		l.table = q.gone.table
+	}
 	q.lease = l
 	if r.Exec {
 		return
@@ -159,15 +162,15 @@ func (q *callQueue) vacate() {
 	}
 }
 
-// expectGuard says that a guard is about to come, before the rows of its table begin.
-func (q *callQueue) expectGuard(id uint64, idle time.Duration) {
+// expectGuard says that a guard is about to come, before the rows of its table begin, which a process runs.
+func (q *callQueue) expectGuard(id uint64, idle time.Duration, table any) {
 	q.mu.Lock()
-	expect := !q.closed && !q.isGuarded()
+	expect := !q.closed && !q.isGuarded() && !isGone(table)
 	if expect {
 		if q.stop == stopped {
 			q.stop = open
 		}
-		q.replace(&lease{id: id, rows: true, idle: idle})
+		q.replace(&lease{id: id, rows: true, table: table, idle: idle})
 	}
 	q.mu.Unlock()
 	if expect {
@@ -178,7 +181,7 @@ func (q *callQueue) expectGuard(id uint64, idle time.Duration) {
 // replace expects another guard in a lease's place. q.mu is held.
 func (q *callQueue) replace(l *lease) {
 	q.gone = l
-	if !l.rows { // the table tells if there will be none
+	if !l.rows || isGone(l.table) { // the table tells if there will be none
 		q.expect = time.AfterFunc(patience, func() { q.noneCame(l) })
 	}
 }
@@ -218,6 +221,9 @@ func (q *callQueue) connGone(conn any) {
 	var after func()
 	if l := q.lease; l != nil && l.conn == conn {
 		after = q.leaseGone(l)
+	}
+	if l := q.gone; l != nil && l.rows && l.table == conn { // whoever would tell that no guard comes is no more
+		after = join(after, q.giveUp(true))
 	}
 	for gen, l := range q.ended {
 		if l.conn == conn {

@@ -79,15 +79,14 @@ func (t *table) image() (img tableImage, err error) {
 	return img, nil
 }
 
-// restore gives a new table what an image has. All of it is at one revision, higher than any that was seen of the table that the image is of, and who
-// watched that one learns what is no more.
-func (t *table) restore(img tableImage) error {
-	if img.Rev == 0 {
+// restore gives a new table what an image has. All of it is at one revision, higher than any that was seen of the table in an earlier life, and who
+// watched that one learns what is no more. (The image is of some earlier life: each makes fewer than 1<<32 changes.)
+func (t *table) restore(img tableImage, life uint64) error {
+	if life == 0 {
 		return nil
 	}
-	const above = 1 << 32
 	t.mu.Lock()
-	t.rev = img.Rev + above
+	t.rev = img.Rev + life<<32
 	t.dropped = t.rev
 	t.mu.Unlock()
 	changes := make([]change, 0, len(img.Entries)+1)
@@ -153,7 +152,6 @@ func (c *collections) restore(all []collectionImage) error {
 		if n.name != "" {
 			c.names[n.name] = n
 		}
-		c.last = max(c.last, n.number)
 	}
 	return nil
 }
@@ -163,7 +161,7 @@ func (l *locks) image() (all []lockImage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range l.all {
-		i := lockImage{Kind: int(k.kind), Epoch: k.epoch, Authorised: slices.Clone(k.authorised), Writer: k.writer, Memory: k.memory}
+		i := lockImage{Number: k.number, Kind: int(k.kind), Epoch: k.epoch, Authorised: slices.Clone(k.authorised), Writer: k.writer, Memory: k.memory}
 		for name, o := range l.byName {
 			if o == k {
 				i.Name = name
@@ -181,17 +179,16 @@ func (l *locks) image() (all []lockImage) {
 func (l *locks) restore(all []lockImage) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.byName = map[string]*hostLock{}
-	for n, i := range all {
+	l.all, l.byName = map[uint32]*hostLock{}, map[string]*hostLock{}
+	for _, i := range all {
 		m, err := i.Memory.retain()
 		if err != nil {
 			return err
 		}
-		name := i.Name
-		if n == tableLock {
-			l.name, name = name, ""
+		if i.Number == tableLock {
+			l.name = i.Name
 		}
-		k := l.add(name, Kind(i.Kind), m)
+		k := l.add(i.Number, i.Name, Kind(i.Kind), m)
 		k.authorised, k.writer = i.Authorised, i.Writer
 		k.epoch = max(i.Epoch, uint64(m.Word.Load())>>epochShift)
 		k.changed()

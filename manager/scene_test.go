@@ -21,6 +21,7 @@ type scene struct {
 	Data  *shm.Array[int64]
 	Wait  time.Duration
 	Role  int
+	Read  bool
 }
 
 func newScene(t testing.TB) (s scene) {

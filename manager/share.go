@@ -210,8 +210,11 @@ func (h *host) share(o *object) (uint32, error) {
 			return 0, err
 		}
 	}
-	h.last++
-	o.number = h.last
+	number, err := h.numbers.next32()
+	if err != nil {
+		return 0, err
+	}
+	o.number = number
 	if o.name != "" {
 		h.named[o.name] = o.number
 	}
@@ -310,6 +313,9 @@ var opReleaseObject = define("release", true, func(ctx context.Context, h *host,
 	o := h.object(number)
 	if o == nil {
 		return struct{}{}, errorf("object %d: %w", number, ErrReleased)
+	}
+	if within(ctx, o) {
+		return struct{}{}, errorf("release object %s: one of its own methods, which it would wait for, does: %w", o.what(), ErrDeadlock)
 	}
 	over := make(chan struct{})
 	end := func() {

@@ -46,11 +46,23 @@ func encode[T any](v T) (*stored, error) {
 	}
 	s.typ = t.name
 	if !t.basic && !s.handles && len(s.bytes) <= mostForJSON {
-		if text, err := json.Marshal(v); err == nil && len(text) <= mostJSON { // else it is shown by its type
-			s.json = text
-		}
+		s.json = shown(v)
 	}
 	return s, nil
+}
+
+// shown makes the JSON that a value is shown by; nil: it is shown by its type.
+func shown(v any) (text []byte) {
+	defer func() {
+		if recover() != nil { // a MarshalJSON of the user's, which need not work for a value to be kept
+			text = nil
+		}
+	}()
+	text, err := json.Marshal(v)
+	if err != nil || len(text) > mostJSON {
+		return nil
+	}
+	return text
 }
 
 // encode makes *v a value without a type and JSON.

@@ -273,6 +273,20 @@ func (p *Parcel) leaveFrom(n int) {
 	p.held = p.held[:n]
 }
 
+// Fits says what keeps Pack from having all go along that a parcel holds which nothing was lent to; nil: nothing.
+func (p *Parcel) Fits() error {
+	all := map[region.ID]bool{}
+	for r := range p.Regions.All() {
+		all[r.ID()] = true
+	}
+	if len(p.Items)+len(all) > maxFiles {
+		return errTooManyFiles
+	}
+	return nil
+}
+
+var errTooManyFiles = fmt.Errorf("more than %d open files and shared arrays in one value", maxFiles)
+
 // Pack has the descriptors of the regions go along to another process. Of a result it leaves out those that the running row was
 // lent: that process has them, and their id is enough.
 func (p *Parcel) Pack() error {
@@ -284,7 +298,7 @@ func (p *Parcel) Pack() error {
 			continue
 		}
 		if len(p.Items) >= maxFiles {
-			return fmt.Errorf("more than %d open files and shared arrays in one value", maxFiles)
+			return errTooManyFiles
 		}
 		f, err := r.Descriptor()
 		if err != nil {
