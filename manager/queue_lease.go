@@ -181,7 +181,7 @@ func (q *callQueue) expectGuard(id uint64, idle time.Duration, table any) {
 // replace expects another guard in a lease's place. q.mu is held.
 func (q *callQueue) replace(l *lease) {
 	q.gone = l
-	if !l.rows || isGone(l.table) { // the table tells if there will be none
+	if !l.rows { // the table tells if there will be none
 		q.expect = time.AfterFunc(patience, func() { q.noneCame(l) })
 	}
 }
@@ -249,6 +249,9 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 		return join(after, q.drain)
 	case !l.asked:
 		q.barren++
+	}
+	if l.rows && isGone(l.table) { // nobody is there to start another, or to tell
+		return join(after, q.giveUp(true))
 	}
 	q.replace(l)
 	return join(after, q.drain)
