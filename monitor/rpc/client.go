@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -83,6 +84,9 @@ func Dial(ctx context.Context, addr string, o ...DialOption) (*Client, error) {
 
 // connector makes the transport for addr and returns the URL that requests go to.
 func (c *Client) connector(addr string) (string, error) {
+	if c.tls != nil && !c.tls.files.made() {
+		return "", errors.New("rpc: WithTLS was given a zero TLS: make it by LoadTLS")
+	}
 	t := &http.Transport{
 		MaxIdleConns: 256, MaxIdleConnsPerHost: 256, IdleConnTimeout: idleTime / 2, TLSHandshakeTimeout: 10 * time.Second, DisableCompression: true,
 		Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{SendPingTimeout: pingTime, PingTimeout: pingTime},
@@ -216,6 +220,9 @@ const byeTime = time.Second
 
 // Close ends the client's session: calls in flight are cancelled and fail with [ErrClosed]. It closes the connections.
 func (c *Client) Close() error {
+	if c == nil || c.closed == nil {
+		return nil
+	}
 	c.once.Do(func() {
 		close(c.closed)
 		c.mu.Lock()

@@ -101,6 +101,9 @@ func (c *Client) Messages(ctx context.Context, keys ...string) (monitor.Messages
 
 // Push has the server merge messages that monitor.Marshal has sealed, at most once.
 func (c *Client) Push(ctx context.Context, sealed []byte) error {
+	if len(sealed) == 0 {
+		return &Error{Code: "invalid_argument", Message: "no sealed messages: nothing was sent", kind: monitor.ErrMalformed}
+	}
 	_, err := c.messages(ctx, &xmev1.MessagesRequest{Sealed: sealed})
 	return err
 }

@@ -28,6 +28,9 @@ const (
 
 // repeat calls attempt until the server has answered, and returns an *Error if it is one. attempt returns what Connect returned.
 func (c *Client) repeat(ctx context.Context, function string, attempt func(n int) (note, error)) error {
+	if c == nil || c.closed == nil {
+		return errZero(function)
+	}
 	var tried time.Duration
 	wait, unsure := firstWait, false // whether an attempt may have been taken in without a word
 	for n := 1; ; n++ {
@@ -66,7 +69,7 @@ func (c *Client) repeat(ctx context.Context, function string, attempt func(n int
 			if c.isClosed() {
 				return errClosed(function)
 			}
-			e.err = errors.Join(context.Cause(ctx), e.err)
+			e.err = errors.Join(ctx.Err(), context.Cause(ctx), e.err)
 			return e
 		}
 		tried += pause
@@ -100,6 +103,10 @@ func errClosed(function string) *Error {
 	return &Error{Code: "closed", Function: function, Message: "the client is closed", kind: ErrClosed}
 }
 
+func errZero(function string) *Error {
+	return &Error{Code: "closed", Function: function, Message: "a zero Client: use what Dial returned", kind: ErrClosed}
+}
+
 // over is the error of a call whose context has ended.
 func (c *Client) over(ctx context.Context, function string) *Error {
 	code := "canceled"
@@ -113,7 +120,8 @@ func (c *Client) over(ctx context.Context, function string) *Error {
 // verdict says what an error of an attempt means, and whether it is the answer: otherwise the call may be sent again.
 func (c *Client) verdict(ctx context.Context, function string, err error) (e *Error, answered bool) {
 	if own, ok := errors.AsType[*Error](err); ok {
-		return own, true
+		e := *own // it may be everybody's, and is written to
+		return &e, true
 	}
 	if c.isClosed() {
 		return errClosed(function), true

@@ -63,6 +63,9 @@ func (s *clientSession) finish(number uint64) {
 
 // session returns the open session; if there is none it opens one.
 func (c *Client) session(ctx context.Context, dial bool) (*clientSession, error) {
+	if c == nil || c.closed == nil {
+		return nil, errZero("")
+	}
 	if s := c.current(); s != nil {
 		return s, nil
 	}

@@ -31,7 +31,7 @@ var reasons = map[string]error{
 	"restarted": ErrRestarted, "forgotten": ErrForgotten, "too_large": ErrTooLarge, "draining": ErrDraining, "mark": ErrMark, "superseded": errSuperseded,
 
 	"no_key": monitor.ErrNoKey, "conflict": monitor.ErrConflict, "reserved": monitor.ErrReserved, "key": monitor.ErrKey, "malformed": monitor.ErrMalformed,
-	"tampered": monitor.ErrTampered, "replay": monitor.ErrReplay, "message_too_large": monitor.ErrTooLarge,
+	"type": monitor.ErrType, "tampered": monitor.ErrTampered, "replay": monitor.ErrReplay, "message_too_large": monitor.ErrTooLarge,
 }
 
 // Error is how a call of a [Client] failed. errors.Is compares it with the kinds of this package, and, where messages are concerned, with those of package

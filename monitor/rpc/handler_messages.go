@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"connectrpc.com/connect/v2"
 	"github.com/xenonmp/xme/monitor"
@@ -128,7 +129,7 @@ func (s *server) fits(res *xmev1.MessagesResponse) error {
 }
 
 func messageOf(m monitor.Message) *xmev1.Message {
-	return &xmev1.Message{Key: clean(m.Key), Value: string(m.JSON), Revision: m.Rev, Deleted: m.Deleted, Missed: uint64(m.Missed)}
+	return &xmev1.Message{Key: strings.ToValidUTF8(m.Key, "\uFFFD"), Value: string(m.JSON), Revision: m.Rev, Deleted: m.Deleted, Missed: uint64(m.Missed)}
 }
 
 // messageFailure says what an error of messages is to others.
@@ -141,6 +142,7 @@ func messageFailure(err error) *failure {
 		{monitor.ErrNoKey, connect.CodeNotFound, "no_key"},
 		{monitor.ErrConflict, connect.CodeFailedPrecondition, "conflict"},
 		{monitor.ErrReserved, connect.CodePermissionDenied, "reserved"},
+		{monitor.ErrType, connect.CodeFailedPrecondition, "type"},
 		{monitor.ErrKey, connect.CodeFailedPrecondition, "key"},
 		{monitor.ErrReplay, connect.CodeAlreadyExists, "replay"},
 		{monitor.ErrTampered, connect.CodeInvalidArgument, "tampered"},

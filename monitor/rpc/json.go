@@ -106,7 +106,8 @@ func settle(v reflect.Value, depth int) error {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
+			// Of an embedded struct encoding/json fills the exported fields, whatever its name.
+			if f := v.Type().Field(i); f.IsExported() || f.Anonymous && f.Type.Kind() == reflect.Struct {
 				if err := settle(v.Field(i), depth+1); err != nil {
 					return err
 				}

@@ -151,8 +151,13 @@ func (m *marks) begin(k *xmev1.Mark, owner string, sum uint64, end time.Time, lo
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.tidy()
 	s, f := m.find(k, owner)
+	if f == nil {
+		if c := s.calls[n]; c != nil && c.ended && !c.gone && c.log != nil { // its client comes for the rest
+			m.refresh(c)
+		}
+	}
+	m.tidy()
 	if f != nil {
 		return nil, nil, false, f
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -293,4 +294,69 @@ func TestMarksRandom(t *testing.T) {
 func FuzzMarks(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 0, 1, 4, 200, 1, 1, 0, 1, 7, 0, 255, 6, 0, 1})
 	f.Fuzz(playMarks)
+}
+
+// A stream that has ended stays as long as its client comes for the rest, or reads it, however old it is and however much.
+func TestEndedStreamIsKeptForItsReader(t *testing.T) {
+	m, clock := testMarks(someLimits)
+	id, f := m.open("o")
+	if f != nil {
+		t.Fatal(f)
+	}
+	begin := func(more bool) (*marked, *rowLog) {
+		t.Helper()
+		c, l, first, f := m.begin(m.mark(id, 1, 0), "o", 1, time.Time{}, &rowLog{}, more, nil)
+		if f != nil || first == more {
+			t.Fatalf("at %v: %v, first %v", clock.at, f, first)
+		}
+		return c, l
+	}
+	c, l := begin(false)
+	m.finish(c, nil, nil, m.Kept/2+1+l.end(nil))
+	m.leave(c)
+	for range 3 { // requests that read nothing for a while and end
+		clock.at = clock.at.Add(m.KeptAge - 1)
+		c, l = begin(true)
+		if l == nil {
+			t.Fatal("no log")
+		}
+		m.leave(c)
+	}
+	c, _ = begin(true)
+	clock.at = clock.at.Add(2 * m.KeptAge) // one that takes long
+	other, f := m.open("o")
+	if f != nil {
+		t.Fatal(f)
+	}
+	wants(t, m, m.mark(other, 1, 0), true, "") // it tidies up
+	m.leave(c)
+	begin(true)
+	m.leave(c)
+	clock.at = clock.at.Add(m.KeptAge) // nobody comes
+	wants(t, m, m.mark(other, 2, 0), true, "")
+	if _, _, _, f := m.begin(m.mark(id, 1, 0), "o", 1, time.Time{}, &rowLog{}, true, nil); f == nil || f.reason != "forgotten" {
+		t.Errorf("nobody came for it: %v", f)
+	}
+}
+
+// What callers get is theirs: what many clients return is not written to.
+func TestFailuresAreNotShared(t *testing.T) {
+	c := &Client{closed: make(chan struct{})}
+	for _, shared := range []*Error{errNoServer, errLeft} {
+		before := *shared
+		err := c.repeat(t.Context(), "", func(int) (note, error) { return final, shared })
+		if err = named(err, "f"); err == error(shared) || *shared != before {
+			t.Errorf("%v is everybody's", shared)
+		}
+	}
+}
+
+type base struct{ V any }
+
+// Numbers are exact in what an embedded struct brings too, whatever its name.
+func TestNumbersOfEmbeddedStructs(t *testing.T) {
+	var in struct{ base }
+	if err := formOf(reflect.TypeOf(in)).decode([]byte(`{"V":9007199254740993}`), &in); err != nil || in.V != int64(9007199254740993) {
+		t.Errorf("%T %v, %v", in.V, in.V, err)
+	}
 }

@@ -30,7 +30,7 @@ func (m *marks) keep(c *marked, size int) {
 	c.size, c.at = size+tombBytes, m.now()
 	c.place, c.age = c.ses.outcomes.PushBack(c), m.outcomes.PushBack(c)
 	m.weigh(c.ses, c.size)
-	if c.size > m.Kept/2 { // it rather than all that was before
+	if c.size > m.Kept/2 && c.log == nil { // it rather than all that was before
 		m.evict(c)
 	}
 	m.tidy()
@@ -51,6 +51,10 @@ func (m *marks) tidy() {
 		if now.Sub(c.at) < m.KeptAge {
 			break
 		}
+		if c.isRead() {
+			m.refresh(c)
+			continue
+		}
 		m.evict(c)
 	}
 	for m.bytes > max(m.Kept, 0) {
@@ -61,6 +65,16 @@ func (m *marks) tidy() {
 			m.bury(s)
 		}
 	}
+}
+
+// isRead reports whether c is a stream that has ended, of which a request reads the rest.
+func (c *marked) isRead() bool { return c.log != nil && c.waiters > 0 }
+
+// refresh makes an outcome as young as one of now.
+func (m *marks) refresh(c *marked) {
+	c.at = m.now()
+	c.ses.outcomes.MoveToBack(c.place)
+	m.outcomes.MoveToBack(c.age)
 }
 
 // evict makes a tombstone of an outcome.

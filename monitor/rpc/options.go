@@ -83,7 +83,8 @@ func WithMonitor(m *monitor.Monitor) ServeOption {
 func WithDrain(d time.Duration) ServeOption { return serveFunc(func(o *serveOptions) { o.drain = d }) }
 
 // WithRetry says for how long a client tries to reach a server that does not answer, before a call fails with [ErrLost]: 30 s unless set. The end of a
-// call's context ends it sooner. Time that an accepted call takes does not count.
+// call's context ends it sooner. Time that an accepted call takes does not count, as long as the connection stays that it was sent by; of each attempt behind
+// the first that brings no answer up to 10 s do.
 func WithRetry(d time.Duration) DialOption { return dialFunc(func(o *dialOptions) { o.retry = d }) }
 
 // WithLimits bounds what a server does at once and what it keeps. Zero fields keep their defaults.
@@ -102,7 +103,7 @@ type Limits struct {
 	Linger          time.Duration // how long a marked call goes on for which no request waits: 30 s
 	Slow            time.Duration // how long a request may take to arrive, and an answer to be taken: 30 s
 	Streams         int           // rows in flight of a stream: 64
-	StreamBytes     int           // bytes of results that a stream's client has not confirmed, and of those in flight by estimate, above which no more rows start: 1 MiB
+	StreamBytes     int           // bytes of results that a stream's client has not confirmed, and of those in flight by estimate, above which no more rows start: 1 MiB, or half of Kept, which is the most
 }
 
 // check says what of the limits nothing can be done under.
@@ -112,6 +113,9 @@ func (l Limits) check() error {
 		if v.Field(i).Int() < 0 {
 			return fmt.Errorf("rpc: Limits.%s is %v: give more than 0, or 0 for the default", v.Type().Field(i).Name, v.Field(i))
 		}
+	}
+	if d := l.withDefaults(); d.StreamBytes > d.Kept/2 {
+		return fmt.Errorf("rpc: Limits.StreamBytes, %d, is over half of Kept, %d: a stream that has ended would be forgotten before its client has read it", d.StreamBytes, d.Kept)
 	}
 	return nil
 }
@@ -127,7 +131,7 @@ func (l Limits) withDefaults() Limits {
 	l.Linger = cmp.Or(l.Linger, 30*time.Second)
 	l.Slow = cmp.Or(l.Slow, 30*time.Second)
 	l.Streams = cmp.Or(l.Streams, 64)
-	l.StreamBytes = cmp.Or(l.StreamBytes, 1<<20)
+	l.StreamBytes = cmp.Or(l.StreamBytes, min(1<<20, l.Kept/2))
 	return l
 }
 

@@ -28,6 +28,9 @@ type stamp struct {
 	size int64
 }
 
+// made reports whether there is anything to load: not of a zero value.
+func (r *reloader[S]) made() bool { return r.read != nil }
+
 // load reads the files. If that fails everything stays as it was.
 func (r *reloader[S]) load() error {
 	r.mu.Lock()

@@ -126,6 +126,9 @@ func newServer(base context.Context, at net.Addr, funcs []Function, o []ServeOpt
 	if s.access.known && s.access.tokens == nil {
 		return nil, errors.New("rpc: WithTokens was given no tokens: look at the error of LoadTokens")
 	}
+	if s.access.tokens != nil && !s.access.tokens.file.made() {
+		return nil, errors.New("rpc: WithTokens was given zero Tokens: make them by LoadTokens")
+	}
 	_, unix := at.(*net.UnixAddr)
 	s.hosts = s.plain && !unix
 	var err error
