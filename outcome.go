@@ -161,7 +161,7 @@ func (c *Call) reason(err error) string {
 	case ErrInterrupted:
 		return "it had not begun"
 	}
-	return strings.TrimPrefix(err.Error(), "xme: ")
+	return strings.TrimPrefix(textOf(err), "xme: ")
 }
 
 // reasonToEnd is reason, of a row that had begun.
