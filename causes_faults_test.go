@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/xmetest"
@@ -69,5 +70,36 @@ func TestCauseWhoseMethodsPanic(t *testing.T) { //nolint:tparallel // its cases 
 				t.Errorf("%v, want that it was cancelled, and what with", err)
 			}
 		})
+	}
+}
+
+// elsewhere is an executor that runs calls under another context than theirs.
+type elsewhere struct{}
+
+func (elsewhere) Submit(_ context.Context, calls []*xme.Call) (int, error) {
+	for _, c := range calls {
+		c.Finish(c.Run(context.Background()))
+	}
+	return len(calls), nil
+}
+
+// A call's deadline is told as one, whatever context its executor runs it under.
+//
+// feature: S11
+func TestDeadlineUnderAnotherContext(t *testing.T) {
+	t.Parallel()
+	for name, on := range map[string]xme.Executor{"another": elsewhere{}, "its own": xme.Inline()} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		_, err := obeys.Call(ctx, on, 1)
+		cancel()
+		e, ok := errors.AsType[*xme.Error](err)
+		if !ok || e.Cause != xme.CauseCancelled || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || !strings.HasPrefix(e.Message, "context deadline exceeded") {
+			t.Errorf("%s: %v, want the deadline", name, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := obeys.Call(ctx, elsewhere{}, 1); !errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want that it was cancelled", err)
 	}
 }
