@@ -205,7 +205,8 @@ func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out]
 // future per rank, in rank order or On's. A worker that
 // dies fails its own future only. If no worker is alive there is one future, which
 // ends with an error. On an executor without ranks there is one
-// future, which ends with an error that wraps errors.ErrUnsupported.
+// future, which ends with an error that wraps errors.ErrUnsupported; so it is on a communicator
+// of package mpi that makes no calls.
 func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Future[Out] {
 	ranked, ok := on.(interface{ Ranks() []int }) // its own, also if it stands for a pool
 	on = check(ctx, f.known(), "Broadcast", on)
@@ -223,6 +224,8 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 		err := fmt.Errorf("no worker is alive: %w", ErrWorkerLost)
 		if p, ok := on.(*Pool); ok && p.p.Closed() {
 			err = ErrClosed
+		} else if why := refusal(on); why != nil {
+			err = why
 		}
 		newStarted(ctx, on, f, in, fu).Finish(nil, err)
 		return []*Future[Out]{fu}
@@ -232,4 +235,12 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 		futures = append(futures, f.With(On(r)).Go(ctx, on, in))
 	}
 	return futures
+}
+
+// refusal returns why an executor takes no calls at all; nil: it does, as far as is known.
+func refusal(on Executor) error {
+	if proc.RefusalOf == nil {
+		return nil
+	}
+	return proc.RefusalOf(on)
 }

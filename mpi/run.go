@@ -24,6 +24,12 @@ func init() {
 		}
 		return nil
 	}
+	proc.RefusalOf = func(on any) error {
+		if c, ok := on.(*Comm); ok && (c == nil || c.calls == nil) {
+			return c.errNoCalls()
+		}
+		return nil
+	}
 }
 
 // Run starts the ranks 1 to o.Size-1, each a worker process, and runs main, which is rank 0,
