@@ -3,6 +3,7 @@ package xme_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -102,4 +103,13 @@ func TestDeadlineUnderAnotherContext(t *testing.T) {
 	if _, err := obeys.Call(ctx, elsewhere{}, 1); !errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, want that it was cancelled", err)
 	}
+}
+
+// runsUnderNothing is an executor that makes a mistake.
+type runsUnderNothing struct{}
+
+func (runsUnderNothing) Submit(_ context.Context, calls []*xme.Call) (int, error) {
+	var null context.Context
+	_, err := calls[0].Run(null)
+	return 0, fmt.Errorf("it ran: %w", err)
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // Future is the handle on the result of one call. It may be used from any
-// goroutine, any number of times, also after its executor was closed.
+// goroutine, any number of times, also after its executor was closed. To wait for a zero Future
+// panics.
 type Future[Out any] struct {
 	over   event
 	cancel context.CancelCauseFunc
@@ -61,6 +62,7 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 	if ctx == nil {
 		panic(nilContext("Future.Wait"))
 	}
+	fu.known()
 	if fu.over.Has() {
 		return fu.value, fu.err
 	}
@@ -78,9 +80,20 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 	return none, context.Cause(ctx)
 }
 
+// known panics, on the caller's goroutine, if nothing will ever end fu.
+func (fu *Future[Out]) known() {
+	switch {
+	case fu == nil:
+		panic("xme: use of a nil *Future: use what Go returned")
+	case fu.on == nil:
+		panic("xme: use of a zero Future: use what Go returned")
+	}
+}
+
 // Done returns a channel that is closed when the call has ended. In a task, it is
 // taken for waiting: the task lends its slot until then.
 func (fu *Future[Out]) Done() <-chan struct{} {
+	fu.known()
 	fu.point.enterForGood()
 	done := fu.over.Done()
 	if p, ok := fu.on.(proc.Puller); ok {
