@@ -107,10 +107,20 @@ var errUnwound = errors.New("main has not returned")
 
 // cancelled returns why the calls end with ctx: an error that is one of package context's.
 func cancelled(ctx context.Context) error {
-	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+	if cause := context.Cause(ctx); !is(cause, ctx.Err()) {
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)
 	}
 	return context.Cause(ctx)
+}
+
+// is is errors.Is, and false where a method of err's panics: it may be a context's cause.
+func is(err, target error) (found bool) {
+	defer func() {
+		if recover() != nil {
+			found = false
+		}
+	}()
+	return errors.Is(err, target)
 }
 
 // errNoCalls is what a communicator says that is not Run's.
