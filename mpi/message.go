@@ -68,11 +68,16 @@ func RecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) (n in
 // SendRecv sends and receives at the same time, so that ranks that exchange values do not
 // wait for each other for ever.
 func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, recvTag int) (got T, st Status, err error) {
+	g, member, err := c.source(from, recvTag) // before anything is sent
+	if err != nil {
+		return got, st, failed("Recv", from, recvTag, err)
+	}
 	s := isend(c, to, sendTag, v)
 	if s.err != nil {
 		return got, st, s.err
 	}
-	got, st, err = Recv[T](ctx, c, from, recvTag)
+	st, err = recv(ctx, g, "Recv", kindIn[T](g), member, g.id*2, recvTag, &got)
+	err = failed("Recv", from, recvTag, err)
 	if serr := s.await(ctx, true); err == nil {
 		err = serr
 	}
@@ -81,11 +86,19 @@ func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, r
 
 // SendRecvInto is SendRecv for a slice, received into dst as RecvInto does. v and dst do not overlap.
 func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, from, recvTag int, dst []T) (n int, st Status, err error) {
+	g, member, err := c.source(from, recvTag) // before anything is sent
+	if err == nil {
+		err = kindIn[[]T](g).checkInPlace()
+	}
+	if err != nil {
+		return 0, st, failed("RecvInto", from, recvTag, err)
+	}
 	s := isend(c, to, sendTag, v)
 	if s.err != nil {
 		return 0, st, s.err
 	}
-	n, st, err = RecvInto(ctx, c, from, recvTag, dst)
+	n, st, err = recvInto(ctx, g, "RecvInto", member, g.id*2, recvTag, dst)
+	err = failed("RecvInto", from, recvTag, err)
 	if serr := s.await(ctx, true); err == nil {
 		err = serr
 	}

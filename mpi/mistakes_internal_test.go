@@ -9,6 +9,29 @@ import (
 	"github.com/xenonmp/xme"
 )
 
+// What is wrong with the receive of a SendRecv is found before anything is sent.
+func TestSendRecvSendsNothingInVain(t *testing.T) {
+	all := inOneProcess(2, 4096)
+	ctx, me := t.Context(), all[0]
+	for name, do := range map[string]func() error{
+		"rank 2 does not exist": func() error { _, _, err := SendRecv(ctx, me, 1, 1, 1, 2, 0); return err },
+		"tag -7":                func() error { _, _, err := SendRecv(ctx, me, 1, 1, 1, 1, -7); return err },
+		"rank 3 does not exist": func() error { _, _, err := SendRecvInto(ctx, me, 1, 1, []int{1}, 3, 0, []int{0}); return err },
+		"tag -8":                func() error { _, _, err := SendRecvInto(ctx, me, 1, 1, []int{1}, 1, -8, []int{0}); return err },
+		"received in place":     func() error { _, _, err := SendRecvInto(ctx, me, 1, 1, []string{""}, 1, 0, []string{""}); return err },
+	} {
+		if err := do(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v, want %q", err, name)
+		}
+	}
+	if err := Send(ctx, me, 1, 2, 42); err != nil {
+		t.Fatal(err)
+	}
+	if v, st, err := Recv[int](ctx, all[1], 0, AnyTag); v != 42 || st.Tag != 2 || err != nil {
+		t.Errorf("first came %d, %+v, %v", v, st, err)
+	}
+}
+
 // A broadcast of a call in a rank of Spawn is refused as a call is.
 func TestBroadcastOfARank(t *testing.T) {
 	c := inOneProcess(2, 4096)[0]

@@ -201,10 +201,18 @@ type into[T any] struct {
 	salt  uint32 // of a collective on slices that are as long as each other: their length, in the hash
 }
 
+// checkInPlace returns why slices cannot be received in place; nil: they go as they lie in memory.
+func (k *kind[T]) checkInPlace() error {
+	if k.elem == 0 {
+		return fmt.Errorf("a %s cannot be received in place, its elements are encoded: use Recv", k.name)
+	}
+	return nil
+}
+
 func newInto[T any](g *group, what operation, from int, comm uint32, tag int, dst []T) (*into[T], error) {
 	k := kindIn[[]T](g)
-	if k.elem == 0 {
-		return nil, fmt.Errorf("a %s cannot be received in place, its elements are encoded: use Recv", k.name)
+	if err := k.checkInPlace(); err != nil {
+		return nil, err
 	}
 	r, _ := k.intos.Get().(*into[T])
 	if r == nil {
