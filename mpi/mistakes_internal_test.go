@@ -42,6 +42,18 @@ func TestBroadcastOfARank(t *testing.T) {
 	}
 }
 
+// The default has as many ranks as there can be on a machine of more CPUs.
+func TestDefaultSize(t *testing.T) {
+	for cpus, want := range map[int]int{1: 2, 2: 2, 255: 255, 256: 256, 257: 256, 1024: 256} {
+		if got := defaultSize(cpus, mostRanks); got != want {
+			t.Errorf("%d CPUs: %d ranks, want %d", cpus, got, want)
+		}
+	}
+	if o := (Options{Size: 300}); o.size(mostRanks) != 300 {
+		t.Error("what was asked for is not what is refused")
+	}
+}
+
 // sulkingError is a cause whose methods panic.
 type sulkingError struct{}
 

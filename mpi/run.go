@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/proc"
@@ -59,7 +60,7 @@ func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm)
 	case o.Pool.Queue != 0:
 		return fmt.Errorf("mpi: Run: Pool.Queue is %d: leave it 0, Buffer says how many calls may be under way", o.Pool.Queue)
 	}
-	o.Size = o.size()
+	o.Size = o.size(math.MaxInt)
 	if o.Buffer == 0 {
 		o.Buffer = defaultBuffer
 	}

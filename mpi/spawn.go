@@ -47,7 +47,7 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 	if o.Pool.Recycle != 0 {
 		return nil, fmt.Errorf("mpi: Spawn: Pool.Recycle is %d: a rank is one process from begin to end", o.Pool.Recycle)
 	}
-	o.Size = o.size()
+	o.Size = o.size(mostRanks)
 	if o.Size > mostRanks {
 		return nil, fmt.Errorf("mpi: Spawn: Size %d: at most %d ranks talk to each other", o.Size, mostRanks)
 	}
