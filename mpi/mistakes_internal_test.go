@@ -9,6 +9,24 @@ import (
 	"github.com/xenonmp/xme"
 )
 
+// A zero request says that it is one.
+func TestZeroRequests(t *testing.T) {
+	ctx := t.Context()
+	_, _, recvErr := new(RecvRequest[int]).Wait(ctx)
+	_, _, intoErr := new(RecvIntoRequest).Wait(ctx)
+	sendDone, sendTest := new(SendRequest).Test()
+	_, _, recvDone, recvTest := new(RecvRequest[int]).Test()
+	_, _, intoDone, intoTest := new(RecvIntoRequest).Test()
+	for i, err := range []error{new(SendRequest).Wait(ctx), recvErr, intoErr, sendTest, recvTest, intoTest} {
+		if err == nil || !strings.HasPrefix(err.Error(), "mpi: use of a zero request: ") {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if !sendDone || !recvDone || !intoDone {
+		t.Error("to test them once more may help")
+	}
+}
+
 // What is wrong with the receive of a SendRecv is found before anything is sent.
 func TestSendRecvSendsNothingInVain(t *testing.T) {
 	all := inOneProcess(2, 4096)

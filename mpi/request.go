@@ -2,6 +2,7 @@ package mpi
 
 import (
 	"context"
+	"errors"
 	"runtime"
 )
 
@@ -15,10 +16,20 @@ type request struct {
 	tag  int
 }
 
+// refused says why nothing was begun.
+func (r *request) refused() error {
+	if r.err == nil && r.o == nil {
+		return errNoRequest
+	}
+	return r.err
+}
+
+var errNoRequest = errors.New("mpi: use of a zero request: use what Isend, Irecv or IrecvInto returned")
+
 // await waits for a request; leaves: the operation ends with ctx.
 func (r *request) await(ctx context.Context, leaves bool) error {
-	if r.err != nil {
-		return r.err
+	if err := r.refused(); err != nil {
+		return err
 	}
 	r.w.mu.Lock()
 	err := r.w.wait(ctx, r.o, leaves)
@@ -28,8 +39,8 @@ func (r *request) await(ctx context.Context, leaves bool) error {
 
 // test reports whether a request is done, and moves what can be moved.
 func (r *request) test() (bool, error) {
-	if r.err != nil {
-		return true, r.err
+	if err := r.refused(); err != nil {
+		return true, err
 	}
 	w := r.w
 	w.mu.Lock()
