@@ -190,6 +190,14 @@ func (t *turn) root(root int) error {
 	return nil
 }
 
+// operator checks that there is one.
+func (t *turn) operator(isNil bool) error {
+	if isNil {
+		return t.fail(errors.New("the operator is nil"))
+	}
+	return nil
+}
+
 // inPlace checks that slices of T go as they lie in memory.
 func inPlace[T any](t *turn) error {
 	if k := kindIn[[]T](t.g); k.elem == 0 {

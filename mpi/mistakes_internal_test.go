@@ -50,6 +50,27 @@ func TestSendRecvSendsNothingInVain(t *testing.T) {
 	}
 }
 
+// A nil operator is refused by all ranks, and by one alone, before anything is sent.
+func TestNilOperator(t *testing.T) {
+	for size := 1; size <= 3; size++ {
+		each(t, inOneProcess(size, 4096), func(c *Comm) error {
+			ctx, last := t.Context(), c.Size()-1
+			_, reduce := Reduce[int](ctx, c, last, 1, nil)
+			_, all := Allreduce[int](ctx, c, 1, nil)
+			_, scan := Scan[int](ctx, c, 1, nil)
+			for name, err := range map[string]error{
+				"Reduce": reduce, "Allreduce": all, "Scan": scan,
+				"AllreduceSlice": AllreduceSlice(ctx, c, []int{1, 2}, nil), "ReduceSlice": ReduceSlice(ctx, c, last, []int{1, 2}, nil),
+			} {
+				if want := "mpi: " + name + ": the operator is nil"; err == nil || err.Error() != want {
+					t.Errorf("%d ranks: %v, want %q", size, err, want)
+				}
+			}
+			return c.Barrier(ctx)
+		})
+	}
+}
+
 // A broadcast of a call in a rank of Spawn is refused as a call is.
 func TestBroadcastOfARank(t *testing.T) {
 	c := inOneProcess(2, 4096)[0]
