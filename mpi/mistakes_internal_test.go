@@ -3,11 +3,66 @@ package mpi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/xenonmp/xme"
 )
+
+// A nil context panics on the caller's goroutine, with a text that names the call, and does the rank no harm.
+func TestNilContext(t *testing.T) {
+	var null context.Context
+	c := inOneProcess(1, 4096)[0]
+	w := c.group.w
+	sent := Isend(t.Context(), c, 0, 1, 1)
+	got := Irecv[int](t.Context(), c, 0, 2)
+	into := IrecvInto(t.Context(), c, 0, 3, make([]int, 1))
+	for name, do := range map[string]func(){
+		"Send":                 func() { _ = Send(null, c, 0, 0, 1) },
+		"Recv":                 func() { _, _, _ = Recv[int](null, c, 0, 0) },
+		"RecvInto":             func() { _, _, _ = RecvInto(null, c, 0, 0, make([]int, 1)) },
+		"SendRecv":             func() { _, _, _ = SendRecv(null, c, 0, 0, 1, 0, 0) },
+		"SendRecvInto":         func() { _, _, _ = SendRecvInto(null, c, 0, 0, []int{1}, 0, 0, make([]int, 1)) },
+		"Probe":                func() { _, _ = Probe(null, c, 0, 0) },
+		"Isend":                func() { Isend(null, c, 0, 0, 1) },
+		"Irecv":                func() { Irecv[int](null, c, 0, 0) },
+		"IrecvInto":            func() { IrecvInto(null, c, 0, 0, make([]int, 1)) },
+		"SendRequest.Wait":     func() { _ = sent.Wait(null) },
+		"RecvRequest.Wait":     func() { _, _, _ = got.Wait(null) },
+		"RecvIntoRequest.Wait": func() { _, _, _ = into.Wait(null) },
+		"Barrier":              func() { _ = c.Barrier(null) },
+		"Broadcast":            func() { _, _ = Broadcast(null, c, 0, 1) },
+		"Scatter":              func() { _, _ = Scatter(null, c, 0, []int{1}) },
+		"Allreduce":            func() { _, _ = Allreduce(null, c, 1, Sum) },
+		"ReduceSlice":          func() { _ = ReduceSlice(null, c, 0, []int{1}, Sum) },
+		"Split":                func() { _, _ = c.Split(null, 0, 0) },
+		"Run":                  func() { _ = Run(null, Options{Size: 2}, nil) },
+		"Spawn":                func() { _, _ = Spawn[int, int](null, Options{Size: 2}, nil, 0) },
+	} {
+		func() {
+			defer func() {
+				want := "mpi: " + name + ": nil context: pass the one at hand, or context.Background()"
+				if msg := fmt.Sprint(recover()); msg != want {
+					t.Errorf("panic %q, want %q", msg, want)
+				}
+			}()
+			do()
+		}()
+		if !free(w) {
+			t.Fatalf("%s: the rank's lock is held", name)
+		}
+	}
+	if err := errors.Join(Send(t.Context(), c, 0, 2, 7), Send(t.Context(), c, 0, 3, []int{8})); err != nil {
+		t.Fatal(err)
+	}
+	if v, _, err := got.Wait(t.Context()); v != 7 || err != nil {
+		t.Error(v, err)
+	}
+	if n, _, err := into.Wait(t.Context()); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+}
 
 // A zero request says that it is one.
 func TestZeroRequests(t *testing.T) {

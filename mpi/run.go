@@ -50,6 +50,7 @@ func init() {
 // with its cause. A task that does not return when told to is killed after the pool's
 // Grace. Nothing is left behind. Futures may be waited for afterwards too.
 func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm) error) (err error) {
+	check(ctx, "Run")
 	switch err := o.check("Run"); {
 	case err != nil:
 		return err

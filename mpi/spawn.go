@@ -35,6 +35,7 @@ const mostRanks = 256
 //
 // f's options Timeout and Memory hold for each rank; others are refused.
 func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in In) ([]Out, error) {
+	check(ctx, "Spawn")
 	if err := o.check("Spawn"); err != nil {
 		return nil, err
 	}
