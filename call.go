@@ -97,6 +97,9 @@ func (c *Call) AppendArgs(dst []byte) ([]byte, error) {
 // Finish takes. Arguments and result are encoded and decoded all the same. ctx's
 // end is the task's, besides the call's own.
 func (c *Call) Run(ctx context.Context) ([]byte, error) {
+	if ctx == nil {
+		panic(nilContext("Call.Run"))
+	}
 	args, parcel, err := c.encodeAll()
 	if err != nil {
 		return nil, err

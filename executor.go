@@ -97,7 +97,7 @@ func (e *inline) run(ctx context.Context, c *Call, args []byte, parcel *wire.Par
 		defer cancel()
 	}
 	body, err := c.runEncoded(ctx, args, parcel)
-	if errors.Is(context.Cause(ctx), proc.ErrTimeout) {
+	if is(context.Cause(ctx), proc.ErrTimeout) {
 		return nil, proc.ErrTimeout
 	}
 	return body, err

@@ -10,7 +10,8 @@ import (
 )
 
 // Future is the handle on the result of one call. It may be used from any
-// goroutine, any number of times, also after its executor was closed.
+// goroutine, any number of times, also after its executor was closed. To wait for a zero Future
+// panics.
 type Future[Out any] struct {
 	over   event
 	cancel context.CancelCauseFunc
@@ -61,6 +62,7 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 	if ctx == nil {
 		panic(nilContext("Future.Wait"))
 	}
+	fu.known()
 	if fu.over.Has() {
 		return fu.value, fu.err
 	}
@@ -78,9 +80,20 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 	return none, context.Cause(ctx)
 }
 
+// known panics, on the caller's goroutine, if nothing will ever end fu.
+func (fu *Future[Out]) known() {
+	switch {
+	case fu == nil:
+		panic("xme: use of a nil *Future: use what Go returned")
+	case fu.on == nil:
+		panic("xme: use of a zero Future: use what Go returned")
+	}
+}
+
 // Done returns a channel that is closed when the call has ended. In a task, it is
 // taken for waiting: the task lends its slot until then.
 func (fu *Future[Out]) Done() <-chan struct{} {
+	fu.known()
 	fu.point.enterForGood()
 	done := fu.over.Done()
 	if p, ok := fu.on.(proc.Puller); ok {
@@ -205,7 +218,8 @@ func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out]
 // future per rank, in rank order or On's. A worker that
 // dies fails its own future only. If no worker is alive there is one future, which
 // ends with an error. On an executor without ranks there is one
-// future, which ends with an error that wraps errors.ErrUnsupported.
+// future, which ends with an error that wraps errors.ErrUnsupported; so it is on a communicator
+// of package mpi that makes no calls.
 func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Future[Out] {
 	ranked, ok := on.(interface{ Ranks() []int }) // its own, also if it stands for a pool
 	on = check(ctx, f.known(), "Broadcast", on)
@@ -223,6 +237,8 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 		err := fmt.Errorf("no worker is alive: %w", ErrWorkerLost)
 		if p, ok := on.(*Pool); ok && p.p.Closed() {
 			err = ErrClosed
+		} else if why := refusal(on); why != nil {
+			err = why
 		}
 		newStarted(ctx, on, f, in, fu).Finish(nil, err)
 		return []*Future[Out]{fu}
@@ -232,4 +248,12 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 		futures = append(futures, f.With(On(r)).Go(ctx, on, in))
 	}
 	return futures
+}
+
+// refusal returns why an executor takes no calls at all; nil: it does, as far as is known.
+func refusal(on Executor) error {
+	if proc.RefusalOf == nil {
+		return nil
+	}
+	return proc.RefusalOf(on)
 }

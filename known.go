@@ -103,6 +103,17 @@ func as(err error, target any) (found bool) {
 	return errors.As(err, target)
 }
 
+// textOf is err.Error(), and says so where that panics: a nil pointer to an error type, as a
+// context's cause, must not end the driver.
+func textOf(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("a %T whose method Error panics", err)
+		}
+	}()
+	return err.Error()
+}
+
 // tamed is an error of a user's that can be asked what it is without a panic.
 type tamed struct{ error }
 

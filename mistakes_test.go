@@ -28,7 +28,11 @@ func TestMistakesSayWhich(t *testing.T) {
 		shut xme.Pool
 		lost *xme.Pool
 		tab  xme.Table
+		wait xme.Future[int]
+		gone *xme.Future[int]
 	)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
 	const (
 		noContext = ": nil context: pass the one at hand, or context.Background()"
 		noInput   = ": nil sequence: pass what yields the values"
@@ -53,6 +57,9 @@ func TestMistakesSayWhich(t *testing.T) {
 		"Run, nil context":         {func() { _ = new(xme.Table).Run(null, pool) }, "xme: Table.Run" + noContext},
 		"Wait, nil context":        {func() { _, _ = future.Wait(null) }, "xme: Future.Wait" + noContext},
 		"Open, nil context":        {func() { _, _ = xme.Open(null, xme.Options{}) }, "xme: Open" + noContext},
+
+		"Serve, nil context":    {func() { _, _ = xme.Serve(null, square.Name(), nil) }, "xme: Serve" + noContext},
+		"Call.Run, nil context": {func() { square.Go(ctx, runsUnderNothing{}, 1) }, "xme: Call.Run" + noContext},
 
 		"Map, nil sequence":       {func() { square.Map(ctx, pool, nil) }, "xme: square.Map" + noInput},
 		"Unordered, nil sequence": {func() { square.Unordered(ctx, pool, nil) }, "xme: square.Unordered" + noInput},
@@ -82,6 +89,10 @@ func TestMistakesSayWhich(t *testing.T) {
 		"Watch":           {func() { shut.Watch(ctx) }, zeroPool},
 		"Stats":           {func() { shut.Stats() }, zeroPool},
 		"Summary":         {func() { shut.Summary() }, zeroPool},
+
+		"Wait, zero Future": {func() { _, _ = wait.Wait(ended) }, "xme: use of a zero Future: use what Go returned"},
+		"Done, zero Future": {func() { wait.Done() }, "xme: use of a zero Future: use what Go returned"},
+		"Wait, nil Future":  {func() { _, _ = gone.Wait(ended) }, "xme: use of a nil *Future: use what Go returned"},
 	} {
 		func() {
 			defer func() {

@@ -59,6 +59,8 @@ func (c *Call) errorOf(o link.Outcome) *Error {
 		}
 		if e.Attempt == 0 && (c.calledOff(cause) || cause == ErrInterrupted) { //nolint:errorlint // identity is meant
 			c.toldHere(e, cause)
+		} else if e.Attempt == 0 && e.Cause == CauseCancelled && cause == context.DeadlineExceeded && !is(e, cause) { //nolint:errorlint // identity is meant
+			c.told(e, cause) // it ran with another context, which was cancelled for the deadline of the call's
 		}
 	case as(o.Err, &processes):
 		e.Cause = CauseStart
@@ -161,7 +163,7 @@ func (c *Call) reason(err error) string {
 	case ErrInterrupted:
 		return "it had not begun"
 	}
-	return strings.TrimPrefix(err.Error(), "xme: ")
+	return strings.TrimPrefix(textOf(err), "xme: ")
 }
 
 // reasonToEnd is reason, of a row that had begun.

@@ -120,7 +120,7 @@ func (r *Rows[Out]) Values() ([]Out, error) {
 	var first error
 	failed := 0
 	for v, err := range r.All() {
-		if errors.Is(err, errNotRun) {
+		if is(err, errNotRun) {
 			return nil, err
 		}
 		values = append(values, v)

@@ -2,7 +2,6 @@ package xme
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/xenonmp/xme/internal/link"
@@ -76,7 +75,7 @@ func (p *Pool) submitOne(ctx context.Context, c *Call) (int, error) {
 
 func closedError(err error) error {
 	switch {
-	case err == nil || !errors.Is(err, proc.ErrClosed):
+	case err == nil || !is(err, proc.ErrClosed): // it may be a context's cause
 		return err
 	case as(err, new(*proc.RetiredError)):
 		return fmt.Errorf("%w: %w", ErrClosed, err)

@@ -399,7 +399,7 @@ func runError(ctx context.Context, rows, services *tableRun) error {
 	if cause == nil && interrupted(ctx) {
 		cause = ErrInterrupted
 	}
-	if cause != nil && !errors.Is(err, cause) {
+	if cause != nil && !is(err, cause) {
 		err = errors.Join(err, cause)
 	}
 	return err

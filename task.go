@@ -265,6 +265,9 @@ func (v *invocation) end(to finisher, body []byte, out *wire.Parcel, err *Error)
 // waits for ctx needs something in the process that can end it: under a bare
 // context.Background the runtime reports a deadlock.
 func Serve(ctx context.Context, name string, args []byte) ([]byte, error) {
+	if ctx == nil {
+		panic(nilContext("Serve"))
+	}
 	fn, err := table.find(name)
 	if err != nil {
 		return nil, &Error{Func: name, Row: -1, Cause: CauseUnsupported, Message: err.Error(), wrapped: err}

@@ -48,6 +48,7 @@ type turn struct {
 
 // collective begins one.
 func (c *Comm) collective(ctx context.Context, a act) (*turn, error) {
+	check(ctx, acts[a])
 	g, err := c.ranks()
 	if err != nil {
 		return nil, err
@@ -153,15 +154,9 @@ func (t *turn) begin(o *op, how func(*op) error) {
 
 // await waits for all that has been begun.
 func (t *turn) await() error {
-	w := t.g.w
-	w.mu.Lock()
-	for _, o := range t.ops {
-		if t.err != nil {
-			break
-		}
-		t.err = w.wait(t.ctx, o, true)
+	if t.err == nil {
+		t.err = t.wait()
 	}
-	w.mu.Unlock()
 	if t.err != nil {
 		return t.fail(t.err)
 	}
@@ -169,6 +164,27 @@ func (t *turn) await() error {
 		r.free()
 	}
 	t.ops, t.spent = t.ops[:0], t.spent[:0]
+	return nil
+}
+
+// wait waits until one has failed, or all have ended. If a method of the context panics, all end.
+func (t *turn) wait() (err error) {
+	w := t.g.w
+	w.mu.Lock()
+	err = errForsaken
+	defer func() {
+		if err == errForsaken { //nolint:errorlint // identity is meant
+			for _, o := range t.ops {
+				_ = w.leave(o, err)
+			}
+		}
+		w.mu.Unlock()
+	}()
+	for _, o := range t.ops {
+		if err := w.wait(t.ctx, o, true); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -186,6 +202,14 @@ func (w *world) post(to int, l *ring.Letter) bool {
 func (t *turn) root(root int) error {
 	if _, err := t.g.member(root, false); err != nil {
 		return t.fail(fmt.Errorf("root: %w", err))
+	}
+	return nil
+}
+
+// operator checks that there is one.
+func (t *turn) operator(isNil bool) error {
+	if isNil {
+		return t.fail(errors.New("the operator is nil"))
 	}
 	return nil
 }

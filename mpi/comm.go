@@ -102,6 +102,7 @@ func (c *Comm) String() string {
 // ranked by key, and by their old rank where that is equal. It is a collective. A rank
 // that gives a negative color gets a nil communicator.
 func (c *Comm) Split(ctx context.Context, color, key int) (*Comm, error) {
+	check(ctx, acts[actSplit])
 	g, err := c.ranks()
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type Status struct {
 // first, or a rank of the communicator dies or fails, Send returns the cause or a *RankError; whether the message arrives is
 // not known then. It returns a *RankError also if the receiver has returned.
 func Send[T any](ctx context.Context, c *Comm, to, tag int, v T) error {
+	check(ctx, "Send")
 	g, err := c.ranks()
 	if err == nil {
 		err = g.checkTag(tag, false)
@@ -47,6 +48,7 @@ func Send[T any](ctx context.Context, c *Comm, to, tag int, v T) error {
 // to come. T is the type that was sent; if it is not, the message is lost, and the error wraps ErrType. If ctx ends first, if the rank
 // it waits for has returned without sending, or a rank of the communicator dies or fails, it returns the cause or a *RankError.
 func Recv[T any](ctx context.Context, c *Comm, from, tag int) (v T, st Status, err error) {
+	check(ctx, "Recv")
 	g, member, err := c.source(from, tag)
 	if err == nil {
 		st, err = recv(ctx, g, "Recv", kindIn[T](g), member, g.id*2, tag, &v)
@@ -58,6 +60,7 @@ func Recv[T any](ctx context.Context, c *Comm, from, tag int) (v T, st Status, e
 // has. T is a number, or arrays or structs of nothing but numbers: what goes as it lies in memory. If dst is too short the message is lost, and the error wraps ErrTruncated. After an error
 // dst may have been changed.
 func RecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) (n int, st Status, err error) {
+	check(ctx, "RecvInto")
 	g, member, err := c.source(from, tag)
 	if err == nil {
 		n, st, err = recvInto(ctx, g, "RecvInto", member, g.id*2, tag, dst)
@@ -68,11 +71,17 @@ func RecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) (n in
 // SendRecv sends and receives at the same time, so that ranks that exchange values do not
 // wait for each other for ever.
 func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, recvTag int) (got T, st Status, err error) {
+	check(ctx, "SendRecv")
+	g, member, err := c.source(from, recvTag) // before anything is sent
+	if err != nil {
+		return got, st, failed("Recv", from, recvTag, err)
+	}
 	s := isend(c, to, sendTag, v)
 	if s.err != nil {
 		return got, st, s.err
 	}
-	got, st, err = Recv[T](ctx, c, from, recvTag)
+	st, err = recv(ctx, g, "Recv", kindIn[T](g), member, g.id*2, recvTag, &got)
+	err = failed("Recv", from, recvTag, err)
 	if serr := s.await(ctx, true); err == nil {
 		err = serr
 	}
@@ -81,11 +90,20 @@ func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, r
 
 // SendRecvInto is SendRecv for a slice, received into dst as RecvInto does. v and dst do not overlap.
 func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, from, recvTag int, dst []T) (n int, st Status, err error) {
+	check(ctx, "SendRecvInto")
+	g, member, err := c.source(from, recvTag) // before anything is sent
+	if err == nil {
+		err = kindIn[[]T](g).checkInPlace()
+	}
+	if err != nil {
+		return 0, st, failed("RecvInto", from, recvTag, err)
+	}
 	s := isend(c, to, sendTag, v)
 	if s.err != nil {
 		return 0, st, s.err
 	}
-	n, st, err = RecvInto(ctx, c, from, recvTag, dst)
+	n, st, err = recvInto(ctx, g, "RecvInto", member, g.id*2, recvTag, dst)
+	err = failed("RecvInto", from, recvTag, err)
 	if serr := s.await(ctx, true); err == nil {
 		err = serr
 	}
@@ -95,19 +113,26 @@ func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, f
 // Probe waits for a message that Recv with the same arguments would receive, and tells of
 // it without receiving it. It ends with an error when Recv would.
 func Probe(ctx context.Context, c *Comm, from, tag int) (st Status, err error) {
+	check(ctx, "Probe")
 	g, member, err := c.source(from, tag)
 	if err == nil {
 		o := &op{g: g, what: "Probe", peer: member, comm: g.id * 2, tag: tag, probe: true}
-		g.w.mu.Lock()
-		if err = g.w.recv(o); err == nil {
-			err = g.w.wait(ctx, o, true)
-		}
-		g.w.mu.Unlock()
-		if err == nil {
+		if err = g.w.run(ctx, o, g.w.recv); err == nil {
 			st = o.status()
 		}
 	}
 	return st, failed("Probe", from, tag, err)
+}
+
+// check panics, on the caller's goroutine, if there is no context.
+func check(ctx context.Context, what operation) {
+	if ctx == nil {
+		panic(nilContext(what))
+	}
+}
+
+func nilContext(what operation) string {
+	return "mpi: " + string(what) + ": nil context: pass the one at hand, or context.Background()"
 }
 
 func (g *group) checkTag(tag int, wild bool) error {
@@ -137,5 +162,5 @@ func (o *op) status() Status {
 	return Status{Source: o.g.rankOf(o.source), Tag: int(o.got), Bytes: o.size}
 }
 
-// endless reports whether ctx ends only with the rank's function, if at all.
-func endless(ctx context.Context, g *group) bool { return ctx.Done() == nil || ctx.Done() == g.done }
+// endless reports whether a wait with those bounds ends only with the rank's function, if at all.
+func endless(bounds <-chan struct{}, g *group) bool { return bounds == nil || bounds == g.done }

@@ -10,7 +10,8 @@ import (
 // Options says how a communicator is made. The zero value works.
 type Options struct {
 	// Size is how many ranks there are. For Run main is one of them, and 1 is refused; for
-	// Spawn each is a process, 256 at most. 0: as many as CPUs this process may use, at least 2.
+	// Spawn each is a process, 256 at most. 0: as many as CPUs this process may use, at least 2, for
+	// Spawn 256 at most.
 	Size int
 
 	// Buffer is how many calls of a Run's main may have been accepted and not have ended;
@@ -37,11 +38,13 @@ func (o *Options) check(what string) error {
 	return nil
 }
 
-// size is how many ranks there are.
-func (o *Options) size() int {
+// size is how many ranks there are; most bounds the default.
+func (o *Options) size(most int) int {
 	if o.Size == 0 {
 		cpus, _ := sys.CPUs()
-		return max(2, cpus)
+		return defaultSize(cpus, most)
 	}
 	return o.Size
 }
+
+func defaultSize(cpus, most int) int { return min(max(2, cpus), most) }

@@ -235,9 +235,7 @@ func (w *world) send(o *op) error {
 
 // onward sees to it that an operation goes on that nobody else waits for.
 func (w *world) onward(o *op) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	_ = w.wait(context.Background(), o, true) // who asks for the error has it of o
+	_ = w.await(context.Background(), o, true) // who asks for the error has it of o
 }
 
 // mostBuffered is how many small messages for one rank may wait in the memory of who sends.
@@ -330,8 +328,9 @@ func (w *world) leave(o *op, cause error) error {
 	return cause
 }
 
-// tell says what this rank waits for, if that cannot end by itself. It reports whether it has. Only the leader calls it, without mu.
-func (w *world) tell() bool {
+// tell says what this rank waits for, if that cannot end by itself. It reports whether it has. Only the leader, whose wait has those
+// bounds, calls it, without mu.
+func (w *world) tell(bounds <-chan struct{}) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.pending.Load() > 0 {
@@ -342,8 +341,9 @@ func (w *world) tell() bool {
 		if text := w.describe(v.o); !slices.Contains(all, text) {
 			all = append(all, text)
 		}
-		return endless(v.ctx, v.o.g) && !v.o.done
+		return endless(v.bounds, v.o.g) && !v.o.done
 	}
+	w.leader.bounds = bounds
 	forEver := add(&w.leader)
 	for _, v := range w.waiters {
 		forEver = add(v) && forEver

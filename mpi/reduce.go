@@ -44,6 +44,9 @@ func Reduce[T any](ctx context.Context, c *Comm, root int, v T, op Op[T]) (sum T
 	if err == nil {
 		err = t.root(root)
 	}
+	if err == nil {
+		err = t.operator(op == nil)
+	}
 	if err != nil {
 		return sum, err
 	}
@@ -57,6 +60,9 @@ func Reduce[T any](ctx context.Context, c *Comm, root int, v T, op Op[T]) (sum T
 // Allreduce combines the ranks' values, and returns the result to all.
 func Allreduce[T any](ctx context.Context, c *Comm, v T, op Op[T]) (sum T, err error) {
 	t, err := c.collective(ctx, actAllreduce)
+	if err == nil {
+		err = t.operator(op == nil)
+	}
 	if err != nil {
 		return sum, err
 	}
@@ -70,6 +76,9 @@ func Allreduce[T any](ctx context.Context, c *Comm, v T, op Op[T]) (sum T, err e
 // Scan combines the values of ranks 0 up to and including the caller's.
 func Scan[T any](ctx context.Context, c *Comm, v T, op Op[T]) (sum T, err error) {
 	t, err := c.collective(ctx, actScan)
+	if err == nil {
+		err = t.operator(op == nil)
+	}
 	if err != nil {
 		return sum, err
 	}
@@ -90,6 +99,9 @@ func Scan[T any](ctx context.Context, c *Comm, v T, op Op[T]) (sum T, err error)
 // Each rank combines a part of all slices, and sends it to all (Rabenseifner, 2004, with the parts exchanged directly). After an error buf may have been changed.
 func AllreduceSlice[T any](ctx context.Context, c *Comm, buf []T, op Op[T]) error {
 	t, err := c.collective(ctx, actAllreduceSlice)
+	if err == nil {
+		err = t.operator(op == nil)
+	}
 	if err != nil {
 		return err
 	}
@@ -128,6 +140,9 @@ func ReduceSlice[T any](ctx context.Context, c *Comm, root int, buf []T, op Op[T
 	t, err := c.collective(ctx, actReduceSlice)
 	if err == nil {
 		err = t.root(root)
+	}
+	if err == nil {
+		err = t.operator(op == nil)
 	}
 	if err != nil {
 		return err

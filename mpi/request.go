@@ -2,6 +2,7 @@ package mpi
 
 import (
 	"context"
+	"errors"
 	"runtime"
 )
 
@@ -15,21 +16,28 @@ type request struct {
 	tag  int
 }
 
+// refused says why nothing was begun.
+func (r *request) refused() error {
+	if r.err == nil && r.o == nil {
+		return errNoRequest
+	}
+	return r.err
+}
+
+var errNoRequest = errors.New("mpi: use of a zero request: use what Isend, Irecv or IrecvInto returned")
+
 // await waits for a request; leaves: the operation ends with ctx.
 func (r *request) await(ctx context.Context, leaves bool) error {
-	if r.err != nil {
-		return r.err
+	if err := r.refused(); err != nil {
+		return err
 	}
-	r.w.mu.Lock()
-	err := r.w.wait(ctx, r.o, leaves)
-	r.w.mu.Unlock()
-	return failed(r.what, r.peer, r.tag, err)
+	return failed(r.what, r.peer, r.tag, r.w.await(ctx, r.o, leaves))
 }
 
 // test reports whether a request is done, and moves what can be moved.
 func (r *request) test() (bool, error) {
-	if r.err != nil {
-		return true, r.err
+	if err := r.refused(); err != nil {
+		return true, err
 	}
 	w := r.w
 	w.mu.Lock()
@@ -68,6 +76,7 @@ type SendRequest struct{ request }
 // done. It goes on when ctx has ended, and when the rank's function has returned: until it is received, its receiver has
 // returned, or a rank of the communicator dies or fails.
 func Isend[T any](ctx context.Context, c *Comm, to, tag int, v T) *SendRequest {
+	check(ctx, "Isend")
 	r := isend(c, to, tag, v)
 	r.onward(context.WithoutCancel(ctx))
 	return r
@@ -99,7 +108,10 @@ func isend[T any](c *Comm, to, tag int, v T) *SendRequest {
 
 // Wait waits until v may be changed, as Send does, or ctx ends, which gives its cause; the
 // request then goes on.
-func (r *SendRequest) Wait(ctx context.Context) error { return r.await(ctx, false) }
+func (r *SendRequest) Wait(ctx context.Context) error {
+	check(ctx, "SendRequest.Wait")
+	return r.await(ctx, false)
+}
 
 // Test reports whether the request is done, and how it ended.
 func (r *SendRequest) Test() (done bool, err error) { return r.test() }
@@ -114,6 +126,7 @@ type RecvRequest[T any] struct {
 // Irecv begins to receive, and returns at once. Messages go to receives in the order in which
 // these were begun. When ctx ends the request is given up.
 func Irecv[T any](ctx context.Context, c *Comm, from, tag int) *RecvRequest[T] {
+	check(ctx, "Irecv")
 	r := &RecvRequest[T]{request: request{what: "Recv", peer: from, tag: tag}}
 	g, member, err := c.source(from, tag)
 	k := kindOf[T]()
@@ -136,6 +149,7 @@ func Irecv[T any](ctx context.Context, c *Comm, from, tag int) *RecvRequest[T] {
 // Wait waits for the message, or until ctx ends, which gives its cause; the request then
 // goes on.
 func (r *RecvRequest[T]) Wait(ctx context.Context) (v T, st Status, err error) {
+	check(ctx, "RecvRequest.Wait")
 	if err = r.await(ctx, false); err == nil {
 		v, err = r.r.value()
 		st, err = r.o.status(), failed(r.what, r.peer, r.tag, err)
@@ -162,6 +176,7 @@ type RecvIntoRequest struct {
 // IrecvInto begins to receive into dst, which must not be touched until the request is
 // done, and returns at once. When ctx ends the request is given up.
 func IrecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) *RecvIntoRequest {
+	check(ctx, "IrecvInto")
 	r := &RecvIntoRequest{request: request{what: "RecvInto", peer: from, tag: tag}}
 	g, member, err := c.source(from, tag)
 	if err == nil {
@@ -181,6 +196,7 @@ func IrecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) *Rec
 // Wait waits for the message and returns how many elements it has, or until ctx ends,
 // which gives its cause; the request then goes on.
 func (r *RecvIntoRequest) Wait(ctx context.Context) (n int, st Status, err error) {
+	check(ctx, "RecvIntoRequest.Wait")
 	if err = r.await(ctx, false); err == nil {
 		n, st = r.o.size/r.elem, r.o.status()
 	}

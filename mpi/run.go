@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/proc"
@@ -21,6 +22,12 @@ func init() {
 	proc.PoolOf = func(on any) any {
 		if c, ok := on.(*Comm); ok && c != nil && c.calls != nil {
 			return c.calls.pool
+		}
+		return nil
+	}
+	proc.RefusalOf = func(on any) error {
+		if c, ok := on.(*Comm); ok && (c == nil || c.calls == nil) {
+			return c.errNoCalls()
 		}
 		return nil
 	}
@@ -43,6 +50,7 @@ func init() {
 // with its cause. A task that does not return when told to is killed after the pool's
 // Grace. Nothing is left behind. Futures may be waited for afterwards too.
 func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm) error) (err error) {
+	check(ctx, "Run")
 	switch err := o.check("Run"); {
 	case err != nil:
 		return err
@@ -53,7 +61,7 @@ func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm)
 	case o.Pool.Queue != 0:
 		return fmt.Errorf("mpi: Run: Pool.Queue is %d: leave it 0, Buffer says how many calls may be under way", o.Pool.Queue)
 	}
-	o.Size = o.size()
+	o.Size = o.size(math.MaxInt)
 	if o.Buffer == 0 {
 		o.Buffer = defaultBuffer
 	}
@@ -101,10 +109,20 @@ var errUnwound = errors.New("main has not returned")
 
 // cancelled returns why the calls end with ctx: an error that is one of package context's.
 func cancelled(ctx context.Context) error {
-	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+	if cause := context.Cause(ctx); !is(cause, ctx.Err()) {
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)
 	}
 	return context.Cause(ctx)
+}
+
+// is is errors.Is, and false where a method of err's panics: it may be a context's cause.
+func is(err, target error) (found bool) {
+	defer func() {
+		if recover() != nil {
+			found = false
+		}
+	}()
+	return errors.Is(err, target)
 }
 
 // errNoCalls is what a communicator says that is not Run's.

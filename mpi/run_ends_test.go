@@ -303,9 +303,17 @@ func TestCommWithoutCalls(t *testing.T) {
 	c := mpi.From(t.Context())
 	_, err := square.Call(t.Context(), c, 2)
 	wantErr(t, "a call", err, errors.ErrUnsupported, "mpi: ")
-	for _, f := range square.Broadcast(t.Context(), c, 2) {
-		_, err := f.Wait(t.Context())
-		wantErr(t, "a broadcast", err, nil)
+	var null *mpi.Comm
+	for name, c := range map[string]*mpi.Comm{"From": c, "zero": {}, "nil": null} {
+		futures := square.Broadcast(t.Context(), c, 2)
+		if len(futures) != 1 {
+			t.Fatalf("%s: %d futures", name, len(futures))
+		}
+		_, err := futures[0].Wait(t.Context())
+		wantErr(t, "a broadcast, "+name, err, errors.ErrUnsupported, "mpi: there is no communicator here")
+		if errors.Is(err, xme.ErrWorkerLost) {
+			t.Errorf("%s: %v: no worker was lost", name, err)
+		}
 	}
 	for _, err := range square.Map(t.Context(), c, slices.Values([]int{1, 2})) {
 		wantErr(t, "a Map", err, errors.ErrUnsupported, "mpi: ")

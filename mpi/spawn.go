@@ -35,6 +35,7 @@ const mostRanks = 256
 //
 // f's options Timeout and Memory hold for each rank; others are refused.
 func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in In) ([]Out, error) {
+	check(ctx, "Spawn")
 	if err := o.check("Spawn"); err != nil {
 		return nil, err
 	}
@@ -47,7 +48,7 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 	if o.Pool.Recycle != 0 {
 		return nil, fmt.Errorf("mpi: Spawn: Pool.Recycle is %d: a rank is one process from begin to end", o.Pool.Recycle)
 	}
-	o.Size = o.size()
+	o.Size = o.size(mostRanks)
 	if o.Size > mostRanks {
 		return nil, fmt.Errorf("mpi: Spawn: Size %d: at most %d ranks talk to each other", o.Size, mostRanks)
 	}
@@ -56,7 +57,7 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 		return nil, err
 	}
 	defer p.close()
-	if _, err := f.Go(ctx, &refusing{}, in).Wait(ctx); !errors.Is(err, errFine) {
+	if _, err := f.Go(ctx, &refusing{}, in).Wait(ctx); !is(err, errFine) {
 		return nil, fmt.Errorf("mpi: Spawn: %w", err)
 	}
 	futures := make([]*xme.Future[Out], o.Size)
@@ -91,7 +92,7 @@ func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in
 	p.gone <- -1
 	<-gone
 	err = order.err(errs)
-	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+	if cause := context.Cause(ctx); err != nil && cause != nil && !is(err, cause) {
 		err = fmt.Errorf("%w: %w", err, cause) // the first may be a rank that was told what another gave up
 	}
 	return outs, err
@@ -134,7 +135,7 @@ func (o *order) add(rank int, err error) {
 	defer o.Unlock()
 	o.failed++
 	switch {
-	case !errors.Is(err, ErrRankEnded) && o.first == 0:
+	case !is(err, ErrRankEnded) && o.first == 0:
 		o.first = rank + 1
 	case o.follower == 0:
 		o.follower = rank + 1

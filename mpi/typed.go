@@ -54,9 +54,14 @@ func send[T any](ctx context.Context, g *group, what operation, k *kind[T], to i
 	if o.body, o.hash, err = k.encode(&held); err != nil {
 		return err
 	}
+	return w.run(ctx, o, w.send)
+}
+
+// run begins an operation, with send or recv, and waits for its end.
+func (w *world) run(ctx context.Context, o *op, begin func(*op) error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.send(o); err != nil {
+	if err := begin(o); err != nil {
 		return err
 	}
 	return w.wait(ctx, o, true)
@@ -155,12 +160,7 @@ func recv[T any](ctx context.Context, g *group, what operation, k *kind[T], from
 	w := g.w
 	r := k.receipt()
 	r.g, r.what, r.peer, r.comm, r.tag = g, what, from, comm, tag
-	w.mu.Lock()
-	err := w.recv(&r.op)
-	if err == nil {
-		err = w.wait(ctx, &r.op, true)
-	}
-	w.mu.Unlock()
+	err := w.run(ctx, &r.op, w.recv)
 	if err != nil {
 		return Status{}, err
 	}
@@ -176,13 +176,7 @@ func recvInto[T any](ctx context.Context, g *group, what operation, from int, co
 	if err != nil {
 		return 0, Status{}, err
 	}
-	w := g.w
-	w.mu.Lock()
-	if err = w.recv(&r.op); err == nil {
-		err = w.wait(ctx, &r.op, true)
-	}
-	w.mu.Unlock()
-	if err != nil {
+	if err = g.w.run(ctx, &r.op, g.w.recv); err != nil {
 		return 0, Status{}, err
 	}
 	n, st := r.size/r.elem, r.status()
@@ -201,10 +195,18 @@ type into[T any] struct {
 	salt  uint32 // of a collective on slices that are as long as each other: their length, in the hash
 }
 
+// checkInPlace returns why slices cannot be received in place; nil: they go as they lie in memory.
+func (k *kind[T]) checkInPlace() error {
+	if k.elem == 0 {
+		return fmt.Errorf("a %s cannot be received in place, its elements are encoded: use Recv", k.name)
+	}
+	return nil
+}
+
 func newInto[T any](g *group, what operation, from int, comm uint32, tag int, dst []T) (*into[T], error) {
 	k := kindIn[[]T](g)
-	if k.elem == 0 {
-		return nil, fmt.Errorf("a %s cannot be received in place, its elements are encoded: use Recv", k.name)
+	if err := k.checkInPlace(); err != nil {
+		return nil, err
 	}
 	r, _ := k.intos.Get().(*into[T])
 	if r == nil {

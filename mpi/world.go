@@ -2,6 +2,7 @@ package mpi
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"slices"
 	"sync"
@@ -127,9 +128,9 @@ type op struct {
 
 // waiter is who waits while another leads. turn is told that the operation is done, or that it is to lead.
 type waiter struct {
-	o    *op
-	ctx  context.Context //nolint:containedctx // the wait's
-	turn chan struct{}
+	o      *op
+	bounds <-chan struct{} // what may end the wait besides: its context's Done
+	turn   chan struct{}
 }
 
 func (v *waiter) tell() {
@@ -161,43 +162,89 @@ func (w *world) told(o *op) {
 	}
 }
 
+// await is wait for an operation that has begun.
+func (w *world) await(ctx context.Context, o *op, leaves bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.wait(ctx, o, leaves)
+}
+
 // wait waits until an operation has ended, or ctx has, which gives its cause; leaves says that the operation then ends too. Any number may wait for
-// one. mu is held, and is when it returns.
+// one. mu is held, and is when it returns, or a method of ctx panics; these may be the user's, and run without it.
 func (w *world) wait(ctx context.Context, o *op, leaves bool) error {
-	cut := !o.done && ctx.Err() != nil
-	var me *waiter
-	for !o.done && !cut {
-		if !w.leading {
-			w.leading, w.leader = true, waiter{o: o, ctx: ctx}
-			cut = w.lead(ctx, o)
-			w.leading, w.leader = false, waiter{}
-			continue
-		}
-		if me == nil {
-			me = &waiter{o, ctx, make(chan struct{}, 1)}
-			w.waiters = append(w.waiters, me)
-		}
-		w.mu.Unlock()
-		select {
-		case <-me.turn:
-		case <-ctx.Done():
-			cut = true
-		}
-		w.mu.Lock()
+	if o.done {
+		return o.err
 	}
+	var me *waiter
+	normal := false
+	defer func() {
+		if !normal {
+			w.stepBack(me)
+			if leaves {
+				_ = w.leave(o, errForsaken)
+			}
+		}
+	}()
+	for cut := false; !o.done && !cut; {
+		switch {
+		case !w.leading:
+			cut = w.lead(ctx, o)
+		case me == nil:
+			me = &waiter{o, w.boundsOf(ctx), make(chan struct{}, 1)}
+			w.waiters = append(w.waiters, me)
+		default:
+			cut = w.follow(me)
+		}
+	}
+	w.stepBack(me)
+	err := o.err
+	if !o.done {
+		if err = w.causeOf(ctx); o.done { // meanwhile
+			err = o.err
+		} else if leaves {
+			err = w.leave(o, err)
+		}
+	}
+	normal = true
+	return err
+}
+
+// errForsaken ends an operation whose caller's context panicked, which others may wait for.
+var errForsaken = errors.New("a method of its context panicked, or ended the goroutine")
+
+// boundsOf is ctx.Done, and causeOf its cause: mu is held, but not meanwhile.
+func (w *world) boundsOf(ctx context.Context) <-chan struct{} {
+	w.mu.Unlock()
+	defer w.mu.Lock()
+	return ctx.Done()
+}
+
+func (w *world) causeOf(ctx context.Context) error {
+	w.mu.Unlock()
+	defer w.mu.Lock()
+	return context.Cause(ctx)
+}
+
+// follow waits until a waiter is told something; cut: its context has ended. mu is held, but not meanwhile.
+func (w *world) follow(me *waiter) (cut bool) {
+	w.mu.Unlock()
+	defer w.mu.Lock()
+	select {
+	case <-me.turn:
+		return false
+	case <-me.bounds:
+		return true
+	}
+}
+
+// stepBack has a waiter, if there is one, wait no longer, and another lead if nobody does. mu is held.
+func (w *world) stepBack(me *waiter) {
 	if me != nil {
 		w.waiters = slices.DeleteFunc(w.waiters, func(v *waiter) bool { return v == me })
 	}
 	if !w.leading {
 		w.passOn()
 	}
-	switch {
-	case o.done:
-		return o.err
-	case leaves:
-		return w.leave(o, context.Cause(ctx))
-	}
-	return context.Cause(ctx)
 }
 
 // passOn has the next that waits lead. mu is held.
@@ -212,28 +259,31 @@ func (w *world) passOn() {
 
 // lead moves letters until o has ended; cut: ctx has. mu is held, but not while it looks and sleeps.
 func (w *world) lead(ctx context.Context, o *op) (cut bool) {
-	for turn := 1; ; turn++ {
+	w.leading, w.leader = true, waiter{o: o}
+	defer func() { w.leading, w.leader = false, waiter{} }()
+	for turn := 1; !cut; turn++ {
 		moved := w.progress()
 		if o.done {
 			return false
 		}
-		if turn%leadTurns == 0 && ctx.Err() != nil {
-			return true
-		}
-		if moved {
-			continue
-		}
-		w.mu.Unlock()
-		ready := w.look()
-		if !ready {
-			w.sleep(ctx)
-		}
-		w.mu.Lock()
-		if !ready && ctx.Err() != nil {
-			w.progress()
-			return !o.done
+		if !moved || turn%leadTurns == 0 {
+			cut = w.pause(ctx, !moved)
 		}
 	}
+	return cut
+}
+
+// pause sees whether ctx has ended; if not, and idle, it looks and sleeps until there is something to move. mu is held, but not meanwhile.
+func (w *world) pause(ctx context.Context, idle bool) (cut bool) {
+	w.mu.Unlock()
+	defer w.mu.Lock()
+	if ctx.Err() != nil {
+		return true
+	}
+	if idle && !w.look() {
+		w.sleep(ctx)
+	}
+	return false
 }
 
 // look spins until there is something for progress to do. Only the leader calls it, without mu.
@@ -279,10 +329,16 @@ func (w *world) ready() bool {
 // sleep sleeps until somebody has put a letter or read one that room was wanted for, or ctx has ended. Who has slept for a while
 // says what it waits for.
 func (w *world) sleep(ctx context.Context) {
-	if ctx.Done() != nil {
+	bounds := ctx.Done()
+	if bounds != nil {
 		defer context.AfterFunc(ctx, func() { w.mesh.Poke(w.rank) })()
 	}
 	told, next := false, time.Now().Add(nap)
+	defer func() {
+		if told {
+			w.untell()
+		}
+	}()
 	pause := nap
 	for {
 		over := false
@@ -294,12 +350,9 @@ func (w *world) sleep(ctx context.Context) {
 			break
 		}
 		if now := time.Now(); !told && now.After(next) {
-			told = w.tell()
+			told = w.tell(bounds)
 			pause = min(2*pause, longestPause) // to look at all goroutines stops them
 			next = now.Add(pause)
 		}
-	}
-	if told {
-		w.untell()
 	}
 }

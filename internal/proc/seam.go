@@ -63,6 +63,8 @@ var (
 	OpenRanks func(pool any) []int
 	// PoolOf returns the *xme.Pool that an executor of package mpi hands its calls to as they are, nil if it has none; nil until that package is there.
 	PoolOf func(on any) any
+	// RefusalOf returns why an executor of package mpi takes no calls, nil if it does or is none; nil until that package is there.
+	RefusalOf func(on any) error
 	// NewInProcess makes a backend whose workers run in this process.
 	NewInProcess func() *InProcess
 	// MethodFailed makes the *xme.Error of a method of a shared object: cause is an xme.Cause; without a text it is err's.
