@@ -285,10 +285,10 @@ func within(ctx context.Context, o *object) bool {
 	return t != nil && (t.object == o || t.up != nil && within(t.up, o))
 }
 
-// isWithin reports whether ctx is that of a call of one of the host's objects, or of one that it led to.
-func (h *host) isWithin(ctx context.Context) bool {
+// runsIn reports whether ctx is that of a call which runs, and has not been given up, of an object that is says, or that led to one.
+func runsIn(ctx context.Context, is func(*object) bool) bool {
 	t, _ := ctx.Value(callKey{}).(*callContext)
-	return t != nil && (t.object != nil && h.object(t.object.number) == t.object || t.up != nil && h.isWithin(t.up))
+	return t != nil && (t.object != nil && t.Err() == nil && is(t.object) || t.up != nil && runsIn(t.up, is))
 }
 
 // localCall is a call of this process's own.

@@ -24,6 +24,35 @@ func (h *hermit) Leave(ctx context.Context, o *manager.Object[hermit]) (int, err
 // Keep has the manager keep the object.
 func (h *hermit) Keep(ctx context.Context, m *manager.Manager) (int, error) { return 0, m.Keep(ctx) }
 
+// Later has the manager keep what it has, and another object be released, once the method is over.
+func (h *hermit) Later(ctx context.Context, in later) (int, error) {
+	over := in.Over
+	over, err := over.Retain()
+	if err != nil {
+		return 0, err
+	}
+	m, o := in.M, in.O
+	after := context.WithoutCancel(ctx)
+	go func() {
+		defer over.Close()
+		<-ctx.Done() // the method is over
+		err := m.Keep(after)
+		if err == nil {
+			err = o.Release(after)
+		}
+		if err == nil {
+			_ = over.Set()
+		}
+	}()
+	return 0, nil
+}
+
+type later struct {
+	M    *manager.Manager
+	O    *manager.Object[hermit]
+	Over *shm.Event
+}
+
 // Arrays returns n arrays.
 func (h *hermit) Arrays(_ context.Context, n int) ([]*shm.Array[byte], error) {
 	all := make([]*shm.Array[byte], n)
@@ -39,6 +68,7 @@ func (h *hermit) Arrays(_ context.Context, n int) ([]*shm.Array[byte], error) {
 var (
 	hermitLeave  = manager.Method("hermit.Leave", (*hermit).Leave)
 	hermitKeep   = manager.Method("hermit.Keep", (*hermit).Keep)
+	hermitLater  = manager.Method("hermit.Later", (*hermit).Later)
 	hermitArrays = manager.Method("hermit.Arrays", (*hermit).Arrays)
 )
 
@@ -69,8 +99,19 @@ func TestMethodsTurnToThemselves(t *testing.T) {
 	}
 	_, err = g.Stop(inTime(t))
 	must(t, err)
+	over, err := shm.NewEvent()
+	must(t, err)
+	defer over.Close()
+	other, err := manager.Share(inTime(t), m, "", &hermit{})
+	must(t, err)
+	_, err = hermitLater.Call(inTime(t), o, later{m, other, over})
+	must(t, err)
+	must(t, over.Wait(inTime(t)))
 	must(t, m.Keep(inTime(t)))
 	must(t, o.Release(inTime(t)))
+	if err := other.Release(inTime(t)); !errors.Is(err, manager.ErrReleased) {
+		t.Errorf("released later: %v", err)
+	}
 }
 
 // A queued call whose result names more shared memory than can be handed over fails, and no other of its process's.

@@ -372,7 +372,7 @@ var opKeep = define("keep", true, func(ctx context.Context, h *host, _ *caller, 
 	if !h.keeper {
 		return struct{}{}, errorf("keep: it lives in the process that opened it, and would be lost with it: set Options.Process: %w", errors.ErrUnsupported)
 	}
-	if h.isWithin(ctx) {
+	if runsIn(ctx, func(o *object) bool { return h.object(o.number) == o }) {
 		return struct{}{}, errorf("keep: a method of one of its objects asks, which it would wait for: %w", ErrDeadlock)
 	}
 	ch := make(chan string, 1)
@@ -404,7 +404,8 @@ var opKeep = define("keep", true, func(ctx context.Context, h *host, _ *caller, 
 // are gone. Calls that are under way come before or after it, each object for itself.
 //
 // The error wraps errors.ErrUnsupported if the manager lives in the process that opened it, ErrClosed once it is closed, ErrLost if its process is gone; or it
-// is ctx's, after which it may be kept all the same, or says what could not be kept: then what was kept last stays.
+// is ctx's, after which it may be kept all the same, or says what could not be kept: then what was kept last stays. A method of one of its objects, which
+// it would wait for, gets ErrDeadlock, as does a goroutine that has the method's context meanwhile.
 func (m *Manager) Keep(ctx context.Context) error {
 	_, err := opKeep.call(ctx, m, struct{}{})
 	return err

@@ -314,7 +314,7 @@ var opReleaseObject = define("release", true, func(ctx context.Context, h *host,
 	if o == nil {
 		return struct{}{}, errorf("object %d: %w", number, ErrReleased)
 	}
-	if within(ctx, o) {
+	if runsIn(ctx, func(other *object) bool { return other == o }) {
 		return struct{}{}, errorf("release object %s: one of its own methods, which it would wait for, does: %w", o.what(), ErrDeadlock)
 	}
 	over := make(chan struct{})

@@ -187,3 +187,49 @@ func TestContextPanicsInCollective(t *testing.T) {
 		t.Errorf("posted %d, leading %t, going out %+v", len(w.posted), w.leading, w.outgo)
 	}
 }
+
+// TestContextPanicsInSendRecv: what was to be sent beside the receive is the caller's again.
+func TestContextPanicsInSendRecv(t *testing.T) {
+	all := inOneProcess(2, 4096)
+	w := all[0].group.w
+	broken := ownContext{t.Context(), func(string) { panic("broken") }}
+	big := make([]byte, 1<<20)
+	for name, f := range map[string]func() error{
+		"SendRecv":     func() error { _, _, err := SendRecv(broken, all[0], 1, 0, big, 1, 0); return err },
+		"SendRecvInto": func() error { _, _, err := SendRecvInto(broken, all[0], 1, 0, big, 1, 0, make([]byte, 8)); return err },
+	} {
+		func() {
+			defer func() {
+				if v := recover(); v != "broken" {
+					t.Errorf("%s: recovered %v", name, v)
+				}
+			}()
+			t.Errorf("%s: %v", name, f())
+		}()
+		w.mu.Lock()
+		if n := len(w.outgo[1].queue) + len(w.outgo[1].stream); n != 0 || len(w.posted) != 0 {
+			t.Errorf("%s: %d are sent still, %d received", name, n, len(w.posted))
+		}
+		w.mu.Unlock()
+	}
+}
+
+// TestAskingIsNotWaiting: while a goroutine asks its context the rank knows of it, which is not stuck then: that one may go on.
+func TestAskingIsNotWaiting(t *testing.T) {
+	w := inOneProcess(2, 4096)[0].group.w
+	asked := map[string]bool{}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	ctx := ownContext{over, func(method string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		asked[method] = w.asking == 1
+	}}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.boundsOf(ctx)
+	_ = w.causeOf(ctx)
+	if !asked["Done"] || !asked["Value"] || w.asking != 0 {
+		t.Error(asked, w.asking)
+	}
+}

@@ -80,6 +80,7 @@ func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, r
 	if s.err != nil {
 		return got, st, s.err
 	}
+	defer s.forsake()
 	st, err = recv(ctx, g, "Recv", kindIn[T](g), member, g.id*2, recvTag, &got)
 	err = failed("Recv", from, recvTag, err)
 	if serr := s.await(ctx, true); err == nil {
@@ -102,6 +103,7 @@ func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, f
 	if s.err != nil {
 		return 0, st, s.err
 	}
+	defer s.forsake()
 	n, st, err = recvInto(ctx, g, "RecvInto", member, g.id*2, recvTag, dst)
 	err = failed("RecvInto", from, recvTag, err)
 	if serr := s.await(ctx, true); err == nil {

@@ -336,6 +336,9 @@ func (w *world) tell(bounds <-chan struct{}) bool {
 	if w.pending.Load() > 0 {
 		return false // for another rank that does not read, or has read and made room
 	}
+	if w.asking > 0 {
+		return false // it may go on
+	}
 	var all []string
 	add := func(v *waiter) bool {
 		if text := w.describe(v.o); !slices.Contains(all, text) {

@@ -106,6 +106,13 @@ func isend[T any](c *Comm, to, tag int, v T) *SendRequest {
 	return r
 }
 
+// forsake ends the request if it has not ended: what is sent is the caller's again.
+func (r *SendRequest) forsake() {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	_ = r.w.leave(r.o, errForsaken)
+}
+
 // Wait waits until v may be changed, as Send does, or ctx ends, which gives its cause; the
 // request then goes on.
 func (r *SendRequest) Wait(ctx context.Context) error {

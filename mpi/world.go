@@ -32,6 +32,7 @@ type world struct {
 	moving  bool      // the leader is in progress
 	leader  waiter    // who leads, and how he waits
 	waiters []*waiter // that wait for their turn, or their end
+	asking  int       // goroutines in wait that ask their contexts, see ask
 	all     *group    // of all ranks; guarded by own
 	err     error     // why nothing can be said any more
 	ended   uint64
@@ -214,15 +215,23 @@ var errForsaken = errors.New("a method of its context panicked, or ended the gor
 
 // boundsOf is ctx.Done, and causeOf its cause: mu is held, but not meanwhile.
 func (w *world) boundsOf(ctx context.Context) <-chan struct{} {
-	w.mu.Unlock()
-	defer w.mu.Lock()
+	defer w.ask()()
 	return ctx.Done()
 }
 
 func (w *world) causeOf(ctx context.Context) error {
-	w.mu.Unlock()
-	defer w.mu.Lock()
+	defer w.ask()()
 	return context.Cause(ctx)
+}
+
+// ask lets go of mu until answered is called: meanwhile a goroutine that is in wait is neither the leader nor among the waiters, and may go on.
+func (w *world) ask() (answered func()) {
+	w.asking++
+	w.mu.Unlock()
+	return func() {
+		w.mu.Lock()
+		w.asking--
+	}
 }
 
 // follow waits until a waiter is told something; cut: its context has ended. mu is held, but not meanwhile.

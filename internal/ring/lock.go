@@ -248,6 +248,7 @@ func (l *Lock) GiveOn(me uint32) bool {
 			return false
 		}
 		if l.word.CompareAndSwap(w, diedBit) {
+			l.since.word.Store(0)
 			l.waits.Wake(l.word, everybody)
 			return true
 		}

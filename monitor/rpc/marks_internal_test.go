@@ -360,3 +360,21 @@ func TestNumbersOfEmbeddedStructs(t *testing.T) {
 		t.Errorf("%T %v, %v", in.V, in.V, err)
 	}
 }
+
+// A stream that is more than all that may be kept goes alone.
+func TestStreamLargerThanAllGoesAlone(t *testing.T) {
+	m, _ := testMarks(someLimits)
+	id, f := m.open("o")
+	if f != nil {
+		t.Fatal(f)
+	}
+	small := wants(t, m, m.mark(id, 1, 0), true, "")
+	m.finish(small, "out", nil, 3)
+	c, l, _, f := m.begin(m.mark(id, 2, 0), "o", 1, time.Time{}, &rowLog{}, false, nil)
+	if f != nil {
+		t.Fatal(f)
+	}
+	m.finish(c, nil, nil, m.Kept+1+l.end(nil))
+	m.leave(c)
+	wants(t, m, m.mark(id, 1, 0), false, "")
+}

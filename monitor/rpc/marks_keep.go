@@ -30,7 +30,7 @@ func (m *marks) keep(c *marked, size int) {
 	c.size, c.at = size+tombBytes, m.now()
 	c.place, c.age = c.ses.outcomes.PushBack(c), m.outcomes.PushBack(c)
 	m.weigh(c.ses, c.size)
-	if c.size > m.Kept/2 && c.log == nil { // it rather than all that was before
+	if c.size > m.Kept || c.size > m.Kept/2 && c.log == nil { // it rather than all that was before
 		m.evict(c)
 	}
 	m.tidy()
