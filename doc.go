@@ -2,8 +2,8 @@
 //
 // A goroutine cannot be killed, cannot be given a memory limit, and takes the whole
 // program down when native code under it crashes. A worker process can be killed,
-// limited and replaced, and costs what a process costs: 2 to 20 milliseconds to start,
-// as the machine has it, and 1 to 2 MB.
+// limited and replaced, and costs 2 to 20 milliseconds to start, as the machine has it,
+// and 1 to 2 MB.
 //
 // The nouns: the driver is the process the user started. A worker is a copy of the
 // same program, started by a [Pool]; its rank is its number there, from 1, which its

@@ -26,19 +26,17 @@ func (h *hermit) Keep(ctx context.Context, m *manager.Manager) (int, error) { re
 
 // Later has the manager keep what it has, and another object be released, once the method is over.
 func (h *hermit) Later(ctx context.Context, in later) (int, error) {
-	over := in.Over
-	over, err := over.Retain()
+	over, err := in.Over.Retain()
 	if err != nil {
 		return 0, err
 	}
-	m, o := in.M, in.O
 	after := context.WithoutCancel(ctx)
 	go func() {
 		defer over.Close()
 		<-ctx.Done() // the method is over
-		err := m.Keep(after)
+		err := in.M.Keep(after)
 		if err == nil {
-			err = o.Release(after)
+			err = in.O.Release(after)
 		}
 		if err == nil {
 			_ = over.Set()
