@@ -27,7 +27,7 @@ type rowOwner Call
 func (r *rowOwner) End(o link.Outcome, again bool) bool {
 	c := (*Call)(r)
 	e := c.errorOf(o)
-	if again && o.Cancelled == nil && c.wantsAgain(e) {
+	if again && (o.Cancelled == nil || o.Cancelled == proc.ErrTimeout) && c.wantsAgain(e) { //nolint:errorlint // the engine's own: what wraps it may be a user's
 		o.Parcel.Close()
 		c.attempt++
 		c.note(e)
@@ -54,8 +54,8 @@ func (r *rowOwner) End(o link.Outcome, again bool) bool {
 			o.Regions = nil
 		}
 		c.apart(func() {
+			defer held.Release()
 			c.settle(o, nil)
-			held.Release()
 		})
 		return false
 	}
@@ -96,8 +96,8 @@ func (c *Call) begin() {
 }
 
 func (c *Call) settle(o link.Outcome, e *Error) {
+	defer o.Parcel.Close() // also if a decoder of the user's ends the goroutine
 	c.value.settle(o.Body, o.Parcel, e)
-	o.Parcel.Close()
 }
 
 // wantsAgain reports whether a call that failed with e is to be tried once more.

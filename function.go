@@ -350,7 +350,7 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 		body, err := f.out.Append(dst, &res, nil)
 		return body, nil, 0, err
 	}
-	out, kept := &wire.Parcel{Result: true}, false
+	out, kept := &wire.Parcel{Result: true, Most: worthEncoding(limit)}, false
 	defer func() {
 		if !kept {
 			out.EndHeld()
@@ -371,6 +371,9 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 	kept = true
 	return body, out, 0, nil
 }
+
+// worthEncoding is how far a value of limit bytes at most is encoded, so that it can be said how large it is, unless it is endless.
+func worthEncoding(limit int) int { return 2*limit + 1<<20 }
 
 func tooLarge(what string, n, limit int) error {
 	return fmt.Errorf("%s of %d bytes is over Options.MaxMessage (%d): raise it, send parts, or share memory", what, n, limit)

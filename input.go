@@ -23,6 +23,8 @@ func (s *stream) read(loop func()) {
 		switch {
 		case r != nil:
 			s.panicked = &inputError{value: r, stack: stack, where: "the input of Map, Unordered or Table"}
+		case !normal && s.encoding:
+			s.panicked = errGoexitEncoding
 		case !normal:
 			s.panicked = errGoexit
 		}
@@ -65,5 +67,7 @@ func (e *inputError) Unwrap() error {
 	err, _ := e.value.(error)
 	return err
 }
+
+var errGoexitEncoding = errors.New("xme: a method that encodes a row's arguments called runtime.Goexit")
 
 var errGoexit = errors.New("xme: the input called runtime.Goexit")

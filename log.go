@@ -226,7 +226,8 @@ type taskLog struct {
 	sink   *logSink
 	task   *task     // nil: the one in the context of a record
 	form   *lineForm // nil: the sink's
-	file   slog.Handler
+	file   slog.Handler // what scopes say is said to it
+	bare   slog.Handler // the same without them
 	scopes []logScope
 }
 
@@ -298,7 +299,7 @@ func (h *taskLog) WithOptions(set func(*xmelog.Options)) (slog.Handler, error) {
 	twin.form = &form
 	twin.file = nil
 	if o.File != "" {
-		twin.file = file
+		twin.file, twin.bare = file, file
 		for _, s := range h.scopes {
 			if s.group != "" {
 				twin.file = twin.file.WithGroup(s.group)
@@ -350,11 +351,16 @@ func (h *taskLog) Handle(ctx context.Context, r slog.Record) error {
 		}
 	}
 	if h.file != nil {
-		if t != nil && h.looks().Task {
-			r = r.Clone()
+		file := h.file
+		if t != nil && h.looks().Task { // which is of no group
+			file = h.bare
+			r = slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+			for i := range rec.Attrs {
+				r.AddAttrs(rec.Attrs[i].attr())
+			}
 			r.AddAttrs(t.attrs()...)
 		}
-		if ferr := h.file.Handle(ctx, r); err == nil {
+		if ferr := file.Handle(ctx, r); err == nil {
 			err = ferr
 		}
 	}

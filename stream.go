@@ -176,7 +176,8 @@ type stream struct {
 	panicked error                                   // what the ranger is to panic with
 
 	// The reader's own.
-	taken  int   // next
+	taken    int  // next
+	encoding bool // the arguments of a row
 	credit int   // rows that there is room for, whatever happens
 	free   *Call // calls to be used again
 

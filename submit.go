@@ -177,6 +177,7 @@ func (p *Pool) encode(c *Call) error {
 	var parcel *wire.Parcel
 	if !c.value.plain() {
 		parcel = wire.NewParcel()
+		parcel.Most = worthEncoding(p.opts.MaxMessage)
 	}
 	body, err := c.append(body, parcel)
 	if err == nil && len(body)-metaSize > p.opts.MaxMessage {

@@ -57,7 +57,9 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 	c.index, c.place.slot = index, slot
 	c.seed, c.seeded = seedOf(s.pool.opts.Seed, uint64(index)), true
 	if err == nil {
+		s.encoding = true
 		err = s.pool.encode(&c.Call) // now: in may change afterwards
+		s.encoding = false
 	}
 	var none In
 	c.in = none

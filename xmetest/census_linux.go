@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -21,13 +22,9 @@ func takeCensus() census {
 		}
 		c["descriptor "+target]++
 	}
-	tasks, _ := filepath.Glob("/proc/self/task/*/children")
-	for _, f := range tasks {
-		b, _ := os.ReadFile(f)
-		for pid := range strings.FieldsSeq(string(b)) {
-			comm, _ := os.ReadFile("/proc/" + pid + "/comm")
-			c[fmt.Sprintf("child process %s %s", pid, strings.TrimSpace(string(comm)))]++
-		}
+	for _, pid := range childProcesses() {
+		comm, _ := os.ReadFile("/proc/" + pid + "/comm")
+		c[fmt.Sprintf("child process %s %s", pid, strings.TrimSpace(string(comm)))]++
 	}
 	maps, _ := os.ReadFile("/proc/self/maps")
 	for line := range strings.Lines(string(maps)) {
@@ -42,4 +39,20 @@ func takeCensus() census {
 		}
 	}
 	return c
+}
+
+// childProcesses returns the numbers of this process's children. (Not every kernel lists them for us, in /proc/self/task/*/children.)
+func childProcesses() (pids []string) {
+	all, _ := os.ReadDir("/proc")
+	for _, e := range all {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		b, _ := os.ReadFile("/proc/" + e.Name() + "/stat")
+		rest := string(b)[strings.LastIndex(string(b), ")")+1:] // behind the name, which may hold anything
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(os.Getpid()) {
+			pids = append(pids, e.Name())
+		}
+	}
+	return pids
 }

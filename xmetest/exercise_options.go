@@ -125,6 +125,9 @@ func broadcast(t *testing.T, ctx context.Context, x xme.Executor) {
 		t.Errorf("Broadcast ran on %v, want rank order", got)
 	}
 	all := ranked.Ranks()
+	if len(all) == 0 {
+		t.Fatal("there are no ranks, though Broadcast ran")
+	}
 	last := all[len(all)-1]
 	fs = look.With(xme.On(last, all[0])).Broadcast(ctx, x, 0)
 	got = nil

@@ -45,8 +45,13 @@ func judgeBounds(f facts) []finding {
 	}
 	least := int64(-1)
 	for _, l := range f.Tasks {
-		procs.Found += fmt.Sprintf("; pids.max %d of %s", int64(l.Value), l.Name)
-		if v := int64(l.Value); least < 0 || v < least {
+		v := int64(l.Value)
+		procs.Found += fmt.Sprintf("; pids.max %d of %s", v, l.Name)
+		if l.Left >= 0 {
+			v = int64(l.Left)
+			procs.Found += fmt.Sprintf(", %d left", v)
+		}
+		if least < 0 || v < least {
 			least = v
 		}
 	}

@@ -128,9 +128,14 @@ func judgeMemory(f facts) []finding {
 		found = fmt.Sprintf("%s, %s available", size(f.Memory), size(f.Available))
 	}
 	for _, l := range f.Limits {
-		found += fmt.Sprintf("; limit %s of %s", size(int64(l.Value)), l.Name)
-		if room < 0 || int64(l.Value) < room {
-			room = int64(l.Value)
+		free := int64(l.Value)
+		found += fmt.Sprintf("; limit %s of %s", size(free), l.Name)
+		if l.Left >= 0 {
+			free = int64(l.Left)
+			found += fmt.Sprintf(", %s left", size(free))
+		}
+		if room < 0 || free < room {
+			room = free
 		}
 	}
 	memory := finding{"memory", fine, found, ""}

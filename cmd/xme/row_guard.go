@@ -136,6 +136,12 @@ func measureGuard(ctx context.Context, how int, quick bool) (s sample, err error
 			_, _ = fu.Wait(ctx)
 		}()
 		for guarded := false; !guarded; { // until it is there
+			select {
+			case <-fu.Done():
+				_, err := fu.Wait(ctx)
+				return s, fmt.Errorf("the guard ended before it began: %w", err)
+			default:
+			}
 			state, err := m.Queue().State(ctx)
 			if err != nil {
 				return s, err

@@ -44,19 +44,27 @@ type counted struct {
 }
 
 var countLocked = xme.Register("countLocked", func(ctx context.Context, c counted) (time.Duration, error) {
+	if err := c.meet(ctx); err != nil {
+		return 0, err
+	}
 	return c.run(ctx)
 })
 
-// run adds N to the number, one by one, from when all are ready, and returns how long it took.
-func (c counted) run(ctx context.Context) (time.Duration, error) {
-	n := c.Count.Slice()
-	bare := bareMutex{word(asBytes(n), 1)}
+// meet waits until all are ready.
+func (c counted) meet(ctx context.Context) error {
 	shm.Add(c.Start, 1)
 	for c.Start.Load() < c.Of {
 		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
+	return nil
+}
+
+// run adds N to the number, one by one, and returns how long it took.
+func (c counted) run(ctx context.Context) (time.Duration, error) {
+	n := c.Count.Slice()
+	bare := bareMutex{word(asBytes(n), 1)}
 	start := time.Now()
 	for range c.N {
 		if c.Bare {
@@ -113,10 +121,20 @@ func lockRate(ctx context.Context, pool *xme.Pool, n int, two, bare bool) (float
 		return 0, err
 	}
 	defer c.Start.Close()
+	meeting, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	var other *xme.Future[time.Duration]
 	if two {
 		c.Of = 2
 		other = countLocked.Go(ctx, pool, c)
+		go func() {
+			if _, err := other.Wait(ctx); err != nil {
+				giveUp(err)
+			}
+		}()
+	}
+	if err := c.meet(meeting); err != nil {
+		return 0, err
 	}
 	took, err := c.run(ctx)
 	if err != nil {

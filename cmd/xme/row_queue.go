@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 func init() {
-	const what = "shm.Queue[int64] with room for 4096, from the driver to a task in another process, every item checked, "
+	const what = "shm.Queue[int64] with room for 4096, from the driver to a task in another process, every item checked, in order, "
 	rows = append(
 		rows, row{
 			name:    "queue",
@@ -37,23 +38,27 @@ type drained struct {
 	Batch int
 }
 
-// drain takes everything out of a queue, until -1 comes, and returns the sum.
+// drain takes everything out of a queue, until its end, and returns how many items there were.
 var drain = xme.Register("drain", func(ctx context.Context, in drained) (int64, error) {
-	return sumOf(func(dst []int64) (int, error) { return in.Queue.GetSome(ctx, dst) }, in.Batch)
+	return inOrder(func(dst []int64) (int, error) { return in.Queue.GetSome(ctx, dst) }, in.Batch)
 })
 
-func sumOf(get func([]int64) (int, error), batch int) (sum int64, err error) {
+// inOrder takes the numbers from 0 on, until io.EOF.
+func inOrder(get func([]int64) (int, error), batch int) (next int64, err error) {
 	dst := make([]int64, batch)
 	for {
 		n, err := get(dst)
 		switch {
 		case errors.Is(err, io.EOF):
-			return sum, nil
+			return next, nil
 		case err != nil:
 			return 0, err
 		}
 		for _, v := range dst[:n] {
-			sum += v
+			if v != next {
+				return 0, fmt.Errorf("item %d is %d", next, v)
+			}
+			next++
 		}
 	}
 }
@@ -79,19 +84,18 @@ func measureQueue(ctx context.Context, batch int, quick bool) (s sample, err err
 	return alternate(ctx, rounds, func() (float64, error) { return channelRate(n, batch) }, apart(pool.Workers()[0].PID, ours))
 }
 
-// feed puts the numbers from 0 to n and returns their sum.
-func feed(n, batch int, put func([]int64) error) (sum int64, err error) {
+// feed puts the numbers from 0 to n, which is a multiple of batch.
+func feed(n, batch int, put func([]int64) error) error {
 	src := make([]int64, batch)
 	for at := 0; at < n; at += batch {
 		for i := range src {
 			src[i] = int64(at + i)
-			sum += src[i]
 		}
 		if err := put(src); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return sum, nil
+	return nil
 }
 
 // queueRate returns how many items a second go through a queue.
@@ -103,43 +107,58 @@ func queueRate(ctx context.Context, pool *xme.Pool, n, batch int) (float64, erro
 	defer q.Close()
 	got := drain.Go(ctx, pool, drained{Queue: q, Batch: batch})
 	start := time.Now()
-	want, err := feed(n, batch, func(vs []int64) error {
+	err = feed(n, batch, func(vs []int64) error {
 		_, err := q.PutAll(ctx, vs)
 		return err
 	})
 	if err := errors.Join(err, q.End()); err != nil {
 		return 0, err
 	}
-	sum, err := got.Wait(ctx)
+	items, err := got.Wait(ctx)
 	took := time.Since(start)
-	if err == nil && sum != want {
-		err = errors.New("the sum of what came out is another one")
+	if err == nil && items != int64(n) {
+		err = fmt.Errorf("%d items came out of %d", items, n)
 	}
 	return float64(n) / took.Seconds(), err
 }
 
-// channelRate does the same through a channel.
+// channelRate does the same through a channel: of numbers, or of batches of them, for which memory is made as it is by who sends such.
 func channelRate(n, batch int) (float64, error) {
-	q := make(chan []int64, room/batch)
-	sum := make(chan int64)
+	start := time.Now()
+	var items int64
+	var err error
+	if batch == 1 {
+		items, err = through(n, 1, room, func(vs []int64) int64 { return vs[0] }, func(dst []int64, v int64) int { dst[0] = v; return 1 })
+	} else {
+		items, err = through(n, batch, room/batch, func(vs []int64) []int64 { return append([]int64(nil), vs...) }, func(dst, vs []int64) int { return copy(dst, vs) })
+	}
+	if err == nil && items != int64(n) {
+		err = fmt.Errorf("%d items came out of %d", items, n)
+	}
+	return float64(n) / time.Since(start).Seconds(), err
+}
+
+// through has a goroutine take from a channel what is put into it, and returns how many items that was.
+func through[T any](n, batch, room int, pack func([]int64) T, unpack func([]int64, T) int) (items int64, err error) {
+	q, taken := make(chan T, room), make(chan error, 1)
 	go func() {
-		s, _ := sumOf(func(dst []int64) (int, error) {
-			vs, ok := <-q
+		var err error
+		items, err = inOrder(func(dst []int64) (int, error) {
+			v, ok := <-q
 			if !ok {
 				return 0, io.EOF
 			}
-			return copy(dst, vs), nil
+			return unpack(dst, v), nil
 		}, batch)
-		sum <- s
+		for range q { // after an error
+		}
+		taken <- err
 	}()
-	start := time.Now()
-	want, err := feed(n, batch, func(vs []int64) error {
-		q <- append([]int64(nil), vs...)
+	err = feed(n, batch, func(vs []int64) error {
+		q <- pack(vs)
 		return nil
 	})
 	close(q)
-	if got := <-sum; err == nil && got != want {
-		err = errors.New("the sum of what came out is another one")
-	}
-	return float64(n) / time.Since(start).Seconds(), err
+	err = errors.Join(err, <-taken)
+	return items, err
 }

@@ -17,7 +17,7 @@ func init() {
 	rows = append(
 		rows, row{
 			name:    "ranks",
-			what:    "mpi.Send and mpi.RecvInto of 8 bytes between 2 ranks, there and back, every byte checked" + pinned,
+			what:    "mpi.Send and mpi.RecvInto of 8 bytes between 2 ranks, there and back, each one's number checked, and now and then every byte" + pinned,
 			floorIs: "2 processes that spin on a word in shared memory, there and back" + pinned,
 			unit:    inSeconds,
 			measure: measureRanks,
@@ -58,7 +58,8 @@ var trips = xme.Register("trips", func(ctx context.Context, t trip) (float64, er
 			n = 1000
 		}
 		begin := time.Now()
-		for range n {
+		for i := range n {
+			out[0] = byte(i)
 			for turn := range 2 {
 				if turn == c.Rank() {
 					if err := mpi.Send(ctx, c, 1-turn, 0, out); err != nil {
@@ -68,6 +69,9 @@ var trips = xme.Register("trips", func(ctx context.Context, t trip) (float64, er
 				}
 				if got, _, err := mpi.RecvInto(ctx, c, turn, 0, in); err != nil || got != len(in) {
 					return 0, fmt.Errorf("%d of %d bytes: %w", got, len(in), err)
+				}
+				if in[0] != byte(i) {
+					return 0, fmt.Errorf("rank %d received another message than the next", c.Rank())
 				}
 			}
 		}

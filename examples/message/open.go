@@ -18,7 +18,9 @@ func open(ctx context.Context, mon *monitor.Monitor, file string) error {
 	}
 	changed := bytes.Clone(sealed)
 	changed[len(changed)-1] ^= 1
-	fmt.Println("a changed byte:", errors.Is(mon.Unmarshal(ctx, changed), monitor.ErrTampered))
+	if err := mon.Unmarshal(ctx, changed); !errors.Is(err, monitor.ErrTampered) {
+		return fmt.Errorf("a changed byte: got %w, not that it was tampered with", err)
+	}
 	if err := mon.Unmarshal(ctx, sealed); err != nil {
 		return err
 	}
@@ -31,6 +33,9 @@ func open(ctx context.Context, mon *monitor.Monitor, file string) error {
 		return err
 	}
 	fmt.Println("status:", status, "load:", load)
-	fmt.Println("once more:", errors.Is(mon.Unmarshal(ctx, sealed), monitor.ErrReplay))
+	if err := mon.Unmarshal(ctx, sealed); !errors.Is(err, monitor.ErrReplay) {
+		return fmt.Errorf("once more: got %w, not that it came before", err)
+	}
+	fmt.Println("a changed byte, and the message once more, are refused")
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 
 	"github.com/xenonmp/xme"
@@ -39,6 +40,9 @@ func run(n, p int, deep bool, rest []string) error {
 		return fmt.Errorf("unexpected argument %q, see -h", rest[0])
 	case n < 0:
 		return fmt.Errorf("-n %d: give 0 or more", n)
+	}
+	if p == 0 {
+		p = runtime.NumCPU()
 	}
 	o, leaf := xme.Options{Workers: p}, max(1, n/8) // a tree of three levels below the root
 	if deep {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
+
+	"github.com/xenonmp/xme"
 )
 
 // steps returns how many steps it takes from v to 1: an even number is halved, of an odd one the triple and one is taken.
@@ -33,4 +36,14 @@ func atEnd(err error) error {
 		return nil
 	}
 	return err
+}
+
+// endsAll has a stage that fails end the others, which may be waiting for it at a queue.
+func endsAll[T any](f *xme.Future[T], cancel context.CancelCauseFunc) *xme.Future[T] {
+	go func() {
+		if _, err := f.Wait(context.Background()); err != nil {
+			cancel(err)
+		}
+	}()
+	return f
 }

@@ -11,9 +11,12 @@ import (
 )
 
 func run(ctx context.Context, n int64, players int) error {
-	// A stage that fails ends the others.
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	fails := func(err error) error {
+		cancel(err)
+		return context.Cause(ctx) // what failed first, which may have been another stage
+	}
 	numbers, err := shm.NewQueue[int64](4096)
 	if err != nil {
 		return err
@@ -37,28 +40,28 @@ func run(ctx context.Context, n int64, players int) error {
 
 	begin := time.Now()
 	s := stage{N: n, Numbers: numbers, Games: games, Busy: busy, PerBatch: 256}
-	made := count.Go(ctx, pool, s)
+	made := endsAll(count.Go(ctx, pool, s), cancel)
 	var played []*xme.Future[int64]
 	for range players {
-		played = append(played, play.Go(ctx, pool, s))
+		played = append(played, endsAll(play.Go(ctx, pool, s), cancel))
 	}
-	kept := keep.Go(ctx, pool, s)
+	kept := endsAll(keep.Go(ctx, pool, s), cancel)
 
 	if _, err := made.Wait(ctx); err != nil {
-		return err
+		return fails(err)
 	}
 	total := int64(0)
 	for i, f := range played {
 		k, err := f.Wait(ctx)
 		if err != nil {
-			return err
+			return fails(err)
 		}
 		fmt.Fprintf(os.Stderr, "player %d: %d games\n", i+1, k)
 		total += k
 	}
 	longest, err := kept.Wait(ctx)
 	if err != nil {
-		return err
+		return fails(err)
 	}
 	if want := longestBelow(n); total != n || longest != want {
 		return fmt.Errorf("%d games, the longest %v: it should be %d and %v", total, longest, n, want)

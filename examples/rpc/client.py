@@ -65,7 +65,7 @@ def open_sealed(key_text, context, sealed, limit=64 << 20):
     """Opens a sealed message: AES-256-GCM under a key made for it, by libcrypto."""
     key, header, body, tag = base64.urlsafe_b64decode(key_text.strip()[5:] + "="), sealed[:62], sealed[62:-16], sealed[-16:]
     length = int.from_bytes(header[14:22], "big")
-    if len(sealed) < 78 or header[:5] != b"XMEM\1" or length > limit or header[6:14] != hkdf(key, b"", b"xme key id 1", 8):
+    if len(sealed) < 78 or header[:5] != b"XMEM\1" or header[5] > 1 or max(length, len(body)) > limit or header[6:14] != hkdf(key, b"", b"xme key id 1", 8):
         raise ValueError("no sealed message, above the limit, or sealed with another key")
     made, also = hkdf(key, header[30:], b"xme message 1", 44), header + context.encode()
     lib = ctypes.CDLL(ctypes.util.find_library("crypto") or "libcrypto.so.3")
@@ -81,6 +81,8 @@ def open_sealed(key_text, context, sealed, limit=64 << 20):
     finally:
         lib.EVP_CIPHER_CTX_free(ctx)
     plain = zlib.decompressobj().decompress(text.raw[:len(body)], length + 1) if header[5] & 1 else text.raw[:len(body)]
+    if len(plain) != length:
+        raise ValueError("another length than it claims")
     return json.loads(plain)
 
 

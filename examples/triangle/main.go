@@ -9,7 +9,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -52,14 +51,13 @@ func solve(ctx context.Context, c *mpi.Comm, p [3]point) (a, b, d float64, err e
 
 func main() {
 	xme.Init()
-	flag.Parse()
-	n := [6]float64{0, 0, 3, 0, 0, 4}
+	n, args := [6]float64{0, 0, 3, 0, 0, 4}, os.Args[1:] // no flags: a number may begin with a minus
 	var err error
-	if flag.NArg() != 0 && flag.NArg() != len(n) {
-		err = fmt.Errorf("%d arguments: give the coordinates of three points, 0 0 3 0 0 4, say, or none", flag.NArg())
+	if len(args) != 0 && len(args) != len(n) {
+		err = fmt.Errorf("%d arguments: give the coordinates of three points, 0 0 3 0 0 4, say, or none", len(args))
 	}
-	for i := 0; err == nil && i < flag.NArg(); i++ {
-		n[i], err = strconv.ParseFloat(flag.Arg(i), 64)
+	for i := 0; err == nil && i < len(args); i++ {
+		n[i], err = strconv.ParseFloat(args[i], 64)
 	}
 	p := [3]point{{n[0], n[1]}, {n[2], n[3]}, {n[4], n[5]}}
 	var a, b, d float64

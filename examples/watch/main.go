@@ -53,7 +53,11 @@ func main() {
 	xme.Init()
 	n := flag.Int("n", 1000, "how many `changes`")
 	flag.Parse()
-	s, err := run(context.Background(), *n)
+	var s sums
+	err := fmt.Errorf("-n %d %q: n is not negative, and there are no arguments", *n, flag.Args())
+	if *n >= 0 && flag.NArg() == 0 {
+		s, err = run(context.Background(), *n)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "watch:", err)
 		os.Exit(1)

@@ -26,11 +26,17 @@ func run(ctx context.Context, n int) (s sums, err error) {
 	}
 	defer pool.Close()
 	result := follow.With(xme.Service()).Go(ctx, pool, m)
-	for _, err := range manager.Watch(ctx, m, "watching") {
-		if err != nil {
-			return s, err
-		}
+	begins, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		<-result.Done() // before it watches, if something is wrong
+		stop()
+	}()
+	for range manager.Watch(begins, m, "watching") {
 		break // it is there: the task watches
+	}
+	if begins.Err() != nil {
+		return result.Wait(ctx)
 	}
 	for i := range n {
 		if err := manager.Set(ctx, m, fmt.Sprint("price ", i%keys), i); err != nil {

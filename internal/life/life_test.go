@@ -148,11 +148,12 @@ func TestGoMeetsStop(t *testing.T) {
 			})
 		}
 		g.Stop()
-		callers.Wait()
 		mu.Lock()
-		if accepted != ended {
-			t.Errorf("%d were accepted, %d had ended when Stop returned", accepted, ended)
-		}
+		before := ended
 		mu.Unlock()
+		callers.Wait()
+		if accepted != before {
+			t.Errorf("%d were accepted, %d had ended when Stop returned", accepted, before)
+		}
 	}
 }

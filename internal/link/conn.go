@@ -52,6 +52,9 @@ type Conn interface {
 	// in Recv.
 	Flush()
 
+	// Queued returns how many bytes are sent and not written. What stays in memory of this process does not count.
+	Queued() int
+
 	// Wait blocks until no more than limit bytes are queued or the Conn has failed.
 	Wait(limit int)
 

@@ -386,6 +386,13 @@ func (f *Flight) Lose() (started *Row, waiting []*Row) {
 	return started, waiting
 }
 
+// NotAgain has a row that is ending early, and may run once more after that, end with err instead of running again.
+func (r *Row) NotAgain(err error) {
+	if r.Cancelled != nil && r.Unbegun == nil {
+		r.Unbegun = err
+	}
+}
+
 // Again makes a row that has ended and was kept ready to be queued once more.
 func (r *Row) Again() {
 	if r.state != Ended || !r.Keep {

@@ -93,8 +93,11 @@ func (s *Segments) Get(n int) *Segment {
 	return g
 }
 
-// mostSegments bounds the segments of one pool, or worker: each is a descriptor.
-var mostSegments = sync.OnceValue(func() int { return min(256, sys.FileLimit()/8) })
+// MostSegments bounds the segments of one pool, or worker: each is a descriptor.
+const MostSegments = 256
+
+// mostSegments is MostSegments, or less where few descriptors are to be had.
+var mostSegments = sync.OnceValue(func() int { return min(MostSegments, sys.FileLimit()/8) })
 
 // Bytes returns the segment's memory.
 func (g *Segment) Bytes() []byte { return g.mem.Bytes() }
@@ -243,7 +246,7 @@ func (s *server) unmapAll() {
 }
 
 // resolve returns what a row's body refers to, waiting for the segment's frame, which
-// may come later than the row; nil once the link is over.
+// may come later than the row; ErrClosed once the link is over.
 func (s *server) resolve(body []byte) ([]byte, error) {
 	id, n, err := ParseIn(body)
 	if err != nil {

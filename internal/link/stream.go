@@ -48,6 +48,7 @@ type streamConn struct {
 	queued  int  // bytes in out and in the writer's hands
 	writing bool // a goroutine is between taking segments and writing them
 	failed  bool
+	why     error // what failed as it was written; nil: nothing, or the other side is gone
 	written sync.Cond
 	spare   []byte // a written buffer, for reuse
 
@@ -151,6 +152,7 @@ func (c *streamConn) write(try bool) {
 			s.parcel.Close()
 			c.fail()
 			if !errors.Is(err, sys.ErrGone) {
+				c.why = err
 				_ = c.s.Close() // wakes the receiver, which sees the end itself otherwise
 			}
 			break
@@ -181,6 +183,12 @@ func (c *streamConn) writeSegment(s segment, try bool) (int, error) {
 		return c.s.TryWrite(s.b, s.files)
 	}
 	return c.s.Write(s.b, s.files)
+}
+
+func (c *streamConn) Queued() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queued
 }
 
 func (c *streamConn) Wait(limit int) {
@@ -217,7 +225,11 @@ func (c *streamConn) read(b []byte) (int, error) {
 		err = fmt.Errorf("%d files that no frame names", len(c.files))
 	}
 	if errors.Is(err, os.ErrClosed) {
-		err = ErrClosed
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if err = ErrClosed; c.why != nil {
+			err = fmt.Errorf("write to the link: %w", c.why)
+		}
 	}
 	return n, err
 }

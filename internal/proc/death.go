@@ -152,8 +152,11 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 	p.shared.used -= w.reserved // the kernel has freed it
 	w.reserved = 0
 	w.disarm()
+	if w.parting != nil {
+		w.parting.Stop()
+	}
 	lost := &LostError{Exit: exit}
-	if why != nil && !errors.Is(why, io.EOF) && !errors.Is(why, link.ErrClosed) {
+	if why != nil && !endsLink(why) && !errors.Is(why, link.ErrClosed) {
 		lost.Why = why
 	}
 	if w.why != nil {
@@ -165,7 +168,7 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 		switch {
 		case started == w.setup && errors.As(w.outcomeOf(started, exit, *lost).Err, &killed):
 			why = fmt.Errorf("setup: %w", killed)
-		case why == nil || errors.Is(why, io.EOF):
+		case why == nil || endsLink(why):
 			why = fmt.Errorf("setup: %w", lost)
 		}
 		started = nil
@@ -204,6 +207,9 @@ func (w *worker) lost(exit Exit, why error, wasReady bool) {
 	w.gone(&StartError{Rank: w.rank, PID: w.pid, Exit: exit, Err: why})
 }
 
+// endsLink reports whether a link's error is that the other side is gone, in the midst of a frame, maybe.
+func endsLink(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
+
 // outcomeOf says how a row ended whose process ended with it.
 func (w *worker) outcomeOf(r *link.Row, exit Exit, lost LostError) link.Outcome {
 	o := link.Outcome{Err: &lost, Rank: w.rank, PID: w.pid}
@@ -211,7 +217,11 @@ func (w *worker) outcomeOf(r *link.Row, exit Exit, lost LostError) link.Outcome 
 		o.Err = &KilledError{Why: r.Cancelled, Exit: exit}
 		return o
 	}
-	if limit := w.limitOf(r); limit > 0 && ranOut(exit) {
+	limit := w.limitOf(r)
+	switch {
+	case w.exceeded != nil && exit.Signal == "SIGKILL":
+		o.Err = &KilledError{Why: w.exceeded, Exit: exit}
+	case limit > 0 && ranOut(exit):
 		exit.Memory = max(exit.Memory, limit) // it asked for more
 		o.Err = &KilledError{Why: &MemoryError{Limit: limit, Used: exit.Memory}, Exit: exit}
 	}
@@ -271,9 +281,13 @@ func (w *worker) gone(err error) {
 	w.proc = nil
 	if err != nil {
 		p.notStarted(&b, w, err)
-	} else if r := w.pending; r != nil { // the pool was closed first
+	} else if r := w.pending; r != nil { // the pool was closed first, or it died before it could be sent its row's files
 		w.pending, r.Where = nil, nil
-		p.end(&b, r, link.Outcome{Err: ErrClosed})
+		if p.over {
+			p.end(&b, r, link.Outcome{Err: ErrClosed})
+		} else {
+			p.enqueue(&b, r)
+		}
 	}
 	p.wantSpares()
 	p.settle(&b)

@@ -326,6 +326,11 @@ func (p *Pool) filesUnderWay() bool {
 // is held.
 func (p *Pool) event(b *batch, w *worker, f link.Frame, owned bool) error {
 	switch f.Kind {
+	case wire.KindStart, wire.KindRecalled, wire.KindUnmap, wire.KindUnnest, wire.KindLend, wire.KindReclaim:
+		f.Parcel.Close() // these bring no files
+	default:
+	}
+	switch f.Kind {
 	case wire.KindNest, wire.KindUnnest, wire.KindLend, wire.KindReclaim:
 		return p.nestEvent(b, w, f, owned)
 	case wire.KindUnmap:
@@ -461,6 +466,9 @@ func (p *Pool) recalled(b *batch, w *worker, r *link.Row) {
 func (p *Pool) givenBack(b *batch, w *worker, r *link.Row) {
 	w.rows--
 	w.ahead -= min(w.ahead, uint64(r.Charge))
+	if r.Memory > 0 {
+		_ = w.proc.Limit(w.p.cfg.Memory) // the bound was set as it was sent
+	}
 	why := r.Cancelled
 	switch {
 	case why != nil:

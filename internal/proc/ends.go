@@ -249,6 +249,7 @@ func (p *Pool) cancelRows(b *batch, rows []*link.Row, err error) {
 	for _, r := range rows {
 		switch {
 		case r.Cancelled != nil || r.Seq == 0:
+			r.NotAgain(err)
 		case (r.State() == link.Sent || r.State() == link.Started) && r.Flight().Tag.(*worker).viaLane:
 			r.Cancelled = err
 			inLanes = append(inLanes, r)
@@ -338,6 +339,7 @@ type Patient interface {
 
 func (p *Pool) cancel(b *batch, r *link.Row, err error) {
 	if r.Cancelled != nil || r.Seq == 0 {
+		r.NotAgain(err)
 		return
 	}
 	state := r.State()

@@ -83,7 +83,7 @@ func (p *Pool) look() {
 	b := batch{p: p}
 	defer b.run()
 	p.mu.Lock()
-	defer p.mu.Unlock() // what is killed is so under the lock: its row must not have ended
+	defer p.mu.Unlock()
 	l := &p.lookout
 	now := time.Now()
 	whether := !now.Before(l.nextAt)
@@ -99,15 +99,13 @@ func (p *Pool) look() {
 			continue
 		}
 		busy = true
-		if whether && w.viaLane && r.State() == link.Sent && !w.broken {
-			w.lane.Wake() // should the word that says that it sleeps be lost
+		if whether && w.viaLane && w.lane != nil && !w.broken {
+			w.lane.Wake() // should the word be lost that says that it sleeps, for a row or for room for a result
 		}
 		if limit := w.limitOf(r); limit > 0 {
 			closely = true
 			if used, err := w.proc.Memory(); err == nil && r.State() == link.Started && w.sees(used) > limit {
-				if r.Cancelled == nil {
-					r.Cancelled = &MemoryError{Limit: limit, Used: used}
-				}
+				w.exceeded = &MemoryError{Limit: limit, Used: used} // whichever row it runs when the signal comes
 				w.proc.Kill()
 				continue
 			}

@@ -31,7 +31,14 @@ func (w *worker) resultIn(f link.Frame, ref []byte) (*result, []byte, error) {
 		return nil, nil, err
 	}
 	res := w.results[id]
+	if len(ref) == 16 {
+		f.Parcel.Close() // there should be none
+	}
 	if len(ref) > 16 {
+		if len(w.results) >= link.MostSegments {
+			f.Parcel.Close()
+			return nil, nil, fmt.Errorf("results in more than %d segments", link.MostSegments)
+		}
 		mem, err := link.MapSegment(f, ref[16:], w.p.cfg.MaxMessage+slack)
 		if err != nil {
 			return nil, nil, err

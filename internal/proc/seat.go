@@ -243,6 +243,14 @@ func (p *Pool) breakSeat(b *batch, s *seat, err error) {
 	for _, o := range p.seats {
 		all = all && (o.broken || o.retired)
 	}
+	if !all {
+		for _, r := range s.own.rows() { // it waits here, and may run elsewhere
+			if len(r.On) == 0 || slices.ContainsFunc(r.On, func(rank int) bool { return !p.seats[rank-1].broken && !p.seats[rank-1].retired }) {
+				p.unqueue(r)
+				p.enqueue(b, r)
+			}
+		}
+	}
 	hopeless := []*queue{&s.own}
 	for _, set := range s.sets {
 		whole := !slices.ContainsFunc(set.ranks, func(r int) bool { return !p.seats[r-1].broken && !p.seats[r-1].retired })

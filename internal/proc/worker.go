@@ -42,6 +42,10 @@ type worker struct {
 	looked  uint64    // the front's call number at the last look, or what its lane said
 	since   time.Time // of the look that first saw it
 	clock   *time.Timer
+	parting *time.Timer // kills it, should it not end when it was told bye
+	asked   int         // see mayAsk; its reader's own
+
+	exceeded *MemoryError // why it was killed; nil: it was not, or for something else
 
 	begins  *link.Begun // where it says which row on the link it has begun; nil: it sends frames
 	noBegun bool        // and there will be no such word
@@ -303,6 +307,11 @@ func (w *worker) read(conn link.Conn, cut *time.Timer) error {
 		if w.dead.Load() {
 			cut.Reset(lastBytes) // there is still something to read
 		}
+		if err := w.mayAsk(conn, f.Kind); err != nil {
+			f.Parcel.Close()
+			b.run()
+			return err
+		}
 		if f.Kind == wire.KindPost {
 			if err = w.postEvent(f); err != nil || !conn.Buffered() {
 				b.run()
@@ -326,6 +335,29 @@ func (w *worker) read(conn link.Conn, cut *time.Timer) error {
 			return err
 		}
 	}
+}
+
+// What may be queued for a worker when it asks for something that is answered by itself, and how often it may ask while more is.
+const (
+	unreadBytes = 256 << 20
+	unreadAsked = 1 << 20
+)
+
+// mayAsk says that a worker asks again and again, and does not read its link: what is queued for it would grow for ever.
+func (w *worker) mayAsk(conn link.Conn, k wire.Kind) error {
+	switch k {
+	case wire.KindPost, wire.KindReserve, wire.KindNest:
+	default:
+		return nil
+	}
+	if conn.Queued() <= unreadBytes {
+		w.asked = 0
+		return nil
+	}
+	if w.asked++; w.asked > unreadAsked {
+		return fmt.Errorf("it sent %d requests, with %d bytes for it that it does not read", w.asked, conn.Queued())
+	}
+	return nil
 }
 
 // postEvent passes a message between processes on.
@@ -401,6 +433,6 @@ func (w *worker) leave(b *batch) {
 	b.flush(w.conn)
 	if !w.p.over { // else Close has a clock of its own
 		proc := w.proc
-		time.AfterFunc(w.p.cfg.Grace+dumpTime, proc.Kill)
+		w.parting = time.AfterFunc(w.p.cfg.Grace+dumpTime, proc.Kill)
 	}
 }

@@ -3,7 +3,6 @@ package region
 import (
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 
 	"github.com/xenonmp/xme/internal/sys"
@@ -58,20 +57,28 @@ func Await(id ID, over <-chan struct{}) *Region {
 // Adopt returns the region of an id that came with its descriptor, with one more
 // reference. It takes the descriptor over. That it is memory of the size that the id
 // says is found out when it is mapped.
-func Adopt(id ID, file *os.File) (*Region, error) {
+func Adopt(id ID, file *os.File) (*Region, error) { return adopt(id, file, false) }
+
+// adopt is Adopt; shown says that the driver sees to the memory, which is known before anybody can find the region.
+func adopt(id ID, file *os.File, shown bool) (*Region, error) {
 	table.mu.Lock()
 	defer table.mu.Unlock()
-	if r := findLocked(id); r != nil {
+	r := findLocked(id)
+	if r != nil {
 		_ = sys.Release(file)
-		return r, nil
+	} else {
+		if old := table.regions[id]; !Is(id) || id.Size() == 0 || old != nil && old.made != nil { // that one lies unused here, or is about to: who has it has no business to
+			_ = sys.Release(file)
+			return nil, fmt.Errorf("%w (%x)", ErrGone, id[:4])
+		}
+		r = named(id)
+		r.file = file
+		r.refs.Store(1)
 	}
-	if !Is(id) || id.Size() == 0 || slices.Contains(table.free, table.regions[id]) { // that one lies unused here: who has it has no business to
-		_ = sys.Release(file)
-		return nil, fmt.Errorf("%w (%x)", ErrGone, id[:4])
+	if shown {
+		r.came.Store(true)
+		r.held.Store(false) // whoever shows it counts anew
 	}
-	r := named(id)
-	r.file = file
-	r.refs.Store(1)
 	table.regions[id] = r
 	return r, nil
 }
@@ -79,10 +86,8 @@ func Adopt(id ID, file *os.File) (*Region, error) {
 // Arrive is Adopt for a region that this process's driver shows, which holds the
 // reference until it says that the region is no more (Depart).
 func Arrive(id ID, file *os.File) (*Region, error) {
-	r, err := Adopt(id, file)
+	r, err := adopt(id, file, true)
 	if err == nil {
-		r.came.Store(true)
-		r.held.Store(false) // whoever shows it counts anew
 		table.mu.Lock()
 		close(table.arrived)
 		table.arrived = make(chan struct{})

@@ -130,6 +130,9 @@ func (q *Queue) Join(ctx context.Context) error {
 // then the count that it saw, which nobody else's take can be at again.
 func (q *Queue) settle(dead uint32) {
 	t := q.find(dead)
+	if t == &q.table[mostTakers] {
+		return // a line that many share says nothing of one; what it takes is never lost either
+	}
 	taken, end, will := t.taken.Load(), t.end.Load(), t.will.Load()
 	head := q.head.Load()
 	if q.get.word.Load()&pidMask == dead && head == end && will > taken {

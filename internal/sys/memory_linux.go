@@ -50,8 +50,10 @@ func PeakResident(pid int) (int64, error) { return statusBytes(pid, "VmHWM") }
 
 // statusBytes reads an amount of memory in /proc/pid/status.
 func statusBytes(pid int, key string) (int64, error) {
-	var buf [4096]byte
-	b, err := readProc(pid, "status", buf[:])
+	b, err := readProc(pid, "status", make([]byte, 4<<10))
+	for size := 16 << 10; err == nil && len(b) == size/4; size *= 4 { // it names each group that its user is in
+		b, err = readProc(pid, "status", make([]byte, size))
+	}
 	if err != nil {
 		return 0, err
 	}

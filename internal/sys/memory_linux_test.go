@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/xenonmp/xme/internal/sys"
@@ -94,6 +95,30 @@ func dataSize(t *testing.T, pid int) int64 {
 }
 
 // TestMemory watches a child that takes memory of three sorts, and ends.
+// The groups of a process's user stand before what is looked for, as many as there are.
+func TestMemoryOfWhoIsInManyGroups(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root may be in groups that it likes")
+	}
+	groups := make([]uint32, 5000)
+	for i := range groups {
+		groups[i] = uint32(100_000 + i)
+	}
+	cmd := exec.Command("sleep", "60")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Groups: groups}}
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	if n, err := sys.DataSize(cmd.Process.Pid); n <= 0 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	c := start(t, "memory")

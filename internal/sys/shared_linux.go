@@ -147,6 +147,8 @@ func checkShared(f *os.File, size int) error {
 		return os.NewSyscallError("fstat", statErr)
 	case st.Size != int64(size):
 		return wrongSize(st.Size, size)
+	case st.Blocks*512 < int64(size): // else whoever looks at it first pays for it, with its life maybe
+		return fmt.Errorf("shared memory of which %d of %d bytes are there", st.Blocks*512, size)
 	}
 	return nil
 }

@@ -43,6 +43,33 @@ func init() {
 	}
 }
 
+// Memory that is sealed, and not there yet, is refused: who first looked at it would pay for it.
+func TestSharedThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	fd, err := unix.MemfdCreate("test", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "test")
+	defer f.Close()
+	if err := f.Truncate(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Fallocate(fd, 0, 0, 512<<10); err != nil { // half of it
+		t.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW); err != nil {
+		t.Fatal(err)
+	}
+	dup, err := sys.Hold(f, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := sys.OpenShared(dup, 1<<20, false); err == nil || !strings.Contains(err.Error(), "524288 of 1048576 bytes") {
+		t.Errorf("%v, %v", s, err)
+	}
+}
+
 func shared(t *testing.T, size int) *sys.Shared {
 	t.Helper()
 	s, err := sys.NewShared(size)

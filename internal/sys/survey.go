@@ -44,6 +44,7 @@ type Facts struct {
 type Level struct {
 	Name  string
 	Value float64
+	Left  float64 // of a bound: how much is not used yet; negative: not known
 }
 
 // Limit is one resource limit of this process; negative is none.

@@ -43,6 +43,8 @@ func TestSurvey(t *testing.T) {
 			"sys/fs/cgroup/a/memory.max":                 "1048576\n",
 			"sys/fs/cgroup/a/b/pids.max":                 "64\n",
 			"sys/fs/cgroup/a/pids.max":                   "max\n",
+			"sys/fs/cgroup/a/memory.current":             "1000\n",
+			"sys/fs/cgroup/a/b/pids.current":             "60\n",
 			"sys/fs/cgroup/a/b/cpu.max":                  "150000 100000\n",
 			"sys/fs/cgroup/a/cpu.max":                    "200000 100000\n",
 			"proc/sys/kernel/yama/ptrace_scope":          "1\n",
@@ -51,7 +53,7 @@ func TestSurvey(t *testing.T) {
 		}, Facts{
 			Kernel: "6.1.0", Online: 5, Memory: 2 << 20, Available: 1 << 20, Overcommit: 2, Init: "app", Unreaped: 1, Seccomp: 2, Ptrace: 1, Cores: "|/bin/false",
 			HugePages: "madvise", Clock: "hpet", Container: "/.dockerenv", ReadOnlyRoot: true,
-			Limits: []Level{{"/a", 1 << 20}}, Tasks: []Level{{"/a/b", 64}}, Quotas: []Level{{"/a/b", 1.5}, {"/a", 2}},
+			Limits: []Level{{"/a", 1 << 20, 1<<20 - 1000}}, Tasks: []Level{{"/a/b", 64, 4}}, Quotas: []Level{{"/a/b", 1.5, 0}, {"/a", 2, 0}},
 		}},
 		"mounted over": {map[string]string{"proc/self/mountinfo": "1 0 0:1 / / ro - a a rw\n2 1 0:2 / / rw - b b rw\n"}, none},
 	} {

@@ -62,8 +62,8 @@ func survey(fsys fs.FS) Facts {
 		Clock:      text(fsys, "sys/devices/system/clocksource/clocksource0/current_clocksource"),
 		Governor:   text(fsys, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
 		Container:  containerSign(fsys),
-		Limits:     levelsWith(fsys, "memory", "memory.max", "memory.limit_in_bytes"),
-		Tasks:      levelsWith(fsys, "pids", "pids.max", "pids.max"),
+		Limits:     levelsWith(fsys, "memory", "memory.max", "memory.limit_in_bytes", leftIn),
+		Tasks:      levelsWith(fsys, "pids", "pids.max", "pids.max", tasksLeftIn),
 		Quotas:     quotas(fsys),
 		Unreaped:   unreaped(fsys),
 	}
@@ -172,7 +172,7 @@ func hasOption(options, name string) bool { return listed(options, ",", name) }
 
 // levelsWith returns the control group levels that set a bound in a file; "max", and what is too much to be one, are
 // none.
-func levelsWith(fsys fs.FS, controller, v2File, v1File string) (all []Level) {
+func levelsWith(fsys fs.FS, controller, v2File, v1File string, left func(fsys fs.FS, v2 bool, dir string) int64) (all []Level) {
 	found, _ := groups(fsys, controller)
 	for _, g := range found {
 		file := v1File
@@ -181,11 +181,20 @@ func levelsWith(fsys fs.FS, controller, v2File, v1File string) (all []Level) {
 		}
 		for _, l := range g.levels() {
 			if n := number(word(fsys, l.dir, file, 0)); n > 0 && n < 1<<60 {
-				all = append(all, Level{l.name, float64(n)})
+				all = append(all, Level{l.name, float64(n), float64(left(fsys, g.v2, l.dir))})
 			}
 		}
 	}
 	return all
+}
+
+// tasksLeftIn returns how many processes and threads a control group may still have, -1 if that is not known.
+func tasksLeftIn(fsys fs.FS, _ bool, dir string) int64 {
+	now := word(fsys, dir, "pids.current", 0)
+	if now == "" {
+		return -1
+	}
+	return max(0, number(word(fsys, dir, "pids.max", 0))-number(now))
 }
 
 // quotas returns the control group levels that bound CPU time.
@@ -194,7 +203,7 @@ func quotas(fsys fs.FS) (all []Level) {
 	for _, g := range found {
 		for _, l := range g.levels() {
 			if quota, period := quotaOf(fsys, g.v2, l.dir); quota > 0 && period > 0 {
-				all = append(all, Level{l.name, float64(quota) / float64(period)})
+				all = append(all, Level{Name: l.name, Value: float64(quota) / float64(period)})
 			}
 		}
 	}

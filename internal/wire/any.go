@@ -58,9 +58,12 @@ func appendTextItem(dst []byte, s string) []byte {
 }
 
 // appendAny appends the item of v, which lies at the given depth of slices and maps inside an any.
-func appendAny(dst []byte, v any, depth int) ([]byte, *ValueError) {
+func appendAny(e *encoder, dst []byte, v any, depth int) ([]byte, *ValueError) {
 	if depth > maxDepth {
 		return dst, tooDeep()
+	}
+	if verr := e.fits(dst); verr != nil {
+		return dst, verr
 	}
 	switch x := v.(type) {
 	case nil:
@@ -85,15 +88,15 @@ func appendAny(dst []byte, v any, depth int) ([]byte, *ValueError) {
 		}
 	case []any:
 		if x != nil {
-			return appendAnySlice(dst, x, depth)
+			return appendAnySlice(e, dst, x, depth)
 		}
 	case map[string]any:
 		if x != nil {
-			return appendAnyMap(dst, x, depth)
+			return appendAnyMap(e, dst, x, depth)
 		}
 	case map[any]any:
 		if x != nil {
-			return appendAnyKeys(dst, x, depth)
+			return appendAnyKeys(e, dst, x, depth)
 		}
 	case time.Time:
 		b, err := x.MarshalBinary()
@@ -113,35 +116,35 @@ func appendAny(dst []byte, v any, depth int) ([]byte, *ValueError) {
 	return p.append(appendHead(dst, cborTag, p.tag), v), nil
 }
 
-func appendAnySlice(dst []byte, s []any, depth int) ([]byte, *ValueError) {
+func appendAnySlice(e *encoder, dst []byte, s []any, depth int) ([]byte, *ValueError) {
 	dst = appendHead(dst, cborArray, uint64(len(s)))
 	for i, v := range s {
 		var verr *ValueError
-		if dst, verr = appendAny(dst, v, depth+1); verr != nil {
+		if dst, verr = appendAny(e, dst, v, depth+1); verr != nil {
 			return dst, verr.within(step{index: i})
 		}
 	}
 	return dst, nil
 }
 
-func appendAnyMap(dst []byte, m map[string]any, depth int) ([]byte, *ValueError) {
+func appendAnyMap(e *encoder, dst []byte, m map[string]any, depth int) ([]byte, *ValueError) {
 	dst = appendHead(dst, cborMap, uint64(len(m)))
 	for k, v := range m {
 		var verr *ValueError
-		if dst, verr = appendAny(appendTextItem(dst, k), v, depth+1); verr != nil {
+		if dst, verr = appendAny(e, appendTextItem(dst, k), v, depth+1); verr != nil {
 			return dst, verr.within(step{key: keyText(k)})
 		}
 	}
 	return dst, nil
 }
 
-func appendAnyKeys(dst []byte, m map[any]any, depth int) ([]byte, *ValueError) {
+func appendAnyKeys(e *encoder, dst []byte, m map[any]any, depth int) ([]byte, *ValueError) {
 	dst = appendHead(dst, cborTag, tagAnyMap)
 	dst = appendHead(dst, cborArray, 2*uint64(len(m)))
 	for k, v := range m {
 		var verr *ValueError
-		if dst, verr = appendAny(dst, k, depth+1); verr == nil {
-			dst, verr = appendAny(dst, v, depth+1)
+		if dst, verr = appendAny(e, dst, k, depth+1); verr == nil {
+			dst, verr = appendAny(e, dst, v, depth+1)
 		}
 		if verr != nil {
 			return dst, verr.within(step{key: keyText(k)})

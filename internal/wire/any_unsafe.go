@@ -8,13 +8,13 @@ type anyNode struct{}
 func (anyNode) size(_ *sizer, p unsafe.Pointer) int { return 2 + anySize(*(*any)(p)) }
 func (anyNode) least() int                          { return 1 }
 
-func (anyNode) append(_ *encoder, dst []byte, p unsafe.Pointer) ([]byte, *ValueError) {
+func (anyNode) append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, *ValueError) {
 	v := *(*any)(p)
 	if v == nil {
 		return append(dst, 0), nil
 	}
 	dst, mark := openBlob(dst)
-	dst, verr := appendAny(dst, v, 0)
+	dst, verr := appendAny(e, dst, v, 0)
 	if verr != nil {
 		return dst, verr
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 )
@@ -93,9 +94,12 @@ func (e *ValueError) finish(root string) *ValueError {
 	return e
 }
 
-// keyText shows a map's key in a path: short strings quoted, other plain keys as printed, by a copy in any case.
+// keyText shows a map's key in a path: strings quoted, what leads to nothing else as printed, by a copy in any case, of others the type: there may be a cycle.
 func keyText(k any) string {
 	const most = 40
+	if !leadsNowhere(reflect.TypeOf(k)) {
+		return fmt.Sprintf("%T", k)
+	}
 	s := fmt.Sprint(k)
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
@@ -104,6 +108,28 @@ func keyText(k any) string {
 		s = strconv.Quote(s)
 	}
 	return s
+}
+
+// leadsNowhere reports whether values of a type hold nothing but numbers, bools and strings.
+func leadsNowhere(t reflect.Type) bool {
+	if t == nil {
+		return true
+	}
+	switch t.Kind() {
+	case reflect.Array:
+		return leadsNowhere(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !leadsNowhere(t.Field(i).Type) {
+				return false
+			}
+		}
+		return true
+	case reflect.Chan, reflect.Func, reflect.Interface, reflect.Map, reflect.Pointer, reflect.Slice, reflect.UnsafePointer:
+		return false
+	default:
+		return true
+	}
 }
 
 func valueErrorf(format string, args ...any) *ValueError {

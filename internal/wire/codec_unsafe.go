@@ -39,6 +39,9 @@ func (c *Codec[T]) Size(v *T) int {
 	w := c.begin()
 	w.v = *v
 	n := c.root.size(&w.s, unsafe.Pointer(&w.v))
+	if w.s.entered > mostEncoded {
+		n = max(n, mostEncoded+1)
+	}
 	c.end(w)
 	return n
 }
@@ -53,7 +56,8 @@ func (c *Codec[T]) Append(dst []byte, v *T, p *Parcel) ([]byte, error) {
 		return c.appendHandle(dst, v, p)
 	}
 	w := c.begin()
-	w.v, w.e.parcel = *v, p
+	w.v = *v
+	w.e.begin(dst, p)
 	p.beginAppend()
 	out, verr := c.root.append(&w.e, dst, unsafe.Pointer(&w.v))
 	p.endAppend(verr == nil)
@@ -105,7 +109,7 @@ type pointer = unsafe.Pointer
 func (c *Codec[T]) appendHandle(dst []byte, v *T, p *Parcel) ([]byte, error) {
 	p.handle = *(*unsafe.Pointer)(unsafe.Pointer(v))
 	p.beginAppend()
-	out, verr := c.handle.append(&encoder{parcel: p}, dst, unsafe.Pointer(&p.handle))
+	out, verr := c.handle.append(&encoder{parcel: p, limit: len(dst) + mostEncoded}, dst, unsafe.Pointer(&p.handle))
 	p.endAppend(verr == nil)
 	p.handle = nil
 	if verr != nil {
@@ -134,7 +138,8 @@ func (c *Codec[T]) decodeHandle(src []byte, v *T, p *Parcel) error {
 // AppendNested is Append for a value inside of one that is being encoded with the same p: the outer Append undoes what a failed one put into p.
 func (c *Codec[T]) AppendNested(dst []byte, v *T, p *Parcel) ([]byte, error) {
 	w := c.begin()
-	w.v, w.e.parcel = *v, p
+	w.v = *v
+	w.e.begin(dst, p)
 	out, verr := c.root.append(&w.e, dst, unsafe.Pointer(&w.v))
 	c.end(w)
 	if verr != nil {

@@ -86,13 +86,13 @@ func (e *SkewError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "function tables differ (driver %d functions, %s; worker %d, %s)", len(d.Funcs), d.Fingerprint(), len(w.Funcs), w.Fingerprint())
 	for _, f := range d.Funcs {
-		if _, ok := slices.BinarySearch(w.Funcs, f); !ok {
+		if !slices.Contains(w.Funcs, f) {
 			fmt.Fprintf(&b, "; only in the driver: %s", f)
 			break
 		}
 	}
 	for _, f := range w.Funcs {
-		if _, ok := slices.BinarySearch(d.Funcs, f); !ok {
+		if !slices.Contains(d.Funcs, f) {
 			fmt.Fprintf(&b, "; only in the worker: %s", f)
 			break
 		}

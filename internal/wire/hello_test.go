@@ -83,6 +83,12 @@ func TestSkew(t *testing.T) {
 	if _, ok := id.Compare(helloOf(id)); !ok {
 		t.Error("a worker refuses its own program")
 	}
+	// Functions are in the order of their names, which is another one than that of their names and types.
+	both := []string{"main.run func() error", "main.run fast func() error"}
+	skew := &wire.SkewError{Driver: wire.Identity{Version: 1, Build: "b1", Funcs: append(both, "main.x func()")}, Worker: wire.Refusal{Version: 1, Build: "b1", Funcs: both}}
+	if msg := skew.Error(); !strings.Contains(msg, "only in the driver: main.x func()") || strings.Contains(msg, "only in the worker") {
+		t.Errorf("%q", msg)
+	}
 }
 
 func TestBuildID(t *testing.T) {

@@ -57,7 +57,7 @@ func (s *sliceNode) append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, *V
 	if h.data == nil {
 		return append(dst, 0), nil
 	}
-	if verr := e.enter(); verr != nil {
+	if verr := e.enter(dst); verr != nil {
 		return dst, verr
 	}
 	dst = binary.AppendUvarint(dst, uint64(h.len)+1)
@@ -169,7 +169,7 @@ func (n *pointerNode) append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, 
 	if to == nil {
 		return append(dst, 0), nil
 	}
-	if verr := e.enter(); verr != nil {
+	if verr := e.enter(dst); verr != nil {
 		return dst, verr
 	}
 	dst, verr := n.elem.append(e, append(dst, 1), to)

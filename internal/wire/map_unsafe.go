@@ -76,7 +76,7 @@ func (m *mapNode) append(e *encoder, dst []byte, p unsafe.Pointer) ([]byte, *Val
 	if v.IsNil() {
 		return append(dst, 0), nil
 	}
-	if verr := e.enter(); verr != nil {
+	if verr := e.enter(dst); verr != nil {
 		return dst, verr
 	}
 	dst = binary.AppendUvarint(dst, uint64(v.Len())+1)

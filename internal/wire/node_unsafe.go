@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math"
 	"unsafe"
 )
 
@@ -19,16 +20,21 @@ type node interface {
 	least() int
 }
 
-// sizer is the state of one Size. It gives up, for good, at the first value that is nested too deep: in a cycle with two ways
-// round, going on would take for ever.
+// mostEncoded is how many bytes a value may take at most: what one frame can hold.
+var mostEncoded = math.MaxInt32
+
+// sizer is the state of one Size. It gives up, for good, at the first value that is nested too deep, or once there were more than can be encoded: in a
+// cycle with two ways round, or where much is reached in many ways, going on would take for ever.
 type sizer struct {
-	depth int
-	over  bool
+	depth   int
+	entered int
+	over    bool
 }
 
 func (s *sizer) enter() bool {
 	s.depth++
-	s.over = s.over || s.depth > maxDepth
+	s.entered++ // each takes a byte at least
+	s.over = s.over || s.depth > maxDepth || s.entered > mostEncoded
 	return !s.over
 }
 
@@ -37,12 +43,30 @@ func (s *sizer) leave() { s.depth-- }
 // encoder is the state of one Append.
 type encoder struct {
 	depth  int
+	limit  int // of the bytes in dst
 	parcel *Parcel
 }
 
-func (e *encoder) enter() *ValueError {
+// begin has e append to dst, and to p if it is not nil.
+func (e *encoder) begin(dst []byte, p *Parcel) {
+	e.parcel, e.limit = p, len(dst)+mostEncoded
+	if p != nil && p.Most > 0 {
+		e.limit = len(dst) + p.Most
+	}
+}
+
+// enter is called before what lies behind a pointer, or in a slice or map, is appended to dst.
+func (e *encoder) enter(dst []byte) *ValueError {
 	if e.depth++; e.depth > maxDepth {
 		return tooDeep()
+	}
+	return e.fits(dst)
+}
+
+// fits says that there is more in dst than may be.
+func (e *encoder) fits(dst []byte) *ValueError {
+	if len(dst) > e.limit {
+		return valueErrorf("it takes more bytes than any message: is there a cycle, or a part that is reached in many ways?")
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ type Parcel struct {
 	// Of is that task; Locals are what the packages of handles keep for it, until it has ended.
 	Of     TaskName
 	Locals any
+	// Most is about how many bytes are worth encoding, 0: as many as a frame holds. What takes more is an error, maybe a little later.
+	Most int
 	// Result says that what is encoded is a task's result: what it made goes along with it.
 	Result bool
 	// Over, if not nil, is closed when memory that has not been shown yet will not be any more.
@@ -93,7 +95,7 @@ func (p *Parcel) Free() {
 		p.held = p.held[:0]
 	}
 	p.Task, p.Result, p.Over, p.catches, p.lent = false, false, nil, false, nil
-	p.asked, p.several = nil, false
+	p.asked, p.several, p.Most = nil, false, 0
 	p.Of, p.Locals = TaskName{}, nil
 	parcels.Put(p)
 }

@@ -19,9 +19,12 @@ type joined struct {
 // counted is more than a word, so that writers lock it.
 type counted struct{ Items, Twice, Thrice int64 }
 
+// atOnce is how many items a task takes at a time.
+const atOnce = 7
+
 // pass hands items on, a few at a time, until there are no more.
 var pass = xme.Register("pass", func(ctx context.Context, j joined) (int, error) {
-	batch, total := make([]int, 7), 0
+	batch, total := make([]int, atOnce), 0
 	for {
 		n, err := j.In.GetSome(ctx, batch)
 		if err != nil {
@@ -87,9 +90,11 @@ func throughQueues(ctx context.Context, pool *xme.Pool, items, workers int, n *c
 		seen[v] = true
 		last++
 	}
+	calls := 0
 	for i := range workers {
-		n.lost += lost[i].lost
+		calls += lost[i].lost
 	}
+	n.lost += calls
 	if err := errors.Join(errors.Join(errs...), <-fed); err != nil {
 		return err
 	}
@@ -101,6 +106,9 @@ func throughQueues(ctx context.Context, pool *xme.Pool, items, workers int, n *c
 		return err
 	}
 	c := count.Load()
+	if gone > atOnce*calls {
+		return fmt.Errorf("%d items are said to be lost with %d calls, each of which had %d at most", gone, calls, atOnce)
+	}
 	if items-last > gone || c.Twice != 2*c.Items || c.Thrice != 3*c.Items || c.Items > int64(items) {
 		return fmt.Errorf("%d items of %d came, %d are known to be lost, %v counted", last, items, gone, c)
 	}

@@ -89,14 +89,19 @@ func killDriver(r *report, seed uint64, rng *rand.Rand, set settings, limit time
 	err = cmd.Wait()
 	_ = stdin.Close()
 	text, errRead := os.ReadFile(said.Name())
-	text = text[max(0, len(text)-4000):]
+	found := bytes.Index(text, []byte("VIOLATION"))
+	if found >= 0 {
+		text = text[found:min(len(text), found+8000)]
+	} else {
+		text = text[max(0, len(text)-4000):]
+	}
 	switch status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus); {
 	case !status.Signaled() || status.Signal() != syscall.SIGKILL:
 		r.complain(seed, "a driver ended before it was killed, %v after its start: %v; it said:\n%s", after, err, text)
 		return
 	case errRead != nil:
 		r.complain(seed, "%v", errRead)
-	case bytes.Contains(text, []byte("VIOLATION")):
+	case found >= 0:
 		r.complain(seed, "a driver found, within %v:\n%s", after, text)
 	case staffed && workers == 0:
 		r.complain(seed, "a driver had no workers for %v; it said:\n%s", staffTime, text)

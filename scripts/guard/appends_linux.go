@@ -90,12 +90,14 @@ func (s *soak) append(ctx context.Context, victims, pool *xme.Pool, m *manager.M
 					return yield(j)
 				})
 			})
-			if err := s.guard(ctx, &table, m, b, 0); err != nil {
+			ended, err := s.guard(ctx, &table, m, b, 0)
+			if err != nil {
 				return err
 			}
 			stop, begin := s.monkey(b, victims), time.Now()
 			_ = table.Run(ctx, pool) // what failed, the rows say
 			k, took := stop(), time.Since(begin)
+			ended()
 			s.quiet(ctx, m)
 			t, err := sumsOf.Call(ctx, o, struct{}{})
 			if err != nil {

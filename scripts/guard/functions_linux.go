@@ -120,7 +120,8 @@ func (s *soak) ticks(ctx context.Context, victims, pool *xme.Pool, m *manager.Ma
 			close(reading)
 			jobs(all, yield)
 		})
-		if err := s.guard(ctx, &table, m, b, 0); err != nil {
+		ended, err := s.guard(ctx, &table, m, b, 0)
+		if err != nil {
 			return err
 		}
 		stop, began := s.monkey(b, victims), time.Now()
@@ -132,6 +133,7 @@ func (s *soak) ticks(ctx context.Context, victims, pool *xme.Pool, m *manager.Ma
 		}()
 		_ = table.Run(ctx, pool) // what failed, the rows say
 		k, took := stop(), time.Since(began)
+		ended()
 		if err := <-mine; err != nil {
 			s.wrong("the driver: %v", err)
 		}
@@ -155,6 +157,12 @@ func (s *soak) ticks(ctx context.Context, victims, pool *xme.Pool, m *manager.Ma
 			if n > 1 || o == succeeded && n != 1 || (o == refused || o == notBegun) && n != 0 || o == begun && victims == nil {
 				s.wrong("cell %d has run %d times, its outcome is %d", cell, n, o)
 			}
+		}
+		if was[succeeded] == 0 {
+			s.wrong("no function has succeeded, of %d", cells)
+		}
+		if most := int(b.Slice()[boardStarts]); victims == nil && was[guardLost] > most {
+			s.wrong("%d functions were lost with a guard, of which %d began", was[guardLost], most)
 		}
 		s.say("%d guards and %d workers killed, %d guards began: %d rows, %d of them lost; %d functions ran, %d succeeded, %d were lost with a guard, %d refused, %d not known; in %v",
 			k.guards, k.workers, b.Slice()[boardStarts], row, lost, ran, was[succeeded], was[guardLost], was[refused], was[begun], took.Round(time.Millisecond))

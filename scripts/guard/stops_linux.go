@@ -304,7 +304,7 @@ func (s *soak) runRound(ctx context.Context, pool *xme.Pool, m *manager.Manager,
 		}
 		return nil
 	}
-	if err := s.guard(ctx, &t.table, m, b, r.idle); err != nil {
+	if _, err := s.guard(ctx, &t.table, m, b, r.idle); err != nil {
 		return err
 	}
 	if err := t.table.Run(ctx, pool); err != nil && !procs.Struck(err) {

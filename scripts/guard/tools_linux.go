@@ -121,15 +121,19 @@ var tick = xme.Register("tick", func(_ context.Context, in tickCall) (int64, err
 
 type tickCall struct{ Cell, Dies int }
 
-// guard adds a guard to a table.
-func (s *soak) guard(ctx context.Context, table *xme.Table, m *manager.Manager, b board, idle time.Duration) error {
+// guard adds a guard to a table. What it returns says, once that has run, what is wrong with how the guard ended.
+func (s *soak) guard(ctx context.Context, table *xme.Table, m *manager.Manager, b board, idle time.Duration) (ended func(), err error) {
 	b.Slice()[boardPID], b.Slice()[boardStarts] = 0, 0
 	if err := manager.Set(ctx, m, boardKey, b); err != nil {
-		return err
+		return nil, err
 	}
 	o := manager.GuardOptions{Idle: idle, Verbose: -1, Start: startName}
-	manager.Guard.Add(table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: o}))
-	return nil
+	rows := manager.Guard.Add(table, xme.Repeat(1, manager.GuardCall{Manager: m, Options: o}))
+	return func() {
+		if _, err := rows.Values(); err != nil && !procs.Struck(err) {
+			s.wrong("the guard ended with: %v", err)
+		}
+	}, nil
 }
 
 // killGuard kills the guard's process, if there is one.

@@ -225,6 +225,9 @@ func (s *soak) bear(ctx context.Context, pool *xme.Pool, b *bearer) {
 			s.wrong("in the end: %v", err)
 		}
 	}
+	if kills == 0 || keeps == 0 || n.Done == 0 || events == 0 {
+		s.wrong("something was never tried")
+	}
 	s.say("%d kills, back within %v; kept %d times; %d calls returned a result, %d were lost; %d events were watched", kills, longest.Round(time.Millisecond), keeps, n.Done, n.Lost, events)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"hash/fnv"
@@ -177,7 +178,7 @@ func (p *pending) judge(ctx context.Context) {
 	var e *xme.Error
 	switch {
 	case err == nil && (p.j.Kind == value || p.j.Kind == big || p.j.Kind == nested):
-		if a.ID != p.j.ID || a.Sum != p.j.sum() || len(a.Data) != len(p.j.Data) {
+		if a.ID != p.j.ID || a.Sum != p.j.sum() || !bytes.Equal(a.Data, p.j.Data) {
 			g.r.complain("round %d: the result of call %d is that of %d", g.seed, p.j.ID, a.ID)
 		}
 		if on := p.on; len(on) > 0 && p.j.Kind != nested && a.Rank != on[0] && a.Rank != on[len(on)-1] {

@@ -29,6 +29,7 @@ var hows = []string{"killed", "exits", "panics", "fails"}
 
 // outcome is what a rank has seen.
 type outcome struct {
+	Ran   bool   // it came to an end: Spawn gives nothing for a rank that failed
 	Done  int    // collectives and messages that ended as they should
 	Named int    // the rank that the error named; -1: there was none
 	Wrong string // what was not as it should be
@@ -39,7 +40,7 @@ var errVictim = xme.RegisterError("github.com/xenonmp/xme/scripts/mpi.errVictim"
 // play has a rank take part in collectives and exchange messages, and look at all that it gets, until it has done all or another has died.
 var play = xme.Register("play", func(ctx context.Context, f fate) (outcome, error) {
 	c := mpi.From(ctx)
-	o := outcome{Named: -1}
+	o := outcome{Ran: true, Named: -1}
 	rnd := rand.New(rand.NewPCG(f.Seed, 0))
 	dies := -1 // after which of the rounds; the others by a signal, any time
 	if c.Rank() == f.Victim {
@@ -201,6 +202,9 @@ func spawn(r *report, seed uint64) {
 			continue
 		}
 		switch {
+		case !out.Ran:
+			r.complain("round %d: rank %d did not end as it should, though the victim is %d: %v", seed, rank, f.Victim, err)
+			continue
 		case out.Wrong != "":
 			r.complain("round %d: rank %d: %s", seed, rank, out.Wrong)
 		case out.Named != f.Victim && out.Named >= 0 && !returned(outs, out.Named, f):

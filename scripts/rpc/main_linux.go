@@ -102,27 +102,25 @@ func (s *soak) violation(format string, args ...any) {
 }
 
 // fails counts an error by its kind. One of no kind that a fault may bring about is a
-// violation, and so is a worker that was lost though nobody killed it.
+// violation: a worker that was lost though nobody killed it, a call that waited as long as its patience for an answer.
 func (s *soak) fails(row int, err error) {
 	s.failed.Add(1)
-	kind := ""
-	for name, is := range map[string]error{
-		"worker lost": xme.ErrWorkerLost, "busy": rpc.ErrBusy, "unreachable": rpc.ErrLost, "forgotten": rpc.ErrForgotten, "restarted": rpc.ErrRestarted,
-		"deadline": context.DeadlineExceeded,
-	} {
-		if errors.Is(err, is) {
-			kind = name
-		}
-	}
-	switch kind {
-	case "":
-		kind = "another"
-		s.violation("row %d: %v", row, err)
-	case "worker lost":
+	kind := "another"
+	switch {
+	case errors.Is(err, xme.ErrWorkerLost):
+		kind = "worker lost"
 		s.lost.Add(1)
 		if !procs.Struck(err) {
 			s.violation("row %d: nobody killed its worker: %v", row, err)
 		}
+	case errors.Is(err, rpc.ErrBusy):
+		kind = "busy"
+	case errors.Is(err, rpc.ErrForgotten):
+		kind = "forgotten"
+	case errors.Is(err, rpc.ErrLost):
+		kind = "unreachable"
+	default:
+		s.violation("row %d: %v", row, err)
 	}
 	s.mu.Lock()
 	s.kinds[kind]++

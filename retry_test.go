@@ -1,0 +1,174 @@
+package xme_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/xmetest"
+)
+
+// late is a row that is too slow until it has been tried often enough.
+type late struct {
+	File  string // one byte longer for each attempt that began, and one for each that was told to end
+	Times int    // how many attempts are too slow
+	Deaf  bool   // these do not end when told
+}
+
+var isLate = xme.Register("isLate", func(ctx context.Context, l late) (int, error) {
+	mark := func(c string) int {
+		f, err := os.OpenFile(l.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return 0
+		}
+		defer f.Close()
+		_, _ = f.WriteString(c)
+		b, _ := os.ReadFile(l.File)
+		return strings.Count(string(b), c)
+	}
+	n := mark("a")
+	if n <= l.Times {
+		<-ctx.Done()
+		mark("e")
+		if l.Deaf {
+			select {}
+		}
+		return 0, ctx.Err()
+	}
+	return n, nil
+})
+
+func marks(t *testing.T, file, mark string) int {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return strings.Count(string(b), mark)
+}
+
+// A row that took too long is tried again, whether it ended when it was told to or its worker was killed, however often.
+//
+// feature: S12
+func TestRetriesAfterTimeouts(t *testing.T) {
+	t.Parallel()
+	for name, link := range map[string]xme.Link{"auto": xme.LinkAuto, "socket": xme.LinkSocket, "inline": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			on := xme.Inline()
+			if link >= 0 {
+				on = xmetest.Open(t, xme.Options{Workers: 1, Link: link, Grace: time.Millisecond, Stderr: new(lines)})
+			}
+			file := filepath.Join(t.TempDir(), "attempts")
+			f := isLate.With(xme.Timeout(300*time.Millisecond), xme.Retries(4))
+			if n, err := f.Call(t.Context(), on, late{File: file, Times: 2}); n != 3 || err != nil {
+				t.Errorf("%d, %v; want the third attempt's", n, err)
+			}
+			if link < 0 {
+				return // nobody can end it
+			}
+			file += " of the deaf" // four of which cost a worker each: a row is set aside for deaths, not for time-outs
+			if n, err := f.Call(t.Context(), on, late{File: file, Times: 4, Deaf: true}); n != 5 || err != nil {
+				t.Errorf("%d, %v; want the fifth attempt's", n, err)
+			}
+			_, err := f.With(xme.Retries(1)).Call(t.Context(), on, late{File: file, Times: 100, Deaf: true})
+			var e *xme.Error
+			if !errors.As(err, &e) || !errors.Is(err, xme.ErrTimeout) || e.Attempt != 2 || e.Attempts != 2 || len(e.Earlier) != 1 {
+				t.Errorf("%+v; want the second time-out of two", err)
+			}
+		})
+	}
+}
+
+// Who gives up a row whose time is over, and that has not ended yet, has no further attempt.
+//
+// feature: S12
+func TestCancelEndsRetriesOfATimeout(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Grace: 300 * time.Millisecond, Stderr: new(lines)})
+	file := filepath.Join(t.TempDir(), "attempts")
+	fu := isLate.With(xme.Timeout(50*time.Millisecond), xme.Retries(5)).Go(t.Context(), pool, late{File: file, Times: 100, Deaf: true})
+	wait(t, func() bool { return marks(t, file, "e") == 1 })
+	fu.Cancel()
+	if _, err := fu.Wait(t.Context()); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want that it was cancelled", err)
+	}
+	if n := marks(t, file, "a"); n != 1 {
+		t.Errorf("%d attempts", n)
+	}
+}
+
+// A row that used too much memory is tried again, until it has cost three workers.
+//
+// feature: S12
+func TestRetriesAfterMemory(t *testing.T) {
+	if runtime.GOOS != "linux" || raced {
+		t.Skip("memory limits are Linux's, and not the race detector's")
+	}
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Stderr: new(lines)})
+	for retries, want := range map[int]int{1: 2, 9: 3} {
+		f := hoards.With(xme.Memory(32<<20), xme.Retries(retries))
+		_, err := f.Call(t.Context(), pool, hoard{MiB: 34, Stay: true}) // found by a look at it
+		var e *xme.Error
+		if !errors.As(err, &e) || !errors.Is(err, xme.ErrMemory) || e.Attempt != want || len(e.Earlier) != want-1 {
+			t.Errorf("%d retries: %+v; want attempt %d", retries, err, want)
+		}
+	}
+}
+
+// The bound of a row that its worker gives back, before it has begun, is not left there.
+//
+// feature: S12
+func TestBoundOfARowThatWasGivenBack(t *testing.T) {
+	if runtime.GOOS != "linux" || raced {
+		t.Skip("memory limits are Linux's, and not the race detector's")
+	}
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1})
+	if _, err := square.Call(t.Context(), pool, 1); err != nil {
+		t.Fatal(err)
+	}
+	before := pool.Workers()[0].PID
+	for range 50 {
+		fu := square.With(xme.Memory(64<<20)).Go(t.Context(), pool, 1)
+		fu.Cancel()
+		_, _ = fu.Wait(t.Context())
+		limit, err := dataLimit.Call(t.Context(), pool, 0)
+		if err != nil || limit != "unlimited" && pool.Workers()[0].PID == before {
+			t.Fatalf("the next row has %q, %v", limit, err)
+		}
+		before = pool.Workers()[0].PID
+	}
+}
+
+var killedAfter = xme.Register("killedAfter", func(_ context.Context, d time.Duration) ([]string, error) {
+	time.AfterFunc(d, func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) })
+	return slices.Repeat([]string{strings.Repeat("x", 1<<10)}, 64<<10), nil
+})
+
+// A worker that is killed while it sends a result was killed, whatever had come of that.
+//
+// feature: F1
+func TestKilledWhileItSends(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("it has no such signal")
+	}
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Link: xme.LinkSocket, Stderr: new(lines)})
+	for d := 4 * time.Millisecond; d < 200*time.Millisecond; d = d * 3 / 2 {
+		_, err := killedAfter.Call(t.Context(), pool, d)
+		var e *xme.Error
+		if err != nil && (!errors.As(err, &e) || !errors.Is(err, xme.ErrWorkerLost) || e.Signal != "SIGKILL" || strings.Contains(e.Message, "frame") || !strings.HasSuffix(e.Help(), "#signal")) {
+			t.Errorf("after %v: %v, see %s", d, err, e.Help())
+		}
+	}
+}
