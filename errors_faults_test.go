@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,5 +139,28 @@ func TestErrorEndsItsGoroutine(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A leaver ends the goroutine that encodes it.
+type leaver struct{ N int }
+
+func (leaver) MarshalBinary() ([]byte, error) { runtime.Goexit(); return nil, nil }
+func (*leaver) UnmarshalBinary([]byte) error  { return nil }
+
+var takesLeaver = xme.Register("errors.takesLeaver", func(context.Context, leaver) (int, error) { return 0, nil })
+
+// A method of the arguments' that ends its goroutine is told from an input that does.
+//
+// feature: F1
+func TestGoexitWhileEncoding(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1})
+	defer func() {
+		if text := fmt.Sprint(recover()); !strings.Contains(text, "encodes a row's arguments") {
+			t.Errorf("it panicked with %s", text)
+		}
+	}()
+	for range takesLeaver.Map(t.Context(), pool, slices.Values([]leaver{{1}})) {
 	}
 }

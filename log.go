@@ -224,8 +224,8 @@ func (w logWriter) Write(b []byte) (int, error) {
 // taskLog is the slog.Handler of a task, or of a worker's slog.Default.
 type taskLog struct {
 	sink   *logSink
-	task   *task     // nil: the one in the context of a record
-	form   *lineForm // nil: the sink's
+	task   *task        // nil: the one in the context of a record
+	form   *lineForm    // nil: the sink's
 	file   slog.Handler // what scopes say is said to it
 	bare   slog.Handler // the same without them
 	scopes []logScope

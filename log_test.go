@@ -43,6 +43,37 @@ var logTask = xme.Register("log.say", func(ctx context.Context, s saying) (int, 
 	return os.Getpid(), nil
 })
 
+var logInGroup = xme.Register("log.inGroup", func(ctx context.Context, file string) (int, error) {
+	own, err := xmelog.With(xme.Logger(ctx).With("z", 0), func(o *xmelog.Options) { o.File, o.NoTime, o.Task = file, true, true })
+	if err != nil {
+		return 0, err
+	}
+	own.WithGroup("g").With("a", 1).WithGroup("h").Info("hello", "k", "v w")
+	return os.Getpid(), nil
+})
+
+// What tells the task is of no group, on the screen as in a file.
+//
+// feature: L2, L3
+func TestLogOfATaskInAGroup(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "own.log")
+	var out lines
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Stdout: &out, Stderr: &out})
+	pid, err := logInGroup.Call(t.Context(), pool, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = pool.Close()
+	want := fmt.Sprintf(`.*\(pid@%d\):hello z=0 g.a=1 g.h.k="v w" func=github.com/xenonmp/xme_test.log.inGroup rank=1`, pid)
+	wantLines(t, out.String(), want)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantLines(t, string(text), want)
+}
+
 // wantLines compares lines with regular expressions, one for each whole line, in any order: prints and records of one
 // worker have none.
 func wantLines(t *testing.T, out string, want ...string) {

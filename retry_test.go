@@ -152,7 +152,7 @@ func TestBoundOfARowThatWasGivenBack(t *testing.T) {
 
 var killedAfter = xme.Register("killedAfter", func(_ context.Context, d time.Duration) ([]string, error) {
 	time.AfterFunc(d, func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) })
-	return slices.Repeat([]string{strings.Repeat("x", 1<<10)}, 64<<10), nil
+	return slices.Repeat([]string{strings.Repeat("x", 64<<10)}, 256), nil
 })
 
 // A worker that is killed while it sends a result was killed, whatever had come of that.
@@ -164,7 +164,13 @@ func TestKilledWhileItSends(t *testing.T) {
 	}
 	t.Parallel()
 	pool := xmetest.Open(t, xme.Options{Workers: 1, Link: xme.LinkSocket, Stderr: new(lines)})
-	for d := 4 * time.Millisecond; d < 200*time.Millisecond; d = d * 3 / 2 {
+	begin := time.Now()
+	if _, err := killedAfter.Call(t.Context(), pool, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	whole := time.Since(begin)
+	for part := range 8 {
+		d := whole * time.Duration(part+1) / 10
 		_, err := killedAfter.Call(t.Context(), pool, d)
 		var e *xme.Error
 		if err != nil && (!errors.As(err, &e) || !errors.Is(err, xme.ErrWorkerLost) || e.Signal != "SIGKILL" || strings.Contains(e.Message, "frame") || !strings.HasSuffix(e.Help(), "#signal")) {

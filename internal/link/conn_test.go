@@ -61,6 +61,25 @@ func socketPair(t *testing.T) (near, far sys.Stream) {
 	return near, far
 }
 
+// What cannot be written ends the connection, and its reader is told why.
+func TestWhatCannotBeWrittenIsTold(t *testing.T) {
+	t.Parallel()
+	near, far := socketPair(t)
+	defer far.Close()
+	c := link.NewConn(near, 1<<20)
+	defer c.Close()
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = file.Close()
+	c.Send(link.Frame{Kind: wire.KindCall, Parcel: &wire.Parcel{Items: []wire.Item{{File: file}}}})
+	c.Flush()
+	if _, _, err := c.Recv(); err == nil || errors.Is(err, link.ErrClosed) || !strings.Contains(err.Error(), "write to the link") {
+		t.Errorf("%v, want what could not be written", err)
+	}
+}
+
 // Frames of all sizes arrive whole and in order, while the other side sends too.
 func TestFrames(t *testing.T) {
 	t.Parallel()

@@ -227,6 +227,43 @@ func TestQueueLineHandedOn(t *testing.T) {
 	}
 }
 
+// What two takers without lines of their own leave on the one that they share is not taken for one take.
+func TestQueueSharedLine(t *testing.T) {
+	t.Parallel()
+	q, mem := queueOf(t, 4, 0, newParks())
+	get := func(q *ring.Queue, me uint32) func() {
+		return func() {
+			if n, err := q.TryGetFixed(me, make([]byte, 8)); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+	}
+	const first = 1000
+	for i := range uint32(ring.MostTakers) { // each has a line, and keeps it
+		_, err := q.TryPutFixed(other, elements(1))
+		must(t, err)
+		get(opened(t, mem, newParks()), first+i)()
+	}
+	_, err := q.TryPutFixed(other, elements(1, 2, 3))
+	must(t, err)
+	at := func(all []image, step string) []byte {
+		return all[slices.IndexFunc(all, func(im image) bool { return im.at == step })].mem
+	}
+	mem = at(images(q, mem, get(q, dead)), "get: journal")
+	q = opened(t, mem, newParks())
+	q.Sweep(dead)
+	get(q, first)() // head is now where the dead would have put it
+	const another = 9
+	mem = at(images(q, mem, get(q, another)), "get: locked")
+	q = opened(t, mem, newParks())
+	q.Sweep(another)
+	get(q, another+1)()
+	if err := q.Done(another+1, 2); err == nil {
+		t.Error("two items are done, of one that was taken")
+	}
+	must(t, q.Done(another+1, 1))
+}
+
 // Who dies being done is or is not done; a sweep that dies is made good by another.
 func TestQueueDoneAndSweepDie(t *testing.T) {
 	t.Parallel()

@@ -66,7 +66,7 @@ func TestSharedThatIsNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s, err := sys.OpenShared(dup, 1<<20, false); err == nil || !strings.Contains(err.Error(), "524288 of 1048576 bytes") {
-		t.Errorf("%v, %v", s, err)
+		t.Errorf("got %v, %v", s != nil, err)
 	}
 }
 
