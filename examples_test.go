@@ -16,9 +16,6 @@ import (
 // runScript builds a program and runs testdata/script/name.txtar with it in the path.
 func runScript(t *testing.T, name, pkg string) {
 	t.Helper()
-	if raced {
-		t.Skip("programs are built without the race detector: this says nothing new")
-	}
 	t.Parallel()
 	bin := t.TempDir()
 	buildPrograms(t, bin+string(filepath.Separator), pkg)

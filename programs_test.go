@@ -13,6 +13,9 @@ import (
 // buildPrograms builds programs: one to a file, or several to a folder, whose name ends in a separator. A third of linking is what only debuggers read.
 func buildPrograms(t *testing.T, to string, pkgs ...string) {
 	t.Helper()
+	if raced {
+		t.Skip("programs are built without the race detector: this says nothing new")
+	}
 	if out, err := exec.CommandContext(t.Context(), "go", append([]string{"build", "-ldflags=-w", "-o", to}, pkgs...)...).CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", pkgs, err, out)
 	}

@@ -467,9 +467,13 @@ func TestAppendsThatWaitForRoomAreAccepted(t *testing.T) {
 	pool, err := xme.Open(ctx, xme.Options{Workers: 4})
 	must(t, err)
 	defer pool.Close()
+	each := 600
+	if long.Wanted() {
+		each = 3000
+	}
 	var fs []*xme.Future[int]
 	for range 4 {
-		fs = append(fs, crowded.Go(ctx, pool, crowd{o, 3000}))
+		fs = append(fs, crowded.Go(ctx, pool, crowd{o, each}))
 	}
 	for _, f := range fs {
 		if _, err := f.Wait(ctx); err != nil {
