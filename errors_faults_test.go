@@ -161,6 +161,7 @@ func TestGoexitWhileEncoding(t *testing.T) {
 			t.Errorf("it panicked with %s", text)
 		}
 	}()
-	for range takesLeaver.Map(t.Context(), pool, slices.Values([]leaver{{1}})) {
+	for n, err := range takesLeaver.Map(t.Context(), pool, slices.Values([]leaver{{1}})) {
+		t.Errorf("a row ended: %d, %v", n, err)
 	}
 }

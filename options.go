@@ -292,7 +292,8 @@ func Timeout(d time.Duration) CallOption { return func(o *CallOptions) { o.Timeo
 // at most once. It is run again at once, with a Timeout of its own, after any error
 // that f returns, a panic, a death, a time-out, or memory beyond its bound. Rows that
 // were cancelled, could not be encoded, or ask for what the executor does not offer
-// are not run again. The arguments must not change
+// are not run again, nor are those that three workers have died of; workers that were
+// killed because a row's time was over do not count. The arguments must not change
 // until the call has ended. 0: no further attempt. A negative n is refused.
 func Retries(n int) CallOption { return func(o *CallOptions) { o.Retries = n } }
 

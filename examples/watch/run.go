@@ -32,11 +32,14 @@ func run(ctx context.Context, n int) (s sums, err error) {
 		<-result.Done() // before it watches, if something is wrong
 		stop()
 	}()
-	for range manager.Watch(begins, m, "watching") {
+	for _, err := range manager.Watch(begins, m, "watching") {
+		if err != nil && begins.Err() != nil {
+			return result.Wait(ctx)
+		}
+		if err != nil {
+			return s, err
+		}
 		break // it is there: the task watches
-	}
-	if begins.Err() != nil {
-		return result.Wait(ctx)
 	}
 	for i := range n {
 		if err := manager.Set(ctx, m, fmt.Sprint("price ", i%keys), i); err != nil {

@@ -105,7 +105,7 @@ func TestMemoryOfWhoIsInManyGroups(t *testing.T) {
 	for i := range groups {
 		groups[i] = uint32(100_000 + i)
 	}
-	cmd := exec.Command("sleep", "60")
+	cmd := exec.CommandContext(t.Context(), "sleep", "60")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Groups: groups}}
 	if err := cmd.Start(); err != nil {
 		t.Skip(err)

@@ -119,8 +119,8 @@ func leadsNowhere(t reflect.Type) bool {
 	case reflect.Array:
 		return leadsNowhere(t.Elem())
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if !leadsNowhere(t.Field(i).Type) {
+		for f := range t.Fields() {
+			if !leadsNowhere(f.Type) {
 				return false
 			}
 		}
