@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
@@ -231,4 +232,74 @@ func (b startsOf) Start(rank, limit int) (proc.Process, error) {
 		_ = p.Conn().Close()
 	}
 	return p, err
+}
+
+// A row that may run on any rank, and waits for one that does not start any more, runs on another.
+// feature: S12
+func TestRowOfABrokenRankRunsElsewhere(t *testing.T) {
+	t.Parallel()
+	gates := map[string]chan struct{}{"a": make(chan struct{}), "b": make(chan struct{})}
+	backend := &brokenRank{scripted: scripted{live: func(c link.Conn) {
+		for {
+			f, _, err := c.Recv()
+			if err != nil || f.Kind == wire.KindBye {
+				return
+			}
+			if f.Kind == wire.KindCall {
+				c.Send(link.Frame{Kind: wire.KindStart, Call: f.Call})
+				if gate := gates[string(f.Body)]; gate != nil {
+					<-gate
+				}
+				c.Send(link.Frame{Kind: wire.KindResult, Call: f.Call})
+				c.Flush()
+			}
+		}
+	}}}
+	p, err := proc.Open(t.Context(), proc.Config{
+		Backend: backend, Workers: 2, MaxProcesses: 4, Queue: 100, MaxMessage: 1000, Grace: time.Minute,
+		FailBody: func(*link.Row, link.Outcome) []byte { return nil }, FuncName: func(uint16) string { return "f" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	on := func(rank int, body string, fresh bool) owner {
+		o := owner{make(chan link.Outcome, 2)}
+		r := &link.Row{Body: []byte(body), Owner: o, Fresh: fresh, Alone: true}
+		if rank > 0 {
+			r.On = []int{rank}
+		}
+		if n, err := p.Submit(t.Context(), []*link.Row{r}); n != 1 || err != nil {
+			t.Fatalf("Submit: %d, %v", n, err)
+		}
+		return o
+	}
+	first, second := on(1, "a", false), on(2, "b", false)
+	close(gates["a"])
+	<-first.ends
+	backend.broken.Store(true)
+	fresh := on(0, "x", true) // for the first rank, whose process has run a row
+	for backend.failed.Load() < 6 { // by then it is given up
+		<-time.After(10 * time.Millisecond)
+	}
+	close(gates["b"])
+	<-second.ends
+	if out := <-fresh.ends; out.Err != nil || out.Rank != 2 {
+		t.Errorf("it ended on rank %d, with %v", out.Rank, out.Err)
+	}
+}
+
+// brokenRank is a backend whose first rank does not start once it is broken.
+type brokenRank struct {
+	scripted
+	broken atomic.Bool
+	failed atomic.Int32
+}
+
+func (b *brokenRank) Start(rank, limit int) (proc.Process, error) {
+	if rank == 1 && b.broken.Load() {
+		b.failed.Add(1)
+		return nil, errors.New("it does not start")
+	}
+	return b.scripted.Start(rank, limit)
 }
