@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -151,7 +150,11 @@ func TestBoundOfARowThatWasGivenBack(t *testing.T) {
 }
 
 var killedAfter = xme.Register("killedAfter", func(_ context.Context, d time.Duration) ([]string, error) {
-	time.AfterFunc(d, func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) })
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	time.AfterFunc(d, func() { _ = self.Kill() })
 	return slices.Repeat([]string{strings.Repeat("x", 64<<10)}, 256), nil
 })
 
