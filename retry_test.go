@@ -124,31 +124,6 @@ func TestRetriesAfterMemory(t *testing.T) {
 	}
 }
 
-// The bound of a row that its worker gives back, before it has begun, is not left there.
-//
-// feature: S12
-func TestBoundOfARowThatWasGivenBack(t *testing.T) {
-	if runtime.GOOS != "linux" || raced {
-		t.Skip("memory limits are Linux's, and not the race detector's")
-	}
-	t.Parallel()
-	pool := xmetest.Open(t, xme.Options{Workers: 1})
-	if _, err := square.Call(t.Context(), pool, 1); err != nil {
-		t.Fatal(err)
-	}
-	before := pool.Workers()[0].PID
-	for range 50 {
-		fu := square.With(xme.Memory(64<<20)).Go(t.Context(), pool, 1)
-		fu.Cancel()
-		_, _ = fu.Wait(t.Context())
-		limit, err := dataLimit.Call(t.Context(), pool, 0)
-		if err != nil || limit != "unlimited" && pool.Workers()[0].PID == before {
-			t.Fatalf("the next row has %q, %v", limit, err)
-		}
-		before = pool.Workers()[0].PID
-	}
-}
-
 var killedAfter = xme.Register("killedAfter", func(_ context.Context, d time.Duration) ([]string, error) {
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {

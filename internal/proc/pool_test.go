@@ -278,7 +278,7 @@ func TestRowOfABrokenRankRunsElsewhere(t *testing.T) {
 	close(gates["a"])
 	<-first.ends
 	backend.broken.Store(true)
-	fresh := on(0, "x", true) // for the first rank, whose process has run a row
+	fresh := on(0, "x", true)       // for the first rank, whose process has run a row
 	for backend.failed.Load() < 6 { // by then it is given up
 		<-time.After(10 * time.Millisecond)
 	}
