@@ -343,6 +343,7 @@ func (h *taskLog) Handle(ctx context.Context, r slog.Record) error {
 			rec.Attrs = []logAttr{{Key: s.group, Kind: uint8(slog.KindGroup), Group: rec.Attrs}}
 		}
 	}
+	attrs := rec.Attrs // encode leaves some out if there is no room for them
 	var err error
 	if h.sink.form.Level != noLevel {
 		var body []byte
@@ -355,8 +356,8 @@ func (h *taskLog) Handle(ctx context.Context, r slog.Record) error {
 		if t != nil && h.looks().Task { // which is of no group
 			file = h.bare
 			r = slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
-			for i := range rec.Attrs {
-				r.AddAttrs(rec.Attrs[i].attr())
+			for i := range attrs {
+				r.AddAttrs(attrs[i].attr())
 			}
 			r.AddAttrs(t.attrs()...)
 		}

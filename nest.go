@@ -150,7 +150,7 @@ func (t *nestTask) send(c *Call) error {
 	}
 	o := wire.NestOptions{Timeout: c.opts.Timeout, Memory: c.opts.Memory, On: c.opts.On, Fresh: c.opts.Fresh, Service: c.opts.Service}
 	head := o.Append(nil)
-	var parcel wire.Parcel
+	parcel := wire.Parcel{Most: worthEncoding(t.n.maxMessage)}
 	body, err := c.encode(slices.Grow(head, c.args), &parcel)
 	if n := len(body) - len(head) - metaSize; err == nil && n > t.n.maxMessage {
 		err = tooLarge("value", n, t.n.maxMessage)

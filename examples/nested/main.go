@@ -41,11 +41,12 @@ func run(n, p int, deep bool, rest []string) error {
 	case n < 0:
 		return fmt.Errorf("-n %d: give 0 or more", n)
 	}
-	if p == 0 {
-		p = runtime.NumCPU()
-	}
 	o, leaf := xme.Options{Workers: p}, max(1, n/8) // a tree of three levels below the root
 	if deep {
+		if p == 0 {
+			p = runtime.GOMAXPROCS(0)
+		}
+		o.Workers = p
 		o.MaxProcesses, leaf = p+2, 1
 	}
 	ctx := context.Background()

@@ -152,7 +152,9 @@ func (c *streamConn) write(try bool) {
 			s.parcel.Close()
 			c.fail()
 			if !errors.Is(err, sys.ErrGone) {
-				c.why = err
+				if !errors.Is(err, os.ErrClosed) { // by Close
+					c.why = err
+				}
 				_ = c.s.Close() // wakes the receiver, which sees the end itself otherwise
 			}
 			break

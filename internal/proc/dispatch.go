@@ -409,8 +409,8 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 
 // heard notes that r, or n rows of a piece, which ran for that many ns each, have ended on w. p.mu is held.
 func (p *Pool) heard(b *batch, w *worker, r *link.Row, n int, ns uint64) {
-	if w.clock != nil {
-		w.disarm()
+	if w.clock != nil || w.clocks {
+		w.unclock(r)
 	}
 	for range min(n, enough) {
 		p.learn(r.Func, ns)

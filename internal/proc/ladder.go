@@ -57,8 +57,10 @@ func (w *worker) armAnswer(r *link.Row) {
 // clock that ran. What f strikes is r alone: in a lane nothing is sent behind a row whose
 // clock runs, and what was is taken back when it is cancelled. p.mu is held.
 func (w *worker) after(r *link.Row, d time.Duration, f func(*batch)) {
-	w.disarm()
 	call := r.Call() // another attempt at r has another number
+	w.clocks = w.clocks || w.clock != nil && w.clocked != call
+	w.disarm()
+	w.clocked = call
 	w.clock = time.AfterFunc(d, func() {
 		b := batch{p: w.p}
 		w.p.mu.Lock()
@@ -72,6 +74,20 @@ func (w *worker) after(r *link.Row, d time.Duration, f func(*batch)) {
 		w.p.mu.Unlock()
 		b.run()
 	})
+}
+
+// unclock stops the clock of r, which has ended. In a lane several rows may have been claimed, behind one whose end is on the link, and been cancelled: the one in front
+// that has no clock, since another's took its place, gets one. p.mu is held.
+func (w *worker) unclock(r *link.Row) {
+	if w.clock != nil && w.clocked == r.Call() {
+		w.disarm()
+	}
+	next := w.flight.Front()
+	if next == nil {
+		w.clocks = false
+	} else if w.clock == nil && w.viaLane && next.Cancelled != nil {
+		w.armGrace(next)
+	}
 }
 
 // disarm stops the running row's clock. p.mu is held.

@@ -279,7 +279,7 @@ func TestRowOfABrokenRankRunsElsewhere(t *testing.T) {
 	<-first.ends
 	backend.broken.Store(true)
 	fresh := on(0, "x", true)       // for the first rank, whose process has run a row
-	for backend.failed.Load() < 6 { // by then it is given up
+	for backend.failed.Load() < 6 { // it will not come up again
 		<-time.After(10 * time.Millisecond)
 	}
 	close(gates["b"])

@@ -157,9 +157,6 @@ func (p *Pool) endElsewhere(b *batch, w *worker, f link.Frame) error {
 	w.lane.Rows.Ended(1)
 	w.left(r)
 	p.answered(b, w, r, f)
-	if next := w.flight.Front(); next != nil && next.Cancelled != nil { // its clock was that of the worker, which has stopped with this row
-		w.armGrace(next)
-	}
 	p.refill(b, w)
 	b.look = true // what came behind it
 	return nil

@@ -35,9 +35,10 @@ func (w *worker) resultIn(f link.Frame, ref []byte) (*result, []byte, error) {
 		f.Parcel.Close() // there should be none
 	}
 	if len(ref) > 16 {
-		if len(w.results) >= link.MostSegments {
+		const most = link.MostSegments + 8 // of some it may be about to say that it uses them no more
+		if len(w.results) >= most {
 			f.Parcel.Close()
-			return nil, nil, fmt.Errorf("results in more than %d segments", link.MostSegments)
+			return nil, nil, fmt.Errorf("results in more than %d segments", most)
 		}
 		mem, err := link.MapSegment(f, ref[16:], w.p.cfg.MaxMessage+slack)
 		if err != nil {

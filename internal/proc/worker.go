@@ -33,15 +33,17 @@ type worker struct {
 	ending  bool // its link has ended, or it did not start
 	flight  link.Flight
 	setup   *link.Row
-	pending *link.Row // what an extra that is being started is for
-	rows    int       // that it was sent and did not give back
-	ahead   uint64    // what the rows in flight were reckoned to take, ns
-	alone   bool      // the row in flight travels alone
-	worn    bool      // the last row that ended was to be its last
-	stalled bool      // the row at the front is slow: send nothing behind it
-	looked  uint64    // the front's call number at the last look, or what its lane said
-	since   time.Time // of the look that first saw it
-	clock   *time.Timer
+	pending *link.Row   // what an extra that is being started is for
+	rows    int         // that it was sent and did not give back
+	ahead   uint64      // what the rows in flight were reckoned to take, ns
+	alone   bool        // the row in flight travels alone
+	worn    bool        // the last row that ended was to be its last
+	stalled bool        // the row at the front is slow: send nothing behind it
+	looked  uint64      // the front's call number at the last look, or what its lane said
+	since   time.Time   // of the look that first saw it
+	clock   *time.Timer // of one row, see after
+	clocked uint64      // that one's call number
+	clocks  bool        // it took the place of another row's
 	parting *time.Timer // kills it, should it not end when it was told bye
 	asked   int         // see mayAsk; its reader's own
 
@@ -158,7 +160,7 @@ func (w *worker) serve(proc Process, conn link.Conn) {
 		}
 		err = w.read(conn, cut)
 	}
-	if !errors.Is(err, io.EOF) {
+	if !endsLink(err) {
 		proc.Kill() // it broke the protocol, or what it sent is cut short
 	}
 	wasReady := w.detach()

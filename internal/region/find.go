@@ -67,7 +67,7 @@ func adopt(id ID, file *os.File, shown bool) (*Region, error) {
 	if r != nil {
 		_ = sys.Release(file)
 	} else {
-		if old := table.regions[id]; !Is(id) || id.Size() == 0 || old != nil && old.made != nil { // that one lies unused here, or is about to: who has it has no business to
+		if old := table.regions[id]; !Is(id) || id.Size() == 0 || old != nil && old.keeps() { // that one lies unused here, or is about to: who has it has no business to
 			_ = sys.Release(file)
 			return nil, fmt.Errorf("%w (%x)", ErrGone, id[:4])
 		}

@@ -268,7 +268,7 @@ func (r *Region) Release() {
 		table.used -= r.Size()
 		r.charge = 0
 	}
-	if r.made != nil && !r.away.Load() && r.id.Kind() != Locks { // what others keep beside those must go first
+	if r.keeps() {
 		table.free = append(table.free, r)
 		table.idle += r.Size()
 		for int64(table.idle) > idleBytes.Load() || len(table.free) > idleRegions {
@@ -287,6 +287,9 @@ func (r *Region) Release() {
 		detach(*local)
 	}
 }
+
+// keeps reports whether the memory of a region that nobody holds is used again: it was made here, and others keep nothing that must go first.
+func (r *Region) keeps() bool { return r.made != nil && !r.away.Load() && r.id.Kind() != Locks }
 
 // popFree takes the longest unused out of the table. table.mu is held.
 func popFree() *Region {

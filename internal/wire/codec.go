@@ -28,7 +28,7 @@ import (
 // is lost in silence.
 //
 // What crosses is the value, not its identity: two pointers to one variable arrive as pointers to two. A value reached twice is
-// written twice. A cycle is an error, found at the depth of maxDepth.
+// written twice. A cycle is an error, found at the depth of maxDepth, or once more is written than a message may have (see Parcel.Most).
 type Codec[T any] struct {
 	root   node
 	name   string      // the type's own name, the first word of every path
