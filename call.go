@@ -187,7 +187,7 @@ const looseSeeds = 1 << 62
 func (c *Call) attempts() int { return min(c.opts.Retries, math.MaxInt-1) + 1 }
 
 func (c *Call) encodeError(err error) *Error {
-	return &Error{Func: c.fn.name, Row: c.index, Cause: CauseEncode, Message: "argument: " + err.Error(), Attempt: c.attempt + 1, Attempts: c.attempts(), wrapped: err}
+	return &Error{Func: c.fn.name, Row: c.index, Cause: CauseEncode, Message: "argument: " + textOf(err), Attempt: c.attempt + 1, Attempts: c.attempts(), wrapped: err}
 }
 
 // check panics, on the caller's goroutine, on what can only be a mistake in a call of

@@ -164,8 +164,11 @@ func (s *stream) drain(yield func(*Call) bool) {
 
 // checkPanic panics, on the ranger's goroutine, if the input did.
 func (s *stream) checkPanic() {
-	if s.panicked != nil {
-		panic(s.panicked)
+	s.mu.Lock()
+	panicked := s.panicked // once ctx has ended the reader may be about to
+	s.mu.Unlock()
+	if panicked != nil {
+		panic(panicked)
 	}
 }
 

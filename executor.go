@@ -97,7 +97,7 @@ func (e *inline) run(ctx context.Context, c *Call, args []byte, parcel *wire.Par
 		defer cancel()
 	}
 	body, err := c.runEncoded(ctx, args, parcel)
-	if is(context.Cause(ctx), proc.ErrTimeout) {
+	if c.opts.Timeout > 0 && context.Cause(ctx) == proc.ErrTimeout { //nolint:errorlint // what wraps it is another row's
 		return nil, proc.ErrTimeout
 	}
 	return body, err

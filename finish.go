@@ -125,10 +125,15 @@ func (c *Call) again() {
 	c = c.value.twin()
 	submitted := false
 	defer func() {
-		if !submitted && !c.ended.Load() { // nothing can stop that
-			c.final = true
-			c.Finish(nil, errors.New("what submitted it again called runtime.Goexit"))
+		if submitted || c.ended.Load() {
+			return
 		}
+		c.final = true
+		if r := recover(); r != nil { // on the first attempt it comes to who made the call
+			c.Finish(nil, fmt.Errorf("the executor (a %T) panicked in Submit: %v", c.on, r))
+			return
+		}
+		c.Finish(nil, errors.New("what submitted it again called runtime.Goexit")) // nothing can stop that
 	}()
 	_ = submit(c.ctx, c.on, c)
 	submitted = true

@@ -240,7 +240,9 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 		} else if why := refusal(on); why != nil {
 			err = why
 		}
-		newStarted(ctx, on, f, in, fu).Finish(nil, err)
+		c := newStarted(ctx, on, f, in, fu)
+		c.final = true // there is nowhere to try it again
+		c.Finish(nil, err)
 		return []*Future[Out]{fu}
 	}
 	futures := make([]*Future[Out], 0, len(ranks))

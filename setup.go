@@ -29,7 +29,7 @@ func newSetupCall[In, Out any](f *Func[In, Out], in In, o Options) (*setupCall, 
 	}
 	if err != nil {
 		s.parcel.Close()
-		return nil, &Error{Func: s.name, Row: -1, Attempt: 1, Cause: CauseEncode, Message: "argument: " + err.Error(), wrapped: err}
+		return nil, &Error{Func: s.name, Row: -1, Attempt: 1, Cause: CauseEncode, Message: "argument: " + textOf(err), wrapped: err}
 	}
 	s.body = body
 	return s, nil

@@ -176,10 +176,12 @@ type stream struct {
 	panicked error                                   // what the ranger is to panic with
 
 	// The reader's own.
-	taken    int   // next
-	encoding bool  // the arguments of a row
-	credit   int   // rows that there is room for, whatever happens
-	free     *Call // calls to be used again
+	taken     int   // next
+	encoding  bool  // the arguments of a row
+	heavy     int   // the weight of the last row
+	boundless bool  // services: none ends before the others have, so none can wait for room
+	credit    int   // rows that there is room for, whatever happens
+	free      *Call // calls to be used again
 
 	// The reader's, and once that has ended the ranger's.
 	keep *function // whose stream it is, to which the calls are left; nil: nobody

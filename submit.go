@@ -74,13 +74,13 @@ func (p *Pool) submitOne(ctx context.Context, c *Call) (int, error) {
 }
 
 func closedError(err error) error {
-	switch {
-	case err == nil || !is(err, proc.ErrClosed): // it may be a context's cause
-		return err
-	case as(err, new(*proc.RetiredError)):
+	if err == proc.ErrClosed { //nolint:errorlint // what wraps it is a context's cause: another pool may have been closed
+		return ErrClosed
+	}
+	if _, retired := err.(*proc.RetiredError); retired { //nolint:errorlint // likewise
 		return fmt.Errorf("%w: %w", ErrClosed, err)
 	}
-	return ErrClosed
+	return err
 }
 
 // submitted is called when a call has been accepted or not.

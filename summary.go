@@ -50,7 +50,8 @@ func (p *Pool) Summary() Summary {
 		Starts: stats.Starts, Restarts: stats.Restarts, Deaths: stats.Deaths, Start: a.Start,
 		Starting: a.Starting, Working: a.Working, Slowest: []SlowRow{},
 	}
-	s.Waiting = max(0, time.Duration(s.Workers)*s.Wall-s.Starting-s.Working)
+	waiting := float64(s.Workers)*float64(s.Wall) - float64(s.Starting) - float64(s.Working) // which may be centuries
+	s.Waiting = time.Duration(min(max(waiting, 0), 1<<62))
 	var busy time.Duration
 	var runs uint64
 	for _, f := range stats.Functions {

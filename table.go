@@ -174,6 +174,7 @@ func newTableRun(ctx context.Context, on Executor, adds []added, kind rowKind) *
 		a.begin()
 	}
 	r.window = newStream(ctx, on, false, apart, packed)
+	r.window.boundless = kind != ordinaryRows
 	return r
 }
 

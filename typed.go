@@ -137,5 +137,5 @@ func (c *call[In, Out]) end(result int, e *Error) {
 }
 
 func (c *call[In, Out]) resultError(err error) *Error {
-	return &Error{Func: c.fn.name, Row: c.index, Attempt: c.attempt + 1, Attempts: c.attempts(), Cause: CauseEncode, Message: "result: " + err.Error(), wrapped: err}
+	return &Error{Func: c.fn.name, Row: c.index, Attempt: c.attempt + 1, Attempts: c.attempts(), Cause: CauseEncode, Message: "result: " + textOf(err), wrapped: err}
 }

@@ -19,8 +19,8 @@ const (
 	aheadRows = 512
 	// batchRows is how many rows are submitted, or yielded, at once at most.
 	batchRows = 64
-	// lightBytes is the size up to which a row counts as one row, and no bytes.
-	lightBytes = 64
+	// lightBytes is the size up to which a row, with what goes before its arguments, counts as one row, and no bytes.
+	lightBytes = 64 + metaSize
 	// ringPart is how many rows a part of the ring holds.
 	ringPart = 256
 )
@@ -50,7 +50,11 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 		s.open.Add(1)
 		return s.submit(&c.Call) == nil
 	}
-	if !s.room(weight(metaSize + f.in.Size(&in))) {
+	n := weight(metaSize + f.in.Size(&in))
+	if !f.in.Exact() {
+		n = max(n, s.heavy) // its size is a guess: it may be what the last one was
+	}
+	if !s.room(n) {
 		return false
 	}
 	c, err := recall[In, Out](s, f, in, to)
@@ -60,6 +64,9 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 		s.encoding = true
 		err = s.pool.encode(&c.Call) // now: in may change afterwards
 		s.encoding = false
+	}
+	if s.heavy = weight(c.args); s.heavy > n {
+		s.credit = 0 // the next ones look
 	}
 	var none In
 	c.in = none
@@ -217,6 +224,9 @@ func (s *stream) room(n int) bool {
 	for {
 		if s.over() {
 			return false
+		}
+		if s.boundless {
+			return true
 		}
 		if s.packed {
 			s.ahead(s.packs.ahead())

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"sync"
 	"unsafe"
@@ -73,6 +74,9 @@ func (it *items[T]) memory(s []T) []byte {
 
 // put puts values, waiting for room until ctx ends, and returns how many it has put.
 func (it *items[T]) put(ctx context.Context, c *core, s *side, vs []T) (n int, err error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
 	if it.codec != nil {
 		return it.putEncoded(vs, func(lot [][]byte) (int, error) { return s.putVar(ctx, c, lot) })
 	}
@@ -166,6 +170,9 @@ func (s *side) tryPutVar(lot [][]byte) (n int, err error) {
 
 // get waits for a value until ctx ends, and takes as many as are there and fit.
 func (it *items[T]) get(ctx context.Context, c *core, s *side, dst []T) (n int, err error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
 	if n, err = it.tryGet(s, dst); !errors.Is(err, ring.ErrWouldWait) {
 		return n, err
 	}
@@ -276,5 +283,10 @@ func (e *ItemError) Error() string {
 	return "shm: an item that cannot be decoded was dropped: " + e.Err.Error()
 }
 
-// Unwrap returns why.
-func (e *ItemError) Unwrap() error { return e.Err }
+// Unwrap returns why. An io.EOF of an Unmarshal of the user's is not found: it is not the end of the queue.
+func (e *ItemError) Unwrap() error {
+	if errors.Is(e.Err, io.EOF) {
+		return nil
+	}
+	return e.Err
+}

@@ -147,7 +147,7 @@ func (m *Mutex) Do(ctx context.Context, f func(died *OwnerDiedError) error) erro
 
 // do calls f with a lock that was got if err says so, and gives it back.
 func do(err error, unlock func() error, f func(died *OwnerDiedError) error) error {
-	died, ok := errors.AsType[*OwnerDiedError](err)
+	died, ok := err.(*OwnerDiedError) //nolint:errorlint // it comes as it is; one that is wrapped may be another lock's, with which a context has ended
 	if err != nil && !ok {
 		return err
 	}

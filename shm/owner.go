@@ -129,10 +129,29 @@ func (e *WaitError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the context's cause, and ErrDeadlock.
+// Unwrap returns the context's cause, and ErrDeadlock. What the cause says of a lock is of another one: that neither errors.Is nor As finds, for here it would say
+// that this lock is held, or was not.
 func (e *WaitError) Unwrap() []error {
 	if len(e.Cycle) > 0 {
-		return []error{e.Err, ErrDeadlock}
+		return []error{causeOf{e.Err}, ErrDeadlock}
 	}
-	return []error{e.Err}
+	return []error{causeOf{e.Err}}
+}
+
+// causeOf is why a context has ended, whose own errors may be those of other locks: errgroup ends a context with the first error of its functions.
+type causeOf struct{ err error }
+
+func (c causeOf) Error() string { return c.err.Error() }
+
+// Is finds all but what says that a lock is held, or is not.
+func (c causeOf) Is(target error) bool {
+	return target != ErrOwnerDied && target != ErrNotHeld && errors.Is(c.err, target) //nolint:errorlint // identity is meant
+}
+
+// As finds all but who left another lock behind.
+func (c causeOf) As(target any) bool {
+	if _, other := target.(**OwnerDiedError); other {
+		return false
+	}
+	return errors.As(c.err, target)
 }

@@ -158,7 +158,10 @@ func (p *Pipe[T]) All(ctx context.Context) iter.Seq2[T, error] {
 func all[T any](yield func(T, error) bool, get func() (T, error)) {
 	for {
 		v, err := get()
-		if errors.Is(err, io.EOF) || !yield(v, err) || err != nil && !errors.As(err, new(*ItemError)) {
+		if err == io.EOF { //nolint:errorlint // what wraps it is a context's cause, or an item's
+			return
+		}
+		if _, bad := err.(*ItemError); !yield(v, err) || err != nil && !bad { //nolint:errorlint // likewise
 			return
 		}
 	}

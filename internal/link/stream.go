@@ -48,6 +48,7 @@ type streamConn struct {
 	queued  int  // bytes in out and in the writer's hands
 	writing bool // a goroutine is between taking segments and writing them
 	failed  bool
+	closed  bool  // by Close
 	why     error // what failed as it was written; nil: nothing, or the other side is gone
 	written sync.Cond
 	spare   []byte // a written buffer, for reuse
@@ -65,6 +66,9 @@ func (c *streamConn) Local() bool { return false }
 func (c *streamConn) Pending() bool { return c.s.Pending() }
 
 func (c *streamConn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
 	err := c.s.Close()
 	c.mu.Lock()
 	c.fail()
@@ -152,7 +156,7 @@ func (c *streamConn) write(try bool) {
 			s.parcel.Close()
 			c.fail()
 			if !errors.Is(err, sys.ErrGone) {
-				if !errors.Is(err, os.ErrClosed) { // by Close
+				if !c.closed {
 					c.why = err
 				}
 				_ = c.s.Close() // wakes the receiver, which sees the end itself otherwise
