@@ -133,23 +133,23 @@ func (e *WaitError) Error() string {
 // that this lock is held, or was not.
 func (e *WaitError) Unwrap() []error {
 	if len(e.Cycle) > 0 {
-		return []error{causeOf{e.Err}, ErrDeadlock}
+		return []error{causeError{e.Err}, ErrDeadlock}
 	}
-	return []error{causeOf{e.Err}}
+	return []error{causeError{e.Err}}
 }
 
-// causeOf is why a context has ended, whose own errors may be those of other locks: errgroup ends a context with the first error of its functions.
-type causeOf struct{ err error }
+// causeError is why a context has ended, whose own errors may be those of other locks: errgroup ends a context with the first error of its functions.
+type causeError struct{ err error }
 
-func (c causeOf) Error() string { return c.err.Error() }
+func (c causeError) Error() string { return c.err.Error() }
 
 // Is finds all but what says that a lock is held, or is not.
-func (c causeOf) Is(target error) bool {
-	return target != ErrOwnerDied && target != ErrNotHeld && errors.Is(c.err, target) //nolint:errorlint // identity is meant
+func (c causeError) Is(target error) bool {
+	return target != ErrOwnerDied && target != ErrNotHeld && errors.Is(c.err, target)
 }
 
 // As finds all but who left another lock behind.
-func (c causeOf) As(target any) bool {
+func (c causeError) As(target any) bool {
 	if _, other := target.(**OwnerDiedError); other {
 		return false
 	}

@@ -74,7 +74,7 @@ func TestJudge(t *testing.T) {
 		"powersave":        {func(f *facts) { f.Governor = "powersave" }, "clock", note, "powersave", "performance"},
 		"little memory":    {func(f *facts) { f.Available = 20 << 20 }, "memory", warns, "20 MiB available", "Options.Workers"},
 		"limited memory":   {func(f *facts) { f.Limits = []sys.Level{{Name: "/pod", Value: 64 << 20, Left: -1}} }, "memory", warns, "limit 64 MiB of /pod", "raise the limit"},
-		"memory in use":    {func(f *facts) { f.Limits = []sys.Level{{Name: "/pod", Value: 4 << 30, Left: 9 << 20}} }, "memory", warns, "limit 4096 MiB of /pod, 9 MiB left", "raise the limit"},
+		"memory in use":    {func(f *facts) { f.Limits = []sys.Level{{Name: "/pod", Value: 4 << 30, Left: 20 << 20}} }, "memory", warns, "limit 4096 MiB of /pod, 20 MiB left", "raise the limit"},
 		"wide limit":       {func(f *facts) { f.Limits = []sys.Level{{Name: "/pod", Value: 4 << 30, Left: 3 << 30}} }, "memory", fine, "limit 4096 MiB of /pod", ""},
 		"no control group": {func(f *facts) { f.MemoryGroup, f.NoMemoryGroup = "", "/: read-only" }, "memory limits", note, "RLIMIT_DATA and a look every 25 ms: /: read-only", "delegate"},
 		"overcommit":       {func(f *facts) { f.Overcommit = 2 }, "overcommit", warns, "mode 2", "vm.overcommit_memory"},
