@@ -90,6 +90,7 @@ func (e *inline) serve(c *Call, args []byte, parcel *wire.Parcel) {
 
 // run runs a call whose arguments have been encoded.
 func (e *inline) run(ctx context.Context, c *Call, args []byte, parcel *wire.Parcel) ([]byte, error) {
+	outer := ctx
 	ctx = context.WithValue(ctx, inlineKey{}, e)
 	if limit := c.opts.Timeout; limit > 0 {
 		var cancel context.CancelFunc
@@ -97,7 +98,7 @@ func (e *inline) run(ctx context.Context, c *Call, args []byte, parcel *wire.Par
 		defer cancel()
 	}
 	body, err := c.runEncoded(ctx, args, parcel)
-	if c.opts.Timeout > 0 && context.Cause(ctx) == proc.ErrTimeout { //nolint:errorlint // what wraps it is another row's
+	if context.Cause(outer) == nil && context.Cause(ctx) == proc.ErrTimeout { //nolint:errorlint // what wraps it is another row's
 		return nil, proc.ErrTimeout
 	}
 	return body, err

@@ -125,11 +125,15 @@ func (c *Call) again() {
 	c = c.value.twin()
 	submitted := false
 	defer func() {
-		if submitted || c.ended.Load() {
+		if submitted {
+			return
+		}
+		r := recover() // what comes after the end is told to nobody
+		if c.ended.Load() {
 			return
 		}
 		c.final = true
-		if r := recover(); r != nil { // on the first attempt it comes to who made the call
+		if r != nil { // on the first attempt it comes to who made the call
 			c.Finish(nil, fmt.Errorf("the executor (a %T) panicked in Submit: %v", c.on, r))
 			return
 		}

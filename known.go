@@ -165,6 +165,12 @@ func isBeside(err, target error) bool {
 	if reflect.TypeOf(target).Comparable() && err == target { //nolint:errorlint // this is errors.Is
 		return true
 	}
+	if x, ok := err.(interface {
+		Hides(target error) bool
+		Cause() error
+	}); ok { // of package shm
+		return !x.Hides(target) && x.Cause() != nil && isBeside(x.Cause(), target)
+	}
 	if x, ok := err.(interface{ Is(target error) bool }); ok && x.Is(target) {
 		return true
 	}

@@ -23,7 +23,11 @@ func TestClosedErrorOfAnyCause(t *testing.T) {
 	if err := closedError(sulking); err != sulking { //nolint:errorlint // as it is
 		t.Errorf("%T, want it as it is", err)
 	}
-	if err := closedError(fmt.Errorf("it is over: %w", proc.ErrClosed)); !errors.Is(err, ErrClosed) {
+	if err := closedError(proc.ErrClosed); err != ErrClosed { //nolint:errorlint // identity is meant
+		t.Error(err)
+	}
+	other := fmt.Errorf("another pool: %w", proc.ErrClosed)
+	if err := closedError(other); err != other { //nolint:errorlint // as it is
 		t.Error(err)
 	}
 	if text := textOf(sulking); text != "a *xme.sulkingError whose method Error panics" {

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/shm"
 	"github.com/xenonmp/xme/xmetest"
 )
 
@@ -151,5 +154,85 @@ func TestCauseOfAnotherPoolOrRow(t *testing.T) {
 	}
 	if _, err := square.Call(ctx, pool, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("a call: %v", err)
+	}
+}
+
+// A meeting is a barrier, and something to carry there.
+type meeting struct {
+	Barrier *shm.Barrier
+	Data    []byte
+}
+
+var meets = xme.Register("meets", func(ctx context.Context, m meeting) (int, error) {
+	_, err := m.Barrier.Wait(ctx)
+	return len(m.Data), err
+})
+
+// A row that is light does not wait for one before it that was heavy, and waits for it.
+//
+// feature: S3
+func TestLightRowBehindAHeavyOne(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	pool := xmetest.Open(t, xme.Options{Workers: 2})
+	b, err := shm.NewBarrier(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	n := 0
+	for got, err := range meets.Map(ctx, pool, slices.Values([]meeting{{b, make([]byte, 20<<20)}, {b, nil}})) {
+		if err != nil || got != 20<<20*(1-n) {
+			t.Fatalf("row %d: %d, %v", n, got, err)
+		}
+		n++
+	}
+}
+
+// guesses is a value whose size nobody knows before it is encoded.
+type guesses struct{ n int }
+
+func (g guesses) MarshalBinary() ([]byte, error)  { return make([]byte, g.n), nil }
+func (g *guesses) UnmarshalBinary(b []byte) error { g.n = len(b); return nil }
+
+var takesGuesses = xme.Register("takesGuesses", func(ctx context.Context, g guesses) (int, error) {
+	<-time.After(20 * time.Millisecond)
+	return g.n, nil
+})
+
+// What is read ahead of rows whose size shows once they are encoded is bounded too.
+//
+// feature: S3
+func TestReadAheadOfGuesses(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 1})
+	read, yielded, most := 0, 0, 0
+	in := func(yield func(guesses) bool) {
+		for range 60 {
+			if read++; !yield(guesses{4 << 20}) {
+				return
+			}
+		}
+	}
+	var mu sync.Mutex
+	locked := func(yield func(guesses) bool) {
+		in(func(g guesses) bool {
+			mu.Lock()
+			most = max(most, read-yielded)
+			mu.Unlock()
+			return yield(g)
+		})
+	}
+	for n, err := range takesGuesses.Map(t.Context(), pool, locked) {
+		if n != 4<<20 || err != nil {
+			t.Fatal(n, err)
+		}
+		mu.Lock()
+		yielded++
+		mu.Unlock()
+	}
+	if most > 12 { // 32 MiB are 8 of them
+		t.Errorf("%d rows of 4 MiB were read ahead", most)
 	}
 }

@@ -176,9 +176,10 @@ type stream struct {
 	panicked error                                   // what the ranger is to panic with
 
 	// The reader's own.
-	taken     int   // next
-	encoding  bool  // the arguments of a row
-	heavy     int   // the weight of the last row
+	taken     int  // next
+	encoding  bool // the arguments of a row
+	missed    int  // by how much the size of the last row was guessed too small
+	missedOf  *function
 	boundless bool  // services: none ends before the others have, so none can wait for room
 	credit    int   // rows that there is room for, whatever happens
 	free      *Call // calls to be used again

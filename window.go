@@ -50,9 +50,13 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 		s.open.Add(1)
 		return s.submit(&c.Call) == nil
 	}
-	n := weight(metaSize + f.in.Size(&in))
+	size := metaSize + f.in.Size(&in)
+	n := weight(size)
 	if !f.in.Exact() {
-		n = max(n, s.heavy) // its size is a guess: it may be what the last one was
+		if s.missedOf != f.fn {
+			s.missedOf, s.missed = f.fn, 0 // it was of an earlier Add of a table
+		}
+		n = weight(size + s.missed) // as much more as the last one took
 	}
 	if !s.room(n) {
 		return false
@@ -65,8 +69,11 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 		err = s.pool.encode(&c.Call) // now: in may change afterwards
 		s.encoding = false
 	}
-	if s.heavy = weight(c.args); s.heavy > n {
-		s.credit = 0 // the next ones look
+	if !f.in.Exact() {
+		s.missed = max(0, c.args-size)
+		if weight(c.args) > n {
+			s.credit = 0 // the next ones look
+		}
 	}
 	var none In
 	c.in = none

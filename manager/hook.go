@@ -60,7 +60,7 @@ func (l *Lock) failed(ctx context.Context, o lockCall, release bool, err error) 
 	}
 	f := LockFailure{Lock: l.String(), Operator: l.op.Number(), Release: release, Message: err.Error(), Cycle: errors.Is(err, ErrDeadlock)}
 	if w, ok := errors.AsType[*shm.WaitError](err); ok {
-		f.Waited = w.Waited
+		f.Waited, f.Cycle = w.Waited, len(w.Cycle) > 0
 	}
 	f.Holder = l.holderText()
 	if _, failed := h.Call(context.WithoutCancel(ctx), xme.Inline(), f); failed != nil {

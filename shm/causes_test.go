@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,12 +120,56 @@ func TestQueueOfAnEndedContext(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	told := 0
 	for v, err := range ints.All(ctx) {
-		if !errors.Is(err, why) {
+		if told++; !errors.Is(err, why) {
 			t.Errorf("All: %d, %v", v, err)
 		}
 	}
+	if told != 1 {
+		t.Errorf("All yielded %d pairs", told)
+	}
 	if n, m := ints.Len(), texts.Len(); n != 1 || m != 1 {
 		t.Errorf("%d and %d items", n, m)
+	}
+}
+
+// What another queue has said, and a context has ended with, is not this one's end, nor an item of its own.
+//
+// feature: M1
+func TestCauseIsAnotherQueues(t *testing.T) {
+	t.Parallel()
+	q, err := shm.NewQueue[int](10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	a, b, err := shm.NewPipe[int](10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	defer b.Close()
+	for _, cause := range []error{io.EOF, &shm.ItemError{Err: errors.New("bad")}} {
+		for _, late := range []bool{false, true} { // it ends while somebody waits
+			for name, all := range map[string]func(context.Context) iter.Seq2[int, error]{"queue": q.All, "pipe": a.All} {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				if late {
+					time.AfterFunc(10*time.Millisecond, func() { cancel(cause) })
+				} else {
+					cancel(cause)
+				}
+				told := 0
+				for _, err := range all(ctx) {
+					if told++; err == nil || !strings.Contains(err.Error(), "the context has ended") || told > 1 {
+						t.Fatalf("%s: %v", name, err)
+					}
+				}
+				if told != 1 {
+					t.Errorf("%s: it ended with %v as if that were its own", name, cause)
+				}
+				cancel(nil)
+			}
+		}
 	}
 }

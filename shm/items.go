@@ -75,8 +75,23 @@ func (it *items[T]) memory(s []T) []byte {
 // put puts values, waiting for room until ctx ends, and returns how many it has put.
 func (it *items[T]) put(ctx context.Context, c *core, s *side, vs []T) (n int, err error) {
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return 0, notOurs(ctx, context.Cause(ctx))
 	}
+	n, err = it.putAll(ctx, c, s, vs)
+	return n, notOurs(ctx, err)
+}
+
+// notOurs returns err, but with a text before it if it is what ctx has ended with, and would say of this queue that it has ended, or an item of it is bad: an
+// errgroup ends its context with what one of its functions got from another queue.
+func notOurs(ctx context.Context, err error) error {
+	_, item := err.(*ItemError)                                                   //nolint:errorlint // what wraps it is taken for none
+	if (item || err == io.EOF) && ctx.Err() != nil && context.Cause(ctx) == err { //nolint:errorlint // identity is meant
+		return fmt.Errorf("shm: the context has ended: %w", err)
+	}
+	return err
+}
+
+func (it *items[T]) putAll(ctx context.Context, c *core, s *side, vs []T) (n int, err error) {
 	if it.codec != nil {
 		return it.putEncoded(vs, func(lot [][]byte) (int, error) { return s.putVar(ctx, c, lot) })
 	}
@@ -171,8 +186,13 @@ func (s *side) tryPutVar(lot [][]byte) (n int, err error) {
 // get waits for a value until ctx ends, and takes as many as are there and fit.
 func (it *items[T]) get(ctx context.Context, c *core, s *side, dst []T) (n int, err error) {
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return 0, notOurs(ctx, context.Cause(ctx))
 	}
+	n, err = it.getSome(ctx, c, s, dst)
+	return n, notOurs(ctx, err)
+}
+
+func (it *items[T]) getSome(ctx context.Context, c *core, s *side, dst []T) (n int, err error) {
 	if n, err = it.tryGet(s, dst); !errors.Is(err, ring.ErrWouldWait) {
 		return n, err
 	}
@@ -284,9 +304,11 @@ func (e *ItemError) Error() string {
 }
 
 // Unwrap returns why. An io.EOF of an Unmarshal of the user's is not found: it is not the end of the queue.
-func (e *ItemError) Unwrap() error {
-	if errors.Is(e.Err, io.EOF) {
-		return nil
-	}
-	return e.Err
-}
+func (e *ItemError) Unwrap() error { return itemsError{e.Err} }
+
+// itemsError is what an Unmarshal has returned.
+type itemsError struct{ err error }
+
+func (e itemsError) Error() string        { return e.err.Error() }
+func (e itemsError) Is(target error) bool { return target != io.EOF && errors.Is(e.err, target) }
+func (e itemsError) As(target any) bool   { return errors.As(e.err, target) }

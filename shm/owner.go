@@ -145,8 +145,16 @@ func (c causeError) Error() string { return c.err.Error() }
 
 // Is finds all but what says that a lock is held, or is not.
 func (c causeError) Is(target error) bool {
-	return target != ErrOwnerDied && target != ErrNotHeld && errors.Is(c.err, target)
+	return !c.Hides(target) && errors.Is(c.err, target)
 }
+
+// Hides reports whether that is not to be found. (Package xme asks, which looks into errors in its own way.)
+func (c causeError) Hides(target error) bool {
+	return target == ErrOwnerDied || target == ErrNotHeld || target == ErrDeadlock
+}
+
+// Cause returns what is found otherwise.
+func (c causeError) Cause() error { return c.err }
 
 // As finds all but who left another lock behind.
 func (c causeError) As(target any) bool {

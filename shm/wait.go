@@ -189,7 +189,11 @@ func (p *prim) wait(ctx context.Context, f func(ctx context.Context) error) erro
 	defer stop()
 	w := p.l.begin(p.own)
 	err := f(ctx)
-	if err != nil && ctx.Err() != nil && !p.closed() {
+	switch {
+	case err == nil:
+	case p.closed():
+		err = ErrClosed // a context's cause might say something of another lock
+	case ctx.Err() != nil:
 		err = p.l.failed(p.own, w, err) // it still stands as waiting
 	}
 	w.end()

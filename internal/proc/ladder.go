@@ -68,8 +68,11 @@ func (w *worker) after(r *link.Row, d time.Duration, f func(*batch)) {
 			w.p.sync(&b, w) // it may have ended
 			w.p.settle(&b)
 		}
-		if r.Flight() == &w.flight && r.Call() == call {
+		switch {
+		case r.Flight() == &w.flight && r.Call() == call:
 			f(&b)
+		case w.clock != nil && w.clocked == call:
+			w.clock = nil // nobody's any more
 		}
 		w.p.mu.Unlock()
 		b.run()
@@ -81,6 +84,9 @@ func (w *worker) after(r *link.Row, d time.Duration, f func(*batch)) {
 func (w *worker) unclock(r *link.Row) {
 	if w.clock != nil && w.clocked == r.Call() {
 		w.disarm()
+	}
+	if w.flight.Piece() != nil {
+		return // none of a piece's rows is cancelled
 	}
 	next := w.flight.Front()
 	if next == nil {

@@ -65,7 +65,11 @@ func (e *encoder) enter(dst []byte) *ValueError {
 
 // fits says that there is more in dst than may be.
 func (e *encoder) fits(dst []byte) *ValueError {
-	if len(dst) > e.limit {
+	switch {
+	case len(dst) <= e.limit:
+	case e.parcel == nil || e.parcel.Most == 0:
+		return valueErrorf("it takes more bytes than can be sent: is there a cycle, or a part that is reached in many ways?")
+	default:
 		return valueErrorf("it takes more than %d bytes, and Options.MaxMessage is less: raise it, send parts, or share memory; or is there a cycle, or a part that is reached in many ways?", e.limit)
 	}
 	return nil
