@@ -150,7 +150,7 @@ func (c causeError) Is(target error) bool {
 
 // Hides reports whether that is not to be found. (Package xme asks, which looks into errors in its own way.)
 func (c causeError) Hides(target error) bool {
-	return target == ErrOwnerDied || target == ErrNotHeld || target == ErrDeadlock
+	return target == ErrOwnerDied || target == ErrNotHeld || target == ErrDeadlock //nolint:errorlint // identity is meant
 }
 
 // Cause returns what is found otherwise.
