@@ -98,7 +98,7 @@ func (e *inline) run(ctx context.Context, c *Call, args []byte, parcel *wire.Par
 		defer cancel()
 	}
 	body, err := c.runEncoded(ctx, args, parcel)
-	if context.Cause(outer) == nil && context.Cause(ctx) == proc.ErrTimeout { //nolint:errorlint // what wraps it is another row's
+	if c.opts.Timeout > 0 && context.Cause(ctx) == proc.ErrTimeout && context.Cause(outer) != proc.ErrTimeout { //nolint:errorlint // what wraps it is another row's
 		return nil, proc.ErrTimeout
 	}
 	return body, err

@@ -125,15 +125,11 @@ func (c *Call) again() {
 	c = c.value.twin()
 	submitted := false
 	defer func() {
-		if submitted {
-			return
-		}
-		r := recover() // what comes after the end is told to nobody
-		if c.ended.Load() {
+		if submitted || c.ended.Load() { // after its end a panic is the executor's mistake, and nobody's row
 			return
 		}
 		c.final = true
-		if r != nil { // on the first attempt it comes to who made the call
+		if r := recover(); r != nil { // on the first attempt it comes to who made the call
 			c.Finish(nil, fmt.Errorf("the executor (a %T) panicked in Submit: %v", c.on, r))
 			return
 		}

@@ -288,8 +288,8 @@ func (c *Call) nestedEnd(f link.Frame, mayWait bool) {
 		}
 	}
 	held := c.nested.held
+	defer held.Release() // also if a decoder of the user's ends the goroutine
 	c.finish(o)
-	held.Release()
 }
 
 // ownContext reports whether to ask ctx whether it has ended, or to stop watching it,

@@ -22,7 +22,7 @@ func TestCauseIsAnotherLocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	why := errors.New("why")
-	for _, cause := range []error{&shm.OwnerDiedError{What: "another"}, errors.Join(why, shm.ErrOwnerDied), errors.Join(why, shm.ErrNotHeld)} {
+	for _, cause := range []error{&shm.OwnerDiedError{What: "another"}, errors.Join(why, shm.ErrOwnerDied), errors.Join(why, shm.ErrNotHeld), errors.Join(why, shm.ErrClosed)} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Millisecond, func() { cancel(cause) })
 		for name, do := range map[string]func(context.Context, func(*shm.OwnerDiedError) error) error{"mutex": m.Do, "write": rw.Do, "read": rw.RDo} {
@@ -32,7 +32,7 @@ func TestCauseIsAnotherLocks(t *testing.T) {
 			})
 			var e *shm.WaitError
 			var died *shm.OwnerDiedError
-			if !errors.As(err, &e) || errors.Is(err, shm.ErrOwnerDied) || errors.Is(err, shm.ErrNotHeld) || errors.As(err, &died) || e.Err != cause { //nolint:errorlint // identity is meant
+			if !errors.As(err, &e) || errors.Is(err, shm.ErrOwnerDied) || errors.Is(err, shm.ErrNotHeld) || errors.Is(err, shm.ErrClosed) || errors.As(err, &died) || e.Err != cause { //nolint:errorlint // identity is meant
 				t.Errorf("%s: %v", name, err)
 			}
 			if _, joined := cause.(interface{ Unwrap() []error }); joined && !errors.Is(err, why) {

@@ -81,11 +81,11 @@ func (it *items[T]) put(ctx context.Context, c *core, s *side, vs []T) (n int, e
 	return n, notOurs(ctx, err)
 }
 
-// notOurs returns err, but with a text before it if it is what ctx has ended with, and would say of this queue that it has ended, or an item of it is bad: an
+// notOurs returns err, but with a text before it if it is what ctx has ended with, and would say of this queue that it has ended, or is closed, or that an item of it is bad: an
 // errgroup ends its context with what one of its functions got from another queue.
 func notOurs(ctx context.Context, err error) error {
-	_, item := err.(*ItemError)                                                   //nolint:errorlint // what wraps it is taken for none
-	if (item || err == io.EOF) && ctx.Err() != nil && context.Cause(ctx) == err { //nolint:errorlint // identity is meant
+	_, item := err.(*ItemError)                                                                                          //nolint:errorlint // what wraps it is taken for none
+	if (item || err == io.EOF || err == ErrEnded || err == ErrClosed) && ctx.Err() != nil && context.Cause(ctx) == err { //nolint:errorlint // identity is meant
 		return fmt.Errorf("shm: the context has ended: %w", err)
 	}
 	return err
@@ -304,11 +304,23 @@ func (e *ItemError) Error() string {
 }
 
 // Unwrap returns why. An io.EOF of an Unmarshal of the user's is not found: it is not the end of the queue.
-func (e *ItemError) Unwrap() error { return itemsError{e.Err} }
+func (e *ItemError) Unwrap() error {
+	if e.Err == nil {
+		return nil
+	}
+	return itemsError{e.Err}
+}
 
 // itemsError is what an Unmarshal has returned.
 type itemsError struct{ err error }
 
-func (e itemsError) Error() string        { return e.err.Error() }
-func (e itemsError) Is(target error) bool { return target != io.EOF && errors.Is(e.err, target) }
-func (e itemsError) As(target any) bool   { return errors.As(e.err, target) }
+func (e itemsError) Error() string { return e.err.Error() }
+
+func (e itemsError) Is(target error) bool { return !e.Hides(target) && errors.Is(e.err, target) }
+
+func (e itemsError) As(target any) bool { return errors.As(e.err, target) }
+
+// Hides and Cause are as those of causeError.
+func (e itemsError) Hides(target error) bool { return target == io.EOF } //nolint:errorlint // identity is meant
+
+func (e itemsError) Cause() error { return e.err }

@@ -150,15 +150,16 @@ func (c causeError) Is(target error) bool {
 
 // Hides reports whether that is not to be found. (Package xme asks, which looks into errors in its own way.)
 func (c causeError) Hides(target error) bool {
-	return target == ErrOwnerDied || target == ErrNotHeld || target == ErrDeadlock //nolint:errorlint // identity is meant
+	return target == ErrOwnerDied || target == ErrNotHeld || target == ErrDeadlock || target == ErrClosed || target == ErrBroken //nolint:errorlint // identity is meant
 }
 
 // Cause returns what is found otherwise.
 func (c causeError) Cause() error { return c.err }
 
-// As finds all but who left another lock behind.
+// As finds all but who left another lock behind, or broke another barrier.
 func (c causeError) As(target any) bool {
-	if _, other := target.(**OwnerDiedError); other {
+	switch target.(type) {
+	case **OwnerDiedError, **BarrierError:
 		return false
 	}
 	return errors.As(c.err, target)

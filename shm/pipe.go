@@ -113,7 +113,7 @@ func (l *local) haveEnd(i int) (leave func()) {
 
 // explain says what the end of a pipe means.
 func (p *Pipe[T]) explain(l *local, err error) error {
-	if errors.Is(err, ErrEnded) || errors.Is(err, io.EOF) {
+	if err == ErrEnded || err == io.EOF { //nolint:errorlint // what wraps it is a context's cause, or an item's
 		if pid := l.broken[1-p.which()].Load(); pid != 0 {
 			return fmt.Errorf("shm: %w (process %d)", ErrPeerLost, pid)
 		}

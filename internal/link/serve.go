@@ -327,7 +327,7 @@ func (s *server) giveBack(f Frame) {
 		}
 		s.task.Cancel(context.Canceled)
 	default:
-		s.late = f.Call // claimed in the lane, it may be, and about to begin
+		s.late = max(s.late, f.Call) // claimed in the lane, it may be, and about to begin: rows before it have ended
 	}
 }
 
