@@ -3,10 +3,8 @@ package xme_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -129,34 +127,6 @@ func TestExecutorPanicsLater(t *testing.T) {
 	}
 }
 
-// A context that ended with what became of another pool, or of another row, is an ended context.
-//
-// feature: S12
-func TestCauseOfAnotherPoolOrRow(t *testing.T) {
-	t.Parallel()
-	closed := xmetest.Open(t, xme.Options{Workers: 1})
-	_ = closed.Close()
-	_, other := square.Call(t.Context(), closed, 1)
-	if !errors.Is(other, xme.ErrClosed) {
-		t.Fatal(other)
-	}
-	ctx, cancel := context.WithCancelCause(t.Context())
-	defer cancel(nil)
-	pool := xmetest.Open(t, xme.Options{Workers: 1})
-	n := 0
-	for _, err := range square.Map(ctx, pool, count(1000)) {
-		if n++; n == 1 {
-			cancel(fmt.Errorf("the other one: %w", other))
-		}
-		if e, ok := errors.AsType[*xme.Error](err); err != nil && (!ok || e.Cause != xme.CauseCancelled) {
-			t.Fatalf("row %d: %v", n, err)
-		}
-	}
-	if _, err := square.Call(ctx, pool, 1); !errors.Is(err, context.Canceled) {
-		t.Errorf("a call: %v", err)
-	}
-}
-
 var oversleeps = xme.Register("oversleeps", func(_ context.Context, d time.Duration) (int, error) {
 	<-time.After(d)
 	return 1, nil
@@ -224,30 +194,20 @@ var takesGuesses = xme.Register("takesGuesses", func(ctx context.Context, g gues
 func TestReadAheadOfGuesses(t *testing.T) {
 	t.Parallel()
 	pool := xmetest.Open(t, xme.Options{Workers: 1})
-	read, yielded, most := 0, 0, 0
+	var yielded atomic.Int64
+	most := int64(0)
 	in := func(yield func(guesses) bool) {
-		for range 60 {
-			if read++; !yield(guesses{4 << 20}) {
+		for read := range int64(60) {
+			if most = max(most, read+1-yielded.Load()); !yield(guesses{4 << 20}) {
 				return
 			}
 		}
 	}
-	var mu sync.Mutex
-	locked := func(yield func(guesses) bool) {
-		in(func(g guesses) bool {
-			mu.Lock()
-			most = max(most, read-yielded)
-			mu.Unlock()
-			return yield(g)
-		})
-	}
-	for n, err := range takesGuesses.Map(t.Context(), pool, locked) {
+	for n, err := range takesGuesses.Map(t.Context(), pool, in) {
 		if n != 4<<20 || err != nil {
 			t.Fatal(n, err)
 		}
-		mu.Lock()
-		yielded++
-		mu.Unlock()
+		yielded.Add(1)
 	}
 	if most > 20 { // 32 MiB are 8 of them; some have ended and wait for who ranges
 		t.Errorf("%d rows of 4 MiB were read ahead", most)

@@ -130,7 +130,7 @@ func (e *WaitError) Error() string {
 }
 
 // Unwrap returns the context's cause, and ErrDeadlock. What the cause says of a lock is of another one: that neither errors.Is nor As finds, for here it would say
-// that this lock is held, or was not.
+// that this lock is held, or closed.
 func (e *WaitError) Unwrap() []error {
 	if len(e.Cycle) > 0 {
 		return []error{causeError{e.Err}, ErrDeadlock}
@@ -143,7 +143,7 @@ type causeError struct{ err error }
 
 func (c causeError) Error() string { return c.err.Error() }
 
-// Is finds all but what says that a lock is held, or is not.
+// Is finds all but what would say something of this lock, see Hides.
 func (c causeError) Is(target error) bool {
 	return !c.Hides(target) && errors.Is(c.err, target)
 }

@@ -129,8 +129,7 @@ func run(ctx context.Context, c config, out io.Writer) error {
 func warm(ctx context.Context, s *soak, pool *xme.Pool, m *manager.Manager, _ time.Duration) error {
 	return withArray(boardSize(0), func(b board) error {
 		var table xme.Table
-		_, err := s.guard(ctx, &table, m, b, 0)
-		if err != nil {
+		if _, err := s.guard(ctx, &table, m, b, 0); err != nil {
 			return err
 		}
 		ticksRow.Add(&table, xme.Repeat(1, ticksJob{M: m, Board: b}))
