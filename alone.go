@@ -12,17 +12,17 @@ import (
 func (f *Func[In, Out]) sort() {
 	f.anywhere = len(f.opts.On) == 0 && !f.opts.Fresh && !f.opts.Service
 	asksNothing := f.anywhere && f.opts.Timeout == 0 && f.opts.Memory == 0 && f.opts.Retries == 0
-	f.small = asksNothing && f.in.PointerFree() && metaSize+f.in.Size(new(In)) <= smallArgs
-	f.plain = f.small && f.out.PointerFree()
-	f.hands = asksNothing && f.in.Handles() && !f.in.Foreign() && !f.fn.guards && f.out.PointerFree()
-	f.rouses = f.anywhere && !(f.hands && f.in.Quick())
+	f.small = asksNothing && f.in.Plan.PointerFree() && metaSize+wire.Size(f.in, new(In)) <= smallArgs
+	f.plain = f.small && f.out.Plan.PointerFree()
+	f.hands = asksNothing && f.in.Plan.Handles() && !f.in.Plan.Foreign() && !f.fn.guards && f.out.Plan.PointerFree()
+	f.rouses = f.anywhere && !(f.hands && f.in.Plan.Quick())
 }
 
 // callAlone is Call for a plain function in a pool that the caller leads. If it is alone there it goes the short way (see proc.Pool.CallAlone): its memory is used again
 // as it stands, and its context is watched by who waits.
 func (f *Func[In, Out]) callAlone(ctx context.Context, p *Pool, in In) (Out, error) {
 	a := f.aloneFor(ctx, p, in)
-	a.row.Body, _ = f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, nil) // no error: it is plain
+	a.row.Body, _ = wire.Append(f.in, appendMeta(a.small[:0], -1, a.seed), &a.in, nil) // no error: it is plain
 	return f.runAlone(ctx, p, a)
 }
 
@@ -34,7 +34,7 @@ func (f *Func[In, Out]) callHanding(ctx context.Context, p *Pool, in In) (Out, e
 	if a.parcel = nil; parcel == nil {
 		parcel = wire.NewParcel()
 	}
-	body, err := f.in.Append(appendMeta(a.small[:0], -1, a.seed), &a.in, parcel)
+	body, err := wire.Append(f.in, appendMeta(a.small[:0], -1, a.seed), &a.in, parcel)
 	if err == nil && len(body)-metaSize > p.opts.MaxMessage {
 		err = tooLarge("value", len(body)-metaSize, p.opts.MaxMessage)
 	}
@@ -120,7 +120,7 @@ func (f *Func[In, Out]) runLong(ctx context.Context, p *Pool, a *awaited[In, Out
 // EndAtOnce implements link.QuickOwner for calls that went the short way.
 func (a *awaited[In, Out]) EndAtOnce(body []byte) {
 	a.row.Body = nil
-	if err := a.f.out.Decode(body, &a.out, nil); err != nil {
+	if err := wire.Decode(a.f.out, body, &a.out, nil); err != nil {
 		a.call.end(len(body), a.resultError(err))
 		return
 	}

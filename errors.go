@@ -97,7 +97,7 @@ type errorWire struct {
 	Known, Nested, Earlier                      []string
 }
 
-var errorCodec = func() *wire.Codec[errorWire] {
+var errorCodec = func() wire.Codec[errorWire] {
 	c, err := wire.CodecFor[errorWire]()
 	if err != nil {
 		panic(err)
@@ -113,13 +113,13 @@ func (e *Error) MarshalBinary() ([]byte, error) {
 		Memory: e.Memory, CPU: e.CPU, Cause: e.Cause, Killed: e.Killed,
 		Known: e.names(), Nested: e.Nested, Earlier: e.Earlier,
 	}
-	return errorCodec.Append(nil, &w, nil)
+	return wire.Append(errorCodec, nil, &w, nil)
 }
 
 // UnmarshalBinary decodes what MarshalBinary made.
 func (e *Error) UnmarshalBinary(b []byte) error {
 	var w errorWire
-	if err := errorCodec.Decode(b, &w, nil); err != nil {
+	if err := wire.Decode(errorCodec, b, &w, nil); err != nil {
 		return fmt.Errorf("xme: decode an error: %w", err)
 	}
 	*e = Error{

@@ -24,8 +24,8 @@ import (
 type Func[In, Out any] struct {
 	fn   *function
 	f    func(context.Context, In) (Out, error)
-	in   *wire.Codec[In]
-	out  *wire.Codec[Out]
+	in   wire.Codec[In]
+	out  wire.Codec[Out]
 	opts CallOptions
 
 	anywhere, small, plain, hands, rouses bool // see sort
@@ -107,13 +107,13 @@ func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out,
 	if fu.out, err = wire.CodecFor[Out](); err != nil {
 		fail("the result cannot cross: %v", err)
 	}
-	if why := fu.out.Borrowed(); why != "" {
+	if why := fu.out.Plan.Borrowed(); why != "" {
 		fail("the result cannot cross: %s", why)
 	}
 	full := pkg + "." + name
 	fu.fn = &function{
 		name: full, bare: name, place: place, types: types, handle: fu, invoke: fu.invoke,
-		id: table.identify(full, types, fu.in.AppendLayout, fu.out.AppendLayout), handles: fu.in.Handles(), result: reflect.TypeFor[Out](),
+		id: table.identify(full, types, fu.in.Plan.AppendLayout, fu.out.Plan.AppendLayout), handles: fu.in.Plan.Handles(), result: reflect.TypeFor[Out](),
 	}
 	_, fu.fn.guards = any(*new(In)).(proc.Guard)
 	if err := table.add(fu.fn); err != nil {
@@ -323,7 +323,7 @@ func (f *Func[In, Out]) Setup(in In) Setup {
 
 func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, space func(int) []byte, limit int) ([]byte, *wire.Parcel, Cause, error) {
 	var arg In
-	if err := f.in.Decode(args, &arg, in); err != nil {
+	if err := wire.Decode(f.in, args, &arg, in); err != nil {
 		return nil, nil, CauseEncode, fmt.Errorf("argument: %w", err)
 	}
 	res, err := f.f(ctx, arg)
@@ -334,8 +334,8 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 		}
 		return nil, nil, CauseReturned, err
 	}
-	if f.out.Exact() { // an estimate must not refuse what fits
-		n := f.out.Size(&res)
+	if f.out.Plan.Exact() { // an estimate must not refuse what fits
+		n := wire.Size(f.out, &res)
 		if n > limit {
 			return nil, nil, CauseEncode, tooLarge("result", n, limit)
 		}
@@ -346,8 +346,8 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 		}
 		dst = slices.Grow(dst, n)
 	}
-	if f.out.PointerFree() { // nothing of it travels in a parcel
-		body, err := f.out.Append(dst, &res, nil)
+	if f.out.Plan.PointerFree() { // nothing of it travels in a parcel
+		body, err := wire.Append(f.out, dst, &res, nil)
 		return body, nil, 0, err
 	}
 	out, kept := &wire.Parcel{Result: true, Most: worthEncoding(limit)}, false
@@ -357,7 +357,7 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 			out.Close()
 		}
 	}()
-	body, err := f.out.Append(dst, &res, out)
+	body, err := wire.Append(f.out, dst, &res, out)
 	switch {
 	case err != nil:
 		return nil, nil, CauseEncode, fmt.Errorf("result: %w", err)

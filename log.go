@@ -385,7 +385,7 @@ type logRecord struct {
 	Form    *lineForm // nil: the driver's
 }
 
-var recordCodec = func() *wire.Codec[logRecord] {
+var recordCodec = func() wire.Codec[logRecord] {
 	c, err := wire.CodecFor[logRecord]()
 	if err != nil {
 		panic(err)
@@ -401,10 +401,10 @@ func (r *logRecord) encode() ([]byte, error) {
 	if len(r.Message) > maxLogText {
 		r.Message = r.Message[:maxLogText] + fmt.Sprintf("… (%d bytes in all)", len(r.Message))
 	}
-	b, err := recordCodec.Append(nil, r, nil)
+	b, err := wire.Append(recordCodec, nil, r, nil)
 	if err != nil || len(b) > proc.MaxRecord {
 		r.Attrs, r.Form = []logAttr{logAttrOf(slog.Int("xme.attributes_dropped", len(r.Attrs)), false, 0)}, nil
-		b, err = recordCodec.Append(nil, r, nil)
+		b, err = wire.Append(recordCodec, nil, r, nil)
 	}
 	return b, err
 }
@@ -412,7 +412,7 @@ func (r *logRecord) encode() ([]byte, error) {
 // decodeRecord reads what encode wrote.
 func decodeRecord(body []byte) (*logRecord, error) {
 	r := &logRecord{}
-	if err := recordCodec.Decode(body, r, nil); err != nil {
+	if err := wire.Decode(recordCodec, body, r, nil); err != nil {
 		return nil, err
 	}
 	return r, nil

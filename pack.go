@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 const (
@@ -92,7 +93,7 @@ func (p *packs) slot(row int) **pack { return &p.ring[row/packRows%len(p.ring)] 
 
 // packs reports whether rows of f can go by packs.
 func (f *Func[In, Out]) packs() bool {
-	return f.small && f.out.Exact() && reflect.TypeFor[Out]().Size() <= packOut
+	return f.small && f.out.Plan.Exact() && reflect.TypeFor[Out]().Size() <= packOut
 }
 
 // inPacks prepares for packs, if the pool takes them: one without lanes wants each row by itself.
@@ -137,7 +138,7 @@ func newPack[In, Out any](s *stream, f *Func[In, Out]) *packOf[In, Out] {
 	} else {
 		t = &packOf[In, Out]{f: f}
 		k = &t.pack
-		size := metaSize + f.in.Size(new(In))
+		size := metaSize + wire.Size(f.in, new(In))
 		k.s, k.value = s, t
 		k.link = link.Pack{Func: f.fn.index, Size: size, Args: make([]byte, packRows*size), Owner: t, Of: &s.packs.whole}
 		s.packs.free = nil // of an earlier Add of a table
@@ -172,7 +173,7 @@ func feedPack[In, Out any](s *stream, f *Func[In, Out], in In, to *Rows[Out], ba
 		to.expect()
 	}
 	at := k.n * k.link.Size
-	_, err := f.in.Append(appendMeta(k.link.Args[at:at], s.next, seedOf(s.pool.opts.Seed, uint64(s.next))), &in, nil)
+	_, err := wire.Append(f.in, appendMeta(k.link.Args[at:at], s.next, seedOf(s.pool.opts.Seed, uint64(s.next))), &in, nil)
 	if err != nil {
 		s.mu.Unlock()
 		panic(err) // nothing can go wrong with what is copied as it lies
@@ -226,7 +227,7 @@ func (s *stream) submitPack(k *pack, first, n int) error {
 
 // EndAtOnce implements [link.PackOwner].
 func (k *packOf[In, Out]) EndAtOnce(i int, body []byte) {
-	if err := k.f.out.Decode(body, &k.outs[i], nil); err != nil {
+	if err := wire.Decode(k.f.out, body, &k.outs[i], nil); err != nil {
 		c := newCall(k.s.ctx, k.s.on, k.f, *new(In), k.s)
 		c.index = k.first + i
 		k.fail(i, c.resultError(err))
@@ -315,7 +316,7 @@ func (k *packOf[In, Out]) yield(rows uint64, pass func(row int, v Out, err error
 			}
 		}
 		v := k.outs[i]
-		if !k.f.out.PointerFree() {
+		if !k.f.out.Plan.PointerFree() {
 			k.outs[i] = *new(Out)
 		}
 		if !pass(k.first+i, v, err) {

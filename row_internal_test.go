@@ -16,7 +16,7 @@ var benchAdd = Register("bench.add", func(_ context.Context, n int) (int, error)
 func BenchmarkWorkerRow(b *testing.B) {
 	side := workerSide(wire.Hello{Rank: 1, MaxMessage: 1 << 30}, nil, nil)
 	in := 41
-	args, err := benchAdd.in.Append(appendMeta(nil, 7, 7), &in, nil)
+	args, err := wire.Append(benchAdd.in, appendMeta(nil, 7, 7), &in, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func newSetupCall[In, Out any](f *Func[In, Out], in In, o Options) (*setupCall, 
 		return nil, &Error{Func: f.fn.name, Row: -1, Attempt: 1, Cause: CauseUnsupported, Message: err.Error(), wrapped: err}
 	}
 	s := &setupCall{name: f.fn.name, fn: f.fn.index, parcel: &wire.Parcel{Most: worthEncoding(o.MaxMessage)}}
-	body, err := f.in.Append(appendMeta(nil, -1, seedOf(o.Seed, 0)), &in, s.parcel)
+	body, err := wire.Append(f.in, appendMeta(nil, -1, seedOf(o.Seed, 0)), &in, s.parcel)
 	if n := len(body) - metaSize; err == nil && n > o.MaxMessage {
 		err = tooLarge("value", n, o.MaxMessage)
 	}

@@ -65,7 +65,7 @@ func (c *call[In, Out]) init(ctx context.Context, on Executor, f *Func[In, Out],
 	c.f, c.in, c.to, c.first = f, in, to, c
 	c.fn, c.opts, c.ctx, c.on, c.index = f.fn, &f.opts, ctx, on, -1
 	c.value = c
-	c.args = metaSize + f.in.Size(&c.in)
+	c.args = metaSize + wire.Size(f.in, &c.in)
 }
 
 func (c *call[In, Out]) twin() *Call {
@@ -77,26 +77,26 @@ func (c *call[In, Out]) twin() *Call {
 }
 
 func (c *call[In, Out]) append(dst []byte, p *wire.Parcel) ([]byte, error) {
-	return c.f.in.Append(dst, &c.in, p)
+	return wire.Append(c.f.in, dst, &c.in, p)
 }
 
-func (c *call[In, Out]) foreign() bool            { return c.f.out.Foreign() }
-func (c *call[In, Out]) steady() bool             { return c.f.out.Exact() }
-func (c *call[In, Out]) exact() bool              { return c.f.in.Exact() }
-func (c *call[In, Out]) plain() bool              { return c.f.in.PointerFree() }
+func (c *call[In, Out]) foreign() bool            { return c.f.out.Plan.Foreign() }
+func (c *call[In, Out]) steady() bool             { return c.f.out.Plan.Exact() }
+func (c *call[In, Out]) exact() bool              { return c.f.in.Plan.Exact() }
+func (c *call[In, Out]) plain() bool              { return c.f.in.Plan.PointerFree() }
 func (c *call[In, Out]) charge(weight, files int) { c.to.charge(weight, files) }
 func (c *call[In, Out]) again()                   { c.to.again() }
 
 func (c *call[In, Out]) settle(body []byte, p *wire.Parcel, e *Error) {
-	if e == nil && c.f.out.Foreign() {
+	if e == nil && c.f.out.Plan.Foreign() {
 		c.settleForeign(body, p)
 		return
 	}
 	if e == nil {
-		if p == nil && c.f.out.Handles() {
+		if p == nil && c.f.out.Plan.Handles() {
 			p = &wire.Parcel{}
 		}
-		if err := c.f.out.Decode(body, &c.first.out, p); err != nil {
+		if err := wire.Decode(c.f.out, body, &c.first.out, p); err != nil {
 			e = c.resultError(err)
 		}
 	}
@@ -111,10 +111,10 @@ func (c *call[In, Out]) settleForeign(body []byte, p *wire.Parcel) {
 			c.end(len(body), c.resultError(errors.New("its decoder called runtime.Goexit")))
 		}
 	}()
-	if p == nil && c.f.out.Handles() {
+	if p == nil && c.f.out.Plan.Handles() {
 		p = &wire.Parcel{}
 	}
-	err := c.f.out.Decode(body, &c.first.out, p)
+	err := wire.Decode(c.f.out, body, &c.first.out, p)
 	decoded = true
 	var e *Error
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/xenonmp/xme/internal/link"
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 // Bounds of what Map, Unordered and Table read ahead of what has been yielded, or
@@ -50,9 +51,9 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 		s.open.Add(1)
 		return s.submit(&c.Call) == nil
 	}
-	size := metaSize + f.in.Size(&in)
+	size := metaSize + wire.Size(f.in, &in)
 	n := weight(size)
-	if !f.in.Exact() {
+	if !f.in.Plan.Exact() {
 		if s.missedOf != f.fn {
 			s.missedOf, s.missed = f.fn, 0 // it was of an earlier Add of a table
 		}
@@ -69,7 +70,7 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 		err = s.pool.encode(&c.Call) // now: in may change afterwards
 		s.encoding = false
 	}
-	if !f.in.Exact() {
+	if !f.in.Plan.Exact() {
 		s.missed = max(0, c.args-size)
 		if weight(c.args) > n {
 			s.credit = 0 // the next ones look
@@ -132,7 +133,7 @@ func recall[In, Out any](s *stream, f *Func[In, Out], in In, to sink) (*call[In,
 // renew makes c, which was used before, the call of another row.
 func (c *call[In, Out]) renew(in In, to sink) {
 	c.in, c.to = in, to
-	c.args, c.files, c.attempt, c.earlier = metaSize+c.f.in.Size(&c.in), 0, 0, nil
+	c.args, c.files, c.attempt, c.earlier = metaSize+wire.Size(c.f.in, &c.in), 0, 0, nil
 }
 
 // idleCalls are what a stream has left to the next one on the same pool, of the same function with the same options.

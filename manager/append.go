@@ -33,15 +33,15 @@ func (m *MethodFunc[T, In, Out]) Append(ctx context.Context, o *Object[T], in In
 		return nil, err
 	}
 	var p *wire.Parcel
-	if m.in.Handles() {
+	if m.in.Plan.Handles() {
 		p = wire.NewParcel()
 	}
-	nested := queueOf(ctx) == o.m.id
-	f := newQueued(o.m.id, m.out.Exact(), m.decode)
+	nested := queueOf(ctx) == o.ref.m.id
+	f := newQueued(o.ref.m.id, m.out.Plan.Exact(), m.decode)
 	if h != nil {
-		args, err := m.in.Append(nil, &in, p)
+		args, err := wire.Append(m.in, nil, &in, p)
 		if err == nil {
-			err = h.appendHere(ctx, &queued{op: o.m.op, nested: nested, to: f, method: queuedMethod{object: o.short(), m: &m.method, args: args, parcel: p}})
+			err = h.appendHere(ctx, &queued{op: o.ref.m.op, nested: nested, to: f, method: queuedMethod{object: o.ref.short(), m: &m.method, args: args, parcel: p}})
 		} else {
 			err = m.uncrossed(err)
 		}
@@ -59,18 +59,18 @@ func (m *MethodFunc[T, In, Out]) Append(ctx context.Context, o *Object[T], in In
 		return nil, err
 	}
 	defer c.unuse()
-	head := appendHead{method: m.number(), nested: nested, op: o.m.op}
+	head := appendHead{method: m.number(), nested: nested, op: o.ref.m.op}
 	if head.id, err = c.queued.add(f); err != nil {
 		return nil, err
 	}
 	f.queued.conn = c
-	body, err := m.in.Append(head.put((*buf)[:0]), &in, p)
+	body, err := wire.Append(m.in, head.put((*buf)[:0]), &in, p)
 	if err != nil {
 		c.queued.take(head.id)
 		return nil, m.uncrossed(err)
 	}
 	*buf = body[:0]
-	if err := c.appendCall(ctx, o.short(), body, p); err != nil {
+	if err := c.appendCall(ctx, o.ref.short(), body, p); err != nil {
 		c.queued.take(head.id)
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"sync"
 
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/ring"
@@ -25,8 +24,8 @@ type askAnswer struct {
 }
 
 var (
-	askRequests = sync.OnceValue(mustCodec[askRequest])
-	askAnswers  = sync.OnceValue(mustCodec[askAnswer])
+	askRequests = lazyCodec[askRequest]()
+	askAnswers  = lazyCodec[askAnswer]()
 )
 
 // report is the outcome that a request tells of; nil: none.
@@ -111,7 +110,7 @@ func (r *reader) ask(rec ring.Result, p *wire.Parcel) {
 	c := r.c
 	p.Close()
 	var in askRequest
-	if err := askRequests().Decode(rec.Body, &in, nil); err != nil {
+	if err := wire.Decode(askRequests(), rec.Body, &in, nil); err != nil {
 		c.failed(rec.Call, errorf("guard asks: malformed request: %w", err))
 		return
 	}
@@ -119,11 +118,11 @@ func (r *reader) ask(rec ring.Result, p *wire.Parcel) {
 	c.h.queue.ask(c, in, c.h.queue.drainHere, func(a askAnswer, err error) {
 		out := ring.Result{Kind: kindAnswer, Call: rec.Call}
 		if err == nil {
-			out.Body, err = askAnswers().Append(nil, &a, nil)
+			out.Body, err = wire.Append(askAnswers(), nil, &a, nil)
 		}
 		if err != nil {
 			out.Kind = kindFailed
-			out.Body, _ = answerErrors.Append(nil, answerErrorOf(err), nil)
+			out.Body, _ = wire.Append(answerErrors(), nil, answerErrorOf(err), nil)
 		}
 		c.answerSoon(out)
 	})
@@ -154,10 +153,10 @@ func (m *Manager) ask(ctx context.Context, in askRequest) (a askAnswer, err erro
 		return a, err
 	}
 	defer c.unuse()
-	body, err := askRequests().Append(nil, &in, nil)
+	body, err := wire.Append(askRequests(), nil, &in, nil)
 	if err != nil {
 		return a, err
 	}
-	err = c.request(ctx, kindAsk, body, func(body []byte) error { return askAnswers().Decode(body, &a, nil) })
+	err = c.request(ctx, kindAsk, body, func(body []byte) error { return wire.Decode(askAnswers(), body, &a, nil) })
 	return a, err
 }

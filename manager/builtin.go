@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -182,11 +181,11 @@ func (h *host) runBuiltin(ctx context.Context, m *Manager, in builtinRequest) ([
 }
 
 // entries encodes what a built-in function returns.
-var entries = func() func() *wire.Codec[[]entry] {
+var entries = func() func() wire.Codec[[]entry] {
 	if !storedCrosses {
 		panic("manager: values do not cross yet")
 	}
-	return sync.OnceValue(mustCodec[[]entry])
+	return lazyCodec[[]entry]()
 }()
 
 // valuesType is the type of what a built-in function returns.
@@ -198,7 +197,7 @@ func encodeEntries(v []entry) (*stored, error) {
 	p := wire.NewParcel()
 	defer p.Free()
 	var err error
-	if s.bytes, err = entries().Append(nil, &v, p); err != nil {
+	if s.bytes, err = wire.Append(entries(), nil, &v, p); err != nil {
 		return nil, err
 	}
 	if p.Regions.Len() > 0 {
@@ -211,7 +210,7 @@ func encodeEntries(v []entry) (*stored, error) {
 // decodeEntries is its other end.
 func decodeEntries(src []byte, v *Values, p *wire.Parcel) error {
 	var all []entry
-	if err := entries().Decode(src, &all, p); err != nil {
+	if err := wire.Decode(entries(), src, &all, p); err != nil {
 		return err
 	}
 	*v = make(Values, len(all))

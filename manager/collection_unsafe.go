@@ -3,7 +3,6 @@ package manager
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -25,27 +24,8 @@ type ref struct {
 // refTypes are the names of the generic types that begin with a ref.
 var refTypes = []string{"List", "Map", "Object"}
 
-// refOf makes a ref for a handle of type H.
-func refOf[H any](m *Manager, number uint64) ref {
-	return ref{m, number, typeName(reflect.TypeFor[H]())}
-}
-
-func (r *ref) manager() *Manager { return r.m }
-
-// operator is whose calls the handle's are.
-func (r *ref) operator() Operator {
-	if r.m == nil {
-		return Operator{}
-	}
-	return r.m.op
-}
-
-// MarshalJSON fails: what an object, a list or a map holds is read from its manager, not from the handle.
-func (r *ref) MarshalJSON() ([]byte, error) {
-	return nil, fmt.Errorf("a handle %s has no JSON: read what it holds", r.typ)
-}
-
-func (r *ref) target() target { return target{r.number, r.typ} }
+// refOf makes a ref for a handle of the type h.
+func refOf(m *Manager, h reflect.Type) ref { return ref{m: m, typ: typeName(h)} }
 
 func init() { wire.RegisterFamily(refFamily) }
 

@@ -126,7 +126,7 @@ func TestUnreadAnswers(t *testing.T) {
 	m, o := openFuzzed(t)
 	c := connected(t, m)
 	for call := range uint32(20) {
-		c.end.Put(ring.Result{Kind: kindCall, Call: call, Time: o.number, Body: methodCall(fuzzedMake.number(), areaBytes)})
+		c.end.Put(ring.Result{Kind: kindCall, Call: call, Time: o.ref.number, Body: methodCall(fuzzedMake.number(), areaBytes)})
 	}
 	until(t, c.end.Ready)
 	for _, o := range []*Object[fuzzed]{o, elsewhere(t, o)} {
@@ -146,8 +146,8 @@ func TestOrder(t *testing.T) {
 	h.mu.Lock()
 	hc := h.conns[c.me]
 	h.mu.Unlock()
-	c.end.Put(ring.Result{Kind: kindCall | parcelBit, Call: 1, Time: o.number, Body: methodCall(fuzzedAdd.number(), 10)})
-	c.end.Put(ring.Result{Kind: kindCall, Call: 2, Time: o.number, Body: methodCall(fuzzedAdd.number(), 100)})
+	c.end.Put(ring.Result{Kind: kindCall | parcelBit, Call: 1, Time: o.ref.number, Body: methodCall(fuzzedAdd.number(), 10)})
+	c.end.Put(ring.Result{Kind: kindCall, Call: 2, Time: o.ref.number, Body: methodCall(fuzzedAdd.number(), 100)})
 	until(t, c.end.HasRoom) // the first has been read
 	hc.armed.Store(true)
 	hc.late() // it takes long
@@ -173,7 +173,7 @@ func TestOrder(t *testing.T) {
 		a, ok, err := c.end.Next()
 		n, derr := 0, error(nil)
 		if ok {
-			derr = fuzzedAdd.out.Decode(a.Body, &n, nil)
+			derr = wire.Decode(fuzzedAdd.out, a.Body, &n, nil)
 		}
 		if !ok || err != nil || derr != nil || a.Call != want.call || n != want.n {
 			t.Errorf("call %d is answered %d, want call %d, %d (%v, %v)", a.Call, n, want.call, want.n, err, derr)
@@ -193,9 +193,9 @@ func TestRefusedAppend(t *testing.T) {
 	hc.armed.Store(true) // nobody looks but this test
 	hc.writing.Lock()
 	head := appendHead{method: fuzzedAdd.number(), op: m.op, id: 1}
-	c.end.Put(ring.Result{Kind: kindAppend | parcelBit, Call: 1, Time: o.number, Body: head.put(nil)})
+	c.end.Put(ring.Result{Kind: kindAppend | parcelBit, Call: 1, Time: o.ref.number, Body: head.put(nil)})
 	head.id = 2
-	c.end.Put(ring.Result{Kind: kindAppend, Call: 2, Time: o.number + 1, Body: head.put(nil)})
+	c.end.Put(ring.Result{Kind: kindAppend, Call: 2, Time: o.ref.number + 1, Body: head.put(nil)})
 	if !hc.took(1, &parcel{}) { // the first is waited for until the second is there
 		t.Fatal("the parcel was refused")
 	}

@@ -85,7 +85,10 @@ func Samples() map[int][][]byte {
 func sample[In, Out any](all map[int][][]byte, o *op[In, Out], in In) {
 	p := wire.NewParcel()
 	defer p.Free()
-	if b, err := o.in().Append(nil, &in, p); err == nil {
+	if b, err := wire.Append(inOf(o), nil, &in, p); err == nil {
 		all[int(o.code)] = append(all[int(o.code)], b)
 	}
 }
+
+func inOf[In, Out any](o *op[In, Out]) wire.Codec[In]   { return wire.Codec[In]{Plan: o.ins.get()} }
+func outOf[In, Out any](o *op[In, Out]) wire.Codec[Out] { return wire.Codec[Out]{Plan: o.outs.get()} }

@@ -35,10 +35,10 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 		return err
 	}
 	var p *wire.Parcel
-	if m.in.Handles() {
+	if m.in.Plan.Handles() {
 		p = wire.NewParcel()
 	}
-	body, err := m.in.Append(binary.LittleEndian.AppendUint16(nil, m.number()), &in, p)
+	body, err := wire.Append(m.in, binary.LittleEndian.AppendUint16(nil, m.number()), &in, p)
 	if err != nil {
 		p.Free()
 		return m.uncrossed(err)
@@ -49,13 +49,13 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 		f.over.Happen()
 	}
 	if h != nil {
-		l, err := h.start(ctx, o.short(), &m.method, body[methodSize:], p)
+		l, err := h.start(ctx, o.ref.short(), &m.method, body[methodSize:], p)
 		if err != nil {
 			p.Free()
 			return err
 		}
 		go func() {
-			end(l.wait(ctx, func(body []byte, p *wire.Parcel) error { return m.out.Decode(body, &f.out, p) }))
+			end(l.wait(ctx, func(body []byte, p *wire.Parcel) error { return wire.Decode(m.out, body, &f.out, p) }))
 		}()
 		return nil
 	}
@@ -64,7 +64,7 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 		p.Free()
 		return err
 	}
-	w, leads, err := c.begin(ctx, kindCall, o.short(), body, p)
+	w, leads, err := c.begin(ctx, kindCall, o.ref.short(), body, p)
 	if err != nil {
 		c.unuse()
 		p.Free()
@@ -72,7 +72,7 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 	}
 	go func() {
 		defer c.unuse()
-		end(c.await(ctx, w, leads, m.out.Exact(), func(kind uint8, body []byte, p *wire.Parcel) error { return m.result(kind, body, p, &f.out) }))
+		end(c.await(ctx, w, leads, m.out.Plan.Exact(), func(kind uint8, body []byte, p *wire.Parcel) error { return m.result(kind, body, p, &f.out) }))
 	}()
 	return nil
 }

@@ -312,11 +312,11 @@ func (c *hostConn) serveOp(ctx context.Context, o *rawOp, call uint32, body []by
 	out.Free()
 }
 
-var answerErrors = mustCodec[answerError]()
+var answerErrors = lazyCodec[answerError]()
 
 // failed answers with an error.
 func (c *hostConn) failed(call uint32, err error) {
-	body, cerr := answerErrors.Append(nil, answerErrorOf(err), nil)
+	body, cerr := wire.Append(answerErrors(), nil, answerErrorOf(err), nil)
 	if cerr != nil {
 		body = nil
 	}

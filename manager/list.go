@@ -13,35 +13,32 @@ import (
 // A list has no lock beside that of single calls, each of which is done whole or not at all. All methods may be called concurrently. Besides their own
 // errors they return ErrReleased after Release, ErrClosed after the manager's Close, and ErrLost if its process is gone. Handles of shared memory in elements that are read are the caller's to close.
 type List[T any] struct {
-	ref
+	ref ref
 }
 
 // NewList makes a list with items in it. name is for FindList; empty: there is none. The error wraps ErrExists if the name is taken, xme.ErrEncode if a T
 // cannot be kept.
 func NewList[T any](ctx context.Context, m *Manager, name string, items ...T) (*List[T], error) {
-	l := &List[T]{refOf[List[T]](m, 0)}
 	in, err := encodeAll(items)
-	defer releaseAll(in)
+	if err != nil {
+		releaseAll(in)
+		return nil, err
+	}
+	r, err := makeList(ctx, refOf(m, reflect.TypeFor[List[T]]()), name, in)
 	if err != nil {
 		return nil, err
 	}
-	l.number, err = opMake.call(ctx, m, makeRequest{l.operator(), name, l.typ, false, in})
-	if err != nil {
-		return nil, errorf("new list: %w", err)
-	}
-	return l, nil
+	return &List[T]{r}, nil
 }
 
 // FindList returns the list of that name. The error wraps ErrNotFound if there is none, ErrType if the name is another thing's: a map's, or that of a list of
 // other elements.
 func FindList[T any](ctx context.Context, m *Manager, name string) (*List[T], error) {
-	l := &List[T]{refOf[List[T]](m, 0)}
-	var err error
-	l.number, err = opFind.call(ctx, m, findRequest{name, l.typ})
+	r, err := findCollection(ctx, refOf(m, reflect.TypeFor[List[T]]()), "find list", name)
 	if err != nil {
-		return nil, errorf("find list: %w", err)
+		return nil, err
 	}
-	return l, nil
+	return &List[T]{r}, nil
 }
 
 // Append adds items at the end.
@@ -70,17 +67,16 @@ func (l *List[T]) Delete(ctx context.Context, i, n int) error {
 	if i < 0 {
 		return errorf("delete from element %d on: %w", i, ErrNoKey)
 	}
-	return l.splice(ctx, i, n)
+	return l.ref.splice(ctx, i, n, nil)
 }
 
 func (l *List[T]) splice(ctx context.Context, at, del int, items ...T) error {
 	in, err := encodeAll(items)
-	defer releaseAll(in)
 	if err != nil {
+		releaseAll(in)
 		return err
 	}
-	_, err = opSplice.call(ctx, l.manager(), spliceRequest{l.operator(), l.target(), at, del, in})
-	return err
+	return l.ref.splice(ctx, at, del, in)
 }
 
 // At returns element i. An i outside the list is an error that wraps ErrNoKey.
@@ -98,23 +94,17 @@ func (l *List[T]) At(ctx context.Context, i int) (v T, err error) {
 // Slice returns the elements from lo up to hi, hi itself not included, as they are at one moment; hi may be -1 for the list's end. Bounds outside the list
 // are an error that wraps ErrNoKey.
 func (l *List[T]) Slice(ctx context.Context, lo, hi int) ([]T, error) {
-	items, err := opSlice.call(ctx, l.manager(), sliceRequest{l.target(), lo, hi})
+	items, err := l.ref.slice(ctx, lo, hi)
 	defer releaseAll(items)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]T, len(items))
-	for i, s := range items {
-		if out[i], err = decodeItem[T](s); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	return decodeItems[T](items)
 }
 
 // Pop removes the last element and returns it. Of an empty list the error wraps ErrNoKey.
 func (l *List[T]) Pop(ctx context.Context) (v T, err error) {
-	s, err := opPop.call(ctx, l.manager(), targetRequest{Op: l.operator(), At: l.target()})
+	s, err := l.ref.pop(ctx)
 	if err != nil {
 		return v, err
 	}
@@ -124,14 +114,14 @@ func (l *List[T]) Pop(ctx context.Context) (v T, err error) {
 
 // Len returns how many elements there are.
 func (l *List[T]) Len(ctx context.Context) (int, error) {
-	return opSize.call(ctx, l.manager(), targetRequest{At: l.target()})
+	return l.ref.size(ctx, false)
 }
 
 // All yields the elements as they are when the range begins, in order: later changes are not seen. They are fetched at once and decoded one by one. An
 // error is yielded once, as the last pair.
 func (l *List[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		items, err := opSlice.call(ctx, l.manager(), sliceRequest{l.target(), 0, -1})
+		items, err := l.ref.slice(ctx, 0, -1)
 		defer releaseAll(items)
 		var v T
 		for i := 0; err == nil && i < len(items); i++ {
@@ -148,42 +138,60 @@ func (l *List[T]) All(ctx context.Context) iter.Seq2[T, error] {
 
 // Release ends the list, for all who have it. Doing so twice is an error that wraps ErrReleased.
 func (l *List[T]) Release(ctx context.Context) error {
-	_, err := opRelease.call(ctx, l.manager(), targetRequest{Op: l.operator(), At: l.target()})
-	return err
+	return l.ref.release(ctx)
 }
+
+// MarshalJSON fails: what a list holds is read from its manager, not from the handle.
+func (l *List[T]) MarshalJSON() ([]byte, error) { return nil, l.ref.noJSON() }
 
 // encodeItem encodes an element.
 func encodeItem[T any](v *T) (*stored, error) {
-	t, err := typeOf[T]()
+	t, err := typeOf(reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
 	}
-	return t.encode(v)
+	return encodeAs(t, v)
 }
 
 func decodeItem[T any](s *stored) (v T, err error) {
-	t, err := typeOf[T]()
+	t, err := itemType(reflect.TypeFor[T](), s)
 	if err != nil {
 		return v, err
 	}
-	if s == nil {
-		return v, errorf("%w", errMalformed)
+	return decodeAs[T](t, s, "")
+}
+
+// itemType returns what is known of the type of an element, which must be there.
+func itemType(t reflect.Type, s *stored) (*typed, error) {
+	k, err := typeOf(t)
+	if err == nil && s == nil {
+		err = errorf("%w", errMalformed)
 	}
-	return t.decode(s, "an element of type "+reflect.TypeFor[T]().String())
+	return k, err
+}
+
+func decodeItems[T any](items []*stored) ([]T, error) {
+	out := make([]T, len(items))
+	for i, s := range items {
+		var err error
+		if out[i], err = decodeItem[T](s); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // encodeAll encodes elements. What it returns is to be released also if it failed.
 func encodeAll[T any](items []T) ([]*stored, error) {
-	if _, err := typeOf[T](); err != nil {
+	t, err := typeOf(reflect.TypeFor[T]())
+	if err != nil {
 		return nil, err
 	}
-	all := make([]*stored, 0, len(items))
+	all := make([]*stored, len(items))
 	for i := range items {
-		s, err := encodeItem(&items[i])
-		if err != nil {
+		if all[i], err = encodeAs(t, &items[i]); err != nil {
 			return all, errorf("item %d: %w", i, err)
 		}
-		all = append(all, s)
 	}
 	return all, nil
 }

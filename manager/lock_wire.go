@@ -2,7 +2,6 @@ package manager
 
 import (
 	"errors"
-	"sync"
 
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -26,8 +25,8 @@ type managerRef struct {
 
 // The codecs are made when they are first used: then all types are registered.
 var (
-	lockRefs    = sync.OnceValue(mustCodec[lockRef])
-	managerRefs = sync.OnceValue(mustCodec[managerRef])
+	lockRefs    = lazyCodec[lockRef]()
+	managerRefs = lazyCodec[managerRef]()
 )
 
 func init() {
@@ -39,12 +38,12 @@ func appendLock(dst []byte, l *Lock, p *wire.Parcel) ([]byte, error) {
 		return dst, innerf("a zero Lock: %w", ErrClosed)
 	}
 	r := lockRef{Manager: l.c.at.id, Number: l.c.number, Name: l.c.name, Op: l.op, Memory: l.c.lockMemory}
-	return lockRefs().AppendNested(dst, &r, p)
+	return wire.AppendNested(lockRefs(), dst, &r, p)
 }
 
 func decodeLock(src []byte, p *wire.Parcel) (*Lock, error) {
 	var r lockRef
-	if err := lockRefs().DecodeNested(src, &r, p); err != nil {
+	if err := wire.DecodeNested(lockRefs(), src, &r, p); err != nil {
 		return nil, err
 	}
 	if err := r.Memory.check(); err != nil {

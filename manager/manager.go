@@ -135,12 +135,12 @@ func appendManager(dst []byte, m *Manager, p *wire.Parcel) ([]byte, error) {
 	if err != nil {
 		return dst, innerf("%w", err)
 	}
-	return managerRefs().AppendNested(dst, &managerRef{m.id, m.op, l.c.lockMemory, l.c.name}, p)
+	return wire.AppendNested(managerRefs(), dst, &managerRef{m.id, m.op, l.c.lockMemory, l.c.name}, p)
 }
 
 func decodeManager(src []byte, p *wire.Parcel) (*Manager, error) {
 	var r managerRef
-	if err := managerRefs().DecodeNested(src, &r, p); err != nil {
+	if err := wire.DecodeNested(managerRefs(), src, &r, p); err != nil {
 		return nil, err
 	}
 	if err := r.Memory.check(); err != nil {

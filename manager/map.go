@@ -4,8 +4,6 @@ import (
 	"context"
 	"iter"
 	"reflect"
-
-	"github.com/xenonmp/xme"
 )
 
 // Map is a handle on a map that a manager keeps, with keys of type K and elements of type V, which may hold handles of their own. It crosses as [List]
@@ -14,25 +12,17 @@ import (
 // K is made of booleans, numbers, strings, and arrays and structs of those without gaps in memory: keys are the same if they are encoded alike, so that 0
 // and -0 are two keys, and a NaN is found again. All methods may be called concurrently; each call is done whole or not at all. Their errors are those of a List.
 type Map[K comparable, V any] struct {
-	ref
+	ref ref
 }
 
 // NewMap makes an empty map. name is for FindMap; empty: there is none. The error wraps ErrExists if the name is taken, xme.ErrEncode if K cannot be a key
 // or V cannot be kept.
 func NewMap[K comparable, V any](ctx context.Context, m *Manager, name string) (*Map[K, V], error) {
-	n := &Map[K, V]{refOf[Map[K, V]](m, 0)}
-	if why := unfit(reflect.TypeFor[K]()); why != "" {
-		return nil, errorf("new map: %w: %v cannot be a key: %s", xme.ErrEncode, reflect.TypeFor[K](), why)
-	}
-	if _, err := typeOf[V](); err != nil {
-		return nil, errorf("new map: %w", err)
-	}
-	var err error
-	n.number, err = opMake.call(ctx, m, makeRequest{n.operator(), name, n.typ, true, nil})
+	r, err := makeMap(ctx, refOf(m, reflect.TypeFor[Map[K, V]]()), name, reflect.TypeFor[K](), reflect.TypeFor[V]())
 	if err != nil {
-		return nil, errorf("new map: %w", err)
+		return nil, err
 	}
-	return n, nil
+	return &Map[K, V]{r}, nil
 }
 
 // unfit says why values of t that are equal may be encoded differently; empty: they are not.
@@ -63,13 +53,11 @@ func unfit(t reflect.Type) string {
 
 // FindMap returns the map of that name. The error wraps ErrNotFound if there is none, ErrType if the name is another thing's.
 func FindMap[K comparable, V any](ctx context.Context, m *Manager, name string) (*Map[K, V], error) {
-	n := &Map[K, V]{refOf[Map[K, V]](m, 0)}
-	var err error
-	n.number, err = opFind.call(ctx, m, findRequest{name, n.typ})
+	r, err := findCollection(ctx, refOf(m, reflect.TypeFor[Map[K, V]]()), "find map", name)
 	if err != nil {
-		return nil, errorf("find map: %w", err)
+		return nil, err
 	}
-	return n, nil
+	return &Map[K, V]{r}, nil
 }
 
 // keyOf returns a key as it is kept.
@@ -88,25 +76,23 @@ func (m *Map[K, V]) Set(ctx context.Context, k K, v V) error {
 
 // Update sets all the keys of a Go map.
 func (m *Map[K, V]) Update(ctx context.Context, all map[K]V) error {
-	in := putRequest{Op: m.operator(), At: m.target()}
-	defer func() { releaseAll(in.Items) }()
+	var in putRequest
 	for k, v := range all {
 		if err := addPair(&in, k, v); err != nil {
 			return err
 		}
 	}
-	_, err := opPut.call(ctx, m.manager(), in)
+	_, err := m.ref.put(ctx, in)
 	return err
 }
 
 // Swap gives a key an element and returns what it had, if it had any.
 func (m *Map[K, V]) Swap(ctx context.Context, k K, v V) (old V, had bool, err error) {
-	in := putRequest{Op: m.operator(), At: m.target(), Old: true}
-	defer func() { releaseAll(in.Items) }()
+	in := putRequest{Old: true}
 	if err = addPair(&in, k, v); err != nil {
 		return old, false, err
 	}
-	s, err := opPut.call(ctx, m.manager(), in)
+	s, err := m.ref.put(ctx, in)
 	if err != nil || s == nil {
 		return old, false, err
 	}
@@ -115,17 +101,14 @@ func (m *Map[K, V]) Swap(ctx context.Context, k K, v V) (old V, had bool, err er
 	return old, err == nil, err
 }
 
+// addPair adds a key with its element to a request. If it cannot be encoded all of the request is released.
 func addPair[K comparable, V any](in *putRequest, k K, v V) error {
-	key, err := keyOf(k)
-	if err != nil {
-		return err
+	key, err := encodeItem(&k)
+	var s *stored
+	if err == nil {
+		s, err = encodeItem(&v)
 	}
-	s, err := encodeItem(&v)
-	if err != nil {
-		return err
-	}
-	in.Keys, in.Items = append(in.Keys, key), append(in.Items, s)
-	return nil
+	return in.add(key, s, err)
 }
 
 // Get returns a key's element, and whether it has one.
@@ -134,7 +117,7 @@ func (m *Map[K, V]) Get(ctx context.Context, k K) (v V, ok bool, err error) {
 	if err != nil {
 		return v, false, err
 	}
-	s, err := opMapGet.call(ctx, m.manager(), keyRequest{At: m.target(), Key: key})
+	s, err := m.ref.get(ctx, key)
 	if err != nil || s == nil {
 		return v, false, err
 	}
@@ -149,47 +132,37 @@ func (m *Map[K, V]) Delete(ctx context.Context, k K) (had bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return opMapDelete.call(ctx, m.manager(), keyRequest{m.operator(), m.target(), key})
+	return m.ref.drop(ctx, key)
 }
 
 // Len returns how many keys there are.
 func (m *Map[K, V]) Len(ctx context.Context) (int, error) {
-	return opSize.call(ctx, m.manager(), targetRequest{At: m.target(), Map: true})
+	return m.ref.size(ctx, true)
 }
 
 // Keys returns the keys, in no order that means anything.
 func (m *Map[K, V]) Keys(ctx context.Context) ([]K, error) {
-	a, err := opPairs.call(ctx, m.manager(), pairsRequest{m.target(), true})
+	keys, _, err := m.ref.pairs(ctx, true)
 	if err != nil {
 		return nil, err
 	}
-	keys := make([]K, len(a.Keys))
-	for i, k := range a.Keys {
-		if keys[i], err = decodeItem[K](&stored{bytes: []byte(k)}); err != nil {
-			return nil, err
-		}
-	}
-	return keys, nil
+	return decodeItems[K](keys)
 }
 
 // All fetches the whole map, as it is at one moment, and yields its keys with their elements, in no order that means anything. It may be ranged over again.
 func (m *Map[K, V]) All(ctx context.Context) (iter.Seq2[K, V], error) {
-	a, err := opPairs.call(ctx, m.manager(), pairsRequest{At: m.target()})
-	defer releaseAll(a.Items)
+	k, v, err := m.ref.pairs(ctx, false)
+	defer releaseAll(v)
 	if err != nil {
 		return nil, err
 	}
-	if len(a.Keys) != len(a.Items) {
-		return nil, errorf("%w", errMalformed)
+	keys, err := decodeItems[K](k)
+	if err != nil {
+		return nil, err
 	}
-	keys, items := make([]K, len(a.Keys)), make([]V, len(a.Keys))
-	for i, k := range a.Keys {
-		if keys[i], err = decodeItem[K](&stored{bytes: []byte(k)}); err == nil {
-			items[i], err = decodeItem[V](a.Items[i])
-		}
-		if err != nil {
-			return nil, err
-		}
+	items, err := decodeItems[V](v)
+	if err != nil {
+		return nil, err
 	}
 	return func(yield func(K, V) bool) {
 		for i, k := range keys {
@@ -202,9 +175,11 @@ func (m *Map[K, V]) All(ctx context.Context) (iter.Seq2[K, V], error) {
 
 // Release ends the map, for all who have it. Doing so twice is an error that wraps ErrReleased.
 func (m *Map[K, V]) Release(ctx context.Context) error {
-	_, err := opRelease.call(ctx, m.manager(), targetRequest{Op: m.operator(), At: m.target()})
-	return err
+	return m.ref.release(ctx)
 }
+
+// MarshalJSON fails: what a map holds is read from its manager, not from the handle.
+func (m *Map[K, V]) MarshalJSON() ([]byte, error) { return nil, m.ref.noJSON() }
 
 // AddTo adds delta to a key's element and returns the sum, with nobody in between. A key that is not there counts as zero; integers wrap around.
 func AddTo[K comparable, N number](ctx context.Context, m *Map[K, N], k K, delta N) (sum N, err error) {
@@ -217,7 +192,7 @@ func AddTo[K comparable, N number](ctx context.Context, m *Map[K, N], k K, delta
 		return sum, err
 	}
 	kind := reflect.TypeFor[N]().Kind()
-	b, err := opAdd.call(ctx, m.manager(), addRequest{m.operator(), m.target(), key, uint8(kind), s.bytes})
+	b, err := opAdd.call(ctx, m.ref.m, addRequest{m.ref.operator(), m.ref.target(), key, uint8(kind), s.bytes})
 	if err != nil {
 		return sum, err
 	}

@@ -15,7 +15,7 @@ import (
 func overWire[In, Out any](ctx context.Context, o *op[In, Out], m *Manager, in In) (out Out, err error) {
 	p := wire.NewParcel()
 	defer p.Free()
-	body, err := o.in().Append(nil, &in, p)
+	body, err := wire.Append(inOf(o), nil, &in, p)
 	if err != nil {
 		return out, err
 	}
@@ -24,7 +24,7 @@ func overWire[In, Out any](ctx context.Context, o *op[In, Out], m *Manager, in I
 		return out, err
 	}
 	defer back.Free()
-	return out, o.out().Decode(answer, &out, back)
+	return out, wire.Decode(outOf(o), answer, &out, back)
 }
 
 // memory is how a test sees that memory is given back.

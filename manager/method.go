@@ -19,8 +19,8 @@ import (
 type MethodFunc[T, In, Out any] struct {
 	method
 	f   func(*T, context.Context, In) (Out, error)
-	in  *wire.Codec[In]
-	out *wire.Codec[Out]
+	in  wire.Codec[In]
+	out wire.Codec[Out]
 
 	decode func(src []byte, out *Out, p *wire.Parcel) error // out's
 }
@@ -58,11 +58,11 @@ func Method[T, In, Out any](name string, f func(*T, context.Context, In) (Out, e
 	if m.out, err = wire.CodecFor[Out](); err != nil {
 		fail("the result cannot cross: %v", err)
 	}
-	if why := m.out.Borrowed(); why != "" {
+	if why := m.out.Plan.Borrowed(); why != "" {
 		fail("the result cannot cross: %s", why)
 	}
 	m.method.serve, m.method.batch = m.serve, m.batch
-	m.decode = m.out.Decode
+	m.decode = func(src []byte, out *Out, p *wire.Parcel) error { return wire.Decode(m.out, src, out, p) }
 	m.method.out = typeName(reflect.TypeFor[Out]())
 	methods.Lock()
 	defer methods.Unlock()
@@ -126,7 +126,7 @@ func methodAt(i uint16) *method {
 func (m *MethodFunc[T, In, Out]) serve(ctx context.Context, v any, args []byte, p *wire.Parcel, dst []byte) (body []byte, parcel *wire.Parcel, e *xme.Error) {
 	e = m.guarded(func() *xme.Error {
 		var in In
-		if m.in.Handles() {
+		if m.in.Plan.Handles() {
 			if p == nil {
 				p = &wire.Parcel{}
 			}
@@ -136,7 +136,7 @@ func (m *MethodFunc[T, In, Out]) serve(ctx context.Context, v any, args []byte, 
 				p.CatchFaults(false)
 			}()
 		}
-		if err := m.in.Decode(args, &in, p); err != nil {
+		if err := wire.Decode(m.in, args, &in, p); err != nil {
 			return m.threw(xme.CauseEncode, "argument: "+err.Error(), "", err)
 		}
 		out, err := m.f(v.(*T), ctx, in)
@@ -147,10 +147,10 @@ func (m *MethodFunc[T, In, Out]) serve(ctx context.Context, v any, args []byte, 
 			}
 			return m.threw(cause, "", "", err)
 		}
-		if m.out.Handles() {
+		if m.out.Plan.Handles() {
 			parcel = wire.NewParcel()
 		}
-		if body, err = m.out.Append(dst, &out, parcel); err != nil {
+		if body, err = wire.Append(m.out, dst, &out, parcel); err != nil {
 			parcel.Free()
 			parcel = nil
 			return m.threw(xme.CauseEncode, "result: "+err.Error(), "", err)
@@ -224,19 +224,19 @@ func (m *MethodFunc[T, In, Out]) Call(ctx context.Context, o *Object[T], in In) 
 	buf := bodies.Get().(*[]byte)
 	defer bodies.Put(buf)
 	var p *wire.Parcel
-	if m.in.Handles() {
+	if m.in.Plan.Handles() {
 		p = wire.NewParcel()
 		defer p.Free()
 	}
-	body, err := m.in.Append(binary.LittleEndian.AppendUint16((*buf)[:0], m.number()), &in, p)
+	body, err := wire.Append(m.in, binary.LittleEndian.AppendUint16((*buf)[:0], m.number()), &in, p)
 	if err != nil {
 		return out, m.uncrossed(err)
 	}
 	*buf = body[:0]
 	if h != nil {
-		l, err := h.start(ctx, o.short(), &m.method, body[methodSize:], p)
+		l, err := h.start(ctx, o.ref.short(), &m.method, body[methodSize:], p)
 		if err == nil {
-			err = l.wait(ctx, func(body []byte, p *wire.Parcel) error { return m.out.Decode(body, &out, p) })
+			err = l.wait(ctx, func(body []byte, p *wire.Parcel) error { return wire.Decode(m.out, body, &out, p) })
 		}
 		return out, err
 	}
@@ -245,11 +245,11 @@ func (m *MethodFunc[T, In, Out]) Call(ctx context.Context, o *Object[T], in In) 
 		return out, err
 	}
 	defer c.unuse()
-	w, leads, err := c.begin(ctx, kindCall, o.short(), body, p)
+	w, leads, err := c.begin(ctx, kindCall, o.ref.short(), body, p)
 	if err != nil {
 		return out, err
 	}
-	err = c.await(ctx, w, leads, m.out.Exact(), func(kind uint8, body []byte, p *wire.Parcel) error { return m.result(kind, body, p, &out) })
+	err = c.await(ctx, w, leads, m.out.Plan.Exact(), func(kind uint8, body []byte, p *wire.Parcel) error { return m.result(kind, body, p, &out) })
 	return out, err
 }
 
@@ -267,10 +267,10 @@ func (m *MethodFunc[T, In, Out]) result(kind uint8, body []byte, p *wire.Parcel,
 	if kind != kindAnswer {
 		return failure(kind, body)
 	}
-	if p == nil && m.out.Handles() {
+	if p == nil && m.out.Plan.Handles() {
 		p = &wire.Parcel{}
 	}
-	return m.out.Decode(body, out, p)
+	return wire.Decode(m.out, body, out, p)
 }
 
 // Each calls the method once for each of ins, in order and with no other call between them, in one message, and returns the results. It is what
@@ -281,14 +281,14 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 	if err != nil || len(ins) == 0 {
 		return nil, err
 	}
-	if m.in.Handles() || m.out.Handles() {
+	if m.in.Plan.Handles() || m.out.Plan.Handles() {
 		return nil, errorf("%s: shared memory does not cross in batches: call one by one: %w", m.name, xme.ErrEncode)
 	}
 	body := binary.LittleEndian.AppendUint16(nil, m.number())
 	for i := range ins {
 		at := len(body)
 		body = append(body, 0, 0, 0, 0)
-		if body, err = m.in.Append(body, &ins[i], nil); err != nil {
+		if body, err = wire.Append(m.in, body, &ins[i], nil); err != nil {
 			return nil, m.uncrossed(err)
 		}
 		if len(body) > mostMessage {
@@ -309,7 +309,7 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 			if failed {
 				err = failure(kindThrew, one)
 			} else {
-				err = m.out.Decode(one, &outs[i], nil)
+				err = wire.Decode(m.out, one, &outs[i], nil)
 			}
 			if err != nil {
 				errs = append(errs, errorf("call %d of %d: %w", i, len(ins), err))
@@ -323,7 +323,7 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 			body, err := m.batch(ctx, v, args, dst)
 			return body, nil, err
 		}
-		l, err := h.start(ctx, o.short(), &all, body[methodSize:], nil)
+		l, err := h.start(ctx, o.ref.short(), &all, body[methodSize:], nil)
 		if err == nil {
 			err = l.wait(ctx, func(body []byte, _ *wire.Parcel) error { return read(body) })
 		}
@@ -334,7 +334,7 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 		return nil, err
 	}
 	defer c.unuse()
-	w, leads, err := c.begin(ctx, kindBatch, o.short(), body, nil)
+	w, leads, err := c.begin(ctx, kindBatch, o.ref.short(), body, nil)
 	if err != nil {
 		return nil, err
 	}

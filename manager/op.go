@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/xenonmp/xme/internal/wire"
@@ -12,9 +13,40 @@ import (
 type op[In, Out any] struct {
 	code uint8
 	name string
-	in   func() *wire.Codec[In] // compiled once handles are registered
-	out  func() *wire.Codec[Out]
+	ins  plan // of In
+	outs plan // of Out
 	do   func(ctx context.Context, h *host, c *caller, in In) (Out, error)
+}
+
+// plan is a type's, made when it is first needed: each worker's start would wait for it, and the handles in it are to be registered before.
+type plan struct {
+	of   reflect.Type
+	once sync.Once
+	plan *wire.Plan
+}
+
+func (p *plan) get() *wire.Plan {
+	p.once.Do(func() {
+		var err error
+		if p.plan, err = wire.PlanOf(p.of); err != nil {
+			panic(fmt.Sprintf("manager: %v", err))
+		}
+	})
+	return p.plan
+}
+
+// lazyCodec returns what makes the codec of T when it is first needed.
+func lazyCodec[T any]() func() wire.Codec[T] {
+	p := &plan{of: reflect.TypeFor[T]()}
+	return func() wire.Codec[T] { return wire.Codec[T]{Plan: p.get()} }
+}
+
+// parcel returns one for a value of the type; nil: there is nothing that travels in it.
+func (p *plan) parcel() *wire.Parcel {
+	if !p.get().Handles() {
+		return nil
+	}
+	return wire.NewParcel()
 }
 
 // rawOp is an op without its types.
@@ -43,71 +75,80 @@ func (c *caller) of() any {
 
 // define makes an op. do must keep nothing of in's beyond what it owns, and may be called concurrently.
 func define[In, Out any](name string, waits bool, do func(ctx context.Context, h *host, c *caller, in In) (Out, error)) *op[In, Out] {
-	o := &op[In, Out]{code: uint8(len(rawOps)), name: name, in: sync.OnceValue(mustCodec[In]), out: sync.OnceValue(mustCodec[Out]), do: do}
-	if len(rawOps) == 255 {
-		panic("manager: too many ops")
-	}
-	rawOps = append(rawOps, rawOp{name: name, waits: waits, serve: o.serve})
+	o := &op[In, Out]{code: uint8(len(rawOps)), name: name, ins: plan{of: reflect.TypeFor[In]()}, outs: plan{of: reflect.TypeFor[Out]()}, do: do}
+	addOp(rawOp{name: name, waits: waits, serve: o.serve})
 	return o
 }
 
-func mustCodec[T any]() *wire.Codec[T] {
-	c, err := wire.CodecFor[T]()
-	if err != nil {
-		panic(fmt.Sprintf("manager: %v", err))
+func addOp(o rawOp) {
+	if len(rawOps) == 255 {
+		panic("manager: too many ops")
 	}
-	return c
+	rawOps = append(rawOps, o)
 }
 
 func (o *op[In, Out]) serve(ctx context.Context, h *host, c *caller, in []byte, p *wire.Parcel, dst []byte) ([]byte, *wire.Parcel, error) {
 	var v In
-	if err := o.in().Decode(in, &v, p); err != nil {
-		return nil, nil, errorf("%s: malformed request: %w", o.name, err)
+	if err := wire.Decode(wire.Codec[In]{Plan: o.ins.get()}, in, &v, p); err != nil {
+		return nil, nil, malformedRequest(o.name, err)
 	}
 	out, err := o.do(ctx, h, c, v)
 	if err != nil {
 		return nil, nil, err
 	}
-	var parcel *wire.Parcel
-	if o.out().Handles() {
-		parcel = wire.NewParcel()
-	}
-	body, err := o.out().Append(dst, &out, parcel)
+	parcel := o.outs.parcel()
+	body, err := wire.Append(wire.Codec[Out]{Plan: o.outs.get()}, dst, &out, parcel)
+	return sent(o.name, body, parcel, err)
+}
+
+func malformedRequest(name string, err error) error {
+	return errorf("%s: malformed request: %w", name, err)
+}
+
+// sent returns an encoded answer, unless that failed.
+func sent(name string, body []byte, p *wire.Parcel, err error) ([]byte, *wire.Parcel, error) {
 	if err != nil {
-		parcel.Free()
-		return nil, nil, errorf("%s: %w", o.name, err)
+		p.Free()
+		return nil, nil, errorf("%s: %w", name, err)
 	}
-	return body, parcel, nil
+	return body, p, nil
 }
 
 // call has m's manager do it.
 func (o *op[In, Out]) call(ctx context.Context, m *Manager, in In) (out Out, err error) {
-	if m == nil || m.at == nil {
-		return out, errorf("%s: a zero Manager: %w", o.name, ErrClosed)
+	h, r, err := m.usable(o.name)
+	if err != nil {
+		return out, err
 	}
-	if h, ok := m.at.(*host); ok {
-		if err := h.usable(); err != nil {
-			return out, err
-		}
+	if h != nil {
 		return o.do(ctx, h, &caller{}, in)
 	}
-	r := m.at.(*remote)
-	var p *wire.Parcel
-	if o.in().Handles() {
-		p = wire.NewParcel()
-		defer p.Free()
+	p := o.ins.parcel()
+	defer p.Free()
+	body, err := wire.Append(wire.Codec[In]{Plan: o.ins.get()}, nil, &in, p)
+	if err == nil {
+		err = r.ask(ctx, o.code, body, p, func(answer []byte, p *wire.Parcel) error {
+			return wire.Decode(wire.Codec[Out]{Plan: o.outs.get()}, answer, &out, p)
+		})
+		return out, err
 	}
-	body, err := o.in().Append(nil, &in, p)
-	if err != nil {
-		return out, errorf("%s: %w", o.name, err)
+	return out, errorf("%s: %w", o.name, err)
+}
+
+// usable returns where m's manager lives, for an op: here or elsewhere.
+func (m *Manager) usable(name string) (*host, *remote, error) {
+	if m == nil || m.at == nil {
+		return nil, nil, errorf("%s: a zero Manager: %w", name, ErrClosed)
 	}
-	err = r.ask(ctx, o.code, body, p, func(answer []byte, p *wire.Parcel) error { return o.out().Decode(answer, &out, p) })
-	return out, err
+	if h, ok := m.at.(*host); ok {
+		return h, nil, h.usable()
+	}
+	return nil, m.at.(*remote), nil
 }
 
 // askBy has a manager do an op by a connection that is in use.
 func askBy[In any](ctx context.Context, c *conn, o *op[In, struct{}], in In, p *wire.Parcel) error {
-	body, err := o.in().Append(nil, &in, p)
+	body, err := wire.Append(wire.Codec[In]{Plan: o.ins.get()}, nil, &in, p)
 	if err != nil {
 		return errorf("%s: %w", o.name, err)
 	}

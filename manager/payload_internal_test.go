@@ -61,7 +61,7 @@ func (m *memory) request(name string, c *constructor, b byte, f func(in newObjec
 			in.Args.data, err = typeNamed(in.Type).encode(&carrier{A: a}, p, nil)
 		} else {
 			in.Type, in.Make = c.typ, c.name
-			in.Args.data, err = remadeNew.in.Append(nil, &a, p)
+			in.Args.data, err = wire.Append(remadeNew.in, nil, &a, p)
 		}
 		m.must(err)
 		f(in)

@@ -111,7 +111,7 @@ func (o *outcomeOf) append(dst []byte) []byte {
 	case *xme.Error:
 		return append(dst, errorBody(e)...)
 	}
-	body, err := answerErrors.Append(dst, answerErrorOf(o.err), nil)
+	body, err := wire.Append(answerErrors(), dst, answerErrorOf(o.err), nil)
 	if err != nil {
 		return dst
 	}
@@ -130,11 +130,11 @@ type collected struct {
 	Value *stored
 }
 
-var collectedCodec = func() func() *wire.Codec[collected] {
+var collectedCodec = func() func() wire.Codec[collected] {
 	if !storedCrosses {
 		panic("manager: values do not cross yet")
 	}
-	return sync.OnceValue(mustCodec[collected])
+	return lazyCodec[collected]()
 }()
 
 // mostCollected bounds the bytes of one answer, beyond one call's.
@@ -176,7 +176,7 @@ func (c *hostConn) tell(call uint32) {
 	s := *with.o.value
 	s.loose = true // appendStored gives it back
 	p := wire.NewParcel()
-	body, err := collectedCodec().Append([]byte{collectWith}, &collected{with.id, &s}, p)
+	body, err := wire.Append(collectedCodec(), []byte{collectWith}, &collected{with.id, &s}, p)
 	go func() { // who finishes calls is not to wait for who does not read
 		defer p.Free()
 		if !c.use() {

@@ -191,7 +191,7 @@ func (c *conn) came(kind uint8, body []byte, p *wire.Parcel) error {
 		p = &wire.Parcel{}
 	}
 	var one collected
-	if err := collectedCodec().Decode(body[1:], &one, p); err != nil {
+	if err := wire.Decode(collectedCodec(), body[1:], &one, p); err != nil {
 		return err
 	}
 	if call := c.queued.take(one.ID); call != nil && one.Value != nil {

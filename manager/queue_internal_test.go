@@ -66,7 +66,7 @@ func TestNobodyAppends(t *testing.T) {
 	_, o := openFuzzed(t)
 	there := elsewhere(t, o)
 	for _, o := range []*Object[fuzzed]{o, there} {
-		nobody := &Object[fuzzed]{refOf[Object[fuzzed]](o.m.As(Operator{}), o.number)}
+		nobody := objectAt[fuzzed](o.ref.m.As(Operator{}), o.ref.short())
 		if _, err := fuzzedAdd.Append(t.Context(), nobody, 1); !errors.Is(err, ErrNotAuthorised) {
 			t.Error(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 // fuzzed is an object.
@@ -68,9 +69,9 @@ func connected(t testing.TB, m *Manager) *conn {
 // elsewhere returns an object's handle as another process has it, with a connection of its own.
 func elsewhere(t testing.TB, o *Object[fuzzed]) *Object[fuzzed] {
 	t.Helper()
-	r := &remote{id: o.m.id}
+	r := &remote{id: o.ref.m.id}
 	t.Cleanup(r.close)
-	return &Object[fuzzed]{refOf[Object[fuzzed]](&Manager{id: r.id, at: r, op: o.m.op}, o.number)}
+	return objectAt[fuzzed](&Manager{id: r.id, at: r, op: o.ref.m.op}, o.ref.short())
 }
 
 func openFuzzed(t testing.TB) (*Manager, *Object[fuzzed]) {
@@ -126,18 +127,18 @@ func FuzzRecords(f *testing.F) {
 	function := appendHead{method: 4, now: true, id: 2, op: public}
 	f.Add(append(record(kindAppend, 0, 0, append(function.put(nil), "hostargs"...)...), record(kindCollect, 1, 0)...))
 	for _, in := range []askRequest{{Gen: 1}, {Gen: 1, Has: true, Body: []byte{1}}, {Gen: 9, Has: true, Threw: []byte{1, 2}}} {
-		body, err := askRequests().Append(nil, &in, nil)
+		body, err := wire.Append(askRequests(), nil, &in, nil)
 		if err != nil {
 			f.Fatal(err)
 		}
-		lease, err := opAttach.in().Append(nil, &leaseRequest{Idle: time.Hour}, nil)
+		lease, err := wire.Append(inOf(opAttach), nil, &leaseRequest{Idle: time.Hour}, nil)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(append(record(kindRequest, 0, opAttach.code, lease...), record(kindAsk, 1, 0, body...)...))
 	}
 	for _, in := range withoutArgs() {
-		body, err := opShare.in().Append(nil, &in, nil)
+		body, err := wire.Append(inOf(opShare), nil, &in, nil)
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -142,7 +142,7 @@ func failure(kind uint8, body []byte) error {
 		return e
 	}
 	e := new(answerError)
-	err := answerErrors.Decode(body, e, nil)
+	err := wire.Decode(answerErrors(), body, e, nil)
 	if err == nil {
 		err = e.arrived()
 	}

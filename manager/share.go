@@ -13,7 +13,7 @@ import (
 // Object is a handle on a shared object of type T, which lives where its manager does. It crosses as a field of an argument or a result, by pointer, and as
 // a value of a table. Its fields are reached by methods only: see [Method]. It lasts until it is released or the manager ends. All methods may be called
 // concurrently, and from any process.
-type Object[T any] struct{ ref }
+type Object[T any] struct{ ref ref }
 
 // objectType is what a process knows of a type whose objects are shared.
 type objectType struct {
@@ -48,9 +48,9 @@ func addType[T any]() {
 	}
 	t.decode = func(src []byte, p *wire.Parcel) (any, error) {
 		v := new(T)
-		return v, c.Decode(src, v, p)
+		return v, wire.Decode(c, src, v, p)
 	}
-	t.encode = func(v any, p *wire.Parcel, dst []byte) ([]byte, error) { return c.Append(dst, v.(*T), p) }
+	t.encode = func(v any, p *wire.Parcel, dst []byte) ([]byte, error) { return wire.Append(c, dst, v.(*T), p) }
 }
 
 func typeNamed(name string) *objectType {
@@ -73,7 +73,7 @@ var constructors struct {
 // ConstructorFunc makes objects of type T where their manager lives.
 type ConstructorFunc[T, In any] struct {
 	constructor
-	in *wire.Codec[In]
+	in wire.Codec[In]
 }
 
 // Constructor registers a function that makes objects where their manager lives, for [ShareNew]: what they hold need not be able to cross. Call it at
@@ -93,7 +93,7 @@ func Constructor[T, In any](name string, f func(ctx context.Context, in In) (*T,
 	}
 	c.make = func(ctx context.Context, args []byte, p *wire.Parcel) (any, error) {
 		var in In
-		if err := c.in.Decode(args, &in, p); err != nil {
+		if err := wire.Decode(c.in, args, &in, p); err != nil {
 			return nil, err
 		}
 		v, err := f(ctx, in)
@@ -243,7 +243,7 @@ func Share[T any](ctx context.Context, m *Manager, name string, v *T) (*Object[T
 		if err != nil {
 			return nil, err
 		}
-		return &Object[T]{refOf[Object[T]](m, uint64(n))}, nil
+		return objectAt[T](m, n), nil
 	}
 	t := typeNamed(typ)
 	switch {
@@ -266,7 +266,7 @@ func Share[T any](ctx context.Context, m *Manager, name string, v *T) (*Object[T
 func ShareNew[T, In any](ctx context.Context, m *Manager, name string, c *ConstructorFunc[T, In], in In) (*Object[T], error) {
 	p := &wire.Parcel{}
 	defer p.Close()
-	data, err := c.in.Append(nil, &in, p)
+	data, err := wire.Append(c.in, nil, &in, p)
 	if err != nil {
 		return nil, errorf("share %q: the constructor's argument cannot cross: %w: %w", name, xme.ErrEncode, err)
 	}
@@ -278,7 +278,7 @@ func shareAt[T any](ctx context.Context, m *Manager, in newObject) (*Object[T], 
 	if err != nil {
 		return nil, err
 	}
-	return &Object[T]{refOf[Object[T]](m, uint64(n))}, nil
+	return objectAt[T](m, n), nil
 }
 
 // findObject asks for an object by its name.
@@ -306,7 +306,7 @@ func Find[T any](ctx context.Context, m *Manager, name string) (*Object[T], erro
 	if err != nil {
 		return nil, err
 	}
-	return &Object[T]{refOf[Object[T]](m, uint64(n))}, nil
+	return objectAt[T](m, n), nil
 }
 
 var opReleaseObject = define("release", true, func(ctx context.Context, h *host, _ *caller, number uint32) (struct{}, error) {
@@ -379,28 +379,31 @@ func (o *Object[T]) Release(ctx context.Context) error {
 	if _, _, err := o.where("release"); err != nil {
 		return err
 	}
-	_, err := opReleaseObject.call(ctx, o.m, o.short())
+	_, err := opReleaseObject.call(ctx, o.ref.m, o.ref.short())
 	return err
 }
 
-// short is the number as records have it.
-func (o *Object[T]) short() uint32 { return uint32(o.number) }
+func objectAt[T any](m *Manager, n uint32) *Object[T] {
+	o := &Object[T]{refOf(m, reflect.TypeFor[Object[T]]())}
+	o.ref.number = uint64(n)
+	return o
+}
+
+// MarshalJSON fails: what an object holds is read by its methods, not from the handle.
+func (o *Object[T]) MarshalJSON() ([]byte, error) { return nil, o.ref.noJSON() }
 
 // Manager returns the object's manager.
-func (o *Object[T]) Manager() *Manager { return o.m }
+func (o *Object[T]) Manager() *Manager { return o.ref.m }
 
 // String describes the handle.
 func (o *Object[T]) String() string { return fmt.Sprintf("manager.Object[%v]", reflect.TypeFor[T]()) }
 
 // where returns where the object lives: in this process or elsewhere.
 func (o *Object[T]) where(what string) (*host, *remote, error) {
-	if o == nil || o.m == nil {
-		return nil, nil, errorf("%s: a zero Object: objects are made by Share: %w", what, ErrClosed)
+	if o == nil {
+		return (*ref)(nil).where(what)
 	}
-	if h, ok := o.m.at.(*host); ok {
-		return h, nil, nil
-	}
-	return nil, o.m.at.(*remote), nil
+	return o.ref.where(what)
 }
 
 // host returns the manager's host if that is in this process.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"runtime"
 	"slices"
 
@@ -36,11 +37,11 @@ const (
 
 // encode makes v a value that can be kept. The error wraps xme.ErrEncode.
 func encode[T any](v T) (*stored, error) {
-	t, err := typeOf[T]()
+	t, err := typeOf(reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
 	}
-	s, err := t.encode(&v)
+	s, err := encodeAs(t, &v)
 	if err != nil {
 		return nil, err
 	}
@@ -65,24 +66,33 @@ func shown(v any) (text []byte) {
 	return text
 }
 
-// encode makes *v a value without a type and JSON.
-func (t *typed[T]) encode(v *T) (*stored, error) {
-	s := &stored{handles: t.codec.Handles()}
-	var p *wire.Parcel
-	if s.handles {
-		p = wire.NewParcel()
-		defer p.Free()
+// encodeAs makes *v, of whose type t is, a value without a type and JSON.
+func encodeAs[T any](t *typed, v *T) (*stored, error) {
+	p := t.parcel()
+	b, err := wire.Append(wire.Codec[T]{Plan: t.plan}, nil, v, p)
+	return t.encoded(b, p, err)
+}
+
+// parcel returns one for a value of the type; nil: there is nothing that travels in it.
+func (t *typed) parcel() *wire.Parcel {
+	if !t.plan.Handles() {
+		return nil
 	}
-	var err error
-	if s.bytes, err = t.codec.Append(nil, v, p); err != nil {
+	return wire.NewParcel()
+}
+
+// encoded makes bytes, and what is in p, a value, unless encoding it failed. It frees p.
+func (t *typed) encoded(b []byte, p *wire.Parcel, err error) (*stored, error) {
+	defer p.Free()
+	switch {
+	case err != nil:
 		return nil, errorf("%w: %w", xme.ErrEncode, err)
-	}
-	if p == nil {
-		return s, nil
-	}
-	if len(p.Items) > 0 {
+	case p == nil:
+		return &stored{bytes: b}, nil
+	case len(p.Items) > 0:
 		return nil, errorf("%w: a value of type %s holds an open file: a manager does not keep those", xme.ErrEncode, t.name)
 	}
+	s := &stored{bytes: b, handles: true}
 	if p.Regions.Len() > 0 {
 		set := p.Regions.Take()
 		s.held = &set
@@ -92,35 +102,71 @@ func (t *typed[T]) encode(v *T) (*stored, error) {
 
 // decode returns the value; what names it in an error. The error wraps ErrType if it was stored as another type. Handles in the value are the caller's.
 func decode[T any](s *stored, what string) (v T, err error) {
-	if all, ok := any(&v).(*Values); ok && s.typ == valuesType {
-		p := wire.NewParcel()
-		defer p.Free()
-		return v, decodeEntries(s.bytes, all, p)
+	if s.typ == valuesType {
+		if all, ok := any(&v).(*Values); ok {
+			return v, s.entries(all)
+		}
 	}
-	t, err := typeOf[T]()
+	t, err := s.typed(reflect.TypeFor[T](), what)
 	if err != nil {
 		return v, err
 	}
-	if s.typ != t.name {
-		return v, errorf("%s has the type %s, not %s: %w", what, s.typ, t.name, ErrType)
-	}
-	return t.decode(s, what)
+	return decodeAs[T](t, s, what)
 }
 
-// decode returns a value that was encoded as a T.
-func (t *typed[T]) decode(s *stored, what string) (v T, err error) {
-	var p *wire.Parcel
-	if t.codec.Handles() {
-		p = wire.NewParcel()
-		defer p.Free()
+// entries reads what a built-in function returns.
+func (s *stored) entries(all *Values) error {
+	p := wire.NewParcel()
+	defer p.Free()
+	return decodeEntries(s.bytes, all, p)
+}
+
+// typed returns what is known of the type that the value is wanted as. The error wraps ErrType if it was stored as another.
+func (s *stored) typed(as reflect.Type, what string) (*typed, error) {
+	t, err := typeOf(as)
+	if err == nil && s.typ != t.name {
+		err = errorf("%s has the type %s, not %s: %w", what, s.typ, t.name, ErrType)
 	}
-	err = t.codec.Decode(s.bytes, &v, p)
-	runtime.KeepAlive(s) // its memory is held until here
-	if err != nil {
+	return t, err
+}
+
+// decodeAs returns a value that was encoded as a T, of whose type t is. what names it in an error; empty: it is an element.
+func decodeAs[T any](t *typed, s *stored, what string) (v T, err error) {
+	p := t.parcel()
+	err = wire.Decode(wire.Codec[T]{Plan: t.plan}, s.bytes, &v, p)
+	if err = t.decoded(s, p, err, what); err != nil {
 		var none T
-		return none, errorf("%s: %w", what, err)
+		return none, err
 	}
 	return v, nil
+}
+
+// decoded frees p, once a value has been decoded, and says what is wrong if it could not be.
+func (t *typed) decoded(s *stored, p *wire.Parcel, err error, what string) error {
+	p.Free()
+	runtime.KeepAlive(s) // its memory is held until here
+	switch {
+	case err == nil:
+		return nil
+	case what == "":
+		what = "an element of type " + t.of.String()
+	}
+	return errorf("%s: %w", what, err)
+}
+
+// decodeAny is decode for a type that is not known when the program is compiled.
+func decodeAny(s *stored, as reflect.Type, what string) (reflect.Value, error) {
+	t, err := s.typed(as, what)
+	if err != nil {
+		return reflect.Value{}, err
+	}
+	return t.decodeAny(s, what)
+}
+
+func (t *typed) decodeAny(s *stored, what string) (reflect.Value, error) {
+	p := t.parcel()
+	v, err := t.plan.DecodeAny(s.bytes, p)
+	return v, t.decoded(s, p, err, what)
 }
 
 // size is about how many bytes the value takes on its way.
@@ -301,11 +347,14 @@ func (s *stored) shown() (text []byte, ok bool) {
 	if s.json != nil {
 		return s.json, true
 	}
-	show := basics[s.typ]
-	if show == nil {
+	t := basics[s.typ]
+	if t == nil {
 		return nil, false
 	}
-	text, err := show(s.bytes)
+	v, err := decodeAny(s, t, "")
+	if err == nil {
+		text, err = json.Marshal(v.Interface())
+	}
 	return text, err == nil
 }
 

@@ -12,33 +12,33 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// typed is what is known of T as the type of values that a manager keeps.
-type typed[T any] struct {
-	codec *wire.Codec[T]
+// typed is what is known of a type of values that a manager keeps.
+type typed struct {
+	plan  *wire.Plan
+	of    reflect.Type
 	name  string
 	basic bool // every process can show it: no JSON goes along
 }
 
-// types are the typed that were made: reflect.Type -> *typed[T].
+// types are the typed that were made: reflect.Type -> *typed.
 var types sync.Map
 
-// typeOf returns what is known of T. The error wraps xme.ErrEncode and names the part of T that cannot cross.
-func typeOf[T any]() (*typed[T], error) {
-	t := reflect.TypeFor[T]()
+// typeOf returns what is known of a type. The error wraps xme.ErrEncode and names the part of it that cannot cross.
+func typeOf(t reflect.Type) (*typed, error) {
 	if v, ok := types.Load(t); ok {
-		return v.(*typed[T]), nil
+		return v.(*typed), nil
 	}
-	codec, err := wire.CodecFor[T]()
+	plan, err := wire.PlanOf(t)
 	if err != nil {
 		return nil, errorf("%w: %w", xme.ErrEncode, err)
 	}
-	if why := codec.Borrowed(); why != "" {
+	if why := plan.Borrowed(); why != "" {
 		return nil, errorf("%w: a value of type %v cannot be kept: %s", xme.ErrEncode, t, why)
 	}
-	k := &typed[T]{codec: codec, name: typeName(t)}
+	k := &typed{plan: plan, of: t, name: typeName(t)}
 	_, k.basic = basics[k.name]
 	v, _ := types.LoadOrStore(t, k)
-	return v.(*typed[T]), nil
+	return v.(*typed), nil
 }
 
 // typeName is a type's name with the paths of packages, the same in all processes of a program.
@@ -69,19 +69,12 @@ func typeName(t reflect.Type) string {
 	return t.String()
 }
 
-// basics show values of the types that every process knows, by the types' names.
-var basics = map[string]func(encoded []byte) ([]byte, error){}
+// basics are the types whose values every process can show, by their names.
+var basics = map[string]reflect.Type{}
 
-func basic[T any]() {
-	codec := sync.OnceValue(mustCodec[T]) // made when it is first needed: each worker's start would wait for it
-	basics[typeName(reflect.TypeFor[T]())] = func(encoded []byte) ([]byte, error) {
-		var v T
-		if err := codec().Decode(encoded, &v, nil); err != nil {
-			return nil, err
-		}
-		return json.Marshal(v)
-	}
-}
+func basic[T any]() { addBasic(reflect.TypeFor[T]()) }
+
+func addBasic(t reflect.Type) { basics[typeName(t)] = t }
 
 func init() {
 	basic[bool]()

@@ -36,14 +36,11 @@ func Put[T any](key string, v T) Change {
 func (m *Monitor) put(key string, v any) (manager.Change, error) {
 	if v != nil {
 		if t := reflect.TypeOf(v); isHandle(t) {
-			k, err := kindFor(t, key)
-			if err != nil {
-				return manager.Change{}, err
+			c, err := putHandle(key, v)
+			if err == nil && m.o.Manager == nil {
+				err = fmt.Errorf("monitor: the value of %s: a shared list or map lives in a manager: give the monitor one (Options.Manager)", briefKey(key))
 			}
-			if m.o.Manager == nil {
-				return manager.Change{}, fmt.Errorf("monitor: the value of %s: a shared list or map lives in a manager: give the monitor one (Options.Manager)", briefKey(key))
-			}
-			return k.put(key, v), nil
+			return c, err
 		}
 	}
 	text, err := encode(v)

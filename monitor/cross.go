@@ -66,7 +66,7 @@ func appendMonitor(dst []byte, m *Monitor, p *wire.Parcel) ([]byte, error) {
 		return dst, err
 	}
 	r := reference(m.o)
-	return codec.AppendNested(dst, &r, p)
+	return wire.AppendNested(codec, dst, &r, p)
 }
 
 func decodeMonitor(src []byte, p *wire.Parcel) (*Monitor, error) {
@@ -75,7 +75,7 @@ func decodeMonitor(src []byte, p *wire.Parcel) (*Monitor, error) {
 		return nil, err
 	}
 	var r reference
-	if err := codec.DecodeNested(src, &r, p); err != nil {
+	if err := wire.DecodeNested(codec, src, &r, p); err != nil {
 		return nil, err
 	}
 	return New(Options(r)), nil

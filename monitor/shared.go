@@ -4,22 +4,30 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"strings"
 	"sync"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/manager"
 )
 
-// kind is how values of a type are stored and shown that are not JSON in the table.
+// kind is what values of a type are that are not JSON in the table.
 type kind struct {
-	put  func(key string, v any) manager.Change // nil: it is not put by this package
-	show func(ctx context.Context, v manager.Value) (json.RawMessage, error)
+	of    reflect.Type // of the value; of its elements, if it is a list or a map of a manager
+	shape shape
 }
 
-// kinds are what this process knows of types: name -> *kind.
+type shape uint8
+
+const (
+	plainShape shape = iota
+	listShape
+	mapShape
+)
+
+// kinds are what this process knows of types, by their names: name -> kind.
 var kinds sync.Map
 
 var (
@@ -47,67 +55,43 @@ func isShared[T any]() bool { return isHandle(reflect.TypeFor[T]()) }
 //
 //	var _ = monitor.Element[Order]()
 func Element[E any]() struct{} {
-	kinds.Store(handleName(reflect.TypeFor[*manager.List[E]]()), &kind{
-		put: func(key string, v any) manager.Change { return manager.Put(key, v.(*manager.List[E])) },
-		show: func(ctx context.Context, v manager.Value) (json.RawMessage, error) {
-			l, err := manager.As[*manager.List[E]](v)
-			if err != nil {
-				return nil, err
-			}
-			all, err := l.Slice(ctx, 0, -1)
-			if err != nil {
-				return nil, err
-			}
-			return encode(all)
-		},
-	})
-	kinds.Store(handleName(reflect.TypeFor[*manager.Map[string, E]]()), &kind{
-		put: func(key string, v any) manager.Change { return manager.Put(key, v.(*manager.Map[string, E])) },
-		show: func(ctx context.Context, v manager.Value) (json.RawMessage, error) {
-			h, err := manager.As[*manager.Map[string, E]](v)
-			if err != nil {
-				return nil, err
-			}
-			pairs, err := h.All(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return encode(maps.Collect(pairs))
-		},
-	})
+	e := reflect.TypeFor[E]()
+	kinds.Store(handleName(reflect.TypeFor[*manager.List[E]]()), kind{e, listShape})
+	kinds.Store(handleName(reflect.TypeFor[*manager.Map[string, E]]()), kind{e, mapShape})
 	return struct{}{}
+}
+
+// element is Element for types without a package, whose lists and maps need not be compiled for it.
+func element[E any]() {
+	e := reflect.TypeFor[E]()
+	kinds.Store(listPrefix+e.String()+"]", kind{e, listShape})
+	kinds.Store(mapPrefix+"string,"+e.String()+"]", kind{e, mapShape})
 }
 
 // numbers has lists and maps of a type of numbers work, and values that package manager has put into a table.
 func numbers[T Number]() {
-	Element[T]()
-	Element[[]T]()
-	name := reflect.TypeFor[T]().String()
-	kinds.Store(name, shownAs[T]())
-	kinds.Store("[]"+name, shownAs[[]T]())
-	kinds.Store("map[string]"+name, shownAs[map[string]T]())
+	element[T]()
+	element[[]T]()
+	plain[T]()
+	plain[[]T]()
+	plain[map[string]T]()
 }
 
-// shownAs shows a value of a type that every process knows.
-func shownAs[T any]() *kind {
-	return &kind{show: func(_ context.Context, v manager.Value) (json.RawMessage, error) {
-		got, err := manager.As[T](v)
-		if err != nil {
-			return nil, err
-		}
-		return encode(got)
-	}}
+// plain has values of a type work that every process knows.
+func plain[T any]() {
+	t := reflect.TypeFor[T]()
+	kinds.Store(t.String(), kind{of: t})
 }
 
 // basics has the types work that every process knows. It is done when the first is needed: each worker's start would wait for it.
 var basics = sync.OnceFunc(func() {
-	Element[bool]()
-	Element[string]()
-	Element[any]()
-	Element[[]bool]()
-	Element[[]string]()
-	Element[[]any]()
-	Element[map[string]any]()
+	element[bool]()
+	element[string]()
+	element[any]()
+	element[[]bool]()
+	element[[]string]()
+	element[[]any]()
+	element[map[string]any]()
 	numbers[int]()
 	numbers[int8]()
 	numbers[int16]()
@@ -123,21 +107,37 @@ var basics = sync.OnceFunc(func() {
 })
 
 // kindOf returns what is known of the type of that name.
-func kindOf(name string) (*kind, bool) {
+func kindOf(name string) (kind, bool) {
 	basics()
 	k, ok := kinds.Load(name)
 	if !ok {
-		return nil, false
+		return kind{}, false
 	}
-	return k.(*kind), true
+	return k.(kind), true
 }
 
-// kindFor returns how a list or a map is stored.
-func kindFor(t reflect.Type, key string) (*kind, error) {
-	if k, ok := kindOf(handleName(t)); ok {
-		return k, nil
+// putHandle is a change that gives a key a list or a map as its value.
+func putHandle(key string, v any) (manager.Change, error) {
+	name := handleName(reflect.TypeOf(v))
+	if _, ok := kindOf(name); !ok {
+		return manager.Change{}, fmt.Errorf("monitor: the value of %s: %w: %s", briefKey(key), xme.ErrEncode, unknown(name))
 	}
-	return nil, fmt.Errorf("monitor: the value of %s: %w: %s", briefKey(key), xme.ErrEncode, unknown(handleName(t)))
+	return proc.PutAny(key, v).(manager.Change), nil
+}
+
+// show returns a value of the kind as JSON.
+func (k kind) show(ctx context.Context, v manager.Value) (json.RawMessage, error) {
+	var got any
+	var err error
+	if k.shape == plainShape {
+		got, err = proc.ValueAs(v, k.of)
+	} else {
+		got, err = proc.ElementsOf(ctx, v, k.of, k.shape == mapShape)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return encode(got)
 }
 
 // unknown says what to do about a list or a map whose elements are not known here.

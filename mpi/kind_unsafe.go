@@ -22,7 +22,7 @@ type kind[T any] struct {
 	// by its codec.
 	raw   bool
 	elem  int
-	codec *wire.Codec[T]
+	codec wire.Codec[T]
 
 	recvs sync.Pool // of *receipt[T]
 	intos sync.Pool // of *into[E], of a slice of E
@@ -60,7 +60,7 @@ func kindOf[T any]() *kind[T] {
 	default:
 		if k.codec, k.err = wire.CodecFor[T](); k.err != nil {
 			k.err = fmt.Errorf("mpi: a message of type %s: %w", k.name, k.err)
-		} else if k.codec.Handles() || k.codec.Borrowed() != "" {
+		} else if k.codec.Plan.Handles() || k.codec.Plan.Borrowed() != "" {
 			k.err = fmt.Errorf("mpi: a message of type %s: files and shared memory do not go from rank to rank: hand them to the function that Spawn runs: %w", k.name, errors.ErrUnsupported)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/xenonmp/xme/internal/ring"
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 // plain returns *v's own memory, if it goes as that.
@@ -32,7 +33,7 @@ func (k *kind[T]) encode(v *T) (body []byte, hash uint32, err error) {
 	if k.err != nil {
 		return nil, 0, k.err
 	}
-	body, err = k.codec.Append(nil, v, nil)
+	body, err = wire.Append(k.codec, nil, v, nil)
 	if err != nil {
 		err = fmt.Errorf("the value cannot be sent: %w", err)
 	}
@@ -144,7 +145,7 @@ func (r *receipt[T]) value() (T, error) {
 		r.err = errUndecoded
 		buf := r.buf
 		r.buf = nil
-		r.err = r.k.codec.Decode(buf, &r.held, nil)
+		r.err = wire.Decode(r.k.codec, buf, &r.held, nil)
 	})
 	return r.held, r.err
 }

@@ -178,7 +178,7 @@ func TestHandlesAreShort(t *testing.T) {
 			most int
 		}{"all": {a, 16}, "read only": {a.ReadOnly(), 16}, "a part": {a.Part(n/3, n/2+1), 24}} {
 			p := wire.NewParcel()
-			body, err := codec.Append(nil, &one.a, p)
+			body, err := wire.Append(codec, nil, &one.a, p)
 			if err != nil || len(body) > one.most {
 				t.Errorf("%s of %d elements takes %d bytes, %v; want at most %d", what, n, len(body), err, one.most)
 			}

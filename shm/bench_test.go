@@ -56,7 +56,7 @@ func BenchmarkHandle(b *testing.B) {
 	var body []byte
 	encode := func() {
 		p := wire.NewParcel()
-		if body, err = codec.Append(mem[:0], &a, p); err != nil {
+		if body, err = wire.Append(codec, mem[:0], &a, p); err != nil {
 			b.Fatal(err)
 		}
 		p.Free()
@@ -74,7 +74,7 @@ func BenchmarkHandle(b *testing.B) {
 			p := wire.NewParcel()
 			p.Task = true
 			var got *shm.Array[float64]
-			if err := codec.Decode(body, &got, p); err != nil {
+			if err := wire.Decode(codec, body, &got, p); err != nil {
 				b.Fatal(err)
 			}
 			p.EndFirst()

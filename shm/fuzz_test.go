@@ -51,7 +51,7 @@ func FuzzHandles(f *testing.F) {
 	sem, barrier := newSemaphore(f, 3), newBarrier(f, 2)
 	for _, in := range []everything{{}, {Mutex: m, Cond: c}, {Sem: sem, Other: barrier}, {Array: a, Queue: q, Value: v}, {Array: a.Part(3, 5).ReadOnly()}} {
 		p := wire.NewParcel()
-		b, err := codec.Append(nil, &in, p)
+		b, err := wire.Append(codec, nil, &in, p)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func FuzzHandles(f *testing.F) {
 		p := wire.NewParcel()
 		p.Task = true
 		var got everything
-		if codec.Decode(b, &got, p) == nil {
+		if wire.Decode(codec, b, &got, p) == nil {
 			if got.Array != nil {
 				_ = got.Array.Len()
 				_ = got.Array.Slice()

@@ -26,7 +26,7 @@ var ErrTooLarge = xme.RegisterError("github.com/xenonmp/xme/shm.ErrTooLarge", ri
 // items says how values of T lie in a queue: as they lie in memory, or encoded.
 type items[T any] struct {
 	elem  int // bytes; 0: they differ
-	codec *wire.Codec[T]
+	codec wire.Codec[T]
 }
 
 // itemsOf caches items by type.
@@ -45,7 +45,7 @@ func newItems[T any]() (*items[T], error) {
 		if err != nil {
 			return nil, fmt.Errorf("shm: items cannot cross: %w", err)
 		}
-		if c.Handles() {
+		if c.Plan.Handles() {
 			return nil, fmt.Errorf("shm: items of type %v hold shared memory or open files, which travel with calls only: pass them as arguments", t)
 		}
 		it.codec = c
@@ -92,7 +92,7 @@ func notOurs(ctx context.Context, err error) error {
 }
 
 func (it *items[T]) putAll(ctx context.Context, c *core, s *side, vs []T) (n int, err error) {
-	if it.codec != nil {
+	if it.codec.Plan != nil {
 		return it.putEncoded(vs, func(lot [][]byte) (int, error) { return s.putVar(ctx, c, lot) })
 	}
 	if n, err = it.tryPut(s, vs); !errors.Is(err, ring.ErrWouldWait) {
@@ -113,7 +113,7 @@ func (it *items[T]) tryPut(s *side, vs []T) (n int, err error) {
 	if len(vs) == 0 {
 		return 0, nil
 	}
-	if it.codec != nil {
+	if it.codec.Plan != nil {
 		return it.putEncoded(vs, s.tryPutVar)
 	}
 	if !s.put.try() {
@@ -132,7 +132,7 @@ func (it *items[T]) putEncoded(vs []T, put func(lot [][]byte) (int, error)) (n i
 		var lot [][]byte
 		var bad error
 		for size := 0; size < lotSize && n+len(lot) < len(vs); {
-			item, err := it.codec.Append(nil, &vs[n+len(lot)], nil)
+			item, err := wire.Append(it.codec, nil, &vs[n+len(lot)], nil)
 			if err != nil {
 				bad = fmt.Errorf("shm: item: %w", err)
 				break
@@ -196,7 +196,7 @@ func (it *items[T]) getSome(ctx context.Context, c *core, s *side, dst []T) (n i
 	if n, err = it.tryGet(s, dst); !errors.Is(err, ring.ErrWouldWait) {
 		return n, err
 	}
-	if it.codec != nil {
+	if it.codec.Plan != nil {
 		item, err := s.getVar(ctx, c)
 		if err == nil {
 			err = it.decode(s, item, &dst[0])
@@ -220,7 +220,7 @@ func (it *items[T]) tryGet(s *side, dst []T) (n int, err error) {
 	if len(dst) == 0 {
 		return 0, nil
 	}
-	if it.codec != nil {
+	if it.codec.Plan != nil {
 		return it.getEncoded(s, dst, 0)
 	}
 	if !s.get.try() {
@@ -289,7 +289,7 @@ func copyTo(dst *[]byte) func([]byte) error {
 
 // decode makes a value of an item that was taken. One that cannot be decoded is dealt with, so that nobody waits for it.
 func (it *items[T]) decode(s *side, item []byte, v *T) error {
-	if err := it.codec.Decode(item, v, nil); err != nil { // also if an Unmarshal of the user's panics
+	if err := wire.Decode(it.codec, item, v, nil); err != nil { // also if an Unmarshal of the user's panics
 		_ = s.Done(me, 1)
 		return &ItemError{err}
 	}

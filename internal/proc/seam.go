@@ -75,6 +75,17 @@ var (
 	ResultOf func(name string) (reflect.Type, error)
 )
 
+// What package manager lends to monitor, so that this need not name the types of what it shows; set by its init function. A value is a manager.Value, a change a
+// manager.Change. Errors are those of manager.As, and of the methods of lists and maps.
+var (
+	// PutAny is manager.Put of a value of any type.
+	PutAny func(key string, v any) (change any)
+	// ValueAs returns a value as the type that it was stored as.
+	ValueAs func(value any, t reflect.Type) (any, error)
+	// ElementsOf returns what a list, or a map with strings as keys, of elements of type t holds, the handle of which is the value: a slice or a map.
+	ElementsOf func(ctx context.Context, value any, t reflect.Type, isMap bool) (any, error)
+)
+
 // A Puller is an executor that has the ends of calls be fetched by who waits for them, as far as Pulled says that somebody will.
 type Puller interface {
 	// Pull fetches ends until done is closed, or ctx ends. An error says that to wait would be for ever.

@@ -29,17 +29,26 @@ import (
 //
 // What crosses is the value, not its identity: two pointers to one variable arrive as pointers to two. A value reached twice is
 // written twice. A cycle is an error, found at the depth of maxDepth, or once more is written than a message may have (see Parcel.Most).
+//
+// Methods of a generic type are compiled for each of its instances, used or not. A program has as many instances as its functions have types, so what a codec does
+// with its T is in functions, [Append], [Decode] and a few more, which are short, and everything else is the Plan's.
 type Codec[T any] struct {
+	Plan *Plan
+}
+
+// A Plan is what a codec knows of its type.
+type Plan struct {
+	typ    reflect.Type
 	root   node
 	name   string      // the type's own name, the first word of every path
-	memory *memNode    // the root, when values of T are copied as they lie
-	handle *handleNode // the root, when T is a pointer that is a handle of this module's
+	memory *memNode    // the root, when values of the type are copied as they lie
+	handle *handleNode // the root, when the type is a pointer that is a handle of this module's
 
 	exact, foreign, handles bool // see the methods of these names
 
 	borrowed string
 
-	works sync.Pool // of *work[T]
+	works sync.Pool // of *work
 }
 
 // maxDepth bounds how deep pointers, slices, maps and handles may nest in one value, on both sides: far more than data needs,
@@ -47,8 +56,13 @@ type Codec[T any] struct {
 const maxDepth = 10_000
 
 // CodecFor compiles the codec of T. The error is a *TypeError that names the first part of T that cannot cross.
-func CodecFor[T any]() (*Codec[T], error) {
-	t := reflect.TypeFor[T]()
+func CodecFor[T any]() (Codec[T], error) {
+	pl, err := PlanOf(reflect.TypeFor[T]())
+	return Codec[T]{pl}, err
+}
+
+// PlanOf is CodecFor for a type that is not known when the program is compiled.
+func PlanOf(t reflect.Type) (*Plan, error) {
 	root, r, terr := compile(t)
 	if terr != nil {
 		return nil, terr
@@ -58,18 +72,18 @@ func CodecFor[T any]() (*Codec[T], error) {
 	if handle != nil && !(handle.trusted && handle.nilable) {
 		handle = nil
 	}
-	return &Codec[T]{root: root, name: t.Name(), memory: memory, handle: handle, exact: !r.marshaler && !r.opaque, foreign: r.marshaler, handles: r.handle, borrowed: r.borrowed}, nil
+	return &Plan{typ: t, root: root, name: t.Name(), memory: memory, handle: handle, exact: !r.marshaler && !r.opaque, foreign: r.marshaler, handles: r.handle, borrowed: r.borrowed}, nil
 }
 
-// PointerFree reports whether values of T are copied as they lie in memory. If so, every encoded value has the size that T has
+// PointerFree reports whether values of the type are copied as they lie in memory. If so, every encoded value has the size that the type has
 // in memory, and decoding can fail only for a wrong length.
-func (c *Codec[T]) PointerFree() bool { return c.memory != nil }
+func (pl *Plan) PointerFree() bool { return pl.memory != nil }
 
-// Quick reports whether T is a handle that is encoded in no time to speak of.
-func (c *Codec[T]) Quick() bool { return c.handle != nil && c.handle.quick }
+// Quick reports whether the type is a handle that is encoded in no time to speak of.
+func (pl *Plan) Quick() bool { return pl.handle != nil && pl.handle.quick }
 
-// AppendLayout appends a description of T: its full name, and the name, type and offset of every field that can be reached from it. Two builds of one
-// program give the same text if T is the same in both; it is meant to be hashed, not to be read back.
-func (c *Codec[T]) AppendLayout(b []byte) []byte {
-	return appendLayout(b, reflect.TypeFor[T](), make(map[reflect.Type]bool))
+// AppendLayout appends a description of the type: its full name, and the name, type and offset of every field that can be reached from it. Two builds of one
+// program give the same text if the type is the same in both; it is meant to be hashed, not to be read back.
+func (pl *Plan) AppendLayout(b []byte) []byte {
+	return appendLayout(b, pl.typ, make(map[reflect.Type]bool))
 }

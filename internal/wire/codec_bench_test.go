@@ -45,7 +45,7 @@ func benchmarkType[T any](b *testing.B, name string, v T) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ours, err := c.Append(nil, &v, nil)
+	ours, err := wire.Append(c, nil, &v, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func benchmarkType[T any](b *testing.B, name string, v T) {
 		dst := make([]byte, 0, 1<<16)
 		for b.Loop() {
 			in := v
-			if dst, err = c.Append(dst[:0], &in, nil); err != nil {
+			if dst, err = wire.Append(c, dst[:0], &in, nil); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -78,7 +78,7 @@ func benchmarkType[T any](b *testing.B, name string, v T) {
 		b.SetBytes(int64(len(ours)))
 		for b.Loop() {
 			var out T
-			if err := c.Decode(ours, &out, nil); err != nil {
+			if err := wire.Decode(c, ours, &out, nil); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -95,7 +95,7 @@ func benchmarkType[T any](b *testing.B, name string, v T) {
 	})
 	b.Run(name+"/size", func(b *testing.B) {
 		for b.Loop() {
-			c.Size(&v)
+			wire.Size(c, &v)
 		}
 	})
 	b.Run(name+"/compile", func(b *testing.B) {

@@ -24,7 +24,7 @@ var same = cmp.Options{
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 }
 
-func codecFor[T any](t testing.TB) *wire.Codec[T] {
+func codecFor[T any](t testing.TB) wire.Codec[T] {
 	t.Helper()
 	c, err := wire.CodecFor[T]()
 	if err != nil {
@@ -39,7 +39,7 @@ func kept[T any](t *testing.T, v T, exact bool) T {
 	t.Helper()
 	c := codecFor[T](t)
 	const before = "before"
-	dst, err := c.Append([]byte(before), &v, nil)
+	dst, err := wire.Append(c, []byte(before), &v, nil)
 	if err != nil {
 		t.Fatalf("Append: %v", err)
 	}
@@ -47,26 +47,26 @@ func kept[T any](t *testing.T, v T, exact bool) T {
 		t.Errorf("Append wrote over what was there: %q", dst)
 	}
 	src := dst[len(before):]
-	if n := c.Size(&v); (exact || c.Exact()) && n != len(src) {
+	if n := wire.Size(c, &v); (exact || c.Plan.Exact()) && n != len(src) {
 		t.Errorf("Size says %d, Append took %d", n, len(src))
 	}
-	if c.PointerFree() && len(src) != int(reflect.TypeFor[T]().Size()) {
+	if c.Plan.PointerFree() && len(src) != int(reflect.TypeFor[T]().Size()) {
 		t.Errorf("pointer-free, but %d bytes instead of %d", len(src), reflect.TypeFor[T]().Size())
 	}
 	for n := range src[:min(len(src), 300)] {
 		var short T
-		if err := c.Decode(src[:n], &short, nil); err == nil {
+		if err := wire.Decode(c, src[:n], &short, nil); err == nil {
 			t.Errorf("Decode took the first %d of %d bytes", n, len(src))
 		}
 	}
 	var long, out T
-	if err := c.Decode(append(src, 0), &long, nil); err == nil {
+	if err := wire.Decode(c, append(src, 0), &long, nil); err == nil {
 		t.Error("Decode took one byte too many")
 	}
 	for shift := range 8 { // at every alignment
 		at := append(make([]byte, shift, shift+len(src)), src...)[shift:]
 		out = *new(T)
-		if err := c.Decode(at, &out, nil); err != nil {
+		if err := wire.Decode(c, at, &out, nil); err != nil {
 			t.Fatalf("Decode: %v", err)
 		}
 		for i := range at {
@@ -234,12 +234,12 @@ func TestLeftOut(t *testing.T) {
 	t.Parallel()
 	in := parted{Name: "n", skip: func() {}, Gone: make(chan int), Last: 7}
 	c := codecFor[parted](t)
-	src, err := c.Append(nil, &in, nil)
+	src, err := wire.Append(c, nil, &in, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := parted{Name: "old", Gone: make(chan int)}
-	if err := c.Decode(src, &out, nil); err != nil {
+	if err := wire.Decode(c, src, &out, nil); err != nil {
 		t.Fatal(err)
 	}
 	if out.Name != "n" || out.Last != 7 || out.Gone != nil || out.skip != nil {

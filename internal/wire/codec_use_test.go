@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 // A new goroutine's stack is small and moves when the walk needs more of it, at one of these depths in the middle of it.
@@ -26,10 +28,10 @@ func TestStackMovesAnywhere(t *testing.T) {
 		done := make(chan string)
 		go func() {
 			descend(depth, func() {
-				src, err := c.Append(nil, &in, nil)
+				src, err := wire.Append(c, nil, &in, nil)
 				var out record
 				if err == nil {
-					err = c.Decode(src, &out, nil)
+					err = wire.Decode(c, src, &out, nil)
 				}
 				if err != nil {
 					done <- err.Error()
@@ -66,9 +68,9 @@ func TestStackMoves(t *testing.T) {
 			for range 1000 {
 				in = tree{Name: "level", Left: new(in), Kids: []tree{{Name: "kid"}}}
 			}
-			src, err := c.Append(nil, &in, nil)
+			src, err := wire.Append(c, nil, &in, nil)
 			if err == nil {
-				err = c.Decode(src, &out, nil)
+				err = wire.Decode(c, src, &out, nil)
 			}
 			levels := 0
 			for at := &out; at.Left != nil; at = at.Left {
@@ -96,9 +98,9 @@ func TestConcurrentUse(t *testing.T) {
 			in := map[int8]map[string]any{int8(i): {"i": i}, 100: {"list": []any{i}}}
 			for range 200 {
 				var out map[int8]map[string]any
-				src, err := c.Append(nil, &in, nil)
+				src, err := wire.Append(c, nil, &in, nil)
 				if err == nil {
-					err = c.Decode(src, &out, nil)
+					err = wire.Decode(c, src, &out, nil)
 				}
 				if err != nil {
 					errs <- err
@@ -123,15 +125,15 @@ func TestAllocations(t *testing.T) {
 	dst := make([]byte, 0, 1<<10)
 	if n := testing.AllocsPerRun(100, func() {
 		in, out := 3, 0
-		dst, _ = c.Append(dst[:0], &in, nil)
-		_ = c.Decode(dst, &out, nil)
+		dst, _ = wire.Append(c, dst[:0], &in, nil)
+		_ = wire.Decode(c, dst, &out, nil)
 	}); n != 0 {
 		t.Errorf("an int there and back: %v allocations", n)
 	}
 	if n := testing.AllocsPerRun(100, func() {
 		in, out := mixed{Name: "a name", B: 3}, mixed{}
-		dst, _ = m.Append(dst[:0], &in, nil)
-		_ = m.Decode(dst, &out, nil)
+		dst, _ = wire.Append(m, dst[:0], &in, nil)
+		_ = wire.Decode(m, dst, &out, nil)
 	}); n < 1 || n > 2 { // the race detector has pools forget things
 		t.Errorf("a struct with a string there and back: %v allocations, want the string's, and now and then one of a walk", n)
 	}
@@ -140,7 +142,7 @@ func TestAllocations(t *testing.T) {
 // layout is how T is laid out, as a text.
 func layout[T any](t *testing.T) string {
 	t.Helper()
-	return string(codecFor[T](t).AppendLayout(nil))
+	return string(codecFor[T](t).Plan.AppendLayout(nil))
 }
 
 func TestLayout(t *testing.T) {

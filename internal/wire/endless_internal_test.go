@@ -49,7 +49,7 @@ func size[T any](t *testing.T, v T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.Size(&v)
+	return Size(c, &v)
 }
 
 func fails[T any](t *testing.T, what string, v T, most int) {
@@ -61,7 +61,7 @@ func fails[T any](t *testing.T, what string, v T, most int) {
 	p := NewParcel()
 	defer p.Free()
 	p.Most = most
-	out, err := c.Append(nil, &v, p)
+	out, err := Append(c, nil, &v, p)
 	var verr *ValueError
 	if !errors.As(err, &verr) || len(err.Error()) > 1000 || !strings.Contains(err.Error(), "cycle") && !strings.Contains(err.Error(), "inside any") {
 		t.Errorf("%s: %d bytes, %.300v", what, len(out), err)

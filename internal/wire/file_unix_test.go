@@ -70,7 +70,7 @@ func TestFiles(t *testing.T) {
 	before := descriptors(t)
 
 	sent := new(wire.Parcel)
-	src, err := c.Append(nil, &in, sent)
+	src, err := wire.Append(c, nil, &in, sent)
 	if err != nil || len(sent.Items) != 3 {
 		t.Fatalf("%d items, %v", len(sent.Items), err)
 	}
@@ -97,7 +97,7 @@ func TestFiles(t *testing.T) {
 	sent.Close()
 
 	var out job
-	if err := c.Decode(src, &out, got); err != nil {
+	if err := wire.Decode(c, src, &out, got); err != nil {
 		t.Fatal(err)
 	}
 	if out.In.Name() != name || out.Name != "n" || out.More[0] != nil {
@@ -127,7 +127,7 @@ func TestFiles(t *testing.T) {
 	if len(got.Taken()) != 3 || len(got.Items) != 0 {
 		t.Errorf("%d taken, %d left", len(got.Taken()), len(got.Items))
 	}
-	if err := c.Decode(src, &out, got); err == nil {
+	if err := wire.Decode(c, src, &out, got); err == nil {
 		t.Error("the same files were handed out again")
 	}
 }
@@ -142,7 +142,7 @@ func TestFileStaysNonBlocking(t *testing.T) {
 	defer w.Close()
 	var p wire.Parcel
 	defer p.Close()
-	if _, err := codecFor[*os.File](t).Append(nil, &r, &p); err != nil {
+	if _, err := wire.Append(codecFor[*os.File](t), nil, &r, &p); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range []*os.File{r, p.Items[0].File} {
@@ -168,7 +168,7 @@ func TestFileErrors(t *testing.T) {
 	many := codecFor[[]*os.File](t)
 	var p wire.Parcel
 	defer p.Close()
-	first, err := one.Append(nil, &f, &p)
+	first, err := wire.Append(one, nil, &f, &p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestFileErrors(t *testing.T) {
 		}
 	}
 	appends := func(files ...*os.File) error {
-		dst, err := many.Append([]byte("before"), &files, &p)
+		dst, err := wire.Append(many, []byte("before"), &files, &p)
 		if string(dst) != "before" {
 			t.Errorf("dst is %q", dst)
 		}
@@ -198,18 +198,18 @@ func TestFileErrors(t *testing.T) {
 	fails("closed", "[1]: cannot hand it over: ", false, appends(f, closed))
 	fails("empty", "panic", false, appends(f, new(os.File)))
 	fails("too many", "[250]: cannot hand it over: more than 250 open files", false, appends(crowd...))
-	_, err = one.Append(nil, &f, nil)
+	_, err = wire.Append(one, nil, &f, nil)
 	fails("no parcel to fill", "this executor does not carry open files", true, err)
 
 	var got *os.File
-	fails("no parcel to empty", "this executor does not carry open files", true, one.Decode(first, &got, nil))
-	fails("another parcel", "did not come along", true, one.Decode(first, &got, new(wire.Parcel)))
-	fails("too short", "too short", false, one.Decode([]byte("\x03ab"), &got, &p))
+	fails("no parcel to empty", "this executor does not carry open files", true, wire.Decode(one, first, &got, nil))
+	fails("another parcel", "did not come along", true, wire.Decode(one, first, &got, new(wire.Parcel)))
+	fails("too short", "too short", false, wire.Decode(one, []byte("\x03ab"), &got, &p))
 	var files []*os.File
-	fails("twice", "[1]: cannot take it over: the open file", true, many.Decode(append([]byte{3}, append(first, first...)...), &files, &p))
-	fails("broken later", "left over", false, one.Decode(append(slices.Clip(first), 0), &got, &p))
+	fails("twice", "[1]: cannot take it over: the open file", true, wire.Decode(many, append([]byte{3}, append(first, first...)...), &files, &p))
+	fails("broken later", "left over", false, wire.Decode(one, append(slices.Clip(first), 0), &got, &p))
 
-	if err := one.Decode(first, &got, &p); err != nil || contents(t, got) != "x" {
+	if err := wire.Decode(one, first, &got, &p); err != nil || contents(t, got) != "x" {
 		t.Errorf("after all that: %v", err)
 	}
 	_ = got.Close()

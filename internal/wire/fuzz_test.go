@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 // allocated is the number of bytes that the program has allocated on the heap so far.
@@ -26,21 +28,21 @@ func survive[T any](perByte int) survivor {
 		c := codecFor[T](t)
 		var first, second T
 		before := allocated()
-		err := c.Decode(src, &first, nil)
+		err := wire.Decode(c, src, &first, nil)
 		if n := allocated() - before; n > 1<<20+uint64(perByte*len(src)) {
 			t.Fatalf("%d bytes allocated for %d", n, len(src))
 		}
 		if err != nil {
 			return
 		}
-		once, err := c.Append(nil, &first, nil)
+		once, err := wire.Append(c, nil, &first, nil)
 		if err != nil {
 			t.Fatalf("a value that came cannot go: %v", err)
 		}
-		if err := c.Decode(once, &second, nil); err != nil {
+		if err := wire.Decode(c, once, &second, nil); err != nil {
 			t.Fatalf("what Append wrote: %v", err)
 		}
-		twice, err := c.Append(nil, &second, nil)
+		twice, err := wire.Append(c, nil, &second, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,13 +87,13 @@ func FuzzDecode(f *testing.F) {
 	}
 	seed := func(kind int, src ...byte) { add(kind, src, nil) }
 	v1 := []mixed{{Name: "n", Tags: []string{"a", ""}}, {A: 1}}
-	src, err := codecFor[[]mixed](f).Append(nil, &v1, nil)
+	src, err := wire.Append(codecFor[[]mixed](f), nil, &v1, nil)
 	add(2, src, err)
 	v2 := tree{Name: "t", Kids: []tree{{}}, Left: &tree{}, Meta: map[string]*tree{"a": nil, "b": {}}}
-	src, err = codecFor[tree](f).Append(nil, &v2, nil)
+	src, err = wire.Append(codecFor[tree](f), nil, &v2, nil)
 	add(3, src, err)
 	v3 := map[string]map[int16][]bool{"a": {1: {true, false}, 2: nil}, "b": nil}
-	src, err = codecFor[map[string]map[int16][]bool](f).Append(nil, &v3, nil)
+	src, err = wire.Append(codecFor[map[string]map[int16][]bool](f), nil, &v3, nil)
 	add(5, src, err)
 	seed(4, 3, 2, 0, 1)
 	seed(4, append(bytes.Repeat([]byte{16}, 60), 0x82, 0, 0x82)...) // every level claims the same bytes
@@ -119,7 +121,7 @@ func FuzzDecodeAny(f *testing.F) {
 		map[string]int16{"k": 1, "l": 2},
 		[]float32(nil), map[any]any(nil),
 	} {
-		src, err := c.Append(nil, &v, nil)
+		src, err := wire.Append(c, nil, &v, nil)
 		if err != nil {
 			f.Fatal(fmt.Errorf("%T: %w", v, err))
 		}

@@ -52,14 +52,14 @@ func TestHandle(t *testing.T) {
 	}
 	// 200 bytes need two for their length, which is not known when they are written.
 	c := codecFor[token](t)
-	src, err := c.Append(nil, new(token{new("long")}), nil)
+	src, err := wire.Append(c, nil, new(token{new("long")}), nil)
 	if err != nil || len(src) != 202 {
 		t.Fatalf("%d bytes, %v", len(src), err)
 	}
-	if err := c.Decode(src, new(token), nil); err == nil || !strings.Contains(err.Error(), "no token 200 long") {
+	if err := wire.Decode(c, src, new(token), nil); err == nil || !strings.Contains(err.Error(), "no token 200 long") {
 		t.Errorf("got %v", err)
 	}
-	if err := c.Decode([]byte{0}, new(token), nil); err == nil {
+	if err := wire.Decode(c, []byte{0}, new(token), nil); err == nil {
 		t.Error("a token that is no pointer came as nil")
 	}
 }

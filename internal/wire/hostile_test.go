@@ -17,7 +17,7 @@ import (
 func decodes[T any](t testing.TB, src string) error {
 	t.Helper()
 	var v T
-	return codecFor[T](t).Decode([]byte(src), &v, nil)
+	return wire.Decode(codecFor[T](t), []byte(src), &v, nil)
 }
 
 func uvarint(u uint64) string { return string(binary.AppendUvarint(nil, u)) }
@@ -136,10 +136,10 @@ func TestBoolsNormalised(t *testing.T) {
 func decodeTo[T any](t *testing.T, src string) string {
 	c := codecFor[T](t)
 	var v T
-	if err := c.Decode([]byte(src), &v, nil); err != nil {
+	if err := wire.Decode(c, []byte(src), &v, nil); err != nil {
 		t.Fatal(err)
 	}
-	out, err := c.Append(nil, &v, nil)
+	out, err := wire.Append(c, nil, &v, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,10 +221,10 @@ func encodes[T any](t *testing.T, v T) error {
 	t.Helper()
 	c := codecFor[T](t)
 	const before = "what was there"
-	dst, err := c.Append(append(make([]byte, 0, 100), before...), &v, nil)
+	dst, err := wire.Append(c, append(make([]byte, 0, 100), before...), &v, nil)
 	if err != nil && string(dst) != before {
 		t.Errorf("dst became %q", dst)
 	}
-	c.Size(&v) // ends, whatever v is
+	wire.Size(c, &v) // ends, whatever v is
 	return err
 }

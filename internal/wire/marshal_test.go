@@ -4,6 +4,8 @@ import (
 	"encoding"
 	"testing"
 	"time"
+
+	"github.com/xenonmp/xme/internal/wire"
 )
 
 // Each of these types says which way it went: by its own methods it arrives changed.
@@ -98,9 +100,9 @@ func arrives[T comparable](t *testing.T, name string, v, want T) {
 func over[T any](t *testing.T, v T) (out T) {
 	t.Helper()
 	c := codecFor[T](t)
-	src, err := c.Append(nil, &v, nil)
+	src, err := wire.Append(c, nil, &v, nil)
 	if err == nil {
-		err = c.Decode(src, &out, nil)
+		err = wire.Decode(c, src, &out, nil)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ type Parcel struct {
 	several bool         // and it asked for others
 
 	catches bool
-	handle  pointer          // see Codec.appendHandle
+	handle  pointer          // see Plan.appendHandle
 	lent    []*region.Region // of Regions, those that go by their id alone
 
 	taken []Item   // what Decode has handed out

@@ -3,17 +3,17 @@ package wire
 import "reflect"
 
 // Exact reports whether Size is: T holds no marshaler, no any and no handle. (A value nested too deep has no size at all.)
-func (c *Codec[T]) Exact() bool { return c.exact }
+func (pl *Plan) Exact() bool { return pl.exact }
 
 // Foreign reports whether Decode may run code that is not this module's: T holds a marshaler, which may be slow, may block, and
 // may end its goroutine. Its panics alone are taken for errors.
-func (c *Codec[T]) Foreign() bool { return c.foreign }
+func (pl *Plan) Foreign() bool { return pl.foreign }
 
 // Handles reports whether T holds handles: what they stand for is looked for also if no parcel comes with a value.
-func (c *Codec[T]) Handles() bool { return c.handles }
+func (pl *Plan) Handles() bool { return pl.handles }
 
 // Borrowed returns why T cannot be a result; empty: it can.
-func (c *Codec[T]) Borrowed() string { return c.borrowed }
+func (pl *Plan) Borrowed() string { return pl.borrowed }
 
 // Check returns why values of t cannot cross, or whether they hold handles.
 func Check(t reflect.Type) (handles bool, err error) {

@@ -30,8 +30,8 @@ func (l loud) String() string { loudCalls++; return "loud" }
 
 func claims[T any](t *testing.T, exact, foreign bool) {
 	t.Helper()
-	if c := codecFor[T](t); c.Exact() != exact || c.Foreign() != foreign {
-		t.Errorf("%s: exact %t, foreign %t; want %t, %t", reflect.TypeFor[T](), c.Exact(), c.Foreign(), exact, foreign)
+	if c := codecFor[T](t); c.Plan.Exact() != exact || c.Plan.Foreign() != foreign {
+		t.Errorf("%s: exact %t, foreign %t; want %t, %t", reflect.TypeFor[T](), c.Plan.Exact(), c.Plan.Foreign(), exact, foreign)
 	}
 }
 
