@@ -101,7 +101,7 @@ func (b *batch) tell() {
 	}
 	ends := b.ends
 	b.ends = nil
-	released, inner, returned := 0, 0, 0
+	told, released, inner, returned := 0, 0, 0, 0
 	var again []*link.Row
 	for i := range ends {
 		e := &ends[i]
@@ -111,6 +111,9 @@ func (b *batch) tell() {
 		parcel, segment := e.row.Parcel, e.row.Segment
 		regions, charged := e.row.Regions, e.row.Charged
 		nested := e.row.Nest != nil
+		if !e.setup {
+			told++
+		}
 		if e.again {
 			returned++
 		}
@@ -162,6 +165,7 @@ func (b *batch) tell() {
 	}
 	b.read = b.read[:0]
 	p.returning -= returned
+	p.telling -= told
 	for _, r := range again {
 		r.Again()
 		f := p.account.of(r)
@@ -203,6 +207,7 @@ func (p *Pool) end(b *batch, r *link.Row, o link.Outcome) {
 		p.returning++
 	}
 	b.ends = append(b.ends, ending{row: r, o: o, again: again})
+	p.telling++
 	if f := p.account.of(r); o.Err == nil {
 		f.Done++
 	} else {

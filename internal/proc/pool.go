@@ -79,6 +79,7 @@ type Pool struct {
 	seq       uint64
 	live      int             // rows accepted and not ended
 	inner     int             // of these, those that tasks made
+	telling   int             // rows that have ended and whose owners may not have been told: they have their room still
 	returning int             // rows that have ended and whose owners may have them run again
 	open      int             // seats that are not closing
 	closing   int             // seats that are, and are not retired yet
@@ -235,7 +236,7 @@ func (p *Pool) Stats() Stats {
 			s.Processes++
 		}
 	}
-	s.Queued = p.live - s.Running
+	s.Queued = p.live - s.Running - p.telling
 	s.Spares = len(p.spares)
 	s.Functions = slices.Clone(p.account.funcs)
 	for _, f := range append(slices.Clip(s.Functions), p.account.other) {
