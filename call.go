@@ -52,6 +52,9 @@ type Call struct {
 	row     link.Row
 
 	rows   [1]*link.Row // it, to be submitted alone
+	to     sink
+	first  *Call   // the first attempt, which is the one that to knows
+	window *stream // that it counts in; nil: none
 	fn     *function
 	ctx    context.Context //nolint:containedctx // a Call is a request: its context is its end
 	on     Executor        // where it was submitted
@@ -158,7 +161,7 @@ func (c *Call) encode(dst []byte, p *wire.Parcel) ([]byte, error) {
 	args, files := c.args, c.files
 	dst, err := c.append(dst, p)
 	if err == nil && (c.args != args || c.files != files) {
-		c.value.charge(weight(c.args)-weight(args), c.files-files)
+		c.charge(weight(c.args)-weight(args), c.files-files)
 	}
 	return dst, err
 }

@@ -10,7 +10,7 @@ import (
 func (s *stream) end(c *Call, result int) {
 	if k := c.place.pack; k != nil {
 		s.drop(c)
-		k.value.take(c, c.place.at)
+		k.take(c, c.place.at)
 		k.end(1 << c.place.at)
 		return
 	}

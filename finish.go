@@ -31,7 +31,7 @@ func (r *rowOwner) End(o link.Outcome, again bool) bool {
 		o.Parcel.Close()
 		c.attempt++
 		c.note(e)
-		c.value.again()
+		c.failed()
 		return true
 	}
 	c.row.Body, c.row.Segment = nil, nil
@@ -41,10 +41,10 @@ func (r *rowOwner) End(o link.Outcome, again bool) bool {
 	} else if e != nil && !as(o.Err, new(*proc.RowError)) || c.row.Astray {
 		c.place.spoilt = true
 	}
-	if o.Shared && !c.value.steady() {
+	if o.Shared && !c.steady() {
 		o.Body = slices.Clone(o.Body) // its worker could change it while it is decoded
 	}
-	if e == nil && c.value.foreign() {
+	if e == nil && c.foreign() {
 		// Not on the goroutine that reads the worker's frames: it may take its time,
 		// or never return.
 		o.Body = slices.Clone(o.Body)
@@ -73,7 +73,7 @@ func (r *rowOwner) EndAtOnce(body []byte) {
 	} else if c.row.Astray {
 		c.place.spoilt = true
 	}
-	c.value.settle(body, nil, nil)
+	c.settled(body, nil, nil)
 }
 
 // apart runs f on a goroutine that the pool's end waits for, for a while.
@@ -97,7 +97,7 @@ func (c *Call) begin() {
 
 func (c *Call) settle(o link.Outcome, e *Error) {
 	defer o.Parcel.Close() // also if a decoder of the user's ends the goroutine
-	c.value.settle(o.Body, o.Parcel, e)
+	c.settled(o.Body, o.Parcel, e)
 }
 
 // wantsAgain reports whether a call that failed with e is to be tried once more.
@@ -113,7 +113,7 @@ func (c *Call) finish(o link.Outcome) {
 	if c.wantsAgain(e) {
 		o.Parcel.Close()
 		c.note(e)
-		c.value.again()
+		c.failed()
 		go c.again()
 		return
 	}
@@ -122,7 +122,7 @@ func (c *Call) finish(o link.Outcome) {
 
 // again submits a failed call once more.
 func (c *Call) again() {
-	c = c.value.twin()
+	c = c.twin()
 	submitted := false
 	defer func() {
 		if submitted || c.ended.Load() { // after its end a panic is the executor's mistake, and nobody's row

@@ -27,8 +27,7 @@ type Func[In, Out any] struct {
 	in   wire.Codec[In]
 	out  wire.Codec[Out]
 	opts CallOptions
-
-	anywhere, small, plain, hands, rouses bool // see sort
+	ways ways
 }
 
 // function is a Func without its types.
@@ -42,6 +41,7 @@ type function struct {
 	handles    bool   // In holds some
 	guards     bool   // In is a proc.Guard
 	result     reflect.Type
+	in, out    *wire.Plan
 
 	awaited sync.Pool // of *awaited[In, Out], zeroed, to be used again
 	alone   sync.Pool // the same, as callAlone leaves them
@@ -88,45 +88,56 @@ var table = &functionTable{byName: map[string]*function{}, byBare: map[string][]
 // Out holds what cannot cross (a channel, a function, an unexported field that would be
 // lost), if the name is taken, and after [Init].
 func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out, error)) *Func[In, Out] {
-	pkg, place := caller()
-	fail := func(format string, args ...any) {
-		panic(fmt.Sprintf("xme: Register(%q) at %s: %s", name, place, fmt.Sprintf(format, args...)))
-	}
-	switch {
-	case name == "" || strings.ContainsFunc(name, control) || len(name) > 200:
-		fail("a name has 1 to 200 characters and no control characters")
-	case f == nil:
-		fail("the function is nil")
-	}
-	types := fmt.Sprintf("func(context.Context, %v) (%v, error)", reflect.TypeFor[In](), reflect.TypeFor[Out]())
 	fu := &Func[In, Out]{f: f}
-	var err error
-	if fu.in, err = wire.CodecFor[In](); err != nil {
-		fail("the argument cannot cross: %v", err)
-	}
-	if fu.out, err = wire.CodecFor[Out](); err != nil {
-		fail("the result cannot cross: %v", err)
-	}
-	if why := fu.out.Plan.Borrowed(); why != "" {
-		fail("the result cannot cross: %s", why)
-	}
-	full := pkg + "." + name
-	fu.fn = &function{
-		name: full, bare: name, place: place, types: types, handle: fu, invoke: fu.invoke,
-		id: table.identify(full, types, fu.in.Plan.AppendLayout, fu.out.Plan.AppendLayout), handles: fu.in.Plan.Handles(), result: reflect.TypeFor[Out](),
+	fu.fn = &function{bare: name, handle: fu}
+	fu.fn.invoke = func(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, space func(int) []byte, limit int) ([]byte, *wire.Parcel, Cause, error) {
+		return invoke(ctx, fu, args, in, dst, space, limit)
 	}
 	_, fu.fn.guards = any(*new(In)).(proc.Guard)
-	if err := table.add(fu.fn); err != nil {
+	register(fu.fn, f == nil, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+	fu.in.Plan, fu.out.Plan = fu.fn.in, fu.fn.out
+	fu.ways = waysOf(fu.fn, &fu.opts)
+	return fu
+}
+
+// register puts a function into the table whose bare name, handle and how it is invoked are known.
+func register(fn *function, null bool, in, out reflect.Type) {
+	pkg, place := caller()
+	fail := func(format string, args ...any) {
+		panic(fmt.Sprintf("xme: Register(%q) at %s: %s", fn.bare, place, fmt.Sprintf(format, args...)))
+	}
+	switch {
+	case fn.bare == "" || strings.ContainsFunc(fn.bare, control) || len(fn.bare) > 200:
+		fail("a name has 1 to 200 characters and no control characters")
+	case null:
+		fail("the function is nil")
+	}
+	var err error
+	if fn.in, err = wire.PlanOf(in); err != nil {
+		fail("the argument cannot cross: %v", err)
+	}
+	if fn.out, err = wire.PlanOf(out); err != nil {
+		fail("the result cannot cross: %v", err)
+	}
+	if why := fn.out.Borrowed(); why != "" {
+		fail("the result cannot cross: %s", why)
+	}
+	fn.name, fn.place, fn.types = pkg+"."+fn.bare, place, typesOf(in, out)
+	fn.id = table.identify(fn)
+	fn.handles, fn.result = fn.in.Handles(), out
+	if err := table.add(fn); err != nil {
 		fail("%v", err)
 	}
-	fu.sort()
-	return fu
+}
+
+func typesOf(in, out reflect.Type) string {
+	return fmt.Sprintf("func(context.Context, %v) (%v, error)", in, out)
 }
 
 // caller returns the import path of the package that called Register, and where.
 func caller() (pkg, place string) {
 	pc := make([]uintptr, 1)
-	if runtime.Callers(3, pc) == 0 {
+	if runtime.Callers(4, pc) == 0 {
 		return "main", "unknown place"
 	}
 	frame, _ := runtime.CallersFrames(pc).Next()
@@ -165,11 +176,11 @@ func packageOf(symbol string) string {
 
 // identify returns what identifies a function by its name, types, and how its values are laid out. That may be a long text, which is written where the last one was: what
 // is registered is paid for by every worker, before it can do anything.
-func (t *functionTable) identify(name, types string, in, out func([]byte) []byte) string {
+func (t *functionTable) identify(fn *function) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.space = out(append(in(t.space[:0]), " -> "...))
-	return wire.FuncID(name, types, t.space)
+	t.space = fn.out.AppendLayout(append(fn.in.AppendLayout(t.space[:0]), " -> "...))
+	return wire.FuncID(fn.name, fn.types, t.space)
 }
 
 func (t *functionTable) add(fn *function) error {
@@ -250,15 +261,15 @@ func Lookup[In, Out any](name string) (*Func[In, Out], error) {
 	}
 	fu, ok := fn.handle.(*Func[In, Out])
 	if !ok {
-		return nil, fmt.Errorf("xme: Lookup: %s is registered at %s as %s, asked for as func(context.Context, %v) (%v, error)",
-			fn.name, fn.place, fn.types, reflect.TypeFor[In](), reflect.TypeFor[Out]())
+		return nil, fmt.Errorf("xme: Lookup: %s is registered at %s as %s, asked for as %s",
+			fn.name, fn.place, fn.types, typesOf(reflect.TypeFor[In](), reflect.TypeFor[Out]()))
 	}
 	return fu, nil
 }
 
 // known returns what f stands for. It panics, on the caller's goroutine, if that is
 // nothing.
-func (f *Func[In, Out]) known() *function {
+func known[In, Out any](f *Func[In, Out]) *function {
 	if f == nil || f.fn == nil {
 		panic(unknownFunc(f == nil))
 	}
@@ -289,22 +300,28 @@ func nilInput(name string) string {
 }
 
 // Name returns the function's full name.
-func (f *Func[In, Out]) Name() string { return f.known().name }
+func (f *Func[In, Out]) Name() string { return known(f).name }
 
 // With returns a handle on the same function whose calls have these options, in
 // addition to f's own.
 func (f *Func[In, Out]) With(o ...CallOption) *Func[In, Out] {
-	fn := f.known()
+	fn := known(f)
 	g := *f
-	g.opts.On = slices.Clone(f.opts.On)
-	for i, set := range o {
+	g.opts = f.opts.with(fn, o)
+	g.ways = waysOf(fn, &g.opts)
+	return &g
+}
+
+// with returns the options with more of them, for calls of a function.
+func (c CallOptions) with(fn *function, more []CallOption) CallOptions {
+	c.On = slices.Clone(c.On)
+	for i, set := range more {
 		if set == nil {
 			panic(fmt.Sprintf("xme: %s: option %d is nil", fn.callOf("With"), i+1))
 		}
-		set(&g.opts)
+		set(&c)
 	}
-	g.sort()
-	return &g
+	return c
 }
 
 // Setup is a call that runs first in every worker; see Options.Setup. Its zero
@@ -317,39 +334,59 @@ type Setup struct {
 // no options: Open refuses the first with an error that wraps errors.ErrUnsupported. The
 // call has no time limit; see Options.Setup.
 func (f *Func[In, Out]) Setup(in In) Setup {
-	f.known()
-	return Setup{call: func(o Options) (*setupCall, error) { return newSetupCall(f, in, o) }}
+	fn := known(f)
+	return Setup{call: func(o Options) (*setupCall, error) {
+		return newSetupCall(fn, &f.opts, o, func(dst []byte, p *wire.Parcel) ([]byte, error) { return wire.Append(f.in, dst, &in, p) })
+	}}
 }
 
-func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel, dst []byte, space func(int) []byte, limit int) ([]byte, *wire.Parcel, Cause, error) {
+// invoke is function.invoke.
+func invoke[In, Out any](ctx context.Context, f *Func[In, Out], args []byte, in *wire.Parcel, dst []byte, space func(int) []byte, limit int) ([]byte, *wire.Parcel, Cause, error) {
 	var arg In
 	if err := wire.Decode(f.in, args, &arg, in); err != nil {
 		return nil, nil, CauseEncode, fmt.Errorf("argument: %w", err)
 	}
 	res, err := f.f(ctx, arg)
 	if err != nil {
-		err = &tamed{err}
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return nil, nil, CauseCancelled, err
-		}
-		return nil, nil, CauseReturned, err
+		at, err := returned(ctx, err)
+		return nil, nil, at, err
 	}
 	if f.out.Plan.Exact() { // an estimate must not refuse what fits
-		n := wire.Size(f.out, &res)
-		if n > limit {
-			return nil, nil, CauseEncode, tooLarge("result", n, limit)
+		if dst, err = room(wire.Size(f.out, &res), limit, dst, space); err != nil {
+			return nil, nil, CauseEncode, err
 		}
-		if mem := []byte(nil); n >= link.SegmentBytes && space != nil {
-			if mem = space(n); mem != nil {
-				dst = mem
-			}
-		}
-		dst = slices.Grow(dst, n)
 	}
 	if f.out.Plan.PointerFree() { // nothing of it travels in a parcel
 		body, err := wire.Append(f.out, dst, &res, nil)
 		return body, nil, 0, err
 	}
+	return encodeResult(limit, len(dst), func(p *wire.Parcel) ([]byte, error) { return wire.Append(f.out, dst, &res, p) })
+}
+
+// returned says what it means that a function has returned an error.
+func returned(ctx context.Context, err error) (Cause, error) {
+	err = &tamed{err}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return CauseCancelled, err
+	}
+	return CauseReturned, err
+}
+
+// room returns dst with room for a result of n bytes, or other memory.
+func room(n, limit int, dst []byte, space func(int) []byte) ([]byte, error) {
+	if n > limit {
+		return nil, tooLarge("result", n, limit)
+	}
+	if n >= link.SegmentBytes && space != nil {
+		if mem := space(n); mem != nil {
+			dst = mem
+		}
+	}
+	return slices.Grow(dst, n), nil
+}
+
+// encodeResult has a result encoded that may hold what travels in a parcel, behind that many bytes.
+func encodeResult(limit, before int, encode func(p *wire.Parcel) ([]byte, error)) ([]byte, *wire.Parcel, Cause, error) {
 	out, kept := &wire.Parcel{Result: true, Most: worthEncoding(limit)}, false
 	defer func() {
 		if !kept {
@@ -357,12 +394,12 @@ func (f *Func[In, Out]) invoke(ctx context.Context, args []byte, in *wire.Parcel
 			out.Close()
 		}
 	}()
-	body, err := wire.Append(f.out, dst, &res, out)
+	body, err := encode(out)
 	switch {
 	case err != nil:
 		return nil, nil, CauseEncode, fmt.Errorf("result: %w", err)
-	case len(body)-len(dst) > limit:
-		return nil, nil, CauseEncode, tooLarge("result", len(body)-len(dst), limit)
+	case len(body)-before > limit:
+		return nil, nil, CauseEncode, tooLarge("result", len(body)-before, limit)
 	}
 	out.EndHeld() // what the task made is the caller's now
 	if out.Empty() {

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/xenonmp/xme/internal/proc"
-	"github.com/xenonmp/xme/internal/wire"
 )
 
 // Future is the handle on the result of one call. It may be used from any
@@ -30,23 +29,20 @@ func newFuture[Out any](on Executor) *Future[Out] {
 // started is a call whose end a future waits for. The future, which may be kept for
 // long, does not refer to it once it has ended.
 type started[In, Out any] struct {
-	call[In, Out]
-	fu *Future[Out]
+	call call[In, Out]
+	fu   *Future[Out]
 }
 
-func newStarted[In, Out any](ctx context.Context, on Executor, f *Func[In, Out], in In, fu *Future[Out]) *started[In, Out] {
+func newStarted[In, Out any](ctx context.Context, on Executor, f *Func[In, Out], in In, fu *Future[Out]) *Call {
 	s := &started[In, Out]{fu: fu}
-	s.init(ctx, on, f, in, s)
+	initCall(&s.call, ctx, on, f, in, s)
 	fu.fn = f.fn.index
-	return s
+	return &s.call.base
 }
 
-func (s *started[In, Out]) charge(int, int) {}
-func (s *started[In, Out]) again()          {}
-
-func (s *started[In, Out]) end(*Call, int) {
+func (s *started[In, Out]) end(c *Call, _ int) {
 	fu := s.fu
-	fu.value, fu.err = s.out, s.err
+	fu.value, fu.err = s.call.out, c.err
 	fu.call.Store(nil)
 	fu.point.end()
 	fu.over.happen(fu.on)
@@ -130,23 +126,6 @@ func (fu *Future[Out]) Cancel() {
 	}
 }
 
-// awaited is a call whose end one goroutine waits for.
-type awaited[In, Out any] struct {
-	call[In, Out]
-	over  event
-	point waitPoint
-
-	parcel *wire.Parcel // an empty one, see callHanding
-}
-
-func (a *awaited[In, Out]) charge(int, int) {}
-func (a *awaited[In, Out]) again()          {}
-
-func (a *awaited[In, Out]) end(*Call, int) {
-	a.point.end()
-	a.over.happen(a.on)
-}
-
 // Call runs f on an executor and waits for the result. ctx bounds the task: when
 // it ends, a call that has not begun ends at once and one that runs has its
 // context ended; Call returns when the task has, which on a pool is enforced after
@@ -154,38 +133,49 @@ func (a *awaited[In, Out]) end(*Call, int) {
 // be that of fetching the result instead. A nil ctx or executor, and a pool that Open did
 // not make, panic.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
-	on = check(ctx, f.known(), "Call", on)
+	on = check(ctx, known(f), "Call", on)
 	p, inPool := on.(*Pool)
-	if inPool && f.plain && ctx.Err() == nil && drainOf(ctx) == nil && p.opts.MaxMessage >= smallArgs && p.p.LeadAlone() {
-		return f.callAlone(ctx, p, in)
-	}
-	if inPool && f.rouses {
-		p.p.Rouse()
-	}
-	if inPool && f.hands && ctx.Err() == nil && drainOf(ctx) == nil {
-		return f.callHanding(ctx, p, in)
+	if inPool {
+		free := ctx.Err() == nil && drainOf(ctx) == nil
+		if f.ways.plain && free && p.opts.MaxMessage >= smallArgs && p.p.LeadAlone() {
+			return callAlone(ctx, f, p, in)
+		}
+		if f.ways.rouses {
+			p.p.Rouse()
+		}
+		if f.ways.hands && free {
+			return callHanding(ctx, f, p, in)
+		}
 	}
 	a, _ := f.fn.awaited.Get().(*awaited[In, Out])
 	if a == nil {
 		a = new(awaited[In, Out])
 	}
-	a.point = waitPointOn(on)
-	a.init(ctx, on, f, in, a)
-	a.awaited, a.pulled = true, true
-	_ = submit(ctx, on, &a.Call)
-	a.point.enter()
-	if err := pull(ctx, false, on, &a.over); err != nil {
-		a.point.leave()
+	initCall(&a.call, ctx, on, f, in, &a.wait)
+	if err := a.wait.run(ctx, on, &a.call.base); err != nil {
 		var none Out
 		return none, err
 	}
-	a.over.wait(context.Background(), on, f.fn.index, a.led)
-	out, err := a.out, a.err
-	if inPool && err == nil && a.reusable() {
+	out, err := a.call.out, a.call.base.err
+	if inPool && err == nil && a.call.base.reusable() {
 		*a = awaited[In, Out]{}
 		f.fn.awaited.Put(a)
 	}
 	return out, err
+}
+
+// run submits a call and waits for its end. The error is why it cannot be waited for.
+func (w *waiting) run(ctx context.Context, on Executor, c *Call) error {
+	w.call, w.point = c, waitPointOn(on)
+	c.awaited, c.pulled = true, true
+	_ = submit(ctx, on, c)
+	w.point.enter()
+	if err := pull(ctx, false, on, &w.over); err != nil {
+		w.point.leave()
+		return err
+	}
+	w.over.wait(context.Background(), on, c.fn.index, c.led)
+	return nil
 }
 
 // reusable reports whether nobody else can still look at a call that a pool ended with a
@@ -199,17 +189,17 @@ func (c *Call) reusable() bool {
 // bounds the task, not only the wait. It returns no error: why a call was not accepted, or
 // how it has failed, is the *Error that [Future.Wait] returns.
 func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out] {
-	on = check(ctx, f.known(), "Go", on)
+	on = check(ctx, known(f), "Go", on)
 	fu := newFuture[Out](on)
 	if _, ok := on.(*Pool); !ok {
 		ctx, fu.cancel = context.WithCancelCause(ctx)
 	}
-	s := newStarted(ctx, on, f, in, fu)
-	s.pulled = true
+	c := newStarted(ctx, on, f, in, fu)
+	c.pulled = true
 	if fu.cancel == nil {
-		fu.call.Store(&s.Call)
+		fu.call.Store(c)
 	}
-	_ = submit(ctx, on, &s.Call)
+	_ = submit(ctx, on, c)
 	return fu
 }
 
@@ -221,25 +211,11 @@ func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out]
 // future, which ends with an error that wraps errors.ErrUnsupported; so it is on a communicator
 // of package mpi that makes no calls.
 func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Future[Out] {
-	ranked, ok := on.(interface{ Ranks() []int }) // its own, also if it stands for a pool
-	on = check(ctx, f.known(), "Broadcast", on)
-	if !ok {
+	of := on // its own ranks, also if it stands for a pool
+	on = check(ctx, known(f), "Broadcast", on)
+	ranks, err := ranksOf(of, on, f.opts.On)
+	if err != nil { // a loop over no futures would look like success
 		fu := newFuture[Out](on)
-		newStarted(ctx, on, f, in, fu).Finish(nil, unsupported(fmt.Sprintf("Broadcast on a %T, which has no ranks,", on)))
-		return []*Future[Out]{fu}
-	}
-	ranks := f.opts.On
-	if ranks == nil {
-		ranks = ranked.Ranks()
-	}
-	if len(ranks) == 0 { // a loop over no futures would look like success
-		fu := newFuture[Out](on)
-		err := fmt.Errorf("no worker is alive: %w", ErrWorkerLost)
-		if p, ok := on.(*Pool); ok && p.p.Closed() {
-			err = ErrClosed
-		} else if why := refusal(on); why != nil {
-			err = why
-		}
 		c := newStarted(ctx, on, f, in, fu)
 		c.final = true // there is nowhere to try it again
 		c.Finish(nil, err)
@@ -250,6 +226,27 @@ func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Fu
 		futures = append(futures, f.With(On(r)).Go(ctx, on, in))
 	}
 	return futures
+}
+
+// ranksOf returns the ranks that a broadcast is for: those of an executor, which on stands for, unless some are given. The error is why there are none.
+func ranksOf(of, on Executor, given []int) ([]int, error) {
+	ranked, ok := of.(interface{ Ranks() []int })
+	if !ok {
+		return nil, unsupported(fmt.Sprintf("Broadcast on a %T, which has no ranks,", on))
+	}
+	if given == nil {
+		given = ranked.Ranks()
+	}
+	if len(given) > 0 {
+		return given, nil
+	}
+	if p, ok := on.(*Pool); ok && p.p.Closed() {
+		return nil, ErrClosed
+	}
+	if why := refusal(on); why != nil {
+		return nil, why
+	}
+	return nil, fmt.Errorf("no worker is alive: %w", ErrWorkerLost)
 }
 
 // refusal returns why an executor takes no calls at all; nil: it does, as far as is known.

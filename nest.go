@@ -256,7 +256,7 @@ func (n *nester) deliver(f link.Frame, owned bool) {
 	}
 	own, failed := ownContext(c.ctx), f.Kind == wire.KindNestFail
 	// A failure asks the context whether to try again, and why it has ended.
-	if !failed && !c.value.foreign() || failed && own && c.opts.Retries == 0 && c.ctx.Err() == nil {
+	if !failed && !c.foreign() || failed && own && c.opts.Retries == 0 && c.ctx.Err() == nil {
 		c.nestedEnd(f, own)
 		t.tell()
 		return

@@ -3,7 +3,6 @@ package xme
 import (
 	"context"
 	"math/bits"
-	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +26,8 @@ const (
 // results are no part of.
 type pack struct {
 	s     *stream
+	fn    *function
+	opts  *CallOptions
 	value packValue
 	first int       // the place of its first row in the input
 	link  link.Pack // as the pool knows it
@@ -47,11 +48,14 @@ type pack struct {
 
 // packValue is the typed half of a pack.
 type packValue interface {
-	link.PackOwner
-	// call makes a call of row i, which has the stream as its sink.
-	call(i int) *Call
-	// take takes the end of such a call over.
+	// decode takes the result of row i.
+	decode(i int, body []byte) error
+	// call makes a call with no arguments, which has the stream as its sink.
+	call() *Call
+	// take takes the result of such a call, of row i, over.
 	take(c *Call, i int)
+	// forget drops the result of row i.
+	forget(i int)
 	// pass passes rows of a table, the set of which is given, on to their Rows, and calls fails for each that has failed.
 	pass(rows uint64, fails func(error))
 }
@@ -91,11 +95,6 @@ func (p *packs) held() int {
 // slot returns the ring's place for the pack of a row. The stream's lock is held.
 func (p *packs) slot(row int) **pack { return &p.ring[row/packRows%len(p.ring)] }
 
-// packs reports whether rows of f can go by packs.
-func (f *Func[In, Out]) packs() bool {
-	return f.small && f.out.Plan.Exact() && reflect.TypeFor[Out]().Size() <= packOut
-}
-
 // inPacks prepares for packs, if the pool takes them: one without lanes wants each row by itself.
 func (s *stream) inPacks() bool {
 	on, ok := s.pool.rows.(packRunner)
@@ -119,36 +118,51 @@ func (p *packs) ahead() int {
 
 // packOf is a pack with its types.
 type packOf[In, Out any] struct {
-	pack
+	base pack
 	f    *Func[In, Out]
 	to   *Rows[Out] // of a table; else nil
-	base int        // the place of the first row of these in the table
+	from int        // the place of the first row of these in the table
 	outs [packRows]Out
 }
 
 // newPack returns the pack of the rows from s.next on. s.mu is held.
 func newPack[In, Out any](s *stream, f *Func[In, Out]) *packOf[In, Out] {
-	k := s.packs.free
-	t, ok := (*packOf[In, Out])(nil), false
-	if k != nil {
-		t, ok = k.value.(*packOf[In, Out])
+	k := s.packs.reused(f.fn, &f.opts)
+	if k == nil {
+		t := &packOf[In, Out]{f: f}
+		k = &t.base
+		k.init(s, f.fn, &f.opts, t)
 	}
-	if ok && t.f == f {
-		s.packs.free, k.next = k.next, nil
-	} else {
-		t = &packOf[In, Out]{f: f}
-		k = &t.pack
-		size := metaSize + wire.Size(f.in, new(In))
-		k.s, k.value = s, t
-		k.link = link.Pack{Func: f.fn.index, Size: size, Args: make([]byte, packRows*size), Owner: t, Of: &s.packs.whole}
-		s.packs.free = nil // of an earlier Add of a table
+	s.fill(k)
+	return k.value.(*packOf[In, Out])
+}
+
+// reused returns a pack of the same function, with the same options, that may be used again; nil: there is none. The stream's lock is held.
+func (p *packs) reused(fn *function, opts *CallOptions) *pack {
+	k := p.free
+	switch {
+	case k == nil:
+	case k.fn == fn && k.opts == opts:
+		p.free, k.next = k.next, nil
+	default: // of an earlier Add of a table
+		k, p.free = nil, nil
 	}
+	return k
+}
+
+func (k *pack) init(s *stream, fn *function, opts *CallOptions, v packValue) {
+	size := metaSize + fn.in.Bytes()
+	k.s, k.fn, k.opts, k.value = s, fn, opts, v
+	k.link = link.Pack{Func: fn.index, Size: size, Args: make([]byte, packRows*size), Owner: k, Of: &s.packs.whole}
+}
+
+// fill has rows from s.next on be taken into a pack. s.mu is held.
+func (s *stream) fill(k *pack) {
 	k.first = s.next
 	s.packs.filling = k
 	if s.ordered {
 		*s.packs.slot(s.next) = k
 	}
-	return t
 }
 
 // feedPack takes a row in and submits it, or has it submitted with others soon. It
@@ -166,8 +180,8 @@ func feedPack[In, Out any](s *stream, f *Func[In, Out], in In, to *Rows[Out], ba
 	k := s.packs.filling
 	if k == nil || to != nil && k.first < base { // that one is of an earlier Add, which flushes at its end
 		t := newPack(s, f)
-		t.to, t.base = to, base
-		k = &t.pack
+		t.to, t.from = to, base
+		k = &t.base
 	}
 	if to != nil {
 		to.expect()
@@ -178,6 +192,11 @@ func feedPack[In, Out any](s *stream, f *Func[In, Out], in In, to *Rows[Out], ba
 		s.mu.Unlock()
 		panic(err) // nothing can go wrong with what is copied as it lies
 	}
+	return s.fed(k)
+}
+
+// fed notes that a row more was taken into a pack, and submits what is not to be held back. s.mu is held, and not afterwards.
+func (s *stream) fed(k *pack) bool {
 	s.packs.fn = k.link.Func
 	k.n++
 	s.next++
@@ -220,23 +239,21 @@ func (s *stream) submitPack(k *pack, first, n int) error {
 	}
 	err = closedError(err)
 	for i := first + sent; i < first+n; i++ { // k is this stream's until these have ended
-		k.value.call(i).refuse(err)
+		k.call(i).refuse(err)
 	}
 	return err
 }
 
 // EndAtOnce implements [link.PackOwner].
-func (k *packOf[In, Out]) EndAtOnce(i int, body []byte) {
-	if err := wire.Decode(k.f.out, body, &k.outs[i], nil); err != nil {
-		c := newCall(k.s.ctx, k.s.on, k.f, *new(In), k.s)
-		c.index = k.first + i
-		k.fail(i, c.resultError(err))
+func (k *pack) EndAtOnce(i int, body []byte) {
+	if err := k.value.decode(i, body); err != nil {
+		k.fail(i, k.row(i).resultError(err))
 	}
 	k.told |= 1 << i
 }
 
 // Told implements [link.PackOwner].
-func (k *packOf[In, Out]) Told() {
+func (k *pack) Told() {
 	if rows := k.told; rows != 0 {
 		k.told = 0
 		k.end(rows)
@@ -247,7 +264,7 @@ func (k *packOf[In, Out]) Told() {
 type unbegun struct{ error }
 
 // Cut implements [link.PackOwner].
-func (k *packOf[In, Out]) Cut(first, n int, why error) {
+func (k *pack) Cut(first, n int, why error) {
 	err := &unbegun{why}
 	for i := first; i < first+n; i++ {
 		k.fail(i, err)
@@ -257,69 +274,92 @@ func (k *packOf[In, Out]) Cut(first, n int, why error) {
 }
 
 // Index implements [link.PackOwner].
-func (k *packOf[In, Out]) Index(i int) int { return k.first + i }
+func (k *pack) Index(i int) int { return k.first + i }
 
 // Single implements [link.PackOwner].
-func (k *packOf[In, Out]) Single(i int) *link.Row {
+func (k *pack) Single(i int) *link.Row {
 	c := k.call(i)
 	c.row.Body = append(c.small[:0], k.link.Args[i*k.link.Size:(i+1)*k.link.Size]...)
 	return &c.row
 }
 
-func (k *packOf[In, Out]) call(i int) *Call {
-	s := k.s
-	c := newCall(s.ctx, s.on, k.f, *new(In), s)
+// row returns a call that stands for row i, for what its errors say.
+func (k *pack) row(i int) *Call {
+	c := k.value.call()
 	c.index = k.first + i
+	return c
+}
+
+// call makes a call of row i, which has the stream as its sink.
+func (k *pack) call(i int) *Call {
+	s := k.s
+	c := k.row(i)
 	c.seed, c.seeded = seedOf(s.pool.opts.Seed, uint64(c.index)), true
-	c.place.pack, c.place.at = &k.pack, i
-	if err := s.pool.ready(&c.Call); err != nil {
+	c.place.pack, c.place.at = k, i
+	if err := s.pool.ready(c); err != nil {
 		panic(err) // it asks for nothing that could be refused
 	}
 	s.mu.Lock()
 	c.place.made = len(s.made)
-	s.made = append(s.made, &c.Call)
+	s.made = append(s.made, c)
 	s.mu.Unlock()
-	return &c.Call
+	return c
 }
 
-func (k *packOf[In, Out]) take(c *Call, i int) {
+// take takes the end of such a call over.
+func (k *pack) take(c *Call, i int) {
 	if c.err != nil {
 		k.fail(i, c.err)
 		return
 	}
-	k.outs[i] = c.value.(*call[In, Out]).out
+	k.value.take(c, i)
 }
 
 // fail notes how row i failed.
-func (k *packOf[In, Out]) fail(i int, err error) {
+func (k *pack) fail(i int, err error) {
 	errs := k.errs.Load()
 	for errs == nil {
 		k.errs.CompareAndSwap(nil, new([packRows]error))
 		errs = k.errs.Load()
 	}
 	errs[i] = err
-	k.outs[i] = *new(Out)
+	k.value.forget(i)
 }
+
+// errorOf returns how row i failed; nil: it did not.
+func (k *pack) errorOf(i int) error {
+	errs := k.errs.Load()
+	if errs == nil {
+		return nil
+	}
+	if cut, ok := errs[i].(*unbegun); ok { //nolint:errorlint // it comes as it is
+		return k.row(i).errorOf(link.Outcome{Err: cut.error})
+	}
+	return errs[i]
+}
+
+func (k *packOf[In, Out]) decode(i int, body []byte) error {
+	return wire.Decode(k.f.out, body, &k.outs[i], nil)
+}
+
+func (k *packOf[In, Out]) call() *Call {
+	s := k.base.s
+	return &newCall(s.ctx, s.on, k.f, *new(In), s, s).base
+}
+
+func (k *packOf[In, Out]) take(c *Call, i int) { k.outs[i] = c.value.(*call[In, Out]).out }
+
+func (k *packOf[In, Out]) forget(i int) { k.outs[i] = *new(Out) }
 
 // yield passes rows on, the set of which is given, until pass returns false, and reports whether that was so.
 func (k *packOf[In, Out]) yield(rows uint64, pass func(row int, v Out, err error) bool) bool {
-	errs := k.errs.Load()
 	for ; rows != 0; rows &= rows - 1 {
 		i := bits.TrailingZeros64(rows)
-		var err error
-		if errs != nil {
-			err = errs[i]
-			if cut, ok := err.(*unbegun); ok { //nolint:errorlint // it comes as it is
-				c := newCall(k.s.ctx, k.s.on, k.f, *new(In), k.s)
-				c.index = k.first + i
-				err = c.errorOf(link.Outcome{Err: cut.error})
-			}
-		}
-		v := k.outs[i]
+		v, err := k.outs[i], k.base.errorOf(i)
 		if !k.f.out.Plan.PointerFree() {
 			k.outs[i] = *new(Out)
 		}
-		if !pass(k.first+i, v, err) {
+		if !pass(k.base.first+i, v, err) {
 			return false
 		}
 	}
@@ -332,7 +372,7 @@ func (k *packOf[In, Out]) pass(rows uint64, fails func(error)) {
 		if err != nil {
 			fails(err)
 		}
-		slots, ends = append(slots, row-k.base), append(ends, rowEnd[Out]{v, err, true})
+		slots, ends = append(slots, row-k.from), append(ends, rowEnd[Out]{v, err, true})
 		return true
 	})
 	k.to.endAll(slots, ends)

@@ -17,13 +17,14 @@ type setupCall struct {
 	parcel *wire.Parcel
 }
 
-func newSetupCall[In, Out any](f *Func[In, Out], in In, o Options) (*setupCall, error) {
-	if name := f.opts.first(); name != "" {
+// newSetupCall makes a set-up call of a function, with arguments that encode appends.
+func newSetupCall(fn *function, opts *CallOptions, o Options, encode func(dst []byte, p *wire.Parcel) ([]byte, error)) (*setupCall, error) {
+	if name := opts.first(); name != "" {
 		err := unsupported("option " + name + " of a set-up function")
-		return nil, &Error{Func: f.fn.name, Row: -1, Attempt: 1, Cause: CauseUnsupported, Message: err.Error(), wrapped: err}
+		return nil, &Error{Func: fn.name, Row: -1, Attempt: 1, Cause: CauseUnsupported, Message: err.Error(), wrapped: err}
 	}
-	s := &setupCall{name: f.fn.name, fn: f.fn.index, parcel: &wire.Parcel{Most: worthEncoding(o.MaxMessage)}}
-	body, err := wire.Append(f.in, appendMeta(nil, -1, seedOf(o.Seed, 0)), &in, s.parcel)
+	s := &setupCall{name: fn.name, fn: fn.index, parcel: &wire.Parcel{Most: worthEncoding(o.MaxMessage)}}
+	body, err := encode(appendMeta(nil, -1, seedOf(o.Seed, 0)), s.parcel)
 	if n := len(body) - metaSize; err == nil && n > o.MaxMessage {
 		err = tooLarge("value", n, o.MaxMessage)
 	}

@@ -35,50 +35,41 @@ type Result[Out any] struct {
 // less does not wait for bytes.
 //
 // Leaving the loop cancels the rows under way and returns at once, also while the input
-// blocks (its goroutine then ends when it next yields). A panic in the input reaches the ranging goroutine, after the rows
+// blocks (its goroutine then ends when it next yields). A panic in the input reaches the looping goroutine, after the rows
 // before it, as an error that prints the value and its place and wraps the value if
 // that is an error. When ctx or the executor ends, rows that were read yield their errors,
 // then the sequence stops. If the input had not ended and none of these errors tells of
 // it, as no row was under way, one more pair does, in the place of the row that would
 // have been the next: a sequence that is cut short never looks as if it were whole.
 func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq2[Out, error] {
-	on = checkInput(ctx, f.known(), "Map", on, in)
+	on = checkInput(ctx, known(f), "Map", on, in == nil)
 	return func(yield func(Out, error) bool) {
-		f.each(ctx, on, in, true, func(_ int, v Out, err error) bool { return yield(v, err) })
+		each(ctx, f, on, in, true, func(_ int, v Out, err error) bool { return yield(v, err) })
 	}
 }
 
 // Unordered is Map, except that results are yielded as they come, each with the
 // index of its row.
 func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq[Result[Out]] {
-	on = checkInput(ctx, f.known(), "Unordered", on, in)
+	on = checkInput(ctx, known(f), "Unordered", on, in == nil)
 	return func(yield func(Result[Out]) bool) {
-		f.each(ctx, on, in, false, func(row int, v Out, err error) bool { return yield(Result[Out]{row, v, err}) })
+		each(ctx, f, on, in, false, func(row int, v Out, err error) bool { return yield(Result[Out]{row, v, err}) })
 	}
 }
 
 // checkInput is check for a method that has an input.
-func checkInput[In any](ctx context.Context, f *function, method string, on Executor, in iter.Seq[In]) Executor {
-	if in == nil {
+func checkInput(ctx context.Context, f *function, method string, on Executor, null bool) Executor {
+	if null {
 		panic(nilInput(f.callOf(method)))
 	}
 	return check(ctx, f, method, on)
 }
 
 // each runs f on every value of in and yields the rows as they have ended.
-func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], ordered bool, yield func(int, Out, error) bool) {
-	m := newMeter(ctx)
-	normal := false
-	defer func() { m.wait(normal) }()
-	ctx, cancel := untilClosed(ctx, on)
-	defer cancel()
-	s := newStream(ctx, on, ordered, f.opts.Service, f.packs())
-	s.fn, s.meter = f.fn.index, m
-	if s.pool != nil && f.anywhere && !s.packed {
-		s.keep = f.fn
-		s.idle = f.fn.idleFor(s.pool, &f.opts)
-	}
-	defer s.stop()
+func each[In, Out any](ctx context.Context, f *Func[In, Out], on Executor, in iter.Seq[In], ordered bool, yield func(int, Out, error) bool) {
+	r := &looping{}
+	s := r.begin(ctx, on, f.fn, &f.opts, f.ways, ordered)
+	defer r.end()
 	go s.read(func() {
 		row := 0
 		for v := range in {
@@ -87,16 +78,12 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 			}
 			row++
 		}
-		m.complete(row)
-		s.mu.Lock()
-		s.whole = true
-		s.mu.Unlock()
+		s.complete(row)
 	})
-	told, left := false, false
 	pass := func(row int, v Out, err error) bool {
-		told = told || err != nil && tellsEnd(err)
-		left = !yield(row, v, err)
-		return !left
+		r.told = r.told || err != nil && tellsEnd(err)
+		r.left = !yield(row, v, err)
+		return !r.left
 	}
 	if s.packed {
 		s.drainPacks(func(k *pack, rows uint64) bool { return k.value.(*packOf[In, Out]).yield(rows, pass) })
@@ -104,19 +91,67 @@ func (f *Func[In, Out]) each(ctx context.Context, on Executor, in iter.Seq[In], 
 		s.drain(func(c *Call) bool {
 			t := c.value.(*call[In, Out])
 			v := t.out
-			t.forget()
+			var none Out
+			t.out = none
 			return pass(c.index, v, c.err)
 		})
 	}
-	if row, why := s.cutShort(); why != nil && !told && !left {
-		var none In
-		c := newCall(ctx, on, f, none, s)
-		c.index = row
-		e := c.errorOf(link.Outcome{Err: why})
-		e.Message += fmt.Sprintf("; the input was not read to its end: rows from %d on were not run", row)
-		yield(row, c.out, e)
+	if row, err := r.cutShort(f.fn, &f.opts); err != nil {
+		var none Out
+		yield(row, none, err)
 	}
-	normal = true
+	r.normal = true
+}
+
+// looping is one range over a Map or Unordered.
+type looping struct {
+	s      *stream
+	cancel context.CancelFunc
+	normal bool // it did not end by a panic
+	told   bool // a row's error says that ctx or the executor has ended
+	left   bool // the loop was left
+}
+
+func (r *looping) begin(ctx context.Context, on Executor, fn *function, opts *CallOptions, w ways, ordered bool) *stream {
+	m := newMeter(ctx)
+	ctx, r.cancel = untilClosed(ctx, on)
+	s := newStream(ctx, on, ordered, opts.Service, w.packs)
+	s.fn, s.meter = fn.index, m
+	if s.pool != nil && w.anywhere && !s.packed {
+		s.keep = fn
+		s.idle = fn.idleFor(s.pool, opts)
+	}
+	r.s = s
+	return s
+}
+
+func (r *looping) end() {
+	m := r.s.meter
+	defer m.wait(r.normal)
+	defer r.cancel()
+	r.s.stop()
+}
+
+// complete says that the input was read to its end.
+func (s *stream) complete(rows int) {
+	s.meter.complete(rows)
+	s.mu.Lock()
+	s.whole = true
+	s.mu.Unlock()
+}
+
+// cutShort returns the error of the first row that was not read, if nothing else says why the input was not read to its end.
+func (r *looping) cutShort(fn *function, opts *CallOptions) (row int, err error) {
+	row, why := r.s.cutShort()
+	if why == nil || r.told || r.left {
+		return 0, nil
+	}
+	c := &Call{}
+	c.init(r.s.ctx, r.s.on, fn, opts, nil, nil)
+	c.index = row
+	e := c.errorOf(link.Outcome{Err: why})
+	e.Message += fmt.Sprintf("; the input was not read to its end: rows from %d on were not run", row)
+	return row, e
 }
 
 // tellsEnd reports whether a row's error says that ctx or the executor has ended.

@@ -125,7 +125,7 @@ func (p *Pool) prepare(c *Call) error {
 			return err
 		}
 		if c.args != args || c.files != files {
-			c.value.charge(weight(c.args)-weight(args), c.files-files)
+			c.charge(weight(c.args)-weight(args), c.files-files)
 		}
 	}
 	if done := endOf(c.ctx); done != nil {
@@ -151,7 +151,7 @@ func (p *Pool) ready(c *Call) error {
 	}
 	owner := (*rowOwner)(c)
 	c.row.Owner, c.row.Func = owner, c.fn.index
-	if c.value.steady() {
+	if c.steady() {
 		c.row.Quick = owner
 	}
 	c.row.On, c.row.Timeout, c.row.Memory = c.opts.On, c.opts.Timeout, c.opts.Memory
@@ -163,7 +163,7 @@ func (p *Pool) ready(c *Call) error {
 
 // encode encodes the arguments of a call.
 func (p *Pool) encode(c *Call) error {
-	if c.args-metaSize > p.opts.MaxMessage && c.value.exact() {
+	if c.args-metaSize > p.opts.MaxMessage && c.exact() {
 		return c.encodeError(tooLarge("value", c.args-metaSize, p.opts.MaxMessage))
 	}
 	if !c.seeded {
@@ -175,7 +175,7 @@ func (p *Pool) encode(c *Call) error {
 	}
 	body := p.space(c)
 	var parcel *wire.Parcel
-	if !c.value.plain() {
+	if !c.plain() {
 		parcel = wire.NewParcel()
 		parcel.Most = worthEncoding(p.opts.MaxMessage)
 	}
@@ -209,7 +209,7 @@ func (p *Pool) space(c *Call) []byte {
 	if c.args <= smallArgs {
 		return c.small[:0:smallArgs]
 	}
-	if c.value.exact() && !c.opts.Fresh && !c.opts.Service { // these go by the link
+	if c.exact() && !c.opts.Fresh && !c.opts.Service { // these go by the link
 		if c.row.Segment = p.p.Segment(c.args); c.row.Segment != nil {
 			return c.row.Segment.Bytes()[:0]
 		}

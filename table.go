@@ -33,24 +33,24 @@ const (
 )
 
 // added is one Add without its types.
-type added interface {
+type added struct {
+	fn     *function
+	opts   *CallOptions
+	packed bool // the rows can go by packs
+	rows   interface {
+		begin()
+		// over says that there will be no more rows, and why if that is not their end.
+		over(err error)
+	}
 	// read submits a row for each value of the input, and reports whether it came
 	// to the input's end.
-	read(r *tableRun) bool
-	begin()
-	kind() rowKind
-	// targeted reports whether the rows are for certain ranks.
-	targeted() bool
-	// packed reports whether the rows can go by packs.
-	packed() bool
-	// over says that there will be no more rows, and why if that is not their end.
-	over(err error)
+	read func(r *tableRun) bool
 }
 
 // Add appends one row per value of in to t. It reads nothing: Run does. The rows'
 // results are found in the returned Rows.
 func (f *Func[In, Out]) Add(t *Table, in iter.Seq[In]) *Rows[Out] {
-	switch name := f.known().callOf("Add"); {
+	switch name := known(f).callOf("Add"); {
 	case t == nil:
 		panic("xme: " + name + " to a nil *Table: give it the address of a Table")
 	case in == nil:
@@ -63,52 +63,38 @@ func (f *Func[In, Out]) Add(t *Table, in iter.Seq[In]) *Rows[Out] {
 		rows.over(errors.New("xme: Add to a table that has run: make a new Table"))
 		return rows
 	}
-	t.adds = append(t.adds, &addedRows[In, Out]{f: f, in: in, rows: rows})
+	t.adds = append(t.adds, added{f.fn, &f.opts, f.ways.packs, rows, func(r *tableRun) bool { return readRows(r, f, in, rows) }})
 	return rows
 }
 
-type addedRows[In, Out any] struct {
-	f    *Func[In, Out]
-	in   iter.Seq[In]
-	rows *Rows[Out]
-}
-
-func (a *addedRows[In, Out]) kind() rowKind {
+func (a *added) kind() rowKind {
 	switch {
-	case !a.f.opts.Service:
+	case !a.opts.Service:
 		return ordinaryRows
-	case a.f.fn.guards:
+	case a.fn.guards:
 		return guardRows
 	}
 	return serviceRows
 }
 
-func (a *addedRows[In, Out]) begin()         { a.rows.begin() }
-func (a *addedRows[In, Out]) targeted() bool { return len(a.f.opts.On) > 0 }
-func (a *addedRows[In, Out]) packed() bool   { return a.f.packs() }
-func (a *addedRows[In, Out]) over(err error) { a.rows.over(err) }
-
-func (a *addedRows[In, Out]) read(r *tableRun) bool {
+func readRows[In, Out any](r *tableRun, f *Func[In, Out], in iter.Seq[In], rows *Rows[Out]) bool {
 	if r.window.packed {
 		base := r.rows
-		for v := range a.in {
-			if !feedPack(r.window, a.f, v, a.rows, base) {
+		for v := range in {
+			if !feedPack(r.window, f, v, rows, base) {
 				return false
 			}
 			r.rows++
 		}
 		return r.window.flush() == nil
 	}
+	to := &tableSink[Out]{ends: tableEnds{r: r}, rows: rows, out: func(c *Call) *Out { return &c.value.(*call[In, Out]).out }}
 	slot := 0
-	to := &tableSink[In, Out]{r: r, rows: a.rows}
-	for v := range a.in {
+	for v := range in {
 		if r.kind == guardRows {
-			v = r.guard(any(v)).(In)
-			r.mu.Lock()
-			to.guards = append(to.guards, any(v).(proc.Guard)) // before the row is submitted
-			r.mu.Unlock()
+			v = to.ends.guard(any(v)).(In)
 		}
-		if !feed(r.window, a.f, v, r.rows, slot, to, a.rows.expect) {
+		if !feed(r.window, f, v, r.rows, slot, to, rows.expect) {
 			return false
 		}
 		r.rows++
@@ -118,26 +104,44 @@ func (a *addedRows[In, Out]) read(r *tableRun) bool {
 }
 
 // tableSink passes a row's end on to its Rows and to the run's window.
-type tableSink[In, Out any] struct {
+type tableSink[Out any] struct {
+	ends tableEnds
+	rows *Rows[Out]
+	out  func(c *Call) *Out // where a call's result is
+}
+
+// tableEnds is what a tableSink knows that asks for no types.
+type tableEnds struct {
 	r      *tableRun
-	rows   *Rows[Out]
 	guards []proc.Guard // by row, of guards
 }
 
-func (s *tableSink[In, Out]) again() { s.r.window.again() }
+func (s *tableSink[Out]) end(c *Call, _ int) {
+	s.ends.failed(c)
+	out := s.out(c)
+	s.rows.end(c.place.slot, *out, c.err)
+	var none Out
+	*out = none
+	s.ends.r.window.end(c, 0) // the result is not the window's
+}
 
-func (s *tableSink[In, Out]) charge(weight, files int) { s.r.window.charge(weight, files) }
+// guard returns the argument of a guard, and notes it, before its row is submitted.
+func (s *tableEnds) guard(v any) any {
+	v = s.r.guard(v)
+	s.r.mu.Lock()
+	s.guards = append(s.guards, v.(proc.Guard))
+	s.r.mu.Unlock()
+	return v
+}
 
-func (s *tableSink[In, Out]) end(c *Call, _ int) {
-	t := c.value.(*call[In, Out])
-	if c.err != nil && s.r.kind == guardRows {
-		s.r.mu.Lock()
-		go s.guards[c.place.slot].Failed(context.WithoutCancel(s.r.ctx)) // it returns when the manager has heard, or is gone
-		s.r.mu.Unlock()
+// failed tells a guard whose row has failed.
+func (s *tableEnds) failed(c *Call) {
+	if c.err == nil || s.r.kind != guardRows {
+		return
 	}
-	s.rows.end(c.place.slot, t.out, c.err)
-	t.forget()
-	s.r.window.end(c, 0) // the result is not the window's
+	s.r.mu.Lock()
+	go s.guards[c.place.slot].Failed(context.WithoutCancel(s.r.ctx)) // it returns when the manager has heard, or is gone
+	s.r.mu.Unlock()
 }
 
 // tableRun is one Run's ordinary rows, or its services: its window counts the rows
@@ -145,7 +149,7 @@ func (s *tableSink[In, Out]) end(c *Call, _ int) {
 type tableRun struct {
 	ctx    context.Context //nolint:containedctx // the run's own, for as long as it lasts
 	on     Executor
-	adds   []added
+	adds   []*added
 	kind   rowKind
 	beside bool // there are rows of other kinds
 	window *stream
@@ -163,15 +167,16 @@ type tableRun struct {
 func newTableRun(ctx context.Context, on Executor, adds []added, kind rowKind) *tableRun {
 	r := &tableRun{ctx: ctx, on: on, kind: kind}
 	apart, packed := kind != ordinaryRows, true
-	for _, a := range adds {
+	for i := range adds {
+		a := &adds[i]
 		if a.kind() != kind {
 			r.beside = true
 			continue
 		}
 		r.adds = append(r.adds, a)
-		apart = apart || a.targeted()
-		packed = packed && a.packed()
-		a.begin()
+		apart = apart || len(a.opts.On) > 0
+		packed = packed && a.packed
+		a.rows.begin()
 	}
 	r.window = newStream(ctx, on, false, apart, packed)
 	r.window.boundless = kind != ordinaryRows
@@ -211,7 +216,7 @@ func (r *tableRun) read() {
 				if !a.read(r) {
 					return
 				}
-				a.over(nil)
+				a.rows.over(nil)
 			}
 			r.window.meter.complete(r.rows)
 		})
@@ -263,7 +268,7 @@ func (r *tableRun) wait(fails func(error) bool) {
 func (r *tableRun) end(why error) {
 	r.window.stop()
 	for _, a := range r.adds {
-		a.over(why)
+		a.rows.over(why)
 	}
 }
 

@@ -8,34 +8,22 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
+// A method of a generic type, one that an embedded field lends it too, is compiled for each type that the program has functions of, whether it is used or not: see
+// wire.Codec. So these types embed nothing, and have the methods only that interfaces want of them. What asks for no types is done by what has none.
+
 // value is the typed half of a call.
 type value interface {
 	append(dst []byte, p *wire.Parcel) ([]byte, error)
-	// twin makes the next attempt at the same call.
+	// decode takes the result.
+	decode(body []byte, p *wire.Parcel) error
+	// forget drops the arguments, and the result if there is none.
+	forget(failed bool)
+	// twin makes a call of the same, with the same end.
 	twin() *Call
-	// foreign reports whether decoding the result runs code that is not ours.
-	foreign() bool
-	// exact reports whether args is exact before they are encoded.
-	exact() bool
-	// plain reports whether the arguments hold nothing that travels in a parcel.
-	plain() bool
-	// steady reports whether decoding the result reads each byte once.
-	steady() bool
-	// charge corrects what the call's arguments were reckoned to weigh.
-	charge(weight, files int)
-	// again says that the call failed and is tried once more.
-	again()
-	// settle takes the end of the call, once.
-	settle(body []byte, p *wire.Parcel, err *Error)
 }
 
 // sink takes the ends of calls.
 type sink interface {
-	// charge corrects what the arguments of a call were reckoned to weigh, once they
-	// are encoded.
-	charge(weight, files int)
-	// again is called when a call has failed and is tried once more.
-	again()
 	// end is called once, with the call that the sink was given, of whose result the
 	// encoding had that many bytes.
 	end(c *Call, result int)
@@ -43,60 +31,102 @@ type sink interface {
 
 // call is a Call with its types.
 type call[In, Out any] struct {
-	Call
-	f     *Func[In, Out]
-	in    In
-	out   Out
-	to    sink
-	first *call[In, Out] // the first attempt, which is the one that to knows
+	base Call
+	f    *Func[In, Out]
+	in   In
+	out  Out
 }
 
-func newCall[In, Out any](ctx context.Context, on Executor, f *Func[In, Out], in In, to sink) *call[In, Out] {
+// newCall makes a call whose end to takes. window, if not nil, hears what its arguments weigh.
+func newCall[In, Out any](ctx context.Context, on Executor, f *Func[In, Out], in In, to sink, window *stream) *call[In, Out] {
 	c := &call[In, Out]{}
-	c.init(ctx, on, f, in, to)
+	initCall(c, ctx, on, f, in, to)
+	c.base.window = window
 	return c
 }
 
-// init makes c, which is zero, a call.
-func (c *call[In, Out]) init(ctx context.Context, on Executor, f *Func[In, Out], in In, to sink) {
+// initCall makes c, which is zero, a call.
+func initCall[In, Out any](c *call[In, Out], ctx context.Context, on Executor, f *Func[In, Out], in In, to sink) { //nolint:revive // ctx is the call's
 	if f.fn.guards {
 		in = any(in).(proc.Guard).Named().(In)
 	}
-	c.f, c.in, c.to, c.first = f, in, to, c
-	c.fn, c.opts, c.ctx, c.on, c.index = f.fn, &f.opts, ctx, on, -1
-	c.value = c
-	c.args = metaSize + wire.Size(f.in, &c.in)
+	c.f, c.in = f, in
+	c.base.init(ctx, on, f.fn, &f.opts, c, to)
+	c.base.args = metaSize + wire.Size(f.in, &c.in)
 }
 
-func (c *call[In, Out]) twin() *Call {
-	t := newCall(c.ctx, c.on, c.f, c.in, c.to)
-	t.first = c.first
-	t.index, t.seed, t.seeded, t.attempt = c.index, c.seed, c.seeded, c.attempt+1
-	t.args, t.files, t.earlier = c.args, c.files, c.earlier
-	return &t.Call
+func (c *Call) init(ctx context.Context, on Executor, fn *function, opts *CallOptions, v value, to sink) {
+	c.fn, c.opts, c.ctx, c.on, c.index = fn, opts, ctx, on, -1
+	c.value, c.to, c.first = v, to, c
 }
 
 func (c *call[In, Out]) append(dst []byte, p *wire.Parcel) ([]byte, error) {
 	return wire.Append(c.f.in, dst, &c.in, p)
 }
 
-func (c *call[In, Out]) foreign() bool            { return c.f.out.Plan.Foreign() }
-func (c *call[In, Out]) steady() bool             { return c.f.out.Plan.Exact() }
-func (c *call[In, Out]) exact() bool              { return c.f.in.Plan.Exact() }
-func (c *call[In, Out]) plain() bool              { return c.f.in.Plan.PointerFree() }
-func (c *call[In, Out]) charge(weight, files int) { c.to.charge(weight, files) }
-func (c *call[In, Out]) again()                   { c.to.again() }
+func (c *call[In, Out]) decode(body []byte, p *wire.Parcel) error {
+	return wire.Decode(c.f.out, body, &c.out, p)
+}
 
-func (c *call[In, Out]) settle(body []byte, p *wire.Parcel, e *Error) {
-	if e == nil && c.f.out.Plan.Foreign() {
+func (c *call[In, Out]) forget(failed bool) {
+	var in In
+	c.in = in
+	if failed {
+		var out Out
+		c.out = out
+	}
+}
+
+func (c *call[In, Out]) twin() *Call {
+	return &newCall(c.base.ctx, c.base.on, c.f, c.in, c.base.to, c.base.window).base
+}
+
+// twin makes the next attempt at the same call.
+func (c *Call) twin() *Call {
+	t := c.value.twin()
+	t.first = c.first
+	t.index, t.seed, t.seeded, t.attempt = c.index, c.seed, c.seeded, c.attempt+1
+	t.args, t.files, t.earlier = c.args, c.files, c.earlier
+	return t
+}
+
+// foreign reports whether decoding the result runs code that is not ours.
+func (c *Call) foreign() bool { return c.fn.out.Foreign() }
+
+// steady reports whether decoding the result reads each byte once.
+func (c *Call) steady() bool { return c.fn.out.Exact() }
+
+// exact reports whether args is exact before they are encoded.
+func (c *Call) exact() bool { return c.fn.in.Exact() }
+
+// plain reports whether the arguments hold nothing that travels in a parcel.
+func (c *Call) plain() bool { return c.fn.in.PointerFree() }
+
+// charge corrects what the call's arguments were reckoned to weigh, once they are encoded.
+func (c *Call) charge(weight, files int) {
+	if c.window != nil {
+		c.window.charge(weight, files)
+	}
+}
+
+// failed says that the call failed and is tried once more.
+func (c *Call) failed() {
+	if c.window != nil {
+		c.window.again()
+	}
+}
+
+// settled takes the end of the call, once.
+func (c *Call) settled(body []byte, p *wire.Parcel, e *Error) {
+	if e == nil && c.foreign() {
 		c.settleForeign(body, p)
 		return
 	}
 	if e == nil {
-		if p == nil && c.f.out.Plan.Handles() {
+		if p == nil && c.fn.out.Handles() {
 			p = &wire.Parcel{}
 		}
-		if err := wire.Decode(c.f.out, body, &c.first.out, p); err != nil {
+		if err := c.first.value.decode(body, p); err != nil {
 			e = c.resultError(err)
 		}
 	}
@@ -104,17 +134,17 @@ func (c *call[In, Out]) settle(body []byte, p *wire.Parcel, e *Error) {
 }
 
 // settleForeign decodes a result by code that may end the goroutine.
-func (c *call[In, Out]) settleForeign(body []byte, p *wire.Parcel) {
+func (c *Call) settleForeign(body []byte, p *wire.Parcel) {
 	decoded := false
 	defer func() {
 		if !decoded { // nothing can stop that
 			c.end(len(body), c.resultError(errors.New("its decoder called runtime.Goexit")))
 		}
 	}()
-	if p == nil && c.f.out.Plan.Handles() {
+	if p == nil && c.fn.out.Handles() {
 		p = &wire.Parcel{}
 	}
-	err := wire.Decode(c.f.out, body, &c.first.out, p)
+	err := c.first.value.decode(body, p)
 	decoded = true
 	var e *Error
 	if err != nil {
@@ -124,18 +154,19 @@ func (c *call[In, Out]) settleForeign(body []byte, p *wire.Parcel) {
 }
 
 // end hands the end of the call on.
-func (c *call[In, Out]) end(result int, e *Error) {
+func (c *Call) end(result int, e *Error) {
 	first := c.first
 	if e != nil {
-		var none Out
-		first.out, first.err = none, e
+		first.err = e
 	}
-	var none In // a caller may keep its future for long
-	c.in, first.in = none, none
+	first.value.forget(e != nil) // a caller may keep its future for long
+	if first != c {
+		c.value.forget(false)
+	}
 	first.files, first.args = c.files, c.args
-	c.to.end(&first.Call, result)
+	first.to.end(first, result)
 }
 
-func (c *call[In, Out]) resultError(err error) *Error {
+func (c *Call) resultError(err error) *Error {
 	return &Error{Func: c.fn.name, Row: c.index, Attempt: c.attempt + 1, Attempts: c.attempts(), Cause: CauseEncode, Message: "result: " + textOf(err), wrapped: err}
 }

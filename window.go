@@ -39,46 +39,78 @@ func weight(n int) int {
 // nobody wants more rows.
 func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to sink, expect func()) bool {
 	if s.pool == nil {
-		c := newCall(s.ctx, s.on, f, in, to)
-		c.index, c.place.slot = index, slot
-		s.credit = 0 // what the row weighs is known once the executor encodes it
-		if !s.room(weight(c.args)) {
-			return false
-		}
-		if _, ok := s.admit(&c.Call, expect, false); !ok {
-			return false
-		}
-		s.open.Add(1)
-		return s.submit(&c.Call) == nil
+		return s.feedApart(&newCall(s.ctx, s.on, f, in, to, s).base, index, slot, expect)
 	}
 	size := metaSize + wire.Size(f.in, &in)
-	n := weight(size)
-	if !f.in.Plan.Exact() {
-		if s.missedOf != f.fn {
-			s.missedOf, s.missed = f.fn, 0 // it was of an earlier Add of a table
-		}
-		n = weight(size + s.missed) // as much more as the last one took
-	}
-	if !s.room(n) {
+	if !s.roomFor(f.fn, size) {
 		return false
 	}
-	c, err := recall[In, Out](s, f, in, to)
+	base, err := s.recall(&f.opts)
+	var c *call[In, Out]
+	if base != nil {
+		c = base.value.(*call[In, Out])
+		c.in = in
+		base.renew(to, size)
+	} else {
+		c = newCall(s.ctx, s.on, f, in, to, s)
+		base = &c.base
+		err = s.adopt(base)
+	}
+	base.place.slot = slot
+	err = s.encode(base, index, size, err) // now: in may change afterwards
+	var none In
+	c.in = none
+	return s.feed(base, expect, err)
+}
+
+// feedApart is feed for an executor that is no pool.
+func (s *stream) feedApart(c *Call, index, slot int, expect func()) bool {
 	c.index, c.place.slot = index, slot
+	s.credit = 0 // what the row weighs is known once the executor encodes it
+	if !s.room(weight(c.args)) {
+		return false
+	}
+	if _, ok := s.admit(c, expect, false); !ok {
+		return false
+	}
+	s.open.Add(1)
+	return s.submit(c) == nil
+}
+
+// roomFor waits until the window has room for a row whose arguments take about so many bytes. It reports false
+// once nobody wants the row.
+func (s *stream) roomFor(fn *function, size int) bool {
+	if !fn.in.Exact() {
+		if s.missedOf != fn {
+			s.missedOf, s.missed = fn, 0 // it was of an earlier Add of a table
+		}
+		size += s.missed // as much more as the last one took
+	}
+	return s.room(weight(size))
+}
+
+// encode encodes the arguments of a row on a pool, which were thought to take so many bytes, unless it must end with an error already. It returns what the row must end with.
+func (s *stream) encode(c *Call, index, size int, err error) error {
+	c.index = index
 	c.seed, c.seeded = seedOf(s.pool.opts.Seed, uint64(index)), true
 	if err == nil {
 		s.encoding = true
-		err = s.pool.encode(&c.Call) // now: in may change afterwards
+		err = s.pool.encode(c)
 		s.encoding = false
 	}
-	if !f.in.Plan.Exact() {
+	if !c.exact() {
+		n := weight(size + s.missed)
 		s.missed = max(0, c.args-size)
 		if weight(c.args) > n {
 			s.credit = 0 // the next ones look
 		}
 	}
-	var none In
-	c.in = none
-	held, ok := s.admit(&c.Call, expect, err == nil)
+	return err
+}
+
+// feed takes in a row on a pool whose arguments are encoded, or that must end with an error, and submits it, or has it submitted with others soon.
+func (s *stream) feed(c *Call, expect func(), err error) bool {
+	held, ok := s.admit(c, expect, err == nil)
 	if !ok {
 		c.row.Drop()
 		return false
@@ -91,49 +123,53 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 	return held <= s.mayHold(s.open.Load()) || s.flush() == nil
 }
 
-// recall returns a call for a row on a pool: one that was used before, if there is
-// one. The error is what the row must end with.
-func recall[In, Out any](s *stream, f *Func[In, Out], in In, to sink) (*call[In, Out], error) {
+// recall returns a call for a row on a pool that was used before; nil: there is none. The error is what the row must end with.
+func (s *stream) recall(opts *CallOptions) (*Call, error) {
 	if s.free == nil {
 		s.free = s.freed.Swap(nil)
 	}
 	for s.free != nil {
 		free := s.free
 		s.free, free.next = free.next, nil
-		if free.opts != &f.opts {
-			s.drop(free) // of an earlier Add of a table
-			continue
+		if free.opts == opts {
+			return free, nil
 		}
-		c := free.value.(*call[In, Out])
-		c.renew(in, to)
-		return c, nil
+		s.drop(free) // of an earlier Add of a table
 	}
-	var c *call[In, Out]
-	var err error
-	if n := len(s.idle); n > 0 {
-		c = s.idle[n-1].value.(*call[In, Out])
-		s.idle[n-1], s.idle = nil, s.idle[:n-1]
-		c.renew(in, to)
-		c.ctx = s.ctx
-	} else {
-		c = newCall(s.ctx, s.on, f, in, to)
-		if err = s.pool.ready(&c.Call); err != nil {
-			c.place.spoilt = true // it is not to be used again
-		}
-		c.row.Bulk = true
+	n := len(s.idle)
+	if n == 0 {
+		return nil, nil
 	}
+	c := s.idle[n-1]
+	s.idle[n-1], s.idle = nil, s.idle[:n-1]
+	c.ctx, c.window = s.ctx, s
+	s.own(c)
+	return c, nil
+}
+
+// adopt makes a new call one of the stream's, to be used again. The error is what its row must end with.
+func (s *stream) adopt(c *Call) error {
+	err := s.pool.ready(c)
+	if err != nil {
+		c.place.spoilt = true // it is not to be used again
+	}
+	c.row.Bulk = true
+	s.own(c)
+	return err
+}
+
+func (s *stream) own(c *Call) {
 	c.place.stream = s
 	s.mu.Lock()
 	c.place.made = len(s.made)
-	s.made = append(s.made, &c.Call)
+	s.made = append(s.made, c)
 	s.mu.Unlock()
-	return c, err
 }
 
-// renew makes c, which was used before, the call of another row.
-func (c *call[In, Out]) renew(in In, to sink) {
-	c.in, c.to = in, to
-	c.args, c.files, c.attempt, c.earlier = metaSize+wire.Size(c.f.in, &c.in), 0, 0, nil
+// renew makes c, which was used before, the call of another row, whose arguments take about so many bytes.
+func (c *Call) renew(to sink, size int) {
+	c.to = to
+	c.args, c.files, c.attempt, c.earlier = size, 0, 0, nil
 }
 
 // idleCalls are what a stream has left to the next one on the same pool, of the same function with the same options.
@@ -161,7 +197,7 @@ func (s *stream) leave() {
 	for _, list := range []*Call{s.free, s.freed.Swap(nil)} {
 		for c := list; c != nil; {
 			next := c.next
-			c.next, c.ctx, c.place.stream = nil, nil, nil
+			c.next, c.ctx, c.place.stream, c.window, c.to = nil, nil, nil, nil, nil
 			calls = append(calls, c)
 			c = next
 		}
@@ -209,12 +245,6 @@ func (s *stream) reuse(calls []*Call) {
 			return
 		}
 	}
-}
-
-// forget drops what a call holds of its row's result.
-func (c *call[In, Out]) forget() {
-	var none Out
-	c.out = none
 }
 
 // slot returns the ring's place for a row. The rows from head to next are there.

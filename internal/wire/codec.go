@@ -79,6 +79,14 @@ func PlanOf(t reflect.Type) (*Plan, error) {
 // in memory, and decoding can fail only for a wrong length.
 func (pl *Plan) PointerFree() bool { return pl.memory != nil }
 
+// Bytes returns how many bytes each encoded value has; 0: they differ.
+func (pl *Plan) Bytes() int {
+	if pl.memory == nil {
+		return 0
+	}
+	return int(pl.memory.bytes)
+}
+
 // Quick reports whether the type is a handle that is encoded in no time to speak of.
 func (pl *Plan) Quick() bool { return pl.handle != nil && pl.handle.quick }
 
