@@ -99,3 +99,33 @@ func TestErrorsAreShort(t *testing.T) {
 	short(monitor.Set(ctx, m, "k", map[string]int{large + "\xff": 1, large + "\xfe": 2}), xme.ErrEncode, "two keys")
 	short(monitor.Set(ctx, m, "k", json.Number(large)), xme.ErrEncode, "invalid number")
 }
+
+// Arrays without elements, whose text does not pay for the slices that they are read as, do not take memory without bounds.
+//
+// feature: N2
+func TestEmptyArraysAreBounded(t *testing.T) {
+	ctx, keys := t.Context(), monitor.NewKeys(monitor.NewKey())
+	m := monitor.New(monitor.Options{Keys: keys})
+	rows := func(n, each int) string {
+		one := fmt.Sprintf(`{"$array":"float64","shape":[%d,0],"data":[]}`, each)
+		return "[" + strings.Repeat(one+",", n-1) + one + "]"
+	}
+	ok(t, m.Update(ctx, monitor.PutJSON("few", []byte(rows(20, 3))), monitor.PutJSON("many", []byte(rows(500, 1<<16))), monitor.PutJSON("map", []byte(`{"a":`+rows(500, 1<<16)+`}`))))
+	few, err := monitor.Get[[][][]float64](ctx, m, "few")
+	ok(t, err)
+	if len(few) != 20 || len(few[19]) != 3 || few[19][2] == nil {
+		t.Errorf("got %v", few)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := monitor.Get[[][][]float64](ctx, m, "many"); !errors.Is(err, monitor.ErrTooLarge) {
+		t.Errorf("many: %v", err)
+	}
+	if _, err := monitor.Get[map[string][][][]float64](ctx, m, "map"); !errors.Is(err, monitor.ErrTooLarge) {
+		t.Errorf("a map of many: %v", err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+		t.Errorf("%d MiB of memory were taken for 50 KiB of text", n>>20)
+	}
+}

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// decode reads a JSON text that is valid into *v. The error wraps ErrType or ErrMalformed.
+// decode reads a JSON text that is valid into *v. The error wraps ErrType, ErrMalformed or ErrTooLarge.
 func decode(text []byte, v any) error {
 	s := &scan{b: text}
 	return s.path.wrap(decodeValue(s, reflect.ValueOf(v).Elem()))
@@ -106,6 +107,9 @@ func decodeSlice(s *scan, v reflect.Value) error {
 		if err := a.fits(t, rank, elem); err != nil {
 			return err
 		}
+		if s.rows += a.emptyRows(); s.rows > len(s.b)+mostEmpty {
+			return fmt.Errorf("%w: arrays without elements of %d rows in %d bytes", ErrTooLarge, s.rows, len(s.b))
+		}
 		r := reader{scan{b: a.data}}
 		return r.nested(v, a.shape)
 	case c == '"' && rank == 1 && t.Kind() == reflect.Slice && elem.Kind() == reflect.Uint8:
@@ -159,6 +163,20 @@ func (a tagged) fits(t reflect.Type, rank int, elem reflect.Type) error {
 		return fmt.Errorf("it is an %v, which is another shape: %w", a, ErrType)
 	}
 	return nil
+}
+
+// emptyRows returns how many slices an array without elements is read as; 0: it has elements, and its text is as long.
+func (a tagged) emptyRows() int {
+	zero := slices.Index(a.shape, 0)
+	if zero < 0 {
+		return 0
+	}
+	n, all := 1, 0
+	for _, d := range a.shape[:zero] {
+		n *= d
+		all += n
+	}
+	return all
 }
 
 // nested reads the elements of nested slices and arrays.

@@ -27,6 +27,7 @@ type scan struct {
 	b    []byte
 	i    int
 	path path // to what a reader of a value could not read
+	rows int  // of the arrays without elements that were read: their text does not pay for them
 }
 
 // peek returns the next byte that is no space; 0: there is none.

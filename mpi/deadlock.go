@@ -94,7 +94,7 @@ func stands(all []look) bool {
 func (l look) done() bool { return l.dead || l.ended && l.owes == 0 }
 
 func (l look) same(o look) bool {
-	return l.ended == o.ended && l.dead == o.dead && l.owes == o.owes && l.stuck == o.stuck && l.epoch == o.epoch && slices.Equal(l.tails, o.tails) && slices.Equal(l.read, o.read)
+	return l.end == o.end && l.knows == o.knows && l.ended == o.ended && l.dead == o.dead && l.owes == o.owes && l.stuck == o.stuck && l.epoch == o.epoch && slices.Equal(l.tails, o.tails) && slices.Equal(l.read, o.read)
 }
 
 // why says who waits for what.
@@ -151,8 +151,9 @@ func (s *shared) look(<-chan struct{}) ([]look, error) {
 	all := make([]look, s.size)
 	for r := range all {
 		n := s.board.ranks[r]
+		how := n[noteEnd].Load() // once, so that all that follows from it is of one moment
 		l := look{
-			end: end{how: n[noteEnd].Load()}.weight(), knows: n[noteKnows].Load(), epoch: n[noteEpoch].Load(), ended: n[noteEnd].Load() != 0, dead: n[noteEnd].Load() >= endDied, owes: n[noteOwes].Load(), stuck: n[noteStuck].Load() == 1,
+			end: end{how: how}.weight(), knows: n[noteKnows].Load(), epoch: n[noteEpoch].Load(), ended: how != 0, dead: how >= endDied, owes: n[noteOwes].Load(), stuck: n[noteStuck].Load() == 1,
 			waits: getText(n[noteWaits:], waitWords), tails: make([]uint64, s.size), read: make([]uint64, s.size),
 		}
 		for o := range s.size {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -157,7 +158,7 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 		_, _, err := mpi.Recv[[]byte](ctx, c, 0, 0)
 		return "", err
 
-	case "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps":
+	case "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps", "polls an Irecv":
 		if me == 1 {
 			v, _, err := mpi.Recv[int](ctx, c, 0, 0)
 			if err != nil {
@@ -175,6 +176,16 @@ var edge = xme.Register("edge", func(ctx context.Context, in edgeIn) (string, er
 		case "nested call beside an Irecv":
 			if _, err := edgeSleep.Call(ctx, xme.Current(ctx), 1000); err != nil {
 				return "", err
+			}
+			if err := mpi.Send(ctx, c, 1, 0, 1); err != nil {
+				return "", err
+			}
+		case "polls an Irecv":
+			runtime.GOMAXPROCS(2)
+			for begun := time.Now(); time.Since(begun) < 500*time.Millisecond; {
+				if _, _, done, err := r.Test(); done || err != nil {
+					return "", fmt.Errorf("the request is over before anything was sent: %w", err)
+				}
 			}
 			if err := mpi.Send(ctx, c, 1, 0, 1); err != nil {
 				return "", err
@@ -497,7 +508,7 @@ func TestEdgeIsendGoesOnAfterReturn(t *testing.T) {
 // TestEdgeNoDeadlockWithLimits: a rank that waits with a limit in time goes on by itself, so there is no deadlock. (Found: of
 // a request the context of its begin counts, not that of the wait.)
 func TestEdgeNoDeadlockWithLimits(t *testing.T) {
-	for _, how := range []string{"request waited for with a deadline", "SendRecv with a deadline", "From with a deadline", "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps"} {
+	for _, how := range []string{"request waited for with a deadline", "SendRecv with a deadline", "From with a deadline", "Sleep beside an Irecv", "nested call beside an Irecv", "goroutine that sleeps", "polls an Irecv"} {
 		t.Run(how, func(t *testing.T) {
 			if _, err := spawnEdge(t, 2, xme.Options{}, edgeIn{How: how}); err != nil {
 				t.Error(err)

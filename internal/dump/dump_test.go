@@ -299,3 +299,21 @@ func FuzzDump(f *testing.F) {
 		}
 	})
 }
+
+// A goroutine of the user's that waits for a lock of his own goes on when another lets him; one that waits for the engine's goes on by itself.
+func TestWaits(t *testing.T) {
+	t.Parallel()
+	const leader = "goroutine 1 [select]:\ngithub.com/xenonmp/xme/mpi.(*world).wait(0xc000012345)\n\t/go/xme/mpi/world.go:10 +0x1\nexample.com/prog.work()\n\t/src/prog/main.go:3 +0x2\n"
+	for name, tc := range map[string]struct {
+		frames string
+		waits  bool
+	}{
+		"the user's lock":   {"sync.(*Mutex).Lock(...)\n\t/usr/local/go/src/sync/mutex.go:45\nexample.com/prog.share()\n\t/src/prog/main.go:9 +0x2\n", true},
+		"the engine's lock": {"sync.(*Mutex).Lock(...)\n\t/usr/local/go/src/sync/mutex.go:45\ngithub.com/xenonmp/xme/mpi.(*request).test(0xc000054321)\n\t/go/xme/mpi/request.go:39 +0x1\nexample.com/prog.poll()\n\t/src/prog/main.go:9 +0x2\n", false},
+	} {
+		stack := leader + "\ngoroutine 7 [sync.Mutex.Lock]:\n" + tc.frames
+		if got := dump.Waits(stack, "github.com/xenonmp/xme/mpi.(*world).wait"); got != tc.waits {
+			t.Errorf("%s: waits is %t, want %t", name, got, tc.waits)
+		}
+	}
+}

@@ -185,6 +185,7 @@ type watch struct {
 	keys  []string
 	life  string
 	seen  map[string]uint64 // revisions of what is there, as far as it was yielded
+	gone  map[string]uint64 // revisions, as yielded, of what had gone when this connection began
 	yield func(monitor.Message, error) bool
 	got   int
 	left  bool
@@ -223,6 +224,8 @@ func (w *watch) follow(ctx context.Context, c *Client) error {
 func (w *watch) begin(ctx context.Context, c *Client, life string) error {
 	again := w.life != ""
 	old := w.seen
+	before := w.life
+	w.gone = map[string]uint64{}
 	if w.life != life {
 		w.life, w.seen = life, map[string]uint64{}
 	}
@@ -242,6 +245,9 @@ func (w *watch) begin(ctx context.Context, c *Client, life string) error {
 			if there[key] {
 				continue
 			}
+			if w.life == before {
+				w.gone[key] = old[key]
+			}
 			delete(w.seen, key)
 			if err := w.put(monitor.Message{Key: key, Rev: old[key], Deleted: true}); err != nil {
 				return err
@@ -255,6 +261,9 @@ func (w *watch) begin(ctx context.Context, c *Client, life string) error {
 const mostAsked = 100
 
 func (w *watch) take(m monitor.Message) error {
+	if rev, gone := w.gone[m.Key]; gone && m.Rev <= rev {
+		return nil // it had been read before its key was seen to have gone
+	}
 	rev, known := w.seen[m.Key]
 	switch {
 	case known && m.Rev <= rev:

@@ -3,6 +3,9 @@ package rpc
 import (
 	"context"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -35,5 +38,31 @@ func TestLimitsAreChecked(t *testing.T) {
 		if _, err := newServer(context.Background(), &net.UnixAddr{}, nil, []ServeOption{Plain(), WithLimits(l)}); err == nil {
 			t.Errorf("%s: served with %+v", name, l)
 		}
+	}
+}
+
+// TestRequestsUnderWayAreBounded: whatever they ask for, and whether they count as calls, so many requests and no more are under way.
+func TestRequestsUnderWayAreBounded(t *testing.T) {
+	s, err := newServer(context.Background(), &net.UnixAddr{}, nil, []ServeOption{Plain(), WithLimits(Limits{Calls: 1, Conns: 70})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := func() string {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/xme.v1.Monitor/Hello", strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		return w.Body.String()
+	}
+	const most = 2 * (1 + 70)
+	for range most - 1 {
+		s.gate.hold()
+	}
+	if got := hello(); !strings.Contains(got, "session") {
+		t.Errorf("the last that may be under way: %s", got)
+	}
+	s.gate.hold()
+	if got := hello(); !strings.Contains(got, "too many requests") {
+		t.Errorf("one more: %s", got)
 	}
 }

@@ -65,6 +65,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.gate.leave()
 	defer s.logPanic()
+	if s.gate.n.Load() > s.limits.mostUnderWay() {
+		s.refuse(rw, r, refuse(connect.CodeResourceExhausted, "busy", "busy: too many requests are under way to the server; try again later"))
+		return
+	}
 	if s.hosts && !ownHost(r.Host) {
 		s.refuse(rw, r, refuse(connect.CodePermissionDenied, "not_allowed", "the request is for a host that is not this machine"))
 		return

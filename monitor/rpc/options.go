@@ -94,7 +94,7 @@ func WithLimits(l Limits) ServeOption { return serveFunc(func(o *serveOptions) {
 type Limits struct {
 	Calls           int           // calls and streams in flight, 1024: one more is answered "busy" at once
 	CallsPerSession int           // of one session, and those without a mark of one caller, by name or else by host; 0: no bound of its own
-	Conns           int           // connections, 1024: one more is closed at once
+	Conns           int           // connections, 1024: one more is closed at once. One request more than twice Calls and Conns together is "busy" too, but 128 always may be under way
 	Message         int           // bytes of a request, and of an answer: 4 MiB
 	Pending         int           // bytes of requests that arrive or whose calls run, beyond 64 KiB of each: 20 times Message, less if Calls is below 18; one more is "busy"
 	Sessions        int           // 65536: the longest unused is forgotten
@@ -133,6 +133,12 @@ func (l Limits) withDefaults() Limits {
 	l.Streams = cmp.Or(l.Streams, 64)
 	l.StreamBytes = cmp.Or(l.StreamBytes, min(1<<20, l.Kept/2))
 	return l
+}
+
+// mostUnderWay is how many requests may be under way at once, whatever they ask for: each takes some memory of its own, which no other limit counts.
+func (l Limits) mostUnderWay() int64 {
+	const least = 128
+	return int64(max(2*(l.Calls+l.Conns), least))
 }
 
 func (l Limits) marks() markLimits {
