@@ -313,15 +313,15 @@ func (f *Func[In, Out]) With(o ...CallOption) *Func[In, Out] {
 }
 
 // with returns the options with more of them, for calls of a function.
-func (c CallOptions) with(fn *function, more []CallOption) CallOptions {
-	c.On = slices.Clone(c.On)
+func (o CallOptions) with(fn *function, more []CallOption) CallOptions {
+	o.On = slices.Clone(o.On)
 	for i, set := range more {
 		if set == nil {
 			panic(fmt.Sprintf("xme: %s: option %d is nil", fn.callOf("With"), i+1))
 		}
-		set(&c)
+		set(&o)
 	}
-	return c
+	return o
 }
 
 // Setup is a call that runs first in every worker; see Options.Setup. Its zero

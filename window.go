@@ -45,8 +45,9 @@ func feed[In, Out any](s *stream, f *Func[In, Out], in In, index, slot int, to s
 	if !s.roomFor(f.fn, size) {
 		return false
 	}
-	base, err := s.recall(&f.opts)
+	base := s.recall(&f.opts)
 	var c *call[In, Out]
+	var err error
 	if base != nil {
 		c = base.value.(*call[In, Out])
 		c.in = in
@@ -123,8 +124,8 @@ func (s *stream) feed(c *Call, expect func(), err error) bool {
 	return held <= s.mayHold(s.open.Load()) || s.flush() == nil
 }
 
-// recall returns a call for a row on a pool that was used before; nil: there is none. The error is what the row must end with.
-func (s *stream) recall(opts *CallOptions) (*Call, error) {
+// recall returns a call for a row on a pool that was used before; nil: there is none.
+func (s *stream) recall(opts *CallOptions) *Call {
 	if s.free == nil {
 		s.free = s.freed.Swap(nil)
 	}
@@ -132,19 +133,19 @@ func (s *stream) recall(opts *CallOptions) (*Call, error) {
 		free := s.free
 		s.free, free.next = free.next, nil
 		if free.opts == opts {
-			return free, nil
+			return free
 		}
 		s.drop(free) // of an earlier Add of a table
 	}
 	n := len(s.idle)
 	if n == 0 {
-		return nil, nil
+		return nil
 	}
 	c := s.idle[n-1]
 	s.idle[n-1], s.idle = nil, s.idle[:n-1]
 	c.ctx, c.window = s.ctx, s
 	s.own(c)
-	return c, nil
+	return c
 }
 
 // adopt makes a new call one of the stream's, to be used again. The error is what its row must end with.
