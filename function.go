@@ -307,21 +307,20 @@ func (f *Func[In, Out]) Name() string { return known(f).name }
 func (f *Func[In, Out]) With(o ...CallOption) *Func[In, Out] {
 	fn := known(f)
 	g := *f
-	g.opts = f.opts.with(fn, o)
+	g.opts.with(fn, o)
 	g.ways = waysOf(fn, &g.opts)
 	return &g
 }
 
-// with returns the options with more of them, for calls of a function.
-func (o CallOptions) with(fn *function, more []CallOption) CallOptions {
+// with adds options, for calls of a function, to a copy that may share ranks with another.
+func (o *CallOptions) with(fn *function, more []CallOption) {
 	o.On = slices.Clone(o.On)
 	for i, set := range more {
 		if set == nil {
 			panic(fmt.Sprintf("xme: %s: option %d is nil", fn.callOf("With"), i+1))
 		}
-		set(&o)
+		set(o)
 	}
-	return o
 }
 
 // Setup is a call that runs first in every worker; see Options.Setup. Its zero

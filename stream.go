@@ -333,10 +333,10 @@ func (s *stream) ending() bool {
 	}
 }
 
-// again implements sink.
+// again notes that a row has failed and is tried once more; see Call.failed.
 func (s *stream) again() { s.meter.again() }
 
-// charge implements sink.
+// charge corrects what the arguments of rows under way were reckoned to weigh; see Call.charge.
 func (s *stream) charge(weight, files int) {
 	s.weight.Add(int64(weight))
 	s.files.Add(int64(files))

@@ -116,6 +116,11 @@ func TestEmptyArraysAreBounded(t *testing.T) {
 	if len(few) != 20 || len(few[19]) != 3 || few[19][2] == nil {
 		t.Errorf("got %v", few)
 	}
+	ok(t, m.Update(ctx, monitor.PutJSON("one", []byte(`{"$array":"float64","shape":[256,256,0],"data":[]}`)))) // the largest that may be written is read, whatever its text
+	one, err := monitor.Get[[][][]float64](ctx, m, "one")
+	if ok(t, err); len(one) != 256 || len(one[255]) != 256 {
+		t.Errorf("%d rows", len(one))
+	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	if _, err := monitor.Get[[][][]float64](ctx, m, "many"); !errors.Is(err, monitor.ErrTooLarge) {

@@ -107,8 +107,11 @@ func decodeSlice(s *scan, v reflect.Value) error {
 		if err := a.fits(t, rank, elem); err != nil {
 			return err
 		}
-		if s.rows += a.emptyRows(); s.rows > len(s.b)+mostEmpty {
-			return fmt.Errorf("%w: arrays without elements of %d rows in %d bytes", ErrTooLarge, s.rows, len(s.b))
+		if n := a.emptyRows(); n > 0 {
+			if s.rows > 0 && s.rows+n > len(s.b)+mostEmpty { // one alone may be as large as it may be written
+				return fmt.Errorf("%w: arrays without elements of %d rows in %d bytes", ErrTooLarge, s.rows+n, len(s.b))
+			}
+			s.rows += n
 		}
 		r := reader{scan{b: a.data}}
 		return r.nested(v, a.shape)

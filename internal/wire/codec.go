@@ -79,7 +79,7 @@ func PlanOf(t reflect.Type) (*Plan, error) {
 // in memory, and decoding can fail only for a wrong length.
 func (pl *Plan) PointerFree() bool { return pl.memory != nil }
 
-// Bytes returns how many bytes each encoded value has; 0: they differ.
+// Bytes returns how many bytes each encoded value has; 0: they differ, or have none.
 func (pl *Plan) Bytes() int {
 	if pl.memory == nil {
 		return 0

@@ -7,8 +7,8 @@ import (
 
 // The nodes of a codec reach a value through unsafe.Pointer and interface methods, where the compiler cannot see that they keep no
 // pointer. (Some do: a marshaler may keep its receiver.) So a value that is not plain memory is worked on in a copy on the heap,
-// shallow, and no pointer leads into a stack, which may move. The copy and the walk's own state are used again,
-// unless a marshaler may have kept the copy.
+// shallow, and no pointer leads into a stack, which may move. The walk's own state is used again, and so is the copy
+// unless a marshaler may have kept it.
 
 // work is a variable of a plan's type, for the copy of a value, and the state of a walk over it.
 type work struct {
@@ -20,19 +20,25 @@ type work struct {
 }
 
 func (pl *Plan) begin() *work {
-	if w, _ := pl.works.Get().(*work); w != nil {
-		return w
+	w, _ := pl.works.Get().(*work)
+	if w == nil {
+		w = new(work)
 	}
-	v := reflect.New(pl.typ)
-	return &work{v: v.UnsafePointer(), held: v.Elem()}
+	if w.v == nil {
+		v := reflect.New(pl.typ)
+		w.v, w.held = v.UnsafePointer(), v.Elem()
+	}
+	return w
 }
 
 func (pl *Plan) end(w *work) {
-	if !pl.foreign {
+	if pl.foreign {
+		w.v, w.held = nil, reflect.Value{}
+	} else {
 		w.held.SetZero()
-		w.s, w.e, w.d = sizer{}, encoder{}, decoder{}
-		pl.works.Put(w)
 	}
+	w.s, w.e, w.d = sizer{}, encoder{}, decoder{}
+	pl.works.Put(w)
 }
 
 // Size returns how many bytes Append will add. It is exact, except for marshalers and values in an any, whose size is estimated

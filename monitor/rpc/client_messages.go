@@ -220,19 +220,14 @@ func (w *watch) follow(ctx context.Context, c *Client) error {
 	}
 }
 
-// begin yields what has gone since the last connection.
+// begin yields what has gone since the last connection. If that cannot be known, the next connection sees to it.
 func (w *watch) begin(ctx context.Context, c *Client, life string) error {
-	again := w.life != ""
-	old := w.seen
-	before := w.life
 	w.gone = map[string]uint64{}
-	if w.life != life {
+	if w.life == "" {
 		w.life, w.seen = life, map[string]uint64{}
-	}
-	if !again {
 		return nil
 	}
-	for keys := range slices.Chunk(slices.Sorted(maps.Keys(old)), mostAsked) {
+	for keys := range slices.Chunk(slices.Sorted(maps.Keys(w.seen)), mostAsked) {
 		res, err := c.api.Messages(ctx, &xmev1.MessagesRequest{Keys: keys, Bare: true})
 		if err != nil {
 			return err
@@ -245,14 +240,18 @@ func (w *watch) begin(ctx context.Context, c *Client, life string) error {
 			if there[key] {
 				continue
 			}
-			if w.life == before {
-				w.gone[key] = old[key]
+			rev := w.seen[key]
+			if w.life == life { // else revisions begin anew
+				w.gone[key] = rev
 			}
 			delete(w.seen, key)
-			if err := w.put(monitor.Message{Key: key, Rev: old[key], Deleted: true}); err != nil {
+			if err := w.put(monitor.Message{Key: key, Rev: rev, Deleted: true}); err != nil {
 				return err
 			}
 		}
+	}
+	if w.life != life {
+		w.life, w.seen = life, map[string]uint64{}
 	}
 	return nil
 }
@@ -261,10 +260,11 @@ func (w *watch) begin(ctx context.Context, c *Client, life string) error {
 const mostAsked = 100
 
 func (w *watch) take(m monitor.Message) error {
-	if rev, gone := w.gone[m.Key]; gone && m.Rev <= rev {
-		return nil // it had been read before its key was seen to have gone
-	}
 	rev, known := w.seen[m.Key]
+	if at, gone := w.gone[m.Key]; gone && !known && (m.Rev <= at || m.Deleted) { // it had been read before its key was seen to have gone, or says so
+		w.gone[m.Key] = max(at, m.Rev)
+		return nil
+	}
 	switch {
 	case known && m.Rev <= rev:
 		return nil

@@ -2,11 +2,14 @@ package rpc
 
 import (
 	"context"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/xenonmp/xme/monitor"
 )
 
 // TestOutcomeReachesWhoWaits: a request that waits for a call is told its outcome, also if it is more than what may be kept.
@@ -43,6 +46,9 @@ func TestLimitsAreChecked(t *testing.T) {
 
 // TestRequestsUnderWayAreBounded: whatever they ask for, and whether they count as calls, so many requests and no more are under way.
 func TestRequestsUnderWayAreBounded(t *testing.T) {
+	if n := (Limits{Calls: math.MaxInt, Conns: math.MaxInt}).mostUnderWay(); n < 1<<30 || n >= gateClosed {
+		t.Errorf("%d where there is no bound to speak of", n)
+	}
 	s, err := newServer(context.Background(), &net.UnixAddr{}, nil, []ServeOption{Plain(), WithLimits(Limits{Calls: 1, Conns: 70})})
 	if err != nil {
 		t.Fatal(err)
@@ -64,5 +70,22 @@ func TestRequestsUnderWayAreBounded(t *testing.T) {
 	s.gate.hold()
 	if got := hello(); !strings.Contains(got, "too many requests") {
 		t.Errorf("one more: %s", got)
+	}
+}
+
+// TestGoneIsToldOnce: what has gone while there was no connection is yielded once, and not again as what it was before.
+func TestGoneIsToldOnce(t *testing.T) {
+	var got []monitor.Message
+	w := &watch{seen: map[string]uint64{}, gone: map[string]uint64{"k": 5}, yield: func(m monitor.Message, _ error) bool {
+		got = append(got, m)
+		return true
+	}}
+	for _, m := range []monitor.Message{{Key: "k", Rev: 5}, {Key: "k", Rev: 6, Deleted: true}, {Key: "k", Rev: 7}, {Key: "k", Rev: 8, Deleted: true}} {
+		if err := w.take(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(got) != 2 || got[0].Rev != 7 || got[1].Rev != 8 {
+		t.Errorf("got %v, want what came anew, and its deletion", got)
 	}
 }

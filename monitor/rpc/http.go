@@ -65,7 +65,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.gate.leave()
 	defer s.logPanic()
-	if s.gate.n.Load() > s.limits.mostUnderWay() {
+	if n := s.gate.n.Load(); n > s.limits.mostUnderWay() && n < gateClosed { // who came in before the end is served
 		s.refuse(rw, r, refuse(connect.CodeResourceExhausted, "busy", "busy: too many requests are under way to the server; try again later"))
 		return
 	}

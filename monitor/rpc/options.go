@@ -137,8 +137,8 @@ func (l Limits) withDefaults() Limits {
 
 // mostUnderWay is how many requests may be under way at once, whatever they ask for: each takes some memory of its own, which no other limit counts.
 func (l Limits) mostUnderWay() int64 {
-	const least = 128
-	return int64(max(2*(l.Calls+l.Conns), least))
+	const least, endless = 128, gateClosed / 8
+	return max(2*(min(int64(l.Calls), endless)+min(int64(l.Conns), endless)), least)
 }
 
 func (l Limits) marks() markLimits {
