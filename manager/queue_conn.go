@@ -136,9 +136,25 @@ func (c *conn) fetch(ctx context.Context, done <-chan struct{}) {
 			<-c.queued.role
 			return
 		default:
-			c.collect(ctx)
+			either, stop := orDone(ctx, done)
+			c.collect(either)
+			stop()
 		}
 	}
+}
+
+// orDone returns a context that ends with ctx, and once done is closed: a call's end can come on the answer to another goroutine's append, of which who
+// collects hears nothing.
+func orDone(ctx context.Context, done <-chan struct{}) (either context.Context, stop func()) {
+	either, stop = context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-done:
+			stop()
+		case <-either.Done():
+		}
+	}()
+	return either, stop
 }
 
 // askAgain is how long a process waits that has as many calls under way as it can have, before it tries again to fetch what has ended.

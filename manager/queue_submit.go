@@ -165,15 +165,6 @@ func (q *Queue) Pull(ctx context.Context, done <-chan struct{}) error {
 	if c == nil {
 		return nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { // a call can end without having been fetched
-		select {
-		case <-done:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	c.fetch(ctx, done)
 	return nil
 }
