@@ -131,7 +131,9 @@ func (t *owners) moveIn(rank int) {
 	}
 	home.Lock()
 	defer home.Unlock()
-	home.rank = rank
+	if rank > 0 { // else it came with a call of a manager's method, which is no worker's task
+		home.rank = rank
+	}
 	if t.drivers() || home.id == (region.ID{}) {
 		home.id = t.region.ID()
 	}

@@ -323,10 +323,12 @@ func (p *prim) decode(src []byte, k kind, parcel *wire.Parcel) error {
 	if err != nil {
 		return err
 	}
-	if p.lent {
+	if !p.lent {
+		r.HoldOn()
+	}
+	if parcel.Task { // also if its memory came along, as with a call of a manager's method
 		p.own, err = p.l.table.ofTask(parcel)
 	} else {
-		r.HoldOn()
 		p.own, err = p.l.table.ofProcess()
 	}
 	if err != nil {
