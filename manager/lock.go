@@ -228,6 +228,11 @@ func (m *Manager) ownLock(h *host) *Lock {
 	return &Lock{c: c, op: m.op, seat: newSeat()}
 }
 
+// shares reports whether both use the same memory, which ends for both at once.
+func (l *Lock) shares(o *Lock) bool {
+	return l != nil && o != nil && l.c != nil && o.c != nil && l.c.lockMemory == o.c.lockMemory
+}
+
 // Lock is the manager's own lock, which guards its tables, for this handle's operator. It is the same handle each time. A handle that came
 // with an object, a list or a map asks the manager for it; if that fails the lock is a zero one, whose methods return ErrClosed.
 func (m *Manager) Lock() *Lock {

@@ -93,8 +93,10 @@ func (m *Manager) Close() error {
 func (m *Manager) Retain() *Manager {
 	c := *m
 	c.owned = nil
-	if !m.here() {
+	if h, ok := m.at.(*host); !ok {
 		c.lock = nil // the process's own, which is asked for when it is needed
+	} else if own := m.ownLock(h); !own.shares(m.lock) { // the argument's ends with the task
+		c.lock = own
 	}
 	return &c
 }
