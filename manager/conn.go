@@ -26,7 +26,7 @@ type conn struct {
 	failed atomic.Bool // err is set
 	lost   atomic.Bool // nothing comes any more but what is there
 
-	writing sync.Mutex // one message at a time is put that does not go in one record
+	writing slot // one message at a time is put that does not go in one record
 
 	mu      sync.Mutex
 	err     error // why it is over
@@ -72,7 +72,7 @@ func connect(to id, bye func(*conn)) (*conn, error) {
 	if err != nil {
 		return nil, errorf("connect: %w", err)
 	}
-	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, bye: bye, parcels: map[uint32]*wire.Parcel{}}
+	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, bye: bye, writing: newSlot(), parcels: map[uint32]*wire.Parcel{}}
 	c.life, c.over = context.WithCancel(context.Background())
 	c.queued.more = c.pump
 	c.queued.role = make(chan struct{}, 1)
@@ -313,7 +313,9 @@ func (c *conn) send(ctx context.Context, r ring.Result, p *wire.Parcel) (posted 
 		}
 		posted = true
 	}
-	c.writing.Lock()
+	if err := c.writing.Lock(ctx); err != nil {
+		return posted, err
+	}
 	defer c.writing.Unlock()
 	return posted, put(c.end, r, func() error { return c.awaitRoom(ctx) })
 }

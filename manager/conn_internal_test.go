@@ -221,7 +221,7 @@ func TestRefusedAppend(t *testing.T) {
 // TestClosedIsLeft has nothing be kept of the connection to a manager that is closed, but that it is.
 func TestClosedIsLeft(t *testing.T) {
 	m, _ := openFuzzed(t)
-	r := &remote{id: m.id}
+	r := newRemote(m.id)
 	c, err := r.conn()
 	if err != nil {
 		t.Fatal(err)

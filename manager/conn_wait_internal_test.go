@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"testing"
 	"time"
 
@@ -70,5 +71,123 @@ func TestEndOnAnothersAnswer(t *testing.T) {
 	}
 	if err := come(t, "the wait", waited); err != nil || n != 5 {
 		t.Errorf("%d, %v", n, err)
+	}
+}
+
+// full has a goroutine send what there is no room for: the peer reads nothing. It returns once others must wait for it.
+func (p *peer) full(t testing.TB) {
+	t.Helper()
+	c := p.c
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_, _, _ = c.begin(ctx, kindCall, 1, make([]byte, 4*areaBytes), nil)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-over
+	})
+	until(t, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.putting
+	})
+}
+
+// Whoever's message must wait until another one is written gives up when his context ends: a call, who waits for a queued one, who asks for the tables' lock.
+//
+// feature: X1
+func TestGivesUpBehindALargeMessage(t *testing.T) {
+	enough := context.Canceled
+	given := func(t *testing.T, wait func(ctx context.Context) error) {
+		t.Helper()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		over := make(chan error, 1)
+		go func() { over <- wait(ctx) }()
+		<-time.After(10 * time.Millisecond) // mostly it waits by now
+		cancel(enough)
+		if err := come(t, "the wait", over); !errors.Is(err, enough) {
+			t.Error(err)
+		}
+	}
+	t.Run("a call", func(t *testing.T) {
+		p := newPeer(t)
+		p.full(t)
+		given(t, func(ctx context.Context) error {
+			_, _, err := p.c.begin(ctx, kindCall, 1, nil, nil)
+			return err
+		})
+	})
+	t.Run("a queued call", func(t *testing.T) {
+		p := newPeer(t)
+		f := newQueued(newID(), true, fuzzedAdd.decode)
+		f.queued.conn = p.c
+		if _, err := p.c.queued.add(f); err != nil {
+			t.Fatal(err)
+		}
+		p.full(t)
+		given(t, func(ctx context.Context) error {
+			_, err := f.Wait(ctx)
+			return err
+		})
+	})
+	t.Run("the tables' lock", func(t *testing.T) {
+		p := newPeer(t)
+		r := newRemote(id(p.c.to))
+		r.c = p.c
+		m := &Manager{id: r.id, at: r}
+		asked := make(chan error, 1)
+		go func() {
+			_, err := m.tablesLock(context.Background())
+			asked <- err
+		}()
+		p.next(t, kindRequest) // which is not answered
+		given(t, func(ctx context.Context) error {
+			_, err := m.tablesLock(ctx)
+			return err
+		})
+		p.c.fail(ErrClosed)
+		if err := come(t, "the answer", asked); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+// A slot is one goroutine's at a time, also while others give up, and nobody waits for one that is free.
+func TestSlot(t *testing.T) {
+	s := newSlot()
+	n, taken := 0, make(chan int, 8)
+	for i := range cap(taken) {
+		go func() {
+			mine := 0
+			for k := range 2000 {
+				if i%2 == 0 {
+					ctx, cancel := context.WithCancel(context.Background())
+					if k%3 == 0 {
+						go cancel()
+					}
+					err := s.Lock(ctx)
+					cancel()
+					if err != nil {
+						continue
+					}
+				} else if s.Lock(context.Background()) != nil {
+					break
+				}
+				n++
+				mine++
+				s.Unlock()
+			}
+			taken <- mine
+		}()
+	}
+	all := 0
+	for range cap(taken) {
+		all += come(t, "who waits for the slot", taken)
+	}
+	if n != all || !s.TryLock() || s.TryLock() {
+		t.Errorf("taken %d times, counted %d", all, n)
 	}
 }

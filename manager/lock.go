@@ -255,7 +255,9 @@ func (m *Manager) tablesLock(ctx context.Context) (*Lock, error) {
 	if !ok {
 		return nil, ErrClosed
 	}
-	r.locking.Lock()
+	if err := r.locking.Lock(ctx); err != nil {
+		return nil, err
+	}
 	defer r.locking.Unlock()
 	if l := r.lock(m.op); l != nil {
 		return l, nil

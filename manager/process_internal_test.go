@@ -70,7 +70,7 @@ func TestKeepWhileStarted(t *testing.T) {
 	s := &supervisor{id: m.id, op: m.op, sent: sent, begin: hostBegin{Image: sent}, up: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(t.Context())
 	defer s.cancel()
-	r := &remote{id: m.id}
+	r := newRemote(m.id)
 	defer r.close()
 	remotes.Store(m.id, r)
 	defer remotes.Delete(m.id)

@@ -173,9 +173,9 @@ func (c *conn) collect(ctx context.Context) {
 		<-c.queued.role
 		c.unuse()
 	}
-	w, leads, err := c.begin(context.Background(), kindCollect, 0, nil, nil)
+	w, leads, err := c.begin(ctx, kindCollect, 0, nil, nil)
 	if err != nil {
-		if !c.failed.Load() { // as many calls as there can be are under way: who waits asks again
+		if !c.failed.Load() { // ctx has ended, or as many calls as there can be are under way: who waits asks again
 			select {
 			case <-ctx.Done():
 			case <-time.After(askAgain):

@@ -69,7 +69,7 @@ func connected(t testing.TB, m *Manager) *conn {
 // elsewhere returns an object's handle as another process has it, with a connection of its own.
 func elsewhere(t testing.TB, o *Object[fuzzed]) *Object[fuzzed] {
 	t.Helper()
-	r := &remote{id: o.ref.m.id}
+	r := newRemote(o.ref.m.id)
 	t.Cleanup(r.close)
 	return objectAt[fuzzed](&Manager{id: r.id, at: r, op: o.ref.m.op}, o.ref.short())
 }

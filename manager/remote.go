@@ -19,8 +19,10 @@ type remote struct {
 	core   *lockCore          // of the tables' lock, for handles that came without; nil: nobody asked
 	locks  map[Operator]*Lock // on it
 
-	locking sync.Mutex // held while the manager is asked for the lock
+	locking slot // held while the manager is asked for the lock
 }
+
+func newRemote(i id) *remote { return &remote{id: i, locking: newSlot()} }
 
 // remotes are the managers elsewhere that this process knows.
 var remotes sync.Map // id -> *remote
@@ -29,7 +31,7 @@ func remoteOf(i id) *remote {
 	if r, ok := remotes.Load(i); ok {
 		return r.(*remote)
 	}
-	r, _ := remotes.LoadOrStore(i, &remote{id: i})
+	r, _ := remotes.LoadOrStore(i, newRemote(i))
 	return r.(*remote)
 }
 
