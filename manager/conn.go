@@ -20,7 +20,6 @@ type conn struct {
 	to, me post.Addr
 	region *region.Region
 	end    *ring.End
-	stop   func()      // listening
 	bye    func(*conn) // is told that the manager is closed
 
 	failed atomic.Bool // err is set
@@ -29,8 +28,9 @@ type conn struct {
 	writing slot // one message at a time is put that does not go in one record
 
 	mu      sync.Mutex
-	err     error // why it is over
-	users   int   // goroutines that may touch the memory
+	err     error  // why it is over
+	stop    func() // listening
+	users   int    // goroutines that may touch the memory
 	freed   bool
 	waiters []*waiter
 	free    []uint32
@@ -82,7 +82,9 @@ func connect(to id, bye func(*conn)) (*conn, error) {
 		return nil, errorf("connect: %w", err)
 	}
 	c.end = ring.NewEnd(mem[:ring.DuplexSize(areaBytes)], false, park.Waits{})
-	c.stop = post.Listen(c.me, c)
+	c.users = 1 // this one
+	defer c.unuse()
+	c.listen()
 	file, err := r.Descriptor()
 	if err == nil {
 		p := &wire.Parcel{Items: []wire.Item{{ID: r.ID(), File: file}}}
@@ -93,6 +95,18 @@ func connect(to id, bye func(*conn)) (*conn, error) {
 		return nil, c.err
 	}
 	return c, nil
+}
+
+// listen has the post be taken. The manager may be gone at once.
+func (c *conn) listen() {
+	stop := post.Listen(c.me, c)
+	c.mu.Lock()
+	c.stop = stop
+	over := c.err != nil
+	c.mu.Unlock()
+	if over { // who ended it had nothing to stop
+		stop()
+	}
 }
 
 // What messages by post begin with.
@@ -176,7 +190,7 @@ func (c *conn) fail(err error) {
 	}
 	defer c.unuse()
 	c.mu.Lock()
-	first := c.err == nil
+	first, stop := c.err == nil, c.stop
 	if first {
 		c.err = err
 		c.failed.Store(true)
@@ -196,7 +210,9 @@ func (c *conn) fail(err error) {
 		return
 	}
 	c.end.Wake()
-	c.stop()
+	if stop != nil { // else it begins just now
+		stop()
+	}
 	c.over()
 	c.queued.fail(err)
 }

@@ -341,3 +341,28 @@ func TestCollectWithoutRoom(t *testing.T) {
 		t.Error(err, len(c.queued.role))
 	}
 }
+
+// A manager can be gone before who connects to it has begun to wait.
+//
+// feature: X1
+func TestGoneWhileConnecting(t *testing.T) {
+	for range 200 {
+		to := newID()
+		p := &peer{}
+		gone := post.Listen(post.Addr(to), p)
+		go gone()
+		c, err := connect(to, func(*conn) {})
+		if err == nil {
+			until(t, c.failed.Load)
+			c.mu.Lock()
+			err = c.err
+			c.mu.Unlock()
+		}
+		if !errors.Is(err, ErrLost) {
+			t.Fatal(err)
+		}
+		if p.r != nil {
+			p.r.Release()
+		}
+	}
+}
