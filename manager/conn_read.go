@@ -26,6 +26,9 @@ func (c *conn) handOverLocked() {
 	if c.putting {
 		c.end.Wake()
 	}
+	if c.lost.Load() && c.err == nil { // readLast may have found that this one leads
+		go c.readLast()
+	}
 }
 
 // read reads answers until that of own is there, enough says so, the connection fails, or ctx ends. The caller leads. own's answer is valid until
@@ -101,6 +104,9 @@ func (c *conn) take(r ring.Result) error {
 		if c.err != nil { // w has its error already, and may be another's by now
 			p.Close()
 			return c.err
+		}
+		if p == nil { // nothing comes any more
+			return ErrLost
 		}
 	}
 	if w.left {

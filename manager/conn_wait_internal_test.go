@@ -191,3 +191,38 @@ func TestSlot(t *testing.T) {
 		t.Errorf("taken %d times, counted %d", all, n)
 	}
 }
+
+// The manager's process ends while who reads is just leaving: what ends the connection is noticed though nobody waits.
+//
+// feature: X1
+func TestGoneWhileTheLeaderLeaves(t *testing.T) {
+	c := newPeer(t).c
+	c.mu.Lock()
+	c.leading = true // who has his answer, and has not said so
+	c.mu.Unlock()
+	c.lost.Store(true)
+	c.readLast() // another leads
+	c.handOver()
+	come(t, "the connection's end", c.life.Done())
+}
+
+// The manager's process ends while what an answer brings along is on its way: the call is lost.
+//
+// feature: X1
+func TestGoneWhileAParcelIsOnItsWay(t *testing.T) {
+	p := newPeer(t)
+	c := p.c
+	w, leads, err := c.begin(t.Context(), kindCall, 1, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.end.Put(ring.Result{Kind: kindAnswer | parcelBit, Call: p.next(t, kindCall).Call})
+	answered := make(chan error, 1)
+	go func() {
+		answered <- c.await(context.Background(), w, leads, false, func(uint8, []byte, *parcel) error { return nil })
+	}()
+	p.gone()
+	if err := come(t, "the answer", answered); !errors.Is(err, ErrLost) {
+		t.Errorf("got %v", err)
+	}
+}
