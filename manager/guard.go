@@ -263,7 +263,7 @@ func (q *callQueue) resign(gen uint64) {
 			e.reported = true
 			after = func() { q.finish(e, outcomeOf{err: lostCall(e)}) }
 		}
-		after = join(after, q.end(endedLost), q.drain)
+		after = join(after, q.end(endedLost), func() { go q.drain() }) // what is queued is not the caller's to run
 		delete(q.ended, gen)
 		if rows {
 			after = join(after, q.abandon())
@@ -276,7 +276,7 @@ func (q *callQueue) resign(gen uint64) {
 }
 
 var opStop = define("stop guard", true, func(ctx context.Context, h *host, _ *caller, _ struct{}) (struct{}, error) {
-	h.queue.stopNow()
+	h.queue.stopSoon()
 	return struct{}{}, h.queue.waitStopped(ctx)
 })
 

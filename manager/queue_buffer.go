@@ -121,9 +121,10 @@ func (q *callQueue) clean(o Operator) int {
 func (q *callQueue) discard(o Operator, why error) int {
 	q.mu.Lock()
 	n, after := q.discardLocked(o, why)
-	after = join(after, q.settle(), q.drain)
+	settled := q.settle()
 	q.mu.Unlock()
 	after()
+	go join(settled, q.drain)() // it may run what is queued, which is not the caller's
 	return n
 }
 

@@ -51,8 +51,8 @@ func TestReplacedGuardEnds(t *testing.T) {
 		end   func(q *callQueue)
 	}{
 		"the rows end": {7, func(q *callQueue) { q.tableEnded(7) }},
-		"stopped":      {7, (*callQueue).stopNow},
-		"beside none":  {8, (*callQueue).stopNow},
+		"stopped":      {7, (*callQueue).stopSoon},
+		"beside none":  {8, (*callQueue).stopSoon},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := bare()
@@ -153,7 +153,7 @@ func TestUnheardEnd(t *testing.T) {
 	q := bare()
 	p := &process{}
 	guardOf(t, q, 8, p)
-	q.stopNow()
+	q.stopSoon()
 	q.connGone(p)
 	if ended, err := guardOf(t, q, 8, &process{})(); ended != endedStop || err != nil {
 		t.Fatalf("ended %q, %v", ended, err)
@@ -216,7 +216,7 @@ func TestStopBeforeTheNextGuard(t *testing.T) {
 	if _, err := q.append(&queued{}); err != nil {
 		t.Fatal(err)
 	}
-	q.stopNow() // the guard has not asked: it stands
+	q.stopSoon() // the guard has not asked: it stands
 	stopped := make(chan error, 1)
 	go func() { stopped <- q.waitStopped(ctx) }()
 	until(t, func() bool {

@@ -21,13 +21,6 @@ func (q *callQueue) stopSoon() {
 	}
 }
 
-// stopNow has the guard drain and end, if there is one. It does not wait for the guard, but may run what is queued: see drain.
-func (q *callQueue) stopNow() {
-	if after := q.stopping(); after != nil {
-		after()
-	}
-}
-
 // stopping has nothing be accepted any more. What it returns drains; nil: there is no guard to stop.
 func (q *callQueue) stopping() (after func()) {
 	q.mu.Lock()
