@@ -244,10 +244,12 @@ func TestTableDies(t *testing.T) {
 		attaches bool
 		dies     func(q *callQueue, table, guard *process)
 	}{
-		"before the guard comes":      {false, func(q *callQueue, table, _ *process) { die(q, table) }},
-		"and the guard in it":         {true, func(q *callQueue, table, _ *process) { die(q, table) }},
-		"after the guard":             {true, func(q *callQueue, table, guard *process) { die(q, guard); die(q, table) }},
-		"before the guard, which had": {true, func(q *callQueue, table, guard *process) { die(q, table); die(q, guard) }},
+		"before the guard comes":           {false, func(q *callQueue, table, _ *process) { die(q, table) }},
+		"and the guard in it":              {true, func(q *callQueue, table, _ *process) { die(q, table) }},
+		"after the guard":                  {true, func(q *callQueue, table, guard *process) { die(q, guard); die(q, table) }},
+		"after its rows and the guard":     {true, func(q *callQueue, table, guard *process) { die(q, guard); q.tableEnded(7); die(q, table) }},
+		"before the guard, after its rows": {true, func(q *callQueue, table, guard *process) { q.tableEnded(7); die(q, table); die(q, guard) }},
+		"before the guard, which had":      {true, func(q *callQueue, table, guard *process) { die(q, table); die(q, guard) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := bare()

@@ -222,8 +222,8 @@ func (q *callQueue) connGone(conn any) {
 	if l := q.lease; l != nil && l.conn == conn {
 		after = q.leaseGone(l)
 	}
-	if l := q.gone; l != nil && l.rows && l.table == conn { // whoever would tell that no guard comes is no more
-		after = join(after, q.giveUp(true))
+	if l := q.gone; l != nil && l.table == conn { // whoever would start another guard, or tell that none comes, is no more
+		after = join(after, q.giveUp(l.rows))
 	}
 	for gen, l := range q.ended {
 		if l.conn == conn {
@@ -250,8 +250,8 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 	case !l.asked:
 		q.barren++
 	}
-	if l.rows && isGone(l.table) { // nobody is there to start another, or to tell
-		return join(after, q.giveUp(true))
+	if isGone(l.table) { // nobody is there to start another, or to tell
+		return join(after, q.giveUp(l.rows))
 	}
 	q.replace(l)
 	return join(after, q.drain)
