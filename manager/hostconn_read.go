@@ -136,12 +136,9 @@ func (c *hostConn) late() {
 	}
 }
 
-// runs notes the context of a method that r runs, so that it can be cancelled.
+// runs notes the context of a method that r is about to run, so that it can be cancelled. No other reads yet: whoever will, and reads that it is cancelled, finds it.
 func (r *reader) runs(t *callContext) {
 	r.current.Store(t)
-	if r.c.reads.Load() != r.seq { // another reads: it may have looked before
-		r.release()
-	}
 	if r.c.over.Load() {
 		t.cancel(context.Canceled)
 	}

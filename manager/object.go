@@ -166,8 +166,8 @@ func (r *reader) method(rec ring.Result, number uint32, p *wire.Parcel) {
 		return
 	}
 	t := &callContext{call: rec.Call, object: o}
-	r.open()
 	r.runs(t)
+	r.open()
 	r.outcome = outcome{kind: kindThrew}
 	defer func() {
 		r.ran(t)
