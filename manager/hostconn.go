@@ -241,6 +241,12 @@ func (r *reader) handle(rec ring.Result) {
 		if p = c.parcelFor(rec.Call); p == nil {
 			return
 		}
+		if kind != kindCancel {
+			if err := p.Unpack(); err != nil { // else each call would hold descriptors of its own until it runs
+				c.failed(rec.Call, errorf("what came with the call: %w", err))
+				return
+			}
+		}
 	}
 	switch kind {
 	case kindCancel:
