@@ -157,6 +157,6 @@ func (m *Manager) ask(ctx context.Context, in askRequest) (a askAnswer, err erro
 	if err != nil {
 		return a, err
 	}
-	err = c.request(ctx, kindAsk, body, func(body []byte) error { return wire.Decode(askAnswers(), body, &a, nil) })
+	err = c.ask(ctx, kindAsk, 0, body, nil, func(body []byte, _ *wire.Parcel) error { return wire.Decode(askAnswers(), body, &a, nil) })
 	return a, err
 }

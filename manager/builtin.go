@@ -105,11 +105,7 @@ func (h *host) appendBuiltin(ctx context.Context, in builtinRequest, e *queued) 
 		e.size += len(k)
 	}
 	e.own = func() outcomeOf { return h.builtin(in) }
-	e.drop = func() {
-		for _, c := range changes {
-			c.Value.release()
-		}
-	}
+	e.drop = func() { releaseChanges(changes) }
 	return h.appendHere(ctx, e)
 }
 
@@ -119,9 +115,7 @@ func (h *host) builtin(in builtinRequest) outcomeOf {
 	m.lock = m.ownLock(h)
 	ctx := context.WithValue(context.Background(), queueKey{}, h.id)
 	v, err := h.runBuiltin(ctx, m, in)
-	for _, c := range in.Changes {
-		c.Value.release()
-	}
+	releaseChanges(in.Changes)
 	if err != nil {
 		return outcomeOf{err: errorf("%s: %w", in.Name, err)}
 	}
@@ -228,22 +222,12 @@ func decodeEntries(src []byte, v *Values, p *wire.Parcel) error {
 // other rows of its table have ended; if it guards no table, at once unless a heartbeat lives.
 func (q *Queue) Append(ctx context.Context, b Builtin) (*Future[Values], error) {
 	m := q.m
-	in := builtinRequest{Op: m.Operator(), Nested: queueOf(ctx) == m.id, Name: b.Name, Keys: b.Keys, Kind: int(b.Kind), Changes: make([]change, len(b.Changes))}
-	defer func() {
-		for _, c := range in.Changes {
-			c.Value.release()
-		}
-	}()
-	for i, c := range b.Changes {
-		if c.encode != nil {
-			var err error
-			if c.c.Value, err = c.encode(); err != nil {
-				return nil, errorf("append %s: the value of %q: %w", b.Name, c.c.Key, err)
-			}
-		} else if c.c.Kind == changePut {
-			return nil, errorf("append %s: a zero Change: use Put, Drop or If", b.Name)
-		}
-		in.Changes[i] = c.c
+	in := builtinRequest{Op: m.Operator(), Nested: queueOf(ctx) == m.id, Name: b.Name, Keys: b.Keys, Kind: int(b.Kind)}
+	var err error
+	in.Changes, err = encodeChanges(b.Changes)
+	defer releaseChanges(in.Changes)
+	if err != nil {
+		return nil, errorf("append %s: %w", b.Name, err)
 	}
 	if err := in.check(); err != nil {
 		return nil, err

@@ -177,17 +177,17 @@ func (c *conn) abandon(w *waiter, how uint64, posted bool) {
 
 var errKept = errors.New("waited for elsewhere")
 
-// request sends a message, whose answer read gets; it is valid until read returns.
-func (c *conn) request(ctx context.Context, kind uint8, body []byte, read func(body []byte) error) error {
-	w, leads, err := c.begin(ctx, kind, 0, body, nil)
+// ask sends a message, whose answer read gets, unless that is an error; it is valid until read returns.
+func (c *conn) ask(ctx context.Context, kind uint8, number uint32, body []byte, p *wire.Parcel, read func(body []byte, p *wire.Parcel) error) error {
+	w, leads, err := c.begin(ctx, kind, number, body, p)
 	if err != nil {
 		return err
 	}
-	return c.await(ctx, w, leads, false, func(kind uint8, body []byte, _ *wire.Parcel) error {
+	return c.await(ctx, w, leads, false, func(kind uint8, body []byte, p *wire.Parcel) error {
 		if kind != kindAnswer {
 			return failure(kind, body)
 		}
-		return read(body)
+		return read(body, p)
 	})
 }
 

@@ -323,8 +323,9 @@ func (l *Lock) String() string {
 	return fmt.Sprintf("lock %d", l.c.number)
 }
 
-// Close ends the use of this handle: what it holds of the lock is given back. On a handle of [Manager.Lock], of a lock that is of a task's argument, or made by
-// As, it does no more; of others, as those from NewLock and FindLock, it ends those that were made by As too. Closing twice does nothing.
+// Close ends the use of this handle: what it holds of the lock is given back. On a handle of [Manager.Lock], of a lock that is of a task's argument, made by
+// As, or made or found by NewLock or FindLock in the manager's own process, it does no more: the handle can be used on. Of others, as those from NewLock and
+// FindLock elsewhere, it ends those that were made by As too. Closing twice does nothing.
 func (l *Lock) Close() error {
 	if l == nil || l.c == nil {
 		return nil

@@ -334,14 +334,5 @@ func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []I
 		return nil, err
 	}
 	defer c.unuse()
-	w, leads, err := c.begin(ctx, kindBatch, o.ref.short(), body, nil)
-	if err != nil {
-		return nil, err
-	}
-	return outs, c.await(ctx, w, leads, false, func(kind uint8, body []byte, _ *wire.Parcel) error {
-		if kind != kindAnswer {
-			return failure(kind, body)
-		}
-		return read(body)
-	})
+	return outs, c.ask(ctx, kindBatch, o.ref.short(), body, nil, func(body []byte, _ *wire.Parcel) error { return read(body) })
 }

@@ -152,14 +152,5 @@ func askBy[In any](ctx context.Context, c *conn, o *op[In, struct{}], in In, p *
 	if err != nil {
 		return errorf("%s: %w", o.name, err)
 	}
-	w, leads, err := c.begin(ctx, kindRequest, uint32(o.code), body, p)
-	if err != nil {
-		return err
-	}
-	return c.await(ctx, w, leads, false, func(kind uint8, body []byte, _ *wire.Parcel) error {
-		if kind != kindAnswer {
-			return failure(kind, body)
-		}
-		return nil
-	})
+	return c.ask(ctx, kindRequest, uint32(o.code), body, p, func([]byte, *wire.Parcel) error { return nil })
 }

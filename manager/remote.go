@@ -119,14 +119,7 @@ func (r *remote) ask(ctx context.Context, code uint8, body []byte, p *wire.Parce
 		return err
 	}
 	defer c.unuse()
-	w, leads, err := c.begin(ctx, kindRequest, uint32(code), body, p)
-	if err != nil {
-		return err
-	}
-	return c.await(ctx, w, leads, false, func(kind uint8, body []byte, p *wire.Parcel) error {
-		if kind != kindAnswer {
-			return failure(kind, body)
-		}
+	return c.ask(ctx, kindRequest, uint32(code), body, p, func(body []byte, p *wire.Parcel) error {
 		if p == nil {
 			p = &wire.Parcel{}
 		}

@@ -100,22 +100,35 @@ func (m *Manager) Update(ctx context.Context, changes ...Change) error {
 	return m.asTable().Update(ctx, changes...)
 }
 
-func (t *Table) update(ctx context.Context, changes ...Change) (rev uint64, err error) {
-	in := updateRequest{Which: t.which, Changes: make([]change, len(changes))}
-	defer func() {
-		for _, c := range in.Changes {
-			c.Value.release()
-		}
-	}()
+// encodeChanges encodes the values of changes. What it returns is to be released, also if it fails.
+func encodeChanges(changes []Change) ([]change, error) {
+	all := make([]change, len(changes))
 	for i, c := range changes {
 		if c.encode != nil {
+			var err error
 			if c.c.Value, err = c.encode(); err != nil {
-				return 0, errorf("the value of %q: %w", c.c.Key, err)
+				return all, errorf("the value of %q: %w", c.c.Key, err)
 			}
 		} else if c.c.Kind == changePut {
-			return 0, errors.New("manager: a zero Change: use Put, Drop or If")
+			return all, errorf("a zero Change: use Put, Drop or If")
 		}
-		in.Changes[i] = c.c
+		all[i] = c.c
+	}
+	return all, nil
+}
+
+func releaseChanges(all []change) {
+	for _, c := range all {
+		c.Value.release()
+	}
+}
+
+func (t *Table) update(ctx context.Context, changes ...Change) (rev uint64, err error) {
+	in := updateRequest{Which: t.which}
+	in.Changes, err = encodeChanges(changes)
+	defer releaseChanges(in.Changes)
+	if err != nil {
+		return 0, err
 	}
 	m, leave, err := t.enter(ctx)
 	if err != nil {
