@@ -276,7 +276,7 @@ func (w *waiter) recycle() {
 // begin sends a message and returns who waits for its answer, having made him lead if nobody does.
 func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte, p *wire.Parcel) (w *waiter, leads bool, err error) {
 	if !p.Empty() {
-		if err := p.Pack(); err != nil {
+		if err := pack(p); err != nil {
 			return nil, false, errorf("%w", err)
 		}
 	}
@@ -312,6 +312,14 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 		c.leading, leads = true, true
 	}
 	return w, leads, nil
+}
+
+// pack has what a parcel names go along to another process, which may keep it: whoever has lent or shown it to this one cannot know, and is told.
+func pack(p *wire.Parcel) error {
+	for r := range p.Regions.All() {
+		r.HoldOn()
+	}
+	return p.Pack()
 }
 
 // send is begin's long way. posted says that the parcel is on its way, whatever else.

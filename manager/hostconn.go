@@ -337,7 +337,7 @@ func (c *hostConn) answer(kind uint8, call uint32, body []byte, p *wire.Parcel) 
 		return
 	}
 	if !p.Empty() {
-		err := p.Pack()
+		err := pack(p)
 		if err == nil {
 			r.Kind |= parcelBit
 			parcel := &wire.Parcel{Items: p.Items}

@@ -184,7 +184,7 @@ func (c *hostConn) tell(call uint32) {
 		}
 		defer c.unuse()
 		if err == nil {
-			err = p.Pack()
+			err = pack(p)
 		}
 		if err != nil { // this call's alone: no descriptor is left, say
 			body := finishedCall{with.id, outcomeOf{err: errorf("the result of a queued call: %w", err)}}.append([]byte{collectPlain})
