@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -147,7 +148,9 @@ func (w *worker) serve(proc Process, conn link.Conn) {
 	ended := make(chan struct{})
 	go func() {
 		proc.Ended()
-		runSweeps(proc.PID())
+		if pid := proc.PID(); pid != os.Getpid() { // else it was a worker in this process, which lives and has what it has
+			runSweeps(pid)
+		}
 		proc.Kill() // what it left behind, while its group's number is still its own
 		w.dead.Store(true)
 		cut.Reset(lastBytes)
