@@ -41,6 +41,7 @@ func (m *MethodFunc[T, In, Out]) Append(ctx context.Context, o *Object[T], in In
 	if h != nil {
 		args, err := wire.Append(m.in, nil, &in, p)
 		if err == nil {
+			holdOn(p) // it runs when this task may have ended
 			err = h.appendHere(ctx, &queued{op: o.ref.m.op, nested: nested, to: f, method: queuedMethod{object: o.ref.short(), m: &m.method, args: args, parcel: p}})
 		} else {
 			err = m.uncrossed(err)

@@ -314,11 +314,9 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 	return w, leads, nil
 }
 
-// pack has what a parcel names go along to another process, which may keep it: whoever has lent or shown it to this one cannot know, and is told.
+// pack has what a parcel names go along to another process, which may keep it.
 func pack(p *wire.Parcel) error {
-	for r := range p.Regions.All() {
-		r.HoldOn()
-	}
+	holdOn(p)
 	return p.Pack()
 }
 

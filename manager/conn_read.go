@@ -105,8 +105,10 @@ func (c *conn) take(r ring.Result) error {
 			p.Close()
 			return c.err
 		}
-		if p == nil { // nothing comes any more
-			return ErrLost
+		if p == nil && !w.left { // nothing comes any more, but answers may lie behind this one
+			w.done, w.err = true, ErrLost
+			w.signal()
+			return nil
 		}
 	}
 	if w.left {

@@ -49,6 +49,7 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 		f.over.Happen()
 	}
 	if h != nil {
+		holdOn(p) // it may run when this task has ended
 		l, err := h.start(ctx, o.ref.short(), &m.method, body[methodSize:], p)
 		if err != nil {
 			p.Free()

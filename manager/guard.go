@@ -263,7 +263,7 @@ func (q *callQueue) resign(gen uint64) {
 			e.reported = true
 			after = func() { q.finish(e, outcomeOf{err: lostCall(e)}) }
 		}
-		after = join(after, q.end(endedLost), func() { go q.drain() }) // what is queued is not the caller's to run
+		after = join(after, q.end(endedLost), q.drainSoon)
 		delete(q.ended, gen)
 		if rows {
 			after = join(after, q.abandon())

@@ -30,9 +30,30 @@ var leavesArray = xme.Register("leavesArray", func(ctx context.Context, in lentI
 // feature: M1
 func TestLentMemoryThatAManagerKeeps(t *testing.T) {
 	pool := xmetest.Open(t, xme.Options{Workers: 1})
-	m := openWith(t, manager.Options{Process: true})
-	o, err := manager.ShareNew(soon(t), m, "", newCounter, 5)
-	must(t, err)
+	t.Run("in a process of its own", func(t *testing.T) {
+		m := openWith(t, manager.Options{Process: true})
+		o, err := manager.ShareNew(soon(t), m, "", newCounter, 5)
+		must(t, err)
+		keepsLentMemory(t, pool, o)
+	})
+	t.Run("in the task's own worker", func(t *testing.T) {
+		o, err := opensCounter.Call(soon(t), pool, 5)
+		must(t, err)
+		keepsLentMemory(t, pool, o)
+	})
+}
+
+var opensCounter = xme.Register("opensCounter", func(ctx context.Context, n int) (*manager.Object[counter], error) {
+	m, err := manager.Open(context.WithoutCancel(ctx), manager.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return manager.ShareNew(ctx, m, "", newCounter, n)
+})
+
+func keepsLentMemory(t *testing.T, pool *xme.Pool, o *manager.Object[counter]) {
+	t.Helper()
+	m := o.Manager()
 	for _, keep := range []bool{false, true} {
 		a, err := shm.NewArray[int](5000)
 		must(t, err)

@@ -137,6 +137,9 @@ func appendManager(dst []byte, m *Manager, p *wire.Parcel) ([]byte, error) {
 	if err != nil {
 		return dst, innerf("%w", err)
 	}
+	if l.c == nil { // its manager has been closed
+		return dst, innerf("a zero Lock: %w", ErrClosed)
+	}
 	return wire.AppendNested(managerRefs(), dst, &managerRef{m.id, m.op, l.c.lockMemory, l.c.name}, p)
 }
 

@@ -123,8 +123,7 @@ func (q *callQueue) discard(o Operator, why error) int {
 	n, after := q.discardLocked(o, why)
 	settled := q.settle()
 	q.mu.Unlock()
-	after()
-	go join(settled, q.drain)() // it may run what is queued, which is not the caller's
+	join(after, settled, q.drainSoon)()
 	return n
 }
 

@@ -190,7 +190,7 @@ func (q *callQueue) settle() (after func()) {
 		for q.entries.len() > 0 && q.entries.first().fn != nil {
 			lost = append(lost, q.entries.pop())
 		}
-		return join(after, q.drop(lost, errorf("%s, and functions behind it: %w", lost[0].what, ErrGuardLost)), q.drain)
+		return join(after, q.drop(lost, errorf("%s, and functions behind it: %w", lost[0].what, ErrGuardLost)), q.drainSoon)
 	}
 	return after
 }

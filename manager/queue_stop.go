@@ -14,22 +14,20 @@ func (q *callQueue) askStop() {
 	q.mu.Unlock()
 }
 
-// stopSoon has nothing be accepted any more, and the guard drain and end on another goroutine.
+// stopSoon has nothing be accepted any more, which is told when it returns, and the guard drain and end on another goroutine.
 func (q *callQueue) stopSoon() {
-	if after := q.stopping(); after != nil {
-		go after()
+	q.mu.Lock()
+	if !q.isGuarded() || q.stop >= draining {
+		q.mu.Unlock()
+		return
 	}
+	after := join(q.beginStop(), q.settle(), q.drainSoon)
+	q.mu.Unlock()
+	after()
 }
 
-// stopping has nothing be accepted any more. What it returns drains; nil: there is no guard to stop.
-func (q *callQueue) stopping() (after func()) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.isGuarded() && q.stop < draining {
-		after = join(q.beginStop(), q.settle(), q.drain)
-	}
-	return after
-}
+// drainSoon is drain on another goroutine: what is queued is not the caller's to run.
+func (q *callQueue) drainSoon() { go q.drain() }
 
 // beginStop has nothing be accepted any more. q.mu is held, not when the returned function is called.
 func (q *callQueue) beginStop() func() {

@@ -94,10 +94,21 @@ func (t *typed) encoded(b []byte, p *wire.Parcel, err error) (*stored, error) {
 	}
 	s := &stored{bytes: b, handles: true}
 	if p.Regions.Len() > 0 {
+		holdOn(p) // a manager in this process keeps it
 		set := p.Regions.Take()
 		s.held = &set
 	}
 	return s, nil
+}
+
+// holdOn says that what a parcel names is kept, or goes on to who may keep it: whoever has lent or shown it to this process cannot know, and is told.
+func holdOn(p *wire.Parcel) {
+	if p == nil {
+		return
+	}
+	for r := range p.Regions.All() {
+		r.HoldOn()
+	}
 }
 
 // decode returns the value; what names it in an error. The error wraps ErrType if it was stored as another type. Handles in the value are the caller's.
