@@ -342,7 +342,7 @@ end:
 		reap();
 		sweep();
 #else
-		sweep(); /* internal/proc/worker.go: runSweeps(proc.PID()) */
+		sweep(); /* internal/proc/worker.go: runSweeps(pid) */
 		reap(); /* internal/proc/worker.go: exit := proc.Reap() */
 #endif
 		dead = 0
