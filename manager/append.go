@@ -80,7 +80,7 @@ func (m *MethodFunc[T, In, Out]) Append(ctx context.Context, o *Object[T], in In
 
 // appendCall has the manager accept a call.
 func (c *conn) appendCall(ctx context.Context, object uint32, body []byte, p *wire.Parcel) error {
-	return c.ask(ctx, kindAppend, object, body, p, func(body []byte, _ *wire.Parcel) error { return c.queued.settle(body) })
+	return c.ask(ctx, kindAppend, object, body, p, func(body []byte, _ *wire.Parcel) error { return c.settle(body) })
 }
 
 // appendHead is what an append's message has before the argument: the method's number, or of a function, which has no object, the length of its name (2

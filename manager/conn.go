@@ -50,9 +50,10 @@ type waiter struct {
 	call  uint32
 	turn  chan struct{} // a token: it is done, or it is to lead
 	left  bool          // nobody waits any more
-	keep  bool          // when its context ends it is waited for by another goroutine
-	adds  bool          // it is an append's: its answer may tell of other calls
-	async bool          // it is being sent: it cannot lead
+	keep  bool          // when its context ends, or until is closed, it is waited for by another goroutine
+	until <-chan struct{}
+	adds  bool // it is an append's: its answer may tell of other calls
+	async bool // it is being sent: it cannot lead
 
 	done   bool
 	kind   uint8
@@ -271,6 +272,24 @@ func (w *waiter) recycle() {
 	}
 	*w = waiter{turn: w.turn, body: w.body[:0]}
 	waiterPool.Put(w)
+}
+
+// overUntil reports whether nobody needs the answer any more.
+func (w *waiter) overUntil() bool {
+	select {
+	case <-w.until:
+		return true
+	default:
+		return false
+	}
+}
+
+// enough is what read asks besides; nil: nothing.
+func (w *waiter) enough() func() bool {
+	if w.until == nil {
+		return nil
+	}
+	return w.overUntil
 }
 
 // begin sends a message and returns who waits for its answer, having made him lead if nobody does.

@@ -332,7 +332,7 @@ func TestCollectWithoutRoom(t *testing.T) {
 	c.waiters = append(c.waiters, make([]*waiter, placeMask+1)...)
 	c.mu.Unlock()
 	c.queued.role <- struct{}{}
-	c.collect(t.Context())
+	c.collect(t.Context(), nil)
 	c.mu.Lock()
 	err := c.err
 	c.waiters = c.waiters[:there]

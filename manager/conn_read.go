@@ -116,7 +116,7 @@ func (c *conn) take(r ring.Result) error {
 		adds := w.adds && r.Kind&kindBits == kindAnswer
 		c.leave(w)
 		if adds {
-			return c.queued.settle(body)
+			return c.settle(body)
 		}
 		return nil
 	}
@@ -150,7 +150,7 @@ func (c *conn) abandon(w *waiter, how uint64, posted bool) {
 	w.left = true
 	if w.done { // just now
 		if w.adds && w.kind == kindAnswer && w.err == nil {
-			_ = c.queued.settle(w.body) // what is wrong with it, others find
+			_ = c.settle(w.body) // what is wrong with it, others find
 		}
 		c.leave(w)
 		w.parcel.Close()
@@ -198,7 +198,7 @@ func (c *conn) ask(ctx context.Context, kind uint8, number uint32, body []byte, 
 func (c *conn) await(ctx context.Context, w *waiter, leads, steady bool, use func(kind uint8, body []byte, p *wire.Parcel) error) error {
 	for {
 		if leads {
-			body, whole := c.read(ctx, w, nil)
+			body, whole := c.read(ctx, w, w.enough())
 			if whole {
 				var err error
 				if steady {
@@ -231,7 +231,7 @@ func (c *conn) await(ctx context.Context, w *waiter, leads, steady bool, use fun
 			w.recycle()
 			return err
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || w.overUntil() {
 			if w.keep {
 				if !c.leading {
 					c.handOverLocked()
@@ -256,6 +256,7 @@ func (c *conn) await(ctx context.Context, w *waiter, leads, steady bool, use fun
 		}
 		select {
 		case <-w.turn:
+		case <-w.until:
 		case <-ctx.Done():
 		}
 	}

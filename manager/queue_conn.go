@@ -111,7 +111,7 @@ func (c *conn) pump() {
 				return
 			}
 			a.role <- struct{}{}
-			c.collect(context.Background())
+			c.collect(context.Background(), nil)
 		}
 	}()
 }
@@ -136,32 +136,17 @@ func (c *conn) fetch(ctx context.Context, done <-chan struct{}) {
 			<-c.queued.role
 			return
 		default:
-			either, stop := orDone(ctx, done)
-			c.collect(either)
-			stop()
+			c.collect(ctx, done)
 		}
 	}
-}
-
-// orDone returns a context that ends with ctx, and once done is closed: a call's end can come on the answer to another goroutine's append, of which who
-// collects hears nothing.
-func orDone(ctx context.Context, done <-chan struct{}) (either context.Context, stop func()) {
-	either, stop = context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-done:
-			stop()
-		case <-either.Done():
-		}
-	}()
-	return either, stop
 }
 
 // askAgain is how long a process waits that has as many calls under way as it can have, before it tries again to fetch what has ended.
 const askAgain = 10 * time.Millisecond
 
 // collect fetches some calls that have ended. The caller has the role; it is free again when it is done, which is later if ctx ends before: then another goroutine waits on.
-func (c *conn) collect(ctx context.Context) {
+// So it is if done is closed before: a call's end can come on the answer to another goroutine's append, of which who collects hears nothing else.
+func (c *conn) collect(ctx context.Context, done <-chan struct{}) {
 	if c.use() != nil {
 		<-c.queued.role
 		return // it has failed, and so have they
@@ -178,6 +163,7 @@ func (c *conn) collect(ctx context.Context) {
 		if !c.failed.Load() { // ctx has ended, or as many calls as there can be are under way: who waits asks again
 			select {
 			case <-ctx.Done():
+			case <-done:
 			case <-time.After(askAgain):
 			}
 			err = nil
@@ -185,12 +171,22 @@ func (c *conn) collect(ctx context.Context) {
 		over(err)
 		return
 	}
-	w.keep = true
+	w.keep, w.until = true, done
 	if err := c.await(ctx, w, leads, false, c.came); err != errKept { //nolint:errorlint // await's own
 		over(err)
 		return
 	}
+	w.until = nil
 	go func() { over(c.await(context.Background(), w, false, false, c.came)) }()
+}
+
+// settle ends the calls of which the answer to an append tells, and wakes who waits for the end of one of them.
+func (c *conn) settle(body []byte) error {
+	err := c.queued.settle(body)
+	if len(body) > 0 && len(c.queued.role) > 0 {
+		c.end.Wake()
+	}
+	return err
 }
 
 // came ends the calls of which the answer to a collect tells.
