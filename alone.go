@@ -9,11 +9,11 @@ import (
 // ways says which calls of a function, with the same options, may go where.
 type ways struct {
 	anywhere bool // to any worker
-	small    bool // by packs: they ask for nothing, and their arguments are small and copied as they lie
-	plain    bool // the short way: such ones, whose results are copied as they lie too
+	small    bool // they ask for nothing, and their arguments are small and copied as they lie
+	plain    bool // the short way: small ones whose results are copied as they lie too
 	hands    bool // the short way too, but for files: those that hand over shared memory, and ask for nothing
 	rouses   bool // a worker is woken first, for they may take time to encode
-	packs    bool // by packs, also for the size of their results
+	packs    bool // by packs: small ones whose results are small, and of a size that is known
 }
 
 func waysOf(fn *function, o *CallOptions) (w ways) {

@@ -38,7 +38,6 @@ type function struct {
 	id         string // what the handshake compares
 	types      string // "func(context.Context, In) (Out, error)"
 	handle     any    // *Func[In, Out]
-	handles    bool   // In holds some
 	guards     bool   // In is a proc.Guard
 	result     reflect.Type
 	in, out    *wire.Plan
@@ -124,7 +123,7 @@ func register(fn *function, null bool, in, out reflect.Type) {
 	}
 	fn.name, fn.place, fn.types = pkg+"."+fn.bare, place, typesOf(in, out)
 	fn.id = table.identify(fn)
-	fn.handles, fn.result = fn.in.Handles(), out
+	fn.result = out
 	if err := table.add(fn); err != nil {
 		fail("%v", err)
 	}

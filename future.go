@@ -136,7 +136,7 @@ func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, erro
 	on = check(ctx, known(f), "Call", on)
 	p, inPool := on.(*Pool)
 	if inPool {
-		free := ctx.Err() == nil && drainOf(ctx) == nil
+		free := (f.ways.plain || f.ways.hands) && ctx.Err() == nil && drainOf(ctx) == nil
 		if f.ways.plain && free && p.opts.MaxMessage >= smallArgs && p.p.LeadAlone() {
 			return callAlone(ctx, f, p, in)
 		}

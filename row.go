@@ -117,7 +117,7 @@ func (r *workerRow) Run(f *link.Frame, dst []byte, done link.Done) {
 		r.finished(nil, nil, &Error{Row: -1, Cause: CauseEncode, Message: fmt.Sprintf("no function %d", f.Func)})
 		return
 	}
-	if r.parcel = f.Parcel; r.parcel == nil && r.task.fn.handles {
+	if r.parcel = f.Parcel; r.parcel == nil && r.task.fn.in.Handles() {
 		r.parcel, r.pooled = wire.NewParcel(), true
 	}
 	if r.parcel != nil {

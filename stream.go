@@ -35,7 +35,7 @@ type Result[Out any] struct {
 // less does not wait for bytes.
 //
 // Leaving the loop cancels the rows under way and returns at once, also while the input
-// blocks (its goroutine then ends when it next yields). A panic in the input reaches the looping goroutine, after the rows
+// blocks (its goroutine then ends when it next yields). A panic in the input reaches the ranging goroutine, after the rows
 // before it, as an error that prints the value and its place and wraps the value if
 // that is an error. When ctx or the executor ends, rows that were read yield their errors,
 // then the sequence stops. If the input had not ended and none of these errors tells of

@@ -32,10 +32,7 @@ func (m *MethodFunc[T, In, Out]) Append(ctx context.Context, o *Object[T], in In
 	if err != nil {
 		return nil, err
 	}
-	var p *wire.Parcel
-	if m.in.Plan.Handles() {
-		p = wire.NewParcel()
-	}
+	p := m.in.Plan.NewParcel()
 	nested := queueOf(ctx) == o.ref.m.id
 	f := newQueued(o.ref.m.id, m.out.Plan.Exact(), m.decode)
 	if h != nil {

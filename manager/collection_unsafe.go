@@ -3,6 +3,7 @@ package manager
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -81,3 +82,24 @@ func refHandle(t reflect.Type) *wire.FamilyHandle {
 
 // errZero is why a handle that nobody made does not cross.
 var errZero = errors.New("a zero handle: make it with its New function")
+
+// ref returns the value, which is a list or a map, as what its handle is without the type of its elements.
+func (v Value) ref() (*ref, error) {
+	if v.s == nil {
+		return nil, noKey(v.key)
+	}
+	t, err := typeOf(reflect.TypeFor[*List[any]]()) // all are written alike
+	if err != nil {
+		return nil, err
+	}
+	got, err := t.decodeAny(v.s, fmt.Sprintf("the value of %q", v.key))
+	if err != nil {
+		return nil, err
+	}
+	r := (*ref)(got.UnsafePointer())
+	if r == nil {
+		return nil, errorf("the value of %q is a nil %s: %w", v.key, v.s.typ, ErrType)
+	}
+	r.typ = v.s.typ[1:] // it is a pointer's
+	return r, nil
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/xenonmp/xme/internal/latch"
 	"github.com/xenonmp/xme/internal/park"
 	"github.com/xenonmp/xme/internal/post"
 	"github.com/xenonmp/xme/internal/region"
@@ -25,7 +26,7 @@ type conn struct {
 	failed atomic.Bool // err is set
 	lost   atomic.Bool // nothing comes any more but what is there
 
-	writing slot // one message at a time is put that does not go in one record
+	writing latch.Turn // one message at a time is put that does not go in one record
 
 	mu      sync.Mutex
 	err     error  // why it is over
@@ -48,12 +49,12 @@ type conn struct {
 // waiter is who waits for an answer. Its number is its place in waiters, and above it how often that place was used.
 type waiter struct {
 	call  uint32
-	turn  chan struct{} // a token: it is done, or it is to lead
-	left  bool          // nobody waits any more
-	keep  bool          // when its context ends, or until is closed, it is waited for by another goroutine
-	until <-chan struct{}
-	adds  bool // it is an append's: its answer may tell of other calls
-	async bool // it is being sent: it cannot lead
+	turn  chan struct{}   // a token: it is done, or it is to lead
+	left  bool            // nobody waits any more
+	keep  bool            // when its context ends, or until is closed, it is waited for by another goroutine
+	until <-chan struct{} // nil: nothing else ends it
+	adds  bool            // it is an append's: its answer may tell of other calls
+	async bool            // it is being sent: it cannot lead
 
 	done   bool
 	kind   uint8
@@ -73,7 +74,7 @@ func connect(to id, bye func(*conn)) (*conn, error) {
 	if err != nil {
 		return nil, errorf("connect: %w", err)
 	}
-	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, bye: bye, writing: newSlot(), parcels: map[uint32]*wire.Parcel{}}
+	c := &conn{to: post.Addr(to), me: post.Addr(newID()), region: r, bye: bye, writing: latch.NewTurn(), parcels: map[uint32]*wire.Parcel{}}
 	c.life, c.over = context.WithCancel(context.Background())
 	c.queued.more = c.pump
 	c.queued.role = make(chan struct{}, 1)
@@ -307,9 +308,9 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 	}
 	r.Call = w.call
 	w.adds = kind == kindAppend
-	if p.Empty() && c.end.Fits(len(body)) && c.writing.TryLock() {
+	if p.Empty() && c.end.Fits(len(body)) && c.writing.Try() {
 		ok := c.end.Put(r)
-		c.writing.Unlock()
+		c.writing.Give()
 		if ok {
 			if !c.leading {
 				c.leading, leads = true, true
@@ -354,10 +355,10 @@ func (c *conn) send(ctx context.Context, r ring.Result, p *wire.Parcel) (posted 
 		}
 		posted = true
 	}
-	if err := c.writing.Lock(ctx); err != nil {
+	if err := c.writing.Take(ctx); err != nil {
 		return posted, err
 	}
-	defer c.writing.Unlock()
+	defer c.writing.Give()
 	return posted, put(c.end, r, func() error { return c.awaitRoom(ctx) })
 }
 

@@ -162,9 +162,9 @@ func (c *conn) abandon(w *waiter, how uint64, posted bool) {
 	if posted {
 		r.Kind |= parcelBit
 	}
-	if c.writing.TryLock() {
+	if c.writing.Try() {
 		ok := c.end.Put(r)
-		c.writing.Unlock()
+		c.writing.Give()
 		if ok {
 			return
 		}

@@ -155,43 +155,6 @@ func TestGivesUpBehindALargeMessage(t *testing.T) {
 	})
 }
 
-// A slot is one goroutine's at a time, also while others give up, and nobody waits for one that is free.
-func TestSlot(t *testing.T) {
-	s := newSlot()
-	n, taken := 0, make(chan int, 8)
-	for i := range cap(taken) {
-		go func() {
-			mine := 0
-			for k := range 2000 {
-				if i%2 == 0 {
-					ctx, cancel := context.WithCancel(context.Background())
-					if k%3 == 0 {
-						go cancel()
-					}
-					err := s.Lock(ctx)
-					cancel()
-					if err != nil {
-						continue
-					}
-				} else if s.Lock(context.Background()) != nil {
-					break
-				}
-				n++
-				mine++
-				s.Unlock()
-			}
-			taken <- mine
-		}()
-	}
-	all := 0
-	for range cap(taken) {
-		all += come(t, "who waits for the slot", taken)
-	}
-	if n != all || !s.TryLock() || s.TryLock() {
-		t.Errorf("taken %d times, counted %d", all, n)
-	}
-}
-
 // The manager's process ends while who reads is just leaving: what ends the connection is noticed though nobody waits.
 //
 // feature: X1

@@ -34,10 +34,7 @@ func (m *MethodFunc[T, In, Out]) begin(ctx context.Context, o *Object[T], in In,
 	if err != nil {
 		return err
 	}
-	var p *wire.Parcel
-	if m.in.Plan.Handles() {
-		p = wire.NewParcel()
-	}
+	p := m.in.Plan.NewParcel()
 	body, err := wire.Append(m.in, binary.LittleEndian.AppendUint16(nil, m.number()), &in, p)
 	if err != nil {
 		p.Free()

@@ -154,27 +154,21 @@ func encodeItem[T any](v *T) (*stored, error) {
 }
 
 func decodeItem[T any](s *stored) (v T, err error) {
-	t, err := itemType(reflect.TypeFor[T](), s)
+	t, err := typeOf(reflect.TypeFor[T]())
 	if err != nil {
 		return v, err
 	}
 	return decodeAs[T](t, s, "")
 }
 
-// itemType returns what is known of the type of an element, which must be there.
-func itemType(t reflect.Type, s *stored) (*typed, error) {
-	k, err := typeOf(t)
-	if err == nil && s == nil {
-		err = errorf("%w", errMalformed)
-	}
-	return k, err
-}
-
 func decodeItems[T any](items []*stored) ([]T, error) {
+	t, err := typeOf(reflect.TypeFor[T]())
+	if err != nil {
+		return nil, err
+	}
 	out := make([]T, len(items))
 	for i, s := range items {
-		var err error
-		if out[i], err = decodeItem[T](s); err != nil {
+		if out[i], err = decodeAs[T](t, s, ""); err != nil {
 			return nil, err
 		}
 	}

@@ -255,10 +255,10 @@ func (m *Manager) tablesLock(ctx context.Context) (*Lock, error) {
 	if !ok {
 		return nil, ErrClosed
 	}
-	if err := r.locking.Lock(ctx); err != nil {
+	if err := r.locking.Take(ctx); err != nil {
 		return nil, err
 	}
-	defer r.locking.Unlock()
+	defer r.locking.Give()
 	if l := r.lock(m.op); l != nil {
 		return l, nil
 	}

@@ -147,9 +147,7 @@ func (m *MethodFunc[T, In, Out]) serve(ctx context.Context, v any, args []byte, 
 			}
 			return m.threw(cause, "", "", err)
 		}
-		if m.out.Plan.Handles() {
-			parcel = wire.NewParcel()
-		}
+		parcel = m.out.Plan.NewParcel()
 		if body, err = wire.Append(m.out, dst, &out, parcel); err != nil {
 			parcel.Free()
 			parcel = nil
@@ -223,11 +221,8 @@ func (m *MethodFunc[T, In, Out]) Call(ctx context.Context, o *Object[T], in In) 
 	}
 	buf := bodies.Get().(*[]byte)
 	defer bodies.Put(buf)
-	var p *wire.Parcel
-	if m.in.Plan.Handles() {
-		p = wire.NewParcel()
-		defer p.Free()
-	}
+	p := m.in.Plan.NewParcel()
+	defer p.Free()
 	body, err := wire.Append(m.in, binary.LittleEndian.AppendUint16((*buf)[:0], m.number()), &in, p)
 	if err != nil {
 		return out, m.uncrossed(err)

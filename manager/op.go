@@ -41,14 +41,6 @@ func lazyCodec[T any]() func() wire.Codec[T] {
 	return func() wire.Codec[T] { return wire.Codec[T]{Plan: p.get()} }
 }
 
-// parcel returns one for a value of the type; nil: there is nothing that travels in it.
-func (p *plan) parcel() *wire.Parcel {
-	if !p.get().Handles() {
-		return nil
-	}
-	return wire.NewParcel()
-}
-
 // rawOp is an op without its types.
 type rawOp struct {
 	name string
@@ -96,7 +88,7 @@ func (o *op[In, Out]) serve(ctx context.Context, h *host, c *caller, in []byte, 
 	if err != nil {
 		return nil, nil, err
 	}
-	parcel := o.outs.parcel()
+	parcel := o.outs.get().NewParcel()
 	body, err := wire.Append(wire.Codec[Out]{Plan: o.outs.get()}, dst, &out, parcel)
 	return sent(o.name, body, parcel, err)
 }
@@ -123,7 +115,7 @@ func (o *op[In, Out]) call(ctx context.Context, m *Manager, in In) (out Out, err
 	if h != nil {
 		return o.do(ctx, h, &caller{}, in)
 	}
-	p := o.ins.parcel()
+	p := o.ins.get().NewParcel()
 	defer p.Free()
 	body, err := wire.Append(wire.Codec[In]{Plan: o.ins.get()}, nil, &in, p)
 	if err == nil {

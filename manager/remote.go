@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/latch"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -19,10 +20,10 @@ type remote struct {
 	core   *lockCore          // of the tables' lock, for handles that came without; nil: nobody asked
 	locks  map[Operator]*Lock // on it
 
-	locking slot // held while the manager is asked for the lock
+	locking latch.Turn // held while the manager is asked for the lock
 }
 
-func newRemote(i id) *remote { return &remote{id: i, locking: newSlot()} }
+func newRemote(i id) *remote { return &remote{id: i, locking: latch.NewTurn()} }
 
 // remotes are the managers elsewhere that this process knows.
 var remotes sync.Map // id -> *remote

@@ -68,17 +68,9 @@ func shown(v any) (text []byte) {
 
 // encodeAs makes *v, of whose type t is, a value without a type and JSON.
 func encodeAs[T any](t *typed, v *T) (*stored, error) {
-	p := t.parcel()
+	p := t.plan.NewParcel()
 	b, err := wire.Append(wire.Codec[T]{Plan: t.plan}, nil, v, p)
 	return t.encoded(b, p, err)
-}
-
-// parcel returns one for a value of the type; nil: there is nothing that travels in it.
-func (t *typed) parcel() *wire.Parcel {
-	if !t.plan.Handles() {
-		return nil
-	}
-	return wire.NewParcel()
 }
 
 // encoded makes bytes, and what is in p, a value, unless encoding it failed. It frees p.
@@ -143,7 +135,10 @@ func (s *stored) typed(as reflect.Type, what string) (*typed, error) {
 
 // decodeAs returns a value that was encoded as a T, of whose type t is. what names it in an error; empty: it is an element.
 func decodeAs[T any](t *typed, s *stored, what string) (v T, err error) {
-	p := t.parcel()
+	if s == nil {
+		return v, errorf("%w", errMalformed)
+	}
+	p := t.plan.NewParcel()
 	err = wire.Decode(wire.Codec[T]{Plan: t.plan}, s.bytes, &v, p)
 	if err = t.decoded(s, p, err, what); err != nil {
 		var none T
@@ -175,7 +170,10 @@ func decodeAny(s *stored, as reflect.Type, what string) (reflect.Value, error) {
 }
 
 func (t *typed) decodeAny(s *stored, what string) (reflect.Value, error) {
-	p := t.parcel()
+	if s == nil {
+		return reflect.Value{}, errorf("%w", errMalformed)
+	}
+	p := t.plan.NewParcel()
 	v, err := t.plan.DecodeAny(s.bytes, p)
 	return v, t.decoded(s, p, err, what)
 }

@@ -181,7 +181,8 @@ func (m *Monitor) Watch(ctx context.Context, keys ...string) iter.Seq2[Message, 
 	}
 }
 
-// Get returns a key's value as a T. The error wraps ErrNoKey if there is none, ErrType if it is no T.
+// Get returns a key's value as a T. The error wraps ErrNoKey if there is none, ErrType if it is no T, ErrTooLarge if arrays without
+// elements in it would take far more memory than their text.
 //
 // Slices and arrays of numbers, nested or not, and Arrays are read from what was put with the same type and shape, or from untagged JSON arrays; everything else as encoding/json
 // does. As any, integers are int64, or uint64 where they are too large for it, other numbers float64, numbers beyond those json.Number; numeric arrays of one

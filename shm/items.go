@@ -100,10 +100,10 @@ func (it *items[T]) putAll(ctx context.Context, c *core, s *side, vs []T) (n int
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	if err := s.put.take(ctx); err != nil {
+	if err := s.put.Take(ctx); err != nil {
 		return n, err
 	}
-	defer s.put.give()
+	defer s.put.Give()
 	m, err := s.PutFixed(ctx, me, it.memory(vs[n:]))
 	return n + m, err
 }
@@ -116,10 +116,10 @@ func (it *items[T]) tryPut(s *side, vs []T) (n int, err error) {
 	if it.codec.Plan != nil {
 		return it.putEncoded(vs, s.tryPutVar)
 	}
-	if !s.put.try() {
+	if !s.put.Try() {
 		return 0, ring.ErrWouldWait
 	}
-	defer s.put.give()
+	defer s.put.Give()
 	return s.TryPutFixed(me, it.memory(vs))
 }
 
@@ -154,10 +154,10 @@ func (s *side) putVar(ctx context.Context, c *core, lot [][]byte) (n int, err er
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	if err := s.put.take(ctx); err != nil {
+	if err := s.put.Take(ctx); err != nil {
 		return n, err
 	}
-	defer s.put.give()
+	defer s.put.Give()
 	for ; n < len(lot); n++ {
 		if err := s.PutVar(ctx, me, lot[n]); err != nil {
 			return n, err
@@ -171,10 +171,10 @@ func (s *side) tryPutVar(lot [][]byte) (n int, err error) {
 	if len(lot) == 0 {
 		return 0, nil
 	}
-	if !s.put.try() {
+	if !s.put.Try() {
 		return 0, ring.ErrWouldWait
 	}
-	defer s.put.give()
+	defer s.put.Give()
 	for ; n < len(lot); n++ {
 		if err := s.TryPutVar(me, lot[n]); err != nil {
 			return n, err
@@ -208,10 +208,10 @@ func (it *items[T]) getSome(ctx context.Context, c *core, s *side, dst []T) (n i
 	}
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	if err := s.get.take(ctx); err != nil {
+	if err := s.get.Take(ctx); err != nil {
 		return 0, err
 	}
-	defer s.get.give()
+	defer s.get.Give()
 	return it.from(dst, func(b []byte) (int, error) { return s.GetFixed(ctx, me, b) })
 }
 
@@ -223,10 +223,10 @@ func (it *items[T]) tryGet(s *side, dst []T) (n int, err error) {
 	if it.codec.Plan != nil {
 		return it.getEncoded(s, dst, 0)
 	}
-	if !s.get.try() {
+	if !s.get.Try() {
 		return 0, ring.ErrWouldWait
 	}
-	defer s.get.give()
+	defer s.get.Give()
 	return it.from(dst, func(b []byte) (int, error) { return s.TryGetFixed(me, b) })
 }
 
@@ -261,20 +261,20 @@ func (it *items[T]) getEncoded(s *side, dst []T, n int) (int, error) {
 func (s *side) getVar(ctx context.Context, c *core) (item []byte, err error) {
 	ctx, stop := c.bound(ctx)
 	defer stop()
-	if err := s.get.take(ctx); err != nil {
+	if err := s.get.Take(ctx); err != nil {
 		return nil, err
 	}
-	defer s.get.give()
+	defer s.get.Give()
 	err = s.GetVar(ctx, me, copyTo(&item))
 	return item, err
 }
 
 // tryGetVar takes an item that is there.
 func (s *side) tryGetVar() (item []byte, err error) {
-	if !s.get.try() {
+	if !s.get.Try() {
 		return nil, ring.ErrWouldWait
 	}
-	defer s.get.give()
+	defer s.get.Give()
 	err = s.TryGetVar(me, copyTo(&item))
 	return item, err
 }

@@ -20,8 +20,8 @@ func TestPutAllOfNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.unuse()
-	s.put.take(t.Context()) //nolint:errcheck // nobody else has it
-	defer s.put.give()
+	s.put.Take(t.Context()) //nolint:errcheck // nobody else has it
+	defer s.put.Give()
 	if n, err := q.PutAll(t.Context(), nil); n != 0 || err != nil {
 		t.Error(n, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/xenonmp/xme/internal/latch"
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/ring"
@@ -44,7 +45,7 @@ type local struct {
 	queues []*side // one, or a pipe's two
 	cell   *ring.Cell
 	size   int               // of the value, or of an item; 0: any
-	turn   turn              // of a value
+	turn   latch.Turn        // of a value
 	users  [2]*atomic.Uint32 // of a pipe's ends
 	broken [2]*atomic.Uint32
 
@@ -55,12 +56,12 @@ type local struct {
 // side is a queue and the turns of this process's goroutines.
 type side struct {
 	*ring.Queue
-	put, get turn
+	put, get latch.Turn // who waits for other processes: one thread of this one for each side, however many goroutines wait
 }
 
 func newSide(q *ring.Queue) *side {
 	q.SetAlive(alive)
-	return &side{Queue: q, put: newTurn(), get: newTurn()}
+	return &side{Queue: q, put: latch.NewTurn(), get: latch.NewTurn()}
 }
 
 // localOf finds what is in a region's memory, which may be anything.
@@ -120,7 +121,7 @@ func queueOrCell(mem []byte) (*local, error) {
 		if size < 1 || size > uint64(len(body)) || ring.CellSize(int(size)) > len(body) {
 			return nil, region.ErrMalformed
 		}
-		l.cell, l.turn = ring.NewCell(body, int(size), waits{}), newTurn()
+		l.cell, l.turn = ring.NewCell(body, int(size), waits{}), latch.NewTurn()
 		l.cell.SetAlive(alive)
 		l.size = int(size)
 	default:

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/xenonmp/xme/internal/latch"
 	"github.com/xenonmp/xme/internal/region"
 	"github.com/xenonmp/xme/internal/wire"
 )
@@ -56,7 +57,7 @@ type syncs struct {
 	id    region.ID
 	mem   []byte
 	guard guard
-	turn  turn // of the goroutines that wait
+	turn  latch.Turn // of the goroutines that wait
 
 	table *owners // its region has a reference of this one's
 
@@ -80,7 +81,7 @@ func syncsOf(r *region.Region, mem []byte, k kind, table *owners) (*syncs, error
 	if !ok || kind(word(mem, 0).Load()) != k || len(mem) < syncHead+g.size {
 		return nil, region.ErrMalformed
 	}
-	l := &syncs{kind: k, id: r.ID(), mem: mem, guard: g.open(mem[syncHead:]), turn: newTurn(), table: table, users: map[*owner]int{}}
+	l := &syncs{kind: k, id: r.ID(), mem: mem, guard: g.open(mem[syncHead:]), turn: latch.NewTurn(), table: table, users: map[*owner]int{}}
 	l.guard.SetAlive(table.alive)
 	table.region.Retain()
 	return l, nil

@@ -95,8 +95,8 @@ func (l *local) begin() (end func()) {
 	if l.size <= 8 {
 		return func() {}
 	}
-	_ = l.turn.take(context.Background())
-	return l.turn.give
+	_ = l.turn.Take(context.Background())
+	return l.turn.Give
 }
 
 // Swap replaces the value and returns what it was.

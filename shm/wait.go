@@ -203,10 +203,10 @@ func (p *prim) wait(ctx context.Context, f func(ctx context.Context) error) erro
 // waitInTurn is wait for what one goroutine of the process at a time waits for, all for the same.
 func (p *prim) waitInTurn(ctx context.Context, f func(ctx context.Context) error) error {
 	return p.wait(ctx, func(ctx context.Context) error {
-		if err := p.l.turn.take(ctx); err != nil {
+		if err := p.l.turn.Take(ctx); err != nil {
 			return err
 		}
-		defer p.l.turn.give()
+		defer p.l.turn.Give()
 		return f(ctx)
 	})
 }

@@ -1,4 +1,4 @@
-// Package latch has goroutines wait for what happens once.
+// Package latch has goroutines wait for what happens once, and for their turn.
 package latch
 
 import "sync/atomic"

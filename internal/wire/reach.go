@@ -12,6 +12,14 @@ func (pl *Plan) Foreign() bool { return pl.foreign }
 // Handles reports whether T holds handles: what they stand for is looked for also if no parcel comes with a value.
 func (pl *Plan) Handles() bool { return pl.handles }
 
+// NewParcel returns one for a value of the type, from NewParcel; nil: nothing of it travels in one.
+func (pl *Plan) NewParcel() *Parcel {
+	if !pl.handles {
+		return nil
+	}
+	return NewParcel()
+}
+
 // Borrowed returns why T cannot be a result; empty: it can.
 func (pl *Plan) Borrowed() string { return pl.borrowed }
 

@@ -25,7 +25,7 @@ func putAny(key string, v reflect.Value) Change {
 		if err != nil {
 			return nil, err
 		}
-		p := t.parcel()
+		p := t.plan.NewParcel()
 		b, err := t.plan.AppendAny(nil, v, p)
 		s, err := t.encoded(b, p, err)
 		if err == nil {
@@ -59,14 +59,18 @@ func (v Value) elements(ctx context.Context, t reflect.Type, isMap bool) (any, e
 		if err != nil {
 			return nil, err
 		}
-		return itemsOf(items, t)
+		all, err := itemsOf(items, t)
+		if err != nil {
+			return nil, err
+		}
+		return all.Interface(), nil
 	}
 	keys, items, err := r.pairs(ctx, false)
 	defer releaseAll(items)
 	if err != nil {
 		return nil, err
 	}
-	k, err := itemsOf(keys, reflect.TypeFor[string]())
+	names, err := decodeItems[string](keys)
 	if err != nil {
 		return nil, err
 	}
@@ -74,47 +78,26 @@ func (v Value) elements(ctx context.Context, t reflect.Type, isMap bool) (any, e
 	if err != nil {
 		return nil, err
 	}
-	m := reflect.MakeMapWithSize(reflect.MapOf(reflect.TypeFor[string](), t), len(keys))
-	for i, e := range reflect.ValueOf(all).Seq2() {
-		m.SetMapIndex(reflect.ValueOf(k.([]string)[i.Int()]), e)
+	m := reflect.MakeMapWithSize(reflect.MapOf(reflect.TypeFor[string](), t), len(names))
+	for i, k := range names {
+		m.SetMapIndex(reflect.ValueOf(k), all.Index(i))
 	}
 	return m.Interface(), nil
 }
 
 // itemsOf returns a slice of elements of type t.
-func itemsOf(items []*stored, t reflect.Type) (any, error) {
+func itemsOf(items []*stored, t reflect.Type) (reflect.Value, error) {
 	all := reflect.MakeSlice(reflect.SliceOf(t), len(items), len(items))
+	k, err := typeOf(t)
+	if err != nil {
+		return all, err
+	}
 	for i, s := range items {
-		k, err := itemType(t, s)
-		if err != nil {
-			return nil, err
-		}
 		e, err := k.decodeAny(s, "")
 		if err != nil {
-			return nil, err
+			return all, err
 		}
 		all.Index(i).Set(e)
 	}
-	return all.Interface(), nil
-}
-
-// ref returns the value, which is a list or a map, as what its handle is without the type of its elements.
-func (v Value) ref() (*ref, error) {
-	if v.s == nil {
-		return nil, noKey(v.key)
-	}
-	t, err := typeOf(reflect.TypeFor[*List[any]]()) // all are written alike
-	if err != nil {
-		return nil, err
-	}
-	got, err := t.decodeAny(v.s, fmt.Sprintf("the value of %q", v.key))
-	if err != nil {
-		return nil, err
-	}
-	r := (*ref)(got.UnsafePointer())
-	if r == nil {
-		return nil, errorf("the value of %q is a nil %s: %w", v.key, v.s.typ, ErrType)
-	}
-	r.typ = v.s.typ[1:] // it is a pointer's
-	return r, nil
+	return all, nil
 }
