@@ -34,7 +34,7 @@ func (r *rowOwner) End(o link.Outcome, again bool) bool {
 		c.failed()
 		return true
 	}
-	c.row.Body, c.row.Segment = nil, nil
+	c.row.Body, c.row.Segment, c.row.Parcel = nil, nil, nil
 	c.row.Regions, c.row.Charged = region.Set{}, false // the pool gives them back
 	if c.place.stream == nil {
 		c.begin()

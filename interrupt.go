@@ -49,7 +49,8 @@ func onDrain(ctx context.Context, f func()) (stop func() bool) {
 // once the work is done. Without Interruptible the driver's signals are left as
 // they are: Ctrl-C ends the driver, and the system its workers.
 func Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	draining, drained := context.WithCancel(context.Background())
+	draining, stop := context.WithCancelCause(context.Background())
+	drained := func() { stop(ErrInterrupted) }
 	apart := func() bool { return true }
 	if outer := drain.Of(ctx); outer != nil { // one that has begun has begun here too
 		if outer.Err() != nil {

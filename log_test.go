@@ -194,6 +194,31 @@ func TestLogHandler(t *testing.T) {
 	}
 }
 
+// A record of a stream's row names the row, also if it is the only one under way.
+//
+// feature: L1
+func TestLogNamesTheRow(t *testing.T) {
+	t.Parallel()
+	for _, link := range []xme.Link{xme.LinkAuto, xme.LinkSocket, xme.LinkPipe} {
+		var out lines
+		pool := xmetest.Open(t, xme.Options{Workers: 1, Stderr: &out, Link: link, LogHandler: slog.NewTextHandler(&out, nil)})
+		for range 4 {
+			if _, err := square.Call(t.Context(), pool, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, err := range logTask.Map(t.Context(), pool, slices.Values([]saying{{Text: "only"}})) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = pool.Close()
+		if !strings.Contains(out.String(), "row=0") {
+			t.Errorf("%v: %s", link, &out)
+		}
+	}
+}
+
 // A task derives a logger of its own, with a log file, and the pool has one for everything; both get whole lines.
 //
 // feature: L2, L3, S2

@@ -25,6 +25,7 @@ type Pool struct {
 	opts Options
 
 	setup *setupCall
+	freed sync.Once // what it holds
 	out   *output
 
 	decoding sync.WaitGroup // results that decode by code of the user's
@@ -221,7 +222,7 @@ func (p *Pool) release() (err error) {
 		err = p.out.close()
 	}
 	if p.setup != nil {
-		p.setup.parcel.Close()
+		p.freed.Do(p.setup.parcel.Close)
 	}
 	return err
 }

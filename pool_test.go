@@ -535,6 +535,27 @@ func TestClose(t *testing.T) {
 	}
 }
 
+var setsUp = xme.Register("setsUp", func(context.Context, *os.File) (int, error) { return 0, nil })
+
+// Who closes at the same moment as others gives what the set-up call holds back once.
+// feature: S2
+func TestCloseTogether(t *testing.T) {
+	t.Parallel()
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for range 3 {
+		pool := xmetest.Open(t, xme.Options{Workers: 1, Setup: setsUp.Setup(f)})
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() { _ = pool.Close() })
+		}
+		wg.Wait()
+	}
+}
+
 // A cancelled row that does not listen loses its worker after the grace period.
 // feature: S7
 func TestCancelStubborn(t *testing.T) {

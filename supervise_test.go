@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -66,6 +67,62 @@ func TestFresh(t *testing.T) {
 				t.Errorf("%d processes count as dead, they were let go", s.Deaths)
 			}
 		})
+	}
+}
+
+// leaving is a task that leaves a call of its own under way.
+type leaving struct {
+	Child string // a file, written once that has begun
+	Own   gate
+}
+
+var (
+	leavesCall = xme.Register("leavesCall", func(ctx context.Context, l leaving) (int, error) {
+		lasts.Go(ctx, xme.Current(ctx), l.Child)
+		_, err := l.Own.Wait.Read(make([]byte, 1))
+		return os.Getpid(), err
+	})
+
+	// lasts writes a file, and lasts until its context ends.
+	lasts = xme.Register("lasts", func(ctx context.Context, file string) (int, error) {
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			return 0, err
+		}
+		<-ctx.Done()
+		return 0, ctx.Err()
+	})
+)
+
+// Nothing runs in the process of a Fresh row after it, also if its end has others taken back and handed out.
+// feature: S12
+func TestNothingFollowsAFreshRow(t *testing.T) {
+	t.Parallel()
+	pool := xmetest.Open(t, xme.Options{Workers: 2, Grace: patience})
+	waitForRanks(t, pool, 2)
+	for rank := range 2 { // both have a lane
+		for range 3 {
+			if _, err := square.With(xme.On(rank+1)).Call(t.Context(), pool, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_, own, end := gates(t)
+	begun := filepath.Join(t.TempDir(), "begun")
+	fresh := leavesCall.With(xme.Fresh()).Go(t.Context(), pool, leaving{begun, own})
+	wait(t, func() bool { _, err := os.Stat(begun); return err == nil })
+	var after []*xme.Future[visit]
+	for range 5 {
+		after = append(after, visitor.Go(t.Context(), pool, 0))
+	}
+	_, _ = end.Write([]byte{0})
+	pid, err := fresh.Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range after {
+		if v, err := f.Wait(t.Context()); err != nil || v.PID == pid {
+			t.Errorf("%v, %v: in the process %d of the fresh row", v, err, pid)
+		}
 	}
 }
 

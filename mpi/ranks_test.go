@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/long"
@@ -93,6 +94,29 @@ var ranks = xme.Register("ranks", func(ctx context.Context, how string) (string,
 func TestRanks(t *testing.T) {
 	for _, link := range []xme.Link{xme.LinkAuto, xme.LinkSocket, xme.LinkPipe} {
 		t.Run(link.String(), func(t *testing.T) { testRanks(t, xme.Options{Link: link}) })
+	}
+}
+
+// digs calls itself on its rank's pool, as deep as rank 0 is asked to; the other ranks return at once.
+var digs *xme.Func[int, int]
+
+func init() {
+	digs = xme.Register("digs", func(ctx context.Context, n int) (int, error) {
+		if n == 0 || mpi.From(ctx).Rank() > 0 {
+			return 0, nil
+		}
+		below, err := digs.Call(ctx, xme.Current(ctx), n-1)
+		return below + 1, err
+	})
+}
+
+// Calls of a rank that find no process left end, though another rank has returned and its process idles.
+// feature: U7, P9
+func TestCallsOfARankTooDeep(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := mpi.Spawn(ctx, mpi.Options{Size: 2, Pool: xme.Options{MaxProcesses: 4, Spares: -1}}, digs, 30); !errors.Is(err, xme.ErrDepth) {
+		t.Errorf("thirty deep: %v", err)
 	}
 }
 

@@ -6,7 +6,7 @@ import "context"
 
 type key struct{}
 
-// With returns a context under which nothing shall begin once d has ended.
+// With returns a context under which nothing shall begin once d has ended, whose cause says why.
 func With(ctx, d context.Context) context.Context { return context.WithValue(ctx, key{}, d) }
 
 // Of returns the context of With, nil if there is none.

@@ -61,7 +61,7 @@ func (p *Pool) takesAlone(r *link.Row) *worker {
 		if w == nil || !w.ready || w.flight.Len() > 0 {
 			continue
 		}
-		if w.lane == nil || w.stale || w.lent || w.broken || w.paused > 0 || s.closing || w.bound != p.cfg.Memory || p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle || !w.lane.Rows.Fits(len(r.Body)) {
+		if w.lane == nil || w.stale || w.worn || w.lent || w.broken || w.paused > 0 || s.closing || w.bound != p.cfg.Memory || p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle || !w.lane.Rows.Fits(len(r.Body)) {
 			return nil
 		}
 		if r.Regions.Len() > 0 && (p.cfg.Shared > 0 || !r.Regions.Only(w.lastShown)) {
@@ -81,7 +81,11 @@ func (p *Pool) putAlone(w *worker, r *link.Row) {
 	w.viaLane = true
 	w.count(p, r)
 	w.flight.Put(r)
-	if !w.lane.Rows.Put(ring.Row{Func: r.Func, Flags: link.FlagLoose, Call: r.Call(), Body: r.Body[link.IndexSize:]}) { // so more of them lie in one cache line
+	row := ring.Row{Func: r.Func, Call: r.Call(), Body: r.Body}
+	if !r.Bulk { // it has no index: without the room for one more of them lie in one cache line
+		row.Flags, row.Body = link.FlagLoose, r.Body[link.IndexSize:]
+	}
+	if !w.lane.Rows.Put(row) {
 		panic("proc: a row sent to a lane without room")
 	}
 	if !r.Bulk {

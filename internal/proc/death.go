@@ -279,6 +279,9 @@ func (w *worker) gone(err error) {
 	p.mu.Lock()
 	delete(p.all, w)
 	w.proc = nil
+	if s := w.seat; err == nil && p.over && s != nil && s.w == w { // it was closed before this one was started
+		w.seat, s.w = nil, nil
+	}
 	if err != nil {
 		p.notStarted(&b, w, err)
 	} else if r := w.pending; r != nil { // the pool was closed first, or it died before it could be sent its row's files

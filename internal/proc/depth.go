@@ -44,6 +44,7 @@ func (p *Pool) unlock(b *batch) {
 		switch {
 		case w.lent:
 			stuck[w] = true
+		case p.runsOwnOnly(w): // neither now nor once its row has ended
 		case w.runsTask() || w.ready && w.flight.Len() == 0 || !w.ready:
 			free = true // a process that will run, or take, another row
 		}
@@ -57,7 +58,7 @@ func (p *Pool) unlock(b *batch) {
 			if slices.ContainsFunc(mapValues(w.children), func(r *link.Row) bool { return p.canRun(r, stuck, free) }) {
 				delete(stuck, w)
 				again = true
-				free = true // it will end
+				free = free || !p.runsOwnOnly(w) // it will end
 			}
 		}
 	}
@@ -75,6 +76,9 @@ func (p *Pool) unlock(b *batch) {
 		}
 	}
 }
+
+// runsOwnOnly reports whether w runs what was aimed at its rank, and never a call of a task.
+func (p *Pool) runsOwnOnly(w *worker) bool { return p.cfg.Kind.Mortal && w.seat != nil }
 
 // canRun reports whether a call of a task runs, or may run, without one of the
 // stuck workers. p.mu is held.

@@ -89,7 +89,8 @@ func (p *Pool) feed(b *batch, s *seat, n int) {
 			p.unqueue(r)
 			p.reserve(s, r)
 			p.retire(b, w)
-			return
+			w = s.w // a spare, it may be
+			continue
 		}
 		p.unqueue(r)
 		switch p.put(b, w, r) {
@@ -143,7 +144,7 @@ func before(a, b *link.Row) bool {
 
 // fits reports whether r may be sent to w now.
 func (p *Pool) fits(w *worker, r *link.Row) bool {
-	if !w.ready || w.lent || w.broken || w.paused > 0 {
+	if !w.ready || w.worn || w.lent || w.broken || w.paused > 0 {
 		return false
 	}
 	if p.cfg.Recycle > 0 && w.rows >= p.cfg.Recycle {
@@ -387,6 +388,9 @@ func (w *worker) begun(r *link.Row) {
 func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 	in := b.in
 	b.in = nil // what follows may apply other ends
+	if r.Memory > 0 {
+		_ = w.proc.Limit(p.cfg.Memory) // no bound of the row's own any more; before others are sent, which may have one
+	}
 	p.heard(b, w, r, 1, f.Time)
 	o := link.Outcome{Body: f.Body, Parcel: f.Parcel, Rank: w.rank, PID: w.pid, Shared: in != nil}
 	if f.Kind == wire.KindFail {
@@ -400,9 +404,6 @@ func (p *Pool) answered(b *batch, w *worker, r *link.Row, f link.Frame) {
 		return
 	}
 	p.ran(w, r, 0, 1, f.Time, o.Err != nil)
-	if r.Memory > 0 {
-		_ = w.proc.Limit(p.cfg.Memory) // no bound of the row's own any more
-	}
 	p.end(b, r, o)
 	b.ends[len(b.ends)-1].in = in
 }
@@ -420,14 +421,14 @@ func (p *Pool) heard(b *batch, w *worker, r *link.Row, n int, ns uint64) {
 	if w.flight.Len() == 0 {
 		w.ahead, w.alone = 0, false
 	}
-	if w.lent || len(w.children) > 0 {
-		p.abandon(b, w)
-	}
 	if s := w.seat; s != nil && r != w.setup {
 		s.done += uint64(n)
 		s.young = 0
 	}
-	w.worn = r.Fresh || r.Service
+	w.worn = w.worn || r.Fresh || r.Service
+	if w.lent || len(w.children) > 0 {
+		p.abandon(b, w) // last: it may hand out rows
+	}
 }
 
 // refill hands w more rows after some have ended, or lets it go. p.mu is held.

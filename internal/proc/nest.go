@@ -282,7 +282,7 @@ func (p *Pool) settleNested(b *batch) {
 func (p *Pool) place(b *batch, r *link.Row) bool {
 	var used *worker // one that idles, but has run rows that this one must not follow
 	for _, w := range p.extras {
-		if w.ready && w.flight.Len() == 0 {
+		if w.ready && !w.worn && w.flight.Len() == 0 {
 			if w.usedUpFor(r) {
 				used = w
 				continue
@@ -358,7 +358,7 @@ func (p *Pool) onTheWay() *worker {
 // serve gives a service its process. p.mu is held.
 func (p *Pool) serve(b *batch, r *link.Row) {
 	for _, w := range p.extras {
-		if w.ready && w.flight.Len() == 0 && !w.usedUpFor(r) {
+		if w.ready && !w.worn && w.flight.Len() == 0 && !w.usedUpFor(r) {
 			p.send(b, w, r)
 			return
 		}

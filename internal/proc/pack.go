@@ -18,7 +18,7 @@ import (
 
 // SubmitPack is Submit for n rows of a pack from first on.
 func (p *Pool) SubmitPack(ctx context.Context, k *link.Pack, first, n int) (int, error) {
-	n, err := p.enter(ctx, n)
+	n, err := p.enter(ctx, n, true)
 	if err != nil {
 		return 0, err
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/xenonmp/xme/internal/drain"
 	"github.com/xenonmp/xme/internal/life"
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/region"
@@ -272,7 +273,7 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}
-	n, err := p.enter(ctx, len(rows))
+	n, err := p.enter(ctx, len(rows), !rows[0].Tireless)
 	if err != nil {
 		return 0, err
 	}
@@ -307,9 +308,10 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 	return n, nil
 }
 
-// enter lets up to n rows in, waiting for room for the first. If there is no error, p.mu is held when it returns.
-func (p *Pool) enter(ctx context.Context, n int) (int, error) {
+// enter lets up to n rows in, waiting for room for the first; drains says that they are not to begin once ctx lets no more begin. If there is no error, p.mu is held when it returns.
+func (p *Pool) enter(ctx context.Context, n int, drains bool) (int, error) {
 	p.mu.Lock()
+	var drained <-chan struct{}
 	for p.live-p.inner >= p.cfg.Queue && !p.closed && p.open > 0 {
 		if p.room == nil {
 			p.room = make(chan struct{})
@@ -319,10 +321,18 @@ func (p *Pool) enter(ctx context.Context, n int) (int, error) {
 		p.readMeanwhile(b)
 		p.mu.Unlock()
 		b.run()
+		d := drain.Of(ctx)
+		if drains && d != nil {
+			drained = d.Done()
+		}
 		select {
 		case <-room:
+		case <-drained:
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
+		}
+		if drained != nil && d.Err() != nil { // also if there is room: nothing that has waited begins
+			return 0, context.Cause(d)
 		}
 		p.mu.Lock()
 	}

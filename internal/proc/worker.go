@@ -38,7 +38,7 @@ type worker struct {
 	rows    int         // that it was sent and did not give back
 	ahead   uint64      // what the rows in flight were reckoned to take, ns
 	alone   bool        // the row in flight travels alone
-	worn    bool        // the last row that ended was to be its last
+	worn    bool        // it is to run no more: a row that has ended was to be its last, or it was asked to quit
 	stalled bool        // the row at the front is slow: send nothing behind it
 	looked  uint64      // the front's call number at the last look, or what its lane said
 	since   time.Time   // of the look that first saw it
