@@ -294,7 +294,11 @@ func TestPacksSeeds(t *testing.T) {
 func TestPacksCancelled(t *testing.T) {
 	t.Parallel()
 	pool := xmetest.Open(t, xme.Options{Workers: 2})
-	for round := range 60 {
+	rounds := 60
+	if raced {
+		rounds = 20
+	}
+	for round := range rounds {
 		ctx, cancel := context.WithCancel(t.Context())
 		if round%2 == 0 {
 			cancel()
