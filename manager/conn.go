@@ -295,6 +295,11 @@ func (w *waiter) enough() func() bool {
 
 // begin sends a message and returns who waits for its answer, having made him lead if nobody does.
 func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte, p *wire.Parcel) (w *waiter, leads bool, err error) {
+	return c.beginUntil(ctx, nil, kind, number, body, p)
+}
+
+// beginUntil is begin, which also gives up once done is closed.
+func (c *conn) beginUntil(ctx context.Context, done <-chan struct{}, kind uint8, number uint32, body []byte, p *wire.Parcel) (w *waiter, leads bool, err error) {
 	if !p.Empty() {
 		if err := pack(p); err != nil {
 			return nil, false, errorf("%w", err)
@@ -321,6 +326,11 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 	}
 	w.async = true
 	c.mu.Unlock()
+	if done != nil {
+		var stop func()
+		ctx, stop = orDone(ctx, done)
+		defer stop()
+	}
 	if posted, err := c.send(ctx, r, p); err != nil {
 		c.abandon(w, cancelUnsent, posted) // part of it may be on its way
 		return nil, false, err
@@ -332,6 +342,19 @@ func (c *conn) begin(ctx context.Context, kind uint8, number uint32, body []byte
 		c.leading, leads = true, true
 	}
 	return w, leads, nil
+}
+
+// orDone returns a context that ends with ctx, and once done is closed.
+func orDone(ctx context.Context, done <-chan struct{}) (either context.Context, stop func()) {
+	either, stop = context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-done:
+			stop()
+		case <-either.Done():
+		}
+	}()
+	return either, stop
 }
 
 // pack has what a parcel names go along to another process, which may keep it.

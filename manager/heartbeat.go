@@ -222,5 +222,5 @@ func (q *callQueue) beatsGone(conn any) func() {
 			died(b.op)
 		})
 	}
-	return join(after, q.settle(), q.drain)
+	return join(after, q.settle(), q.drainSoon)
 }

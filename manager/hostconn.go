@@ -233,8 +233,8 @@ func (c *hostConn) bye() {
 func (r *reader) handle(rec ring.Result) {
 	c := r.c
 	kind, number := rec.Kind&kindBits, uint32(rec.Time)
-	if kind != kindAppend && kind != kindCollect {
-		r.runSoon() // what is asked now may take long
+	if kind != kindAppend && kind != kindCollect || rec.Kind&parcelBit != 0 {
+		r.runSoon() // what is asked now may take long, or to come
 	}
 	var p *wire.Parcel
 	if rec.Kind&parcelBit != 0 {

@@ -158,7 +158,7 @@ func (c *conn) collect(ctx context.Context, done <-chan struct{}) {
 		<-c.queued.role
 		c.unuse()
 	}
-	w, leads, err := c.begin(ctx, kindCollect, 0, nil, nil)
+	w, leads, err := c.beginUntil(ctx, done, kindCollect, 0, nil, nil)
 	if err != nil {
 		if !c.failed.Load() { // ctx has ended, or as many calls as there can be are under way: who waits asks again
 			select {

@@ -246,7 +246,7 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 	after = q.loseCall()
 	switch {
 	case l.exec:
-		return join(after, q.drain)
+		return join(after, q.drainSoon)
 	case !l.asked:
 		q.barren++
 	}
@@ -254,7 +254,7 @@ func (q *callQueue) leaseGone(l *lease) (after func()) {
 		return join(after, q.giveUp(l.rows))
 	}
 	q.replace(l)
-	return join(after, q.drain)
+	return join(after, q.drainSoon)
 }
 
 // loseCall ends the function that the lease's holder runs. It may be nil: none. q.mu is held, not when the returned function is called.

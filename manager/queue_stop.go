@@ -132,7 +132,7 @@ func (q *callQueue) giveUp(rows bool) func() {
 	if q.stop == asked {
 		q.stop = open
 	}
-	return join(q.told(), q.settle(), q.drain)
+	return join(q.told(), q.settle(), q.drainSoon)
 }
 
 // close ends the queue: what is in it ends with ErrClosed.

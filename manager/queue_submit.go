@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/proc"
@@ -13,17 +14,26 @@ import (
 type tableCall struct {
 	call *xme.Call
 	once sync.Once
-	stop func() bool // watching its context
+	stop func() bool          // watching its context
+	by   atomic.Pointer[conn] // that it is appended by; nil: none yet, or it is appended in this process
 }
 
 func (t *tableCall) finish(body []byte, err error) {
 	t.stop()
-	t.end(body, err)
+	t.once.Do(func() { go t.call.Finish(body, err) }) // it decodes
 }
 
-// end is finish for who watches the context.
-func (t *tableCall) end(body []byte, err error) {
-	t.once.Do(func() { go t.call.Finish(body, err) }) // it decodes
+// cut ends the call with its context, and has who waits for it look, who may sleep until an answer comes.
+func (t *tableCall) cut() {
+	t.once.Do(func() {
+		go func() {
+			t.call.Finish(nil, context.Cause(t.call.Context()))
+			if c := t.by.Load(); c != nil && c.use() == nil {
+				c.end.Wake()
+				c.unuse()
+			}
+		}()
+	})
 }
 
 // came implements awaitedCall.
@@ -106,7 +116,7 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte, now bool) 
 		return errorf("append %s: %w", c.Name(), err)
 	}
 	t := &tableCall{call: c}
-	t.stop = context.AfterFunc(c.Context(), func() { t.end(nil, context.Cause(c.Context())) })
+	t.stop = context.AfterFunc(c.Context(), t.cut)
 	nested := queueOf(ctx) == m.id
 	call := fnCall{c.Name(), args}
 	if h != nil {
@@ -117,6 +127,7 @@ func (q *Queue) submit(ctx context.Context, c *xme.Call, args []byte, now bool) 
 		return t.submitted(err)
 	}
 	defer conn.unuse()
+	t.by.Store(conn)
 	id, err := conn.queued.add(t)
 	if err != nil {
 		return t.submitted(err)

@@ -53,7 +53,7 @@ var opWatch = defineStored("watch", true, func(ctx context.Context, h *host, _ *
 
 // poll waits for changes. It ends with ctx, and when the table is closed.
 func (t *table) poll(ctx context.Context, in watchRequest) (watchAnswer, error) {
-	match := matcher(in.Patterns)
+	match := t.matcher(in.Patterns)
 	for {
 		a, wake, err := t.look(&in, match)
 		if err != nil || wake == nil {
@@ -130,7 +130,7 @@ func (t *table) revision(i int, match func(key string) bool) (end, n, size, name
 }
 
 // matcher returns what tells keys that one of the patterns means; nil: there are none.
-func matcher(patterns []string) func(key string) bool {
+func (t *table) matcher(patterns []string) func(key string) bool {
 	if len(patterns) == 0 {
 		return nil
 	}
@@ -148,7 +148,7 @@ func matcher(patterns []string) func(key string) bool {
 			return true
 		}
 		for _, p := range prefixes {
-			if strings.HasPrefix(key, p) && (p != "" || !reserved(key)) {
+			if strings.HasPrefix(key, p) && (p != "" || !t.reserves(key)) {
 				return true
 			}
 		}
@@ -176,7 +176,7 @@ var opKeys = define("keys", false, func(_ context.Context, h *host, _ *caller, i
 
 // keys returns the keys that match patterns.
 func (t *table) keys(patterns []string) (keysAnswer, error) {
-	match := matcher(patterns)
+	match := t.matcher(patterns)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {

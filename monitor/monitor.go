@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/manager"
 )
 
@@ -69,7 +71,7 @@ func (m *Monitor) usable() error {
 
 // Update makes all changes at once, or none: nobody sees a part of them. An update that changes a key twice is an error. Without changes it does nothing.
 func (m *Monitor) Update(ctx context.Context, changes ...Change) error {
-	if err := m.usable(); err != nil {
+	if err := m.usable(); err != nil || len(changes) == 0 {
 		return err
 	}
 	all := make([]manager.Change, len(changes))
@@ -153,6 +155,28 @@ func (m *Monitor) Messages(ctx context.Context, keys ...string) (Messages, error
 		all[key] = Message{Key: key, JSON: text, Rev: v.Rev()}
 	}
 	return all, nil
+}
+
+func init() {
+	proc.RevisionsOf = func(ctx context.Context, m any, keys []string) (map[string]uint64, error) {
+		return m.(*Monitor).revisions(ctx, keys)
+	}
+}
+
+// revisions returns the revisions of those of keys that are there.
+func (m *Monitor) revisions(ctx context.Context, keys []string) (map[string]uint64, error) {
+	if err := m.usable(); err != nil {
+		return nil, err
+	}
+	values, err := m.table.Values(ctx, keys...)
+	if err != nil && !errors.Is(err, ErrNoKey) { // of one key that is not there
+		return nil, err
+	}
+	revs := make(map[string]uint64, len(values))
+	for key, v := range values {
+		revs[key] = v.Rev()
+	}
+	return revs, nil
 }
 
 // Watch yields the messages that are there, and then every change, as manager.Watch does: keys are those to watch; one that ends in "*" stands for all keys

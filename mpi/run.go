@@ -82,6 +82,9 @@ func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm)
 	err = errUnwound
 	defer func() {
 		var closing error
+		if err == nil {
+			closing = pool.Shutdown(context.WithoutCancel(ctx)) // which ends early if ctx does: see above
+		}
 		switch {
 		case !stop():
 			<-cut
@@ -89,9 +92,7 @@ func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm)
 			if lost && err == nil {
 				closing = errors.Join(cancelled(ctx), closing) // as if it had ended a moment later
 			}
-		case err == nil:
-			closing = pool.Shutdown(ctx)
-		default:
+		case err != nil:
 			end()
 			closing = pool.Close()
 		}

@@ -230,9 +230,11 @@ func TestRunContextEndsAfterMain(t *testing.T) {
 	t.Parallel()
 	why := errors.New("enough")
 	ctx, stop := context.WithCancelCause(t.Context())
-	var f *xme.Future[int]
+	var fs []*xme.Future[int]
 	err := mpi.Run(ctx, mpi.Options{Size: 2}, func(_ context.Context, c *mpi.Comm) error {
-		f = hang.Go(context.Background(), c, 0)
+		for range 2 { // one runs, the other waits behind it
+			fs = append(fs, hang.Go(context.Background(), c, 0))
+		}
 		go func() {
 			wait(t, "a pool that takes no more", func() bool {
 				short, end := context.WithTimeout(t.Context(), 10*time.Millisecond) // what is accepted still waits behind the other for ever
@@ -245,8 +247,10 @@ func TestRunContextEndsAfterMain(t *testing.T) {
 		return nil
 	})
 	wantErr(t, "Run", err, why)
-	_, err = f.Wait(t.Context())
-	wantErr(t, "the call", err, nil)
+	for _, f := range fs {
+		_, err = f.Wait(t.Context())
+		wantErr(t, "the call", err, why)
+	}
 }
 
 // The ranks' states can be read and watched; so can what they did.

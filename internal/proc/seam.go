@@ -53,7 +53,7 @@ func KindFrom(ctx context.Context) Kind {
 	return k
 }
 
-// What package xme lends to xmetest and manager; set by its init function.
+// What package xme lends to xmetest and manager, and others to each other; set by their init functions.
 var (
 	// KillRank ends the process of a rank of a *xme.Pool.
 	KillRank func(pool any, rank int) error
@@ -71,6 +71,8 @@ var (
 	MethodFailed func(name string, cause int, text, stack string, err error) error
 	// Pulled reports whether who waits for a *xme.Call will Pull.
 	Pulled func(call any) bool
+	// RevisionsOf returns those of keys that a *monitor.Monitor has, with the revision of each, whether or not its message can be shown; nil until that package is there.
+	RevisionsOf func(ctx context.Context, monitor any, keys []string) (map[string]uint64, error)
 	// ResultOf returns the type of a registered function's results.
 	ResultOf func(name string) (reflect.Type, error)
 )

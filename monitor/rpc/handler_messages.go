@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"connectrpc.com/connect/v2"
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/monitor"
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1"
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1/xmev1connect"
@@ -108,14 +109,21 @@ func (s *server) exchange(ctx context.Context, req *xmev1.MessagesRequest, chang
 		}
 		return res, s.fits(res)
 	}
+	if req.GetBare() {
+		revs, err := proc.RevisionsOf(ctx, s.monitor, keys)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range slices.Sorted(maps.Keys(revs)) {
+			res.Messages = append(res.Messages, messageOf(monitor.Message{Key: key, Rev: revs[key]}))
+		}
+		return res, s.fits(res)
+	}
 	all, err := s.monitor.Messages(ctx, keys...)
-	if err != nil && !((wrote || req.GetBare()) && errors.Is(err, monitor.ErrNoKey)) {
+	if err != nil && !(wrote && errors.Is(err, monitor.ErrNoKey)) {
 		return nil, err
 	}
 	for _, m := range all.Items() {
-		if req.GetBare() {
-			m.JSON = nil
-		}
 		res.Messages = append(res.Messages, messageOf(m))
 	}
 	return res, s.fits(res)
