@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/ring"
 )
 
@@ -93,6 +94,53 @@ func (p *peer) full(t testing.TB) {
 		defer c.mu.Unlock()
 		return c.putting
 	})
+}
+
+var queuedHere = xme.Register("queuedHere", func(_ context.Context, n int) (int, error) { return n, nil })
+
+// A Call of a queued function returns when its context ends, and does not sleep until something comes of it.
+//
+// feature: X4
+func TestCallOfAQueuedFunctionReturnsWithItsContext(t *testing.T) {
+	all, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	for range 70 { // each would sleep for a second
+		p := newPeer(t)
+		r := newRemote(id(p.c.to))
+		r.c = p.c
+		m := &Manager{id: r.id, at: r}
+		ctx, cancel := context.WithCancel(all)
+		over := make(chan error, 1)
+		go func() {
+			_, err := queuedHere.Call(ctx, m.Queue(), 1)
+			over <- err
+		}()
+		added := p.next(t, kindAppend)
+		p.end.Put(ring.Result{Kind: kindAnswer, Call: added.Call})
+		p.next(t, kindCollect)             // of what has ended: nothing
+		<-time.After(5 * time.Millisecond) // mostly it sleeps by now
+		cancel()
+		if err := come(t, "the end of the call", over); !errors.Is(err, context.Canceled) || all.Err() != nil {
+			t.Fatal(err, all.Err())
+		}
+		p.c.fail(ErrClosed)
+	}
+}
+
+// Who fetches what has ended, behind a message that is not read, stops once what he waits for has ended otherwise.
+//
+// feature: X4
+func TestStopsFetchingBehindALargeMessage(t *testing.T) {
+	p := newPeer(t)
+	p.full(t)
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		p.c.fetch(context.WithoutCancel(t.Context()), done)
+	}()
+	<-time.After(10 * time.Millisecond) // mostly it waits by now
+	close(done)
+	come(t, "the end of the wait", over)
 }
 
 // Whoever's message must wait until another one is written gives up when his context ends: a call, who waits for a queued one, who asks for the tables' lock.

@@ -163,6 +163,49 @@ func TestUnheardEnd(t *testing.T) {
 	}
 }
 
+// The death of a process is told before what it has queued is run, which may take long.
+//
+// feature: G3
+func TestDeathIsToldBeforeTheQueueDrains(t *testing.T) {
+	begun, let := make(chan struct{}), make(chan struct{})
+	q := newCallQueue(4, func(*queued) outcomeOf {
+		close(begun)
+		<-let
+		return outcomeOf{}
+	})
+	p := &process{}
+	gen, err := leased(q, t.Context(), leaseRequest{ID: 8, Idle: -1}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.ask(p, askRequest{Gen: gen}, q.drain, func(askAnswer, error) {})
+	if _, err := q.beat(beatRequest{Every: time.Minute}, p, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan struct{})
+	q.died = func(Operator) { close(told) }
+	if _, err := q.append(&queued{what: "a method"}); err != nil {
+		t.Fatal(err)
+	}
+	q.mu.Lock()
+	stops := q.beginStop()
+	q.mu.Unlock()
+	stops()
+	over := make(chan struct{})
+	go func() {
+		q.connGone(p)
+		close(over)
+	}()
+	select {
+	case <-told:
+	case <-time.After(time.Minute):
+		t.Error("it is told only once the queue has drained")
+	}
+	close(let)
+	<-over
+	<-begun
+}
+
 // TestFailedWithinACall has a table's guard fail for good before its process, which runs a function, is heard to be gone: the function is lost, and the next guard has work.
 //
 // feature: G1

@@ -114,6 +114,20 @@ func TestUnmarshalMerges(t *testing.T) {
 }
 
 // feature: N1
+func TestWatchOfAllKeys(t *testing.T) {
+	everywhere(t, func(t *testing.T, o monitor.Options) {
+		ctx, m := soon(t), monitor.New(o)
+		ok(t, monitor.Set(ctx, m, manager.StatusKey, 1)) // no key of messages is reserved
+		for msg, err := range m.Watch(ctx, "*") {
+			ok(t, err)
+			if msg.Key != manager.StatusKey {
+				t.Errorf("%q", msg.Key)
+			}
+			break
+		}
+	})
+}
+
 func TestWatch(t *testing.T) {
 	everywhere(t, func(t *testing.T, o monitor.Options) {
 		ctx, m := soon(t), monitor.New(o)

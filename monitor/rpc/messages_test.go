@@ -5,7 +5,9 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/xenonmp/xme/manager"
 	"github.com/xenonmp/xme/monitor"
 	"github.com/xenonmp/xme/monitor/rpc"
 )
@@ -58,6 +60,71 @@ func TestMessages(t *testing.T) {
 	var e *rpc.Error
 	if _, err := none.Messages(ctx); !errors.As(err, &e) || e.Code != "unimplemented" {
 		t.Error(err)
+	}
+}
+
+// To read takes no lock that somebody holds to write, as in the program itself.
+//
+// feature: N3
+func TestMessagesAreReadWhileTheTablesLockIsHeld(t *testing.T) {
+	m, err := manager.Open(t.Context(), manager.Options{})
+	is(t, err, nil)
+	t.Cleanup(func() { _ = m.Close() })
+	mon := monitor.New(monitor.Options{Manager: m})
+	is(t, monitor.Set(t.Context(), mon, "a", 1), nil)
+	op, err := m.NewOperator(t.Context())
+	is(t, err, nil)
+	other := monitor.New(monitor.Options{Manager: m.As(op)}) // who may read only
+	c := dial(t, serveOn(t, listen(t), nil, rpc.WithMonitor(other)).addr)
+	held := m.Lock()
+	is(t, held.Acquire(t.Context()), nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	all, err := c.Messages(ctx)
+	is(t, err, nil)
+	if len(all) != 1 {
+		t.Error(all)
+	}
+	is(t, other.Update(ctx), nil)
+	is(t, held.Release(t.Context()), nil)
+}
+
+// A message that cannot be shown any more does not end a watch whose connection breaks.
+//
+// feature: N3
+func TestSubscribeOutlivesWhatCannotBeShown(t *testing.T) {
+	owner, err := manager.Open(t.Context(), manager.Options{})
+	is(t, err, nil)
+	t.Cleanup(func() { _ = owner.Close() })
+	m := monitor.New(monitor.Options{Manager: owner})
+	l := listen(t)
+	serveOn(t, l, nil, rpc.WithMonitor(m))
+	p := newProxy(t, l.Addr().String(), 1, 0)
+	c := dial(t, p.addr())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	list, err := manager.NewList[int](ctx, owner, "list", 1)
+	is(t, err, nil)
+	is(t, monitor.Set(ctx, m, "list", list), nil)
+	n := 0
+	for msg, err := range c.Subscribe(ctx) {
+		is(t, err, nil)
+		if n++; n == 1 {
+			if msg.Key != "list" {
+				t.Error(msg)
+			}
+			is(t, list.Release(ctx), nil)
+			p.cut()
+			is(t, monitor.Set(ctx, m, "other", 1), nil)
+			continue
+		}
+		if msg.Key != "other" {
+			t.Error(msg)
+		}
+		break
+	}
+	if n != 2 {
+		t.Errorf("%d messages", n)
 	}
 }
 
