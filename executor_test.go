@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -43,6 +44,58 @@ func openLanes(t *testing.T) xme.Executor {
 	}
 	t.Cleanup(func() { _ = pool.Close() })
 	return pool
+}
+
+// by is an executor that runs calls one at a time, in this process.
+type by func(c *xme.Call) ([]byte, error)
+
+func (b by) Submit(_ context.Context, calls []*xme.Call) (int, error) {
+	for _, c := range calls {
+		c.Finish(b(c))
+	}
+	return len(calls), nil
+}
+
+type crumb struct{ Text string }
+
+// crumbs returns so many small parts, of 100 bytes each.
+var crumbs = xme.Register("crumbs", func(_ context.Context, n int) ([]*crumb, error) {
+	all := make([]*crumb, n)
+	for i := range all {
+		all[i] = &crumb{strings.Repeat("x", 100)}
+	}
+	return all, nil
+})
+
+// A result of many parts may be as large as any other, whoever runs the row.
+// feature: S9, S11
+func TestManySmallParts(t *testing.T) {
+	t.Parallel()
+	for name, on := range map[string]xme.Executor{
+		"inline":     xme.Inline(),
+		"in-process": xmetest.OpenInProcess(t, xme.Options{Workers: 1}),
+		"pool":       xmetest.Open(t, xme.Options{Workers: 1}),
+		"Call.Run":   by(func(c *xme.Call) ([]byte, error) { return c.Run(c.Context()) }),
+		"Serve": by(func(c *xme.Call) ([]byte, error) {
+			args, err := c.AppendArgs(nil)
+			if err != nil {
+				return nil, err
+			}
+			return xme.Serve(c.Context(), c.Name(), args)
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const n = 30_000 // 3 MB
+			got, err := crumbs.Call(t.Context(), on, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != n || len(got[n-1].Text) != 100 {
+				t.Errorf("%d parts of %d", len(got), n)
+			}
+		})
+	}
 }
 
 // onceOnly is an executor whose first call fails, and that does what refuse does with all others.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"reflect"
 	"runtime"
@@ -407,8 +408,15 @@ func encodeResult(limit, before int, encode func(p *wire.Parcel) ([]byte, error)
 	return body, out, 0, nil
 }
 
-// worthEncoding is how far a value of limit bytes at most is encoded, so that it can be said how large it is, unless it is endless.
-func worthEncoding(limit int) int { return 2*limit + 1<<20 }
+// worthEncoding is how far a value of limit bytes at most is encoded, so that it can be said how large it is, unless it is endless; 0: as far as
+// a frame holds.
+func worthEncoding(limit int) int {
+	const slack = 1 << 20
+	if limit > (math.MaxInt-slack)/2 {
+		return 0
+	}
+	return 2*limit + slack
+}
 
 func tooLarge(what string, n, limit int) error {
 	return fmt.Errorf("%s of %d bytes is over Options.MaxMessage (%d): raise it, send parts, or share memory", what, n, limit)

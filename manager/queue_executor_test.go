@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,32 @@ func TestQueueIsAnExecutor(t *testing.T) {
 			must(t, err)
 		})
 	}
+}
+
+type crumb struct{ Text string }
+
+// crumbs returns so many small parts, of 100 bytes each.
+var crumbs = xme.Register("crumbs", func(_ context.Context, n int) ([]*crumb, error) {
+	all := make([]*crumb, n)
+	for i := range all {
+		all[i] = &crumb{strings.Repeat("x", 100)}
+	}
+	return all, nil
+})
+
+// The result of a function that a guard runs may have many parts, and be large.
+//
+// feature: X4
+func TestQueuedManySmallParts(t *testing.T) {
+	const n = 30_000 // 3 MB
+	m := open(t)
+	g, err := m.StartGuard(t.Context(), manager.GuardOptions{Verbose: -1})
+	must(t, err)
+	if got, err := crumbs.Call(t.Context(), m.Queue(), n); err != nil || len(got) != n {
+		t.Errorf("%d parts of %d, %v", len(got), n, err)
+	}
+	_, err = g.Stop(t.Context())
+	must(t, err)
 }
 
 // A guard that waits is woken by a call that comes: one that looks now and then, as its periods say, would come too late for this test.
