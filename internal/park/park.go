@@ -32,7 +32,7 @@ func (Waits) Wait(word *atomic.Uint32, old uint32, d time.Duration) {
 			return
 		}
 	default:
-		if sys.HasFutexWaitAny() {
+		if hasWaitAny() {
 			Park(word, old, d)
 			return
 		}
@@ -40,8 +40,16 @@ func (Waits) Wait(word *atomic.Uint32, old uint32, d time.Duration) {
 	poll(word, old, d)
 }
 
+// hasWaitAny is replaced by tests.
+var hasWaitAny = sys.HasFutexWaitAny
+
 // Wake implements ring.Waits.
-func (Waits) Wake(word *atomic.Uint32, n int) { _, _ = sys.FutexWake(word, n) }
+func (Waits) Wake(word *atomic.Uint32, n int) {
+	woken, _ := sys.FutexWake(word, n)
+	if polling.Load() > 0 {
+		tell(word, n-woken)
+	}
+}
 
 // How those wait who look again: longer each time, and the more there are.
 const (
@@ -52,12 +60,52 @@ const (
 
 var polling atomic.Int32
 
+// pollers are those who look again, by word, the longest first. That the word has changed they see; that they are woken without that, as who wakes for
+// the end of a context does, they are told in this process.
+var pollers = struct {
+	sync.Mutex
+	of map[*atomic.Uint32][]*poller
+}{of: map[*atomic.Uint32][]*poller{}}
+
+// poller has no channel: who waits may be in a bubble of testing/synctest, and who wakes outside.
+type poller struct{ woken atomic.Bool }
+
 func poll(word *atomic.Uint32, old uint32, d time.Duration) {
 	longest := pollLast + pollLast*time.Duration(polling.Add(1))/pollMany
 	defer polling.Add(-1)
-	for pause, end := pollFirst, time.Now().Add(d); word.Load() == old && time.Now().Before(end); pause = min(2*pause, longest) {
+	p := &poller{}
+	pollers.Lock()
+	pollers.of[word] = append(pollers.of[word], p)
+	pollers.Unlock()
+	defer p.leave(word)
+	for pause, end := pollFirst, time.Now().Add(d); word.Load() == old && !p.woken.Load() && time.Now().Before(end); pause = min(2*pause, longest) {
 		<-time.After(pause)
 	}
+}
+
+// tell ends up to n looks at the word.
+func tell(word *atomic.Uint32, n int) {
+	pollers.Lock()
+	defer pollers.Unlock()
+	for _, p := range pollers.of[word] {
+		if n <= 0 {
+			return
+		}
+		if p.woken.CompareAndSwap(false, true) {
+			n--
+		}
+	}
+}
+
+func (p *poller) leave(word *atomic.Uint32) {
+	pollers.Lock()
+	defer pollers.Unlock()
+	rest := slices.DeleteFunc(pollers.of[word], func(o *poller) bool { return o == p })
+	if len(rest) == 0 {
+		delete(pollers.of, word)
+		return
+	}
+	pollers.of[word] = rest
 }
 
 // parked is one who waits in another's thread.
