@@ -259,6 +259,34 @@ func TestSharedBound(t *testing.T) {
 	}
 }
 
+// earlyEnv has a worker make an array before Init.
+const earlyEnv = "SHM_TEST_EARLY"
+
+var early = func() *shm.Array[byte] {
+	if os.Getenv(earlyEnv) == "" {
+		return nil
+	}
+	a, _ := shm.NewArray[byte](1 << 20)
+	return a
+}()
+
+var closeEarly = xme.Register("closeEarly", func(context.Context, struct{}) (int, error) { return os.Getpid(), early.Close() })
+
+// TestSharedBoundOfEarlyMemory closes in a task what its worker made when nobody was to be asked yet.
+func TestSharedBoundOfEarlyMemory(t *testing.T) {
+	t.Setenv(earlyEnv, "1")
+	pool := xmetest.Open(t, xme.Options{Workers: 1, Shared: 1 << 20})
+	before := pool.Workers()[0].PID
+	for range 2 {
+		if pid, err := closeEarly.Call(t.Context(), pool, struct{}{}); pid != before || err != nil {
+			t.Fatalf("process %d, want %d; %v", pid, before, err)
+		}
+	}
+	if n, err := makeMany.Call(t.Context(), pool, 1); n != 1 || err != nil {
+		t.Errorf("then made %d, %v", n, err)
+	}
+}
+
 func TestNewArrayRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		make func() error

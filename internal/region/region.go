@@ -88,10 +88,11 @@ func New(size int, k Kind, clean bool) (*Region, error) {
 		return nil, fmt.Errorf("%w: %d bytes are more than the %d that one may have", ErrFull, size, maxSize)
 	}
 	size = sys.PageRound(max(size, 1))
-	if err := spend(size); err != nil {
+	charge, err := spend(size)
+	if err != nil {
 		return nil, err
 	}
-	if r := reuse(size, k); r != nil {
+	if r := reuse(size, charge, k); r != nil {
 		if clean {
 			clear(r.made.Bytes()[:size])
 		}
@@ -104,11 +105,11 @@ func New(size int, k Kind, clean bool) (*Region, error) {
 		}
 	}
 	if err != nil {
-		_ = spend(-size)
+		giveBack(charge)
 		return nil, err
 	}
 	r := named(newID(size, k))
-	r.made, r.charge = mem, size
+	r.made, r.charge = mem, charge
 	r.rw.Store(newMapping(mem))
 	r.refs.Store(1)
 	table.mu.Lock()
@@ -122,7 +123,7 @@ func New(size int, k Kind, clean bool) (*Region, error) {
 func named(id ID) *Region { return &Region{id: id, text: string(id.Append(nil, 0))} }
 
 // reuse returns a region that lies unused, nil if there is none that fits.
-func reuse(size int, k Kind) *Region {
+func reuse(size, charge int, k Kind) *Region {
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	best := -1
@@ -138,17 +139,25 @@ func reuse(size int, k Kind) *Region {
 	table.free = slices.Delete(table.free, best, best+1)
 	table.idle -= r.Size()
 	table.used += r.Size()
-	r.charge = size
+	r.charge = charge
 	r.refs.Store(1)
 	return r
 }
 
-// spend asks the budget for bytes, or gives them back.
-func spend(bytes int) error {
-	if f := budget.Load(); f != nil {
-		return (*f)(bytes)
+// spend asks the budget for bytes, and says for how many: none, if there is no budget yet.
+func spend(bytes int) (charge int, err error) {
+	f := budget.Load()
+	if f == nil {
+		return 0, nil
 	}
-	return nil
+	return bytes, (*f)(bytes)
+}
+
+// giveBack gives back what the budget was asked for.
+func giveBack(charge int) {
+	if f := budget.Load(); f != nil && charge > 0 {
+		_ = (*f)(-charge)
+	}
 }
 
 // allocate takes memory from the system, after what lies unused if need be.
@@ -279,9 +288,7 @@ func (r *Region) Release() {
 		forgetLocked(r)
 	}
 	table.mu.Unlock()
-	if charge > 0 {
-		_ = spend(-charge)
-	}
+	giveBack(charge)
 	destroy(drop)
 	if local != nil {
 		detach(*local)
@@ -411,5 +418,5 @@ func OnForget(f func(*Region)) (remove func()) {
 var budget atomic.Pointer[func(bytes int) error]
 
 // SetBudget has f asked before this process makes a region, and told, with a negative
-// number, that one is no more. f may be called concurrently.
+// number, that one is no more that it was asked for. f may be called concurrently.
 func SetBudget(f func(bytes int) error) { budget.Store(&f) }
