@@ -18,6 +18,7 @@ import (
 //	8   of a value: its size; of a pipe: the size of a queue
 //	16  of a pipe: the processes that had either end last (4 bytes each)
 //	24  of a pipe: the processes that died with either end (4 bytes each); 0: none
+//	32  of a pipe: which queues had ended before the first of them died, a bit each, and above them one that says that one did
 //	64  the value, the queue, or the pipe's two queues
 const headSize = 64
 
@@ -48,6 +49,7 @@ type local struct {
 	turn   latch.Turn        // of a value
 	users  [2]*atomic.Uint32 // of a pipe's ends
 	broken [2]*atomic.Uint32
+	before *atomic.Uint32 // which of its queues had ended before
 
 	ends sync.Mutex // held while one is taken or left
 	has  [2]int     // handles on either end that came here, or were retained
@@ -117,6 +119,7 @@ func queueOrCell(mem []byte) (*local, error) {
 			l.queues, l.size = append(l.queues, newSide(q)), q.Elem()
 			l.users[i], l.broken[i] = word32(mem, 16+4*i), word32(mem, 24+4*i)
 		}
+		l.before = word32(mem, 32)
 	case kindValue:
 		if size < 1 || size > uint64(len(body)) || ring.CellSize(int(size)) > len(body) {
 			return nil, region.ErrMalformed
@@ -144,19 +147,38 @@ func attach(r *region.Region, k kind) (*local, error) {
 
 // sweepPID frees what a dead process holds in a region.
 func (l *local) sweepPID(dead uint32) {
-	for i, u := range l.users {
-		if u != nil && u.Load() == dead {
-			l.broken[i].Store(dead)
-			for _, q := range l.queues {
-				q.End()
-			}
-		}
+	if l.before != nil {
+		l.breakEnds(dead)
 	}
 	for _, q := range l.queues {
 		q.Sweep(dead)
 	}
 	if l.cell != nil {
 		l.cell.Sweep(dead)
+	}
+}
+
+// breakEnds ends both of a pipe's queues if a dead process had an end.
+func (l *local) breakEnds(dead uint32) {
+	lost := false
+	before := uint32(1) << len(l.queues)
+	for i, q := range l.queues {
+		lost = lost || l.users[i].Load() == dead
+		if q.Ended() {
+			before |= 1 << i
+		}
+	}
+	if !lost {
+		return
+	}
+	l.before.CompareAndSwap(0, before) // who sweeps beside this one may find them ended by it, or by an earlier death
+	for i, u := range l.users {
+		if u.Load() == dead {
+			l.broken[i].Store(dead)
+		}
+	}
+	for _, q := range l.queues {
+		q.End()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math"
 	"reflect"
+	"slices"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/internal/ring"
@@ -111,9 +112,9 @@ func (l *local) haveEnd(i int) (leave func()) {
 	}
 }
 
-// explain says what the end of a pipe means.
-func (p *Pipe[T]) explain(l *local, err error) error {
-	if err == ErrEnded || err == io.EOF { //nolint:errorlint // what wraps it is a context's cause, or an item's
+// explain says what the end of one of a pipe's queues means.
+func (p *Pipe[T]) explain(l *local, of *side, err error) error {
+	if (err == ErrEnded || err == io.EOF) && !l.endedBefore(of) { //nolint:errorlint // what wraps it is a context's cause, or an item's
 		if pid := l.broken[1-p.which()].Load(); pid != 0 {
 			return fmt.Errorf("shm: %w (process %d)", ErrPeerLost, pid)
 		}
@@ -124,6 +125,11 @@ func (p *Pipe[T]) explain(l *local, err error) error {
 	return err
 }
 
+// endedBefore reports whether a queue had ended by End before a process died with an end.
+func (l *local) endedBefore(of *side) bool {
+	return l.before.Load()&(1<<slices.Index(l.queues, of)) != 0
+}
+
 // Send sends an item, waiting for room. It returns ErrEnded after End at this end.
 func (p *Pipe[T]) Send(ctx context.Context, v T) error {
 	l, out, _, err := p.ends()
@@ -132,7 +138,7 @@ func (p *Pipe[T]) Send(ctx context.Context, v T) error {
 	}
 	defer p.unuse()
 	_, err = mustItems[T]().put(ctx, &p.core, out, []T{v})
-	return p.explain(l, err)
+	return p.explain(l, out, err)
 }
 
 // Recv receives the next item, waiting for one. It returns io.EOF once the other end has
@@ -146,7 +152,7 @@ func (p *Pipe[T]) Recv(ctx context.Context) (T, error) {
 	}
 	defer p.unuse()
 	_, err = mustItems[T]().get(ctx, &p.core, in, v[:])
-	return v[0], p.explain(l, err)
+	return v[0], p.explain(l, in, err)
 }
 
 // All yields what Recv returns until io.EOF, or another error, which it yields.

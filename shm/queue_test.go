@@ -95,6 +95,13 @@ var (
 		}
 		return 0, killSelf()
 	})
+	// endAndDie sends what it has, ends, and ends its process.
+	endAndDie = xme.Register("endAndDie", func(ctx context.Context, p *shm.Pipe[string]) (int, error) {
+		if err := errors.Join(p.Send(ctx, "all of it"), p.End()); err != nil {
+			return 0, err
+		}
+		return 0, killSelf()
+	})
 	count = xme.Register("count", func(_ context.Context, in counters) (int, error) {
 		for range in.N {
 			shm.Add(in.Small, 1)
@@ -412,6 +419,43 @@ func TestPipePeerLost(t *testing.T) {
 		}
 		if _, err := f.Wait(t.Context()); !errors.Is(err, xme.ErrWorkerLost) {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestPipeEndedBeforeDeath has received all there is: that the process died then is no loss to who receives. Who sends is told.
+func TestPipeEndedBeforeDeath(t *testing.T) {
+	processes(t, func(t *testing.T, pool *xme.Pool) {
+		a, b, err := shm.NewPipe[string](3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		defer b.Close()
+		if _, err := endAndDie.Call(t.Context(), pool, b); !errors.Is(err, xme.ErrWorkerLost) {
+			t.Errorf("got %v", err)
+		}
+		got, err := a.Recv(t.Context())
+		if got != "all of it" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+		if _, err := a.Recv(t.Context()); err != io.EOF { //nolint:errorlint // itself
+			t.Errorf("at the end: %v", err)
+		}
+		if err := a.Send(t.Context(), "there?"); !errors.Is(err, shm.ErrPeerLost) {
+			t.Errorf("sending gave %v", err)
+		}
+		if err := b.Send(t.Context(), "more"); !errors.Is(err, shm.ErrEnded) {
+			t.Errorf("sending at the end that had ended gave %v", err)
+		}
+		if _, err := b.Recv(t.Context()); !errors.Is(err, shm.ErrPeerLost) {
+			t.Errorf("receiving at the end that had ended gave %v", err)
+		}
+		if _, err := die.Call(t.Context(), pool, 0); !errors.Is(err, xme.ErrWorkerLost) { // a death that has nothing to do with it
+			t.Fatal(err)
+		}
+		if _, err := a.Recv(t.Context()); err != io.EOF { //nolint:errorlint // itself
+			t.Errorf("afterwards: %v", err)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -166,6 +167,7 @@ var (
 		}
 		return 0, errors.Join(other.Close(), keptEnd.Send(context.Background(), "kept"))
 	})
+	endKept = xme.Register("endKept", func(context.Context, int) (int, error) { return 0, keptEnd.End() })
 	dropEnd = xme.Register("dropEnd", func(context.Context, int) (int, error) { return 0, keptEnd.Close() })
 	die     = xme.Register("dieNow", func(context.Context, int) (int, error) { return 0, killSelf() })
 )
@@ -198,6 +200,37 @@ func TestPipeRetained(t *testing.T) {
 			if err := a.Send(t.Context(), "there?"); drops == errors.Is(err, shm.ErrPeerLost) || drops && err != nil {
 				t.Errorf("dropped %v: sending gave %v", drops, err)
 			}
+		}
+	})
+}
+
+// A retained end that was ended before its pool was closed was not lost.
+func TestPipeRetainedIsEnded(t *testing.T) {
+	processes(t, func(t *testing.T, pool *xme.Pool) {
+		a, b, err := shm.NewPipe[string](3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		one := xmetestOne(t, pool)
+		for _, f := range []func() (int, error){
+			func() (int, error) { return keepEnd.Call(t.Context(), one, b) },
+			func() (int, error) { return endKept.Call(t.Context(), one, 0) },
+			func() (int, error) { return 0, errors.Join(b.Close(), one.(*xme.Pool).Close()) },
+		} {
+			if _, err := f(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		for s, err := range a.All(t.Context()) {
+			if err != nil {
+				t.Errorf("got %v", err)
+			}
+			got = append(got, s)
+		}
+		if !slices.Equal(got, []string{"kept"}) {
+			t.Errorf("got %q", got)
 		}
 	})
 }
