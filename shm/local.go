@@ -189,6 +189,28 @@ func (t *owners) sweepPID(dead uint32) {
 	}
 }
 
+// sweepDead frees what owners of the table hold whose processes have died, and then their slots: those that nobody sweeps, as workers of a worker that
+// has died. It reports whether there were any. It goes by their numbers, so a pid may come round meanwhile, and several processes may do so at once.
+func (t *owners) sweepDead() bool {
+	dead := t.dead()
+	if len(dead) == 0 {
+		return false
+	}
+	for _, r := range region.Locked() {
+		v, err := r.Attach(func(mem []byte) (any, error) { return localOf(r, mem) })
+		if l, ok := v.(*syncs); ok && err == nil && l.table == t {
+			for _, o := range dead {
+				l.sweep(o)
+			}
+		}
+		r.Release()
+	}
+	for _, o := range dead {
+		t.free(o)
+	}
+	return true
+}
+
 func init() { proc.OnDeath(func(pid int) { sweepAll(uint32(pid)) }) }
 
 // sweepAll frees what a dead process holds: first in what has locks, then who it was.

@@ -2,6 +2,7 @@ package shm
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -190,8 +191,19 @@ func (t *owners) free(number uint32) {
 	}
 }
 
+// withRoom has the owners whose processes have died swept if claim finds no slot, and calls it once more. t.mu is not held.
+func (t *owners) withRoom(claim func() (*owner, error)) (*owner, error) {
+	o, err := claim()
+	if errors.Is(err, errManyOwners) && t.sweepDead() {
+		return claim()
+	}
+	return o, err
+}
+
 // ofProcess returns the owner of what this process does in no task, with a reference.
-func (t *owners) ofProcess() (*owner, error) {
+func (t *owners) ofProcess() (*owner, error) { return t.withRoom(t.claimProcess) }
+
+func (t *owners) claimProcess() (*owner, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.process != nil {
@@ -214,7 +226,7 @@ func (t *owners) ofTask(p *wire.Parcel) (*owner, error) {
 			return o, nil
 		}
 	}
-	o, err := t.claim(p.Of)
+	o, err := t.withRoom(func() (*owner, error) { return t.claim(p.Of) })
 	if err == nil {
 		p.Locals = append(all, o)
 	}
@@ -274,6 +286,22 @@ func (t *owners) read(who []byte) Owner {
 func (t *owners) ofPID(pid uint32) (all []uint32) {
 	for i := range min(word(t.mem, 8).Load(), ring.Owners) {
 		if state := word(t.mem, slotAt+int(i)*slotSize).Load(); uint32(state>>32) == pid {
+			all = append(all, numberOf(int(i), state))
+		}
+	}
+	return all
+}
+
+// dead returns the owners whose processes are no more.
+func (t *owners) dead() (all []uint32) {
+	lives := map[uint32]bool{0: true, me: true}
+	for i := range min(word(t.mem, 8).Load(), ring.Owners) {
+		state := word(t.mem, slotAt+int(i)*slotSize).Load()
+		pid := uint32(state >> 32)
+		if _, asked := lives[pid]; !asked {
+			lives[pid] = alive(pid)
+		}
+		if !lives[pid] {
 			all = append(all, numberOf(int(i), state))
 		}
 	}

@@ -189,16 +189,22 @@ func (l *syncs) sweep(dead uint32) {
 	}
 }
 
-// record keeps who an owner was, whose slot may be another's soon. l.mu is held.
+// record keeps who an owner was, whose slot may be another's soon, or is already if another process sweeps it too: then that has recorded it. l.mu is held.
 func (l *syncs) record(at int, number uint32, ended bool) {
 	mark := uint64(number)
 	if ended {
 		mark |= endedBit
 	}
+	var who [(slotSeq - slotWho) / 8]uint64
+	for i := range who {
+		who[i] = word(l.table.slot(number), slotWho+8*i).Load()
+	}
+	if _, ok := l.table.describe(number); !ok || word(l.mem, at).Load() == mark {
+		return
+	}
 	word(l.mem, at).Store(0)
-	who := l.table.slot(number)[slotWho:slotSeq]
-	for i := 0; i < len(who); i += 8 {
-		word(l.mem, at+8+i).Store(word(who, i).Load())
+	for i := range who {
+		word(l.mem, at+8+8*i).Store(who[i])
 	}
 	word(l.mem, at).Store(mark)
 }
