@@ -34,6 +34,12 @@ func Admit(m *Manager) {
 	m.op, m.lock = public, m.lock.As(public)
 }
 
+// BoundResults has queued calls return so many bytes at most.
+func BoundResults(bytes int) { mostResult = bytes }
+
+// MostResult is how many they may return.
+func MostResult() int { return mostResult }
+
 // Samples are sound requests, by their kind.
 func Samples() map[int][][]byte {
 	all := map[int][][]byte{}

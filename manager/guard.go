@@ -231,6 +231,10 @@ func serveLease(wait, ctx context.Context, m *Manager, gen uint64) (askAnswer, e
 			in.Threw = errorBody(e)
 			continue
 		}
+		if len(body) > mostResult {
+			in.Threw = errorBody(&xme.Error{Func: a.Call.Name, Row: -1, Cause: xme.CauseEncode, Message: resultTooLarge(body)})
+			continue
+		}
 		in.Body = body
 	}
 }

@@ -257,6 +257,45 @@ func TestFunctionsFail(t *testing.T) {
 	})
 }
 
+var fills = xme.Register("fills", func(_ context.Context, n int) (string, error) { return strings.Repeat("x", n), nil })
+
+// A function whose result is too large to be told fails for itself: neither its guard ends, nor what is queued behind it. By hand it is the same.
+//
+// feature: G1
+func TestResultIsTooLarge(t *testing.T) {
+	defer manager.BoundResults(manager.MostResult())
+	manager.BoundResults(1000)
+	for _, byHand := range []bool{false, true} {
+		inBoth(t, func(t *testing.T, o manager.Options) {
+			ctx := inTime(t)
+			m := openWith(t, o)
+			fits, larger, last := fills.Go(ctx, m.Queue(), 900), fills.Go(ctx, m.Queue(), 1001), double.Go(ctx, m.Queue(), 4)
+			if byHand {
+				for range 3 {
+					if ran, err := m.Queue().Exec(ctx); !ran || err != nil {
+						t.Fatalf("%v, %v", ran, err)
+					}
+				}
+			} else {
+				g, err := m.StartGuard(ctx, manager.GuardOptions{Idle: -1, Verbose: -1})
+				must(t, err)
+				defer func() {
+					if r, err := g.Stop(ctx); r.Calls != 3 || err != nil {
+						t.Errorf("the guard: %+v, %v", r, err)
+					}
+				}()
+			}
+			comes(t, ctx, fits, strings.Repeat("x", 900))
+			_, err := larger.Wait(ctx)
+			e, ok := errors.AsType[*xme.Error](err)
+			if !ok || !errors.Is(err, xme.ErrEncode) || !strings.HasSuffix(e.Func, ".fills") || !strings.Contains(e.Message, "over 1000: share memory") {
+				t.Errorf("too large: %v", err)
+			}
+			comes(t, ctx, last, 8)
+		})
+	}
+}
+
 // feature: G1
 func TestMethodsFail(t *testing.T) {
 	inBoth(t, func(t *testing.T, o manager.Options) {

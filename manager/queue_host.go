@@ -99,8 +99,13 @@ func (h *host) runQueued(e *queued) outcomeOf {
 	return c.m.outcome(&r.stored, body, out, failed)
 }
 
-// mostResult bounds the result of a queued call, which goes with others.
-const mostResult = mostMessage / 2
+// mostResult bounds the result of a queued call, which goes with others. It is replaced by tests.
+var mostResult = mostMessage / 2
+
+// resultTooLarge is what the error of one says that is larger.
+func resultTooLarge(body []byte) string {
+	return fmt.Sprintf("the result of a queued call has %d bytes, over %d: share memory", len(body), mostResult)
+}
 
 // queuedRun is what one run of a queued method needs.
 type queuedRun struct {
@@ -149,7 +154,7 @@ func (m *method) outcome(s *stored, body []byte, out *wire.Parcel, err *xme.Erro
 	}
 	if len(body) > mostResult {
 		out.Free()
-		return outcomeOf{err: m.threw(xme.CauseEncode, fmt.Sprintf("the result of a queued call has %d bytes, over %d: share memory", len(body), mostResult), "", xme.ErrEncode)}
+		return outcomeOf{err: m.threw(xme.CauseEncode, resultTooLarge(body), "", xme.ErrEncode)}
 	}
 	s.typ, s.bytes = m.out, body
 	if out != nil {
