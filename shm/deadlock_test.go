@@ -171,3 +171,34 @@ func TestAWaitThatIsNoDeadlock(t *testing.T) {
 		_, _ = f.Wait(t.Context())
 	})
 }
+
+// Who waits for one who waits for a third, who waits for nobody, is told of no cycle: none, not an empty one.
+func TestAChainIsNoCycle(t *testing.T) {
+	onAllOf(t, 2, func(t *testing.T, on xme.Executor) {
+		a, b := newMutex(t), newMutex(t)
+		have, err := shm.NewValue(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer have.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		third := lockLong.Go(ctx, on, inOrder{Left: b, Have: have})
+		second := dine.Go(t.Context(), on, inOrder{a, b, have, 2, time.Minute})
+		for h, _ := b.Holder(); h.Since.IsZero() && t.Context().Err() == nil; h, _ = b.Holder() { // until somebody waits
+			<-time.After(time.Millisecond)
+		}
+		short, stop := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer stop()
+		err = a.Lock(short)
+		wait, ok := errors.AsType[*shm.WaitError](err)
+		if !ok || wait.Cycle != nil || len(wait.Holders) != 1 || wait.Holders[0].Func != "dine" || errors.Is(err, shm.ErrDeadlock) {
+			t.Errorf("got %#v", err)
+		}
+		cancel()
+		if _, err := second.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		_, _ = third.Wait(t.Context())
+	})
+}

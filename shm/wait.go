@@ -162,7 +162,9 @@ func (l *syncs) walk(own *owner) []Wait {
 		}
 		return false
 	}
-	from(own.number, l.what(), l.guard.Holders())
+	if !from(own.number, l.what(), l.guard.Holders()) {
+		return nil
+	}
 	return path
 }
 
