@@ -12,26 +12,26 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Executor runs calls. [*Pool] and [Inline] are executors; others may be written
-// outside this package and behave the same if xmetest.Exercise passes on them.
+// Executor runs calls. [*Pool] and [Inline] are executors; others may be written outside
+// this package and behave the same if they pass xmetest.Exercise.
 type Executor interface {
-	// Submit accepts a prefix of calls, in order, and returns its length. It may
-	// block only while there is no room for the first; ctx bounds that wait. n <
-	// len(calls) with a nil error means that the rest may be offered again. Every
-	// accepted call ends by exactly one Finish, from any goroutine, also before
-	// Submit returns; calls that were not accepted are left alone.
+	// Submit accepts a prefix of calls, in order, and returns its length. It may block
+	// only while there is no room for the first call; ctx bounds that wait. If n <
+	// len(calls) and the error is nil, the rest may be offered again. Every accepted call
+	// ends with exactly one Finish, from any goroutine, possibly before Submit returns;
+	// calls that were not accepted are left alone.
 	//
-	// A call should be encoded (AppendArgs) or run before Submit returns: until
-	// then its arguments do not change, afterwards they may. An executor ends a call
-	// when the call's Context ends. An option it cannot honour ends the call with
-	// an error that wraps errors.ErrUnsupported.
+	// A call should be encoded (AppendArgs) or run before Submit returns: until then its
+	// arguments do not change, afterwards they may. An executor ends a call when the
+	// call's Context ends. If it cannot honour an option, it ends the call with an error
+	// that wraps errors.ErrUnsupported.
 	//
-	// An executor with a method Ranks() []int can Broadcast.
+	// An executor with a method Ranks() []int supports Broadcast.
 	Submit(ctx context.Context, calls []*Call) (n int, err error)
 }
 
-// Call is one call on its way through an executor. Its methods are for executors;
-// except for Context, Name and Options, one goroutine at a time may use them.
+// Call is one call on its way through an executor. Its methods are for executors; except
+// for Context, Name and Options, they must be used by one goroutine at a time.
 type Call struct {
 	// What every row of a stream needs comes first, together.
 	next    *Call // in the watch's list, or in one of its stream's
@@ -78,11 +78,11 @@ func (c *Call) Name() string { return c.fn.name }
 // Options returns how the call is to be run.
 func (c *Call) Options() CallOptions { return *c.opts }
 
-// Context returns the context whose end is the call's.
+// Context returns the context whose end also ends the call.
 func (c *Call) Context() context.Context { return c.ctx }
 
-// AppendArgs appends the encoded arguments, for [Serve] in another process of the
-// same build. The error, if any, is what the call must be finished with.
+// AppendArgs appends the encoded arguments, for [Serve] in another process of the same
+// build. If it returns an error, finish the call with that error.
 func (c *Call) AppendArgs(dst []byte) ([]byte, error) {
 	var p wire.Parcel
 	body, err := c.encode(dst, &p)
@@ -96,9 +96,9 @@ func (c *Call) AppendArgs(dst []byte) ([]byte, error) {
 	return body, nil
 }
 
-// Run runs the call in this process, on a goroutine of its own, and returns what
-// Finish takes. Arguments and result are encoded and decoded all the same. ctx's
-// end is the task's, besides the call's own.
+// Run runs the call in this process, on a goroutine of its own, and returns what to pass
+// to Finish. The call's argument and result are encoded and decoded nevertheless. The
+// task's context ends with ctx as well as with the call's own.
 func (c *Call) Run(ctx context.Context) ([]byte, error) {
 	if ctx == nil {
 		panic(nilContext("Call.Run"))

@@ -21,7 +21,7 @@ const (
 	CauseEncode                       // its argument or result could not cross
 	CauseDepth                        // it was nested too deep
 	CauseClosed                       // its executor was closed
-	CauseInterrupted                  // it had not begun when the user interrupted; one that had is cancelled
+	CauseInterrupted                  // it had not begun when the user interrupted; one that had begun is cancelled
 	CauseUnsupported                  // the executor does not offer what the call asks for
 	causeEnd
 )
@@ -44,7 +44,7 @@ var causes = [causeEnd]struct {
 	CauseUnsupported: {"unsupported", errors.ErrUnsupported},
 }
 
-// String names the cause, as errors and JSON do: "worker lost", say.
+// String returns the cause's name as errors and JSON show it, for example "worker lost".
 func (c Cause) String() string {
 	if c == 0 || c >= causeEnd {
 		return fmt.Sprintf("cause %d", uint8(c))
@@ -65,8 +65,8 @@ func causeNamed(name string) (Cause, bool) {
 // helpPage explains every cause, each under a heading of its own.
 const helpPage = "https://github.com/xenonmp/xme/blob/main/docs/causes.md"
 
-// Help returns the address of the section that explains the cause; of the page, if it
-// is none.
+// Help returns the address of the section that explains the cause, or that of the page if
+// there is none.
 func (c Cause) Help() string {
 	if c == 0 || c >= causeEnd {
 		return helpPage
@@ -74,8 +74,8 @@ func (c Cause) Help() string {
 	return helpPage + "#" + c.anchor()
 }
 
-// Help returns the address of the section that explains how the row failed: the
-// cause's, or a more precise one.
+// Help returns the address of the section that explains how the row failed: that of its
+// cause, or a more precise one.
 func (e *Error) Help() string {
 	if e.topic != "" {
 		return helpPage + "#" + e.topic

@@ -41,14 +41,15 @@ type frameJSON struct {
 	Line int    `json:"line"`
 }
 
-// MarshalJSON encodes e as an object with these keys; docs/causes.md describes them:
+// MarshalJSON encodes e as an object with these keys, which docs/causes.md describes:
 //
 //	cause error message func row rank pid attempt attempts nested earlier at{func file line}
 //	exit_code signal killed memory_bytes cpu_seconds known stack output help
 //
-// What is zero or empty is left out. Control characters in texts, tabs and the line
-// ends of stack and output excepted, stand as %+v prints them. Known errors are named
-// only: see UnmarshalJSON.
+// The keys cause, error, func and help are always present, row unless there is none, and
+// exit_code once the worker is gone; other keys are left out if zero or empty. Control
+// characters, except tabs and the line ends of stack and output, are escaped as %+v
+// prints them. Known errors are given by name only: see UnmarshalJSON.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	if e == nil {
 		return []byte("null"), nil
@@ -71,9 +72,8 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// UnmarshalJSON decodes what MarshalJSON made. errors.Is finds the known errors that
-// are named in it, as far as this process knows them; a cause that it does not know is
-// an error.
+// UnmarshalJSON decodes the output of MarshalJSON. errors.Is finds the known errors named
+// in it, as far as this process knows them; a cause unknown to this process is an error.
 func (e *Error) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		return nil
@@ -103,9 +103,9 @@ func (e *Error) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// LogValue implements [slog.LogValuer]: a group with the keys of MarshalJSON, without
-// error, which the message of a record says better, and with the last lines of output
-// only.
+// LogValue implements [slog.LogValuer]. It returns a group with the keys of MarshalJSON,
+// but without error, which the message of the record is better suited to say, and with
+// only the last lines of output.
 func (e *Error) LogValue() slog.Value {
 	if e == nil {
 		return slog.AnyValue(nil)

@@ -16,58 +16,57 @@ import (
 var (
 	ErrPanic       = errors.New("xme: panic")                    // the function panicked or called runtime.Goexit
 	ErrWorkerLost  = errors.New("xme: worker lost")              // the process that ran the row is gone, or none could be started
-	ErrTimeout     = errors.New("xme: time limit exceeded")      // also context.DeadlineExceeded
+	ErrTimeout     = errors.New("xme: time limit exceeded")      // errors.Is also finds context.DeadlineExceeded
 	ErrMemory      = errors.New("xme: memory limit exceeded")    // the process that ran the row used too much
-	ErrEncode      = errors.New("xme: cannot cross")             // an argument or a result
+	ErrEncode      = errors.New("xme: cannot cross")             // an argument or a result could not be sent
 	ErrDepth       = errors.New("xme: nested calls too deep")    // every process waits for calls of its own
 	ErrClosed      = errors.New("xme: closed")                   // the pool was closed first
-	ErrInterrupted = errors.New("xme: interrupted before start") // by Ctrl-C, see Interruptible; also of rows that it cancelled, by their cause
+	ErrInterrupted = errors.New("xme: interrupted before start") // by Ctrl-C, see Interruptible; also the cause if it cancelled the row
 )
 
-// Error is how a row failed. Calls return it; errors.As finds it and errors.Is
-// compares it with ErrPanic and its like, with context errors, and with the
-// errors of [RegisterError]. It prints as one line, with %+v as a block that holds
-// the worker's stack; it marshals to JSON, and slog prints it as a group. What each
-// cause means, and what to do, stands in docs/causes.md; [Error.Help] names the
-// section.
+// Error describes how a row failed. Calls return it; errors.As finds it, and errors.Is
+// compares it with ErrPanic and the like, with context errors, and with errors registered
+// by [RegisterError]. It prints as one line, with %+v as a block that includes the
+// worker's stack; it marshals to JSON, and slog prints it as a group. docs/causes.md
+// explains what each cause means and what to do about it; [Error.Help] names the section.
 type Error struct {
 	Func     string // the function's full name; "Open" for a pool that could not be opened
 	Row      int    // index in its table or sequence; -1: none
-	Rank     int    // the worker; 0: the driver, or none was reached
-	PID      int    // its process; 0: none
+	Rank     int    // the worker; 0: the driver, or no worker was reached
+	PID      int    // of its process; 0: none
 	Attempt  int    // 1, or more after retries
-	Attempts int    // how many there might have been; 0: not known
+	Attempts int    // how many there could have been; 0: unknown
 	Cause    Cause
-	Message  string // the returned error's text, the panic's value, what was wrong
-	Stack    string // where it panicked or crashed, or what its goroutines did when it was killed; may be empty
+	Message  string // the returned error's text, the panic's value, or what was wrong
+	Stack    string // where it panicked or crashed, or those of its goroutines when it was killed; may be empty
 
-	// Nested holds the functions of the nested calls, the outermost first, that the
-	// error came up through unchanged: Func called the first of them. Message, Stack
-	// and Output are the last one's.
+	// Nested holds the functions of the nested calls, outermost first, through which the
+	// error came up unchanged; Func called the first of them. Message, Stack and Output
+	// are those of the last.
 	Nested []string
-	// Earlier holds how earlier attempts failed, cause and message, a line each.
+	// Earlier describes how earlier attempts failed: cause and message, one line each.
 	Earlier []string
 
-	// Of a worker that is gone:
-	ExitCode int           // how it exited, -1 if a signal ended it
+	// If the worker is gone:
+	ExitCode int           // its exit code; -1 if a signal ended it
 	Signal   string        // the signal's name
-	Killed   bool          // the pool ended it, for what Message says
-	Output   string        // the last it wrote to standard output and error, but for Stack
-	Memory   int64         // the most it had, in bytes; 0: unknown
-	CPU      time.Duration // that it used; 0: unknown
+	Killed   bool          // the pool killed it, for the reason in Message
+	Output   string        // the last it wrote to standard output and error, except Stack
+	Memory   int64         // the most it used, in bytes; 0: unknown
+	CPU      time.Duration // the CPU time it used; 0: unknown
 
 	topic   string   // the anchor of the section that explains it; empty: its cause's
 	known   []string // names of known errors it is
 	wrapped error    // in this process only
 }
 
-// Frame returns the frame of the user's program that the row failed in: the first in
-// Stack that is neither the runtime's or the standard library's nor the engine's. Only
-// its Function, File and Line are set. It returns false if there is none.
+// Frame returns the frame of the user's program in which the row failed: the first in
+// Stack that belongs neither to the runtime or the standard library nor to the engine.
+// Only its Function, File and Line are set. It returns false if there is none.
 func (e *Error) Frame() (runtime.Frame, bool) { return dump.First(e.Stack) }
 
-// Is reports whether target is the sentinel of e's cause, or an error known by
-// name that the row's error was in its worker.
+// Is reports whether target is the sentinel of e's cause, or a known error that the row's
+// error was, or wrapped, in its worker.
 func (e *Error) Is(target error) bool {
 	if e.Cause < causeEnd && causes[e.Cause].sentinel == target && target != nil {
 		return true
@@ -83,7 +82,7 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// Unwrap returns what e was made from in this process, if anything.
+// Unwrap returns the error of this process that e was made from, if any.
 func (e *Error) Unwrap() error { return e.wrapped }
 
 // errorWire is what of an Error crosses.
@@ -116,7 +115,7 @@ func (e *Error) MarshalBinary() ([]byte, error) {
 	return wire.Append(errorCodec, nil, &w, nil)
 }
 
-// UnmarshalBinary decodes what MarshalBinary made.
+// UnmarshalBinary decodes the output of MarshalBinary.
 func (e *Error) UnmarshalBinary(b []byte) error {
 	var w errorWire
 	if err := wire.Decode(errorCodec, b, &w, nil); err != nil {

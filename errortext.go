@@ -12,7 +12,7 @@ import (
 	"github.com/xenonmp/xme/internal/dump"
 )
 
-// Error returns one line: function, row, cause, place.
+// Error returns one line with function, row, cause and place.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("xme: ")
@@ -72,8 +72,8 @@ func (e *Error) place() string {
 	return " (" + strings.Join(at, ", ") + ")"
 }
 
-// Format prints the line of Error, or with %+v a block: the line, the facts, the
-// stack, the last output, and where to read more.
+// Format prints the line that Error returns or, with %+v, a block: that line, the facts,
+// the stack, the last output, and where to read more.
 func (e *Error) Format(s fmt.State, verb rune) {
 	switch {
 	case verb == 'q':

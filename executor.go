@@ -9,13 +9,13 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Inline returns an executor that runs calls in this process: one at a time, in
-// order, on goroutines of its own, encoded and decoded like everywhere. It is for
-// debugging and tests. [Func.Go] returns once the task has; further attempts, by Retries,
-// run after that. A call made in a task runs in its caller's place, a service
-// on a goroutine beside the row whose turn it is. It honours Retries, and Timeout
-// as far as the task listens to its context; On, Fresh and Memory end a call with
-// an error that wraps errors.ErrUnsupported.
+// Inline returns an executor that runs calls in this process: one at a time, in order, on
+// goroutines of its own, with arguments and results encoded and decoded as everywhere
+// else. It is meant for debugging and tests. [Func.Go] returns once the task has; any
+// further attempts, by Retries, run after that. A call made within a task runs in its
+// caller's place, a service on a goroutine beside the row whose turn it is. Inline
+// honours Retries, and also Timeout if the task watches its context; On, Fresh and Memory
+// end a call with an error that wraps errors.ErrUnsupported.
 func Inline() Executor { return &inline{turn: make(chan struct{}, 1)} }
 
 type inline struct {

@@ -11,9 +11,9 @@ import (
 	"github.com/xenonmp/xme/internal/region"
 )
 
-// Finish ends the call: with the body that [Serve] or [Call.Run] returned, or with
-// an error. The body may be reused once Finish has returned. A second Finish is
-// the executor's mistake and panics.
+// Finish ends the call, either with the body that [Serve] or [Call.Run] returned or with
+// an error. The body may be reused once Finish has returned. A second Finish is a mistake
+// of the executor's and panics.
 func (c *Call) Finish(body []byte, err error) {
 	p := c.result
 	c.result = nil

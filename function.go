@@ -19,9 +19,9 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Func is a registered function: the handle that calls it, on any executor. It
-// may be used from any goroutine. Only [Register], [Lookup] and [Func.With] make one: calls
-// of a zero Func panic.
+// Func is a registered function: the handle for calling it, on any executor. It may be
+// used from any goroutine. A Func is made only by [Register], [Lookup] and [Func.With];
+// calls of a zero Func panic.
 type Func[In, Out any] struct {
 	fn   *function
 	f    func(context.Context, In) (Out, error)
@@ -68,25 +68,24 @@ type functionTable struct {
 
 var table = &functionTable{byName: map[string]*function{}, byBare: map[string][]*function{}}
 
-// Register puts f into the function table and returns its handle. Call it at
-// package level:
+// Register adds f to the function table and returns its handle. Call it at package level:
 //
 //	var scatter = xme.Register("scatter", func(ctx context.Context, darts int) (int, error) { … })
 //
-// The full name is the import path of the registering package, a dot, and name;
-// in package main "main." and name, also under go test (but its import path there
-// if its tests hold //go:debug lines). A function that calls itself, directly or
-// round a circle, is declared as var f *xme.Func[In, Out] and registered in func
-// init().
+// The full name is the import path of the registering package, a dot, and name; in
+// package main it is "main." and name, also under go test (but the import path if the
+// package's tests contain //go:debug lines). Declare a function that calls itself,
+// directly or indirectly, as var f *xme.Func[In, Out] and register it in func init().
 //
-// Pointer-free values and slices of them cross as they lie in memory; structs,
-// strings, slices, maps and pointers by their exported fields and elements; types
-// with Binary- or TextMarshaler and -Unmarshaler by these; any holds plain values;
-// *os.File by its descriptor. A field with the tag `xme:"-"` is left out; other tags
-// mean nothing. Pointers to one variable arrive as pointers to several; a value that
-// contains itself is an error at the call. Register panics, naming the field, if In or
-// Out holds what cannot cross (a channel, a function, an unexported field that would be
-// lost), if the name is taken, and after [Init].
+// Pointer-free values and slices of them are copied as they lie in memory; structs,
+// strings, slices, maps and pointers by their exported fields and elements; types with
+// Binary- or TextMarshaler and -Unmarshaler methods by means of these; any holds plain
+// values; *os.File crosses by its descriptor. A field with the tag `xme:"-"` is left out;
+// other tags mean nothing. Several pointers to one variable arrive as pointers to
+// separate variables; a value that contains itself is an error at the call. Register
+// panics, naming the field, if In or Out holds something that cannot cross (a channel, a
+// function, an unexported field that would be lost). It also panics if the name is taken,
+// and after [Init].
 func Register[In, Out any](name string, f func(ctx context.Context, in In) (Out, error)) *Func[In, Out] {
 	fu := &Func[In, Out]{f: f}
 	fu.fn = &function{bare: name, handle: fu}
@@ -251,9 +250,9 @@ func (t *functionTable) find(name string) (*function, error) {
 	}
 }
 
-// Lookup finds a registered function by its full name, or by its bare name where
-// that is unique. It returns an error if there is none, if the name fits several,
-// or if the function has other types.
+// Lookup finds a registered function by its full name, or by its bare name if that is
+// unique. It returns an error if there is no such function, if the name is ambiguous, or
+// if the function has other types.
 func Lookup[In, Out any](name string) (*Func[In, Out], error) {
 	fn, err := table.find(name)
 	if err != nil {
@@ -302,8 +301,8 @@ func nilInput(name string) string {
 // Name returns the function's full name.
 func (f *Func[In, Out]) Name() string { return known(f).name }
 
-// With returns a handle on the same function whose calls have these options, in
-// addition to f's own.
+// With returns a handle on the same function whose calls have these options in addition
+// to those of f.
 func (f *Func[In, Out]) With(o ...CallOption) *Func[In, Out] {
 	fn := known(f)
 	g := *f
@@ -323,15 +322,15 @@ func (o *CallOptions) with(fn *function, more []CallOption) {
 	}
 }
 
-// Setup is a call that runs first in every worker; see Options.Setup. Its zero
-// value runs nothing.
+// Setup is a call that every worker runs first; see Options.Setup. Its zero value runs
+// nothing.
 type Setup struct {
 	call func(Options) (*setupCall, error)
 }
 
 // Setup makes a call of f with in for Options.Setup. The result is dropped. f must have
-// no options: Open refuses the first with an error that wraps errors.ErrUnsupported. The
-// call has no time limit; see Options.Setup.
+// no options: Open refuses them with an error that wraps errors.ErrUnsupported. The call
+// has no time limit; see Options.Setup.
 func (f *Func[In, Out]) Setup(in In) Setup {
 	fn := known(f)
 	return Setup{call: func(o Options) (*setupCall, error) {

@@ -8,9 +8,8 @@ import (
 	"github.com/xenonmp/xme/internal/proc"
 )
 
-// Future is the handle on the result of one call. It may be used from any
-// goroutine, any number of times, also after its executor was closed. To wait for a zero Future
-// panics.
+// Future is a handle on the result of one call. It may be used from any goroutine, any
+// number of times, even after its executor was closed. Waiting for a zero Future panics.
 type Future[Out any] struct {
 	over   event
 	cancel context.CancelCauseFunc
@@ -51,9 +50,9 @@ func (s *started[In, Out]) end(c *Call, _ int) {
 	}
 }
 
-// Wait returns the result once the call has ended, or ctx's cause if that ends
-// first; then the call goes on and Wait may be called again. On an error the
-// result is a zero value that means nothing.
+// Wait returns the result once the call has ended. If ctx ends first, Wait returns its
+// cause; the call goes on, and Wait may be called again. If there is an error, the result
+// is a zero value without meaning.
 func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 	if ctx == nil {
 		panic(nilContext("Future.Wait"))
@@ -86,8 +85,8 @@ func (fu *Future[Out]) known() {
 	}
 }
 
-// Done returns a channel that is closed when the call has ended. In a task, it is
-// taken for waiting: the task lends its slot until then.
+// Done returns a channel that is closed when the call has ended. Within a task, calling
+// Done counts as waiting: the task lends its slot to others until the call has ended.
 func (fu *Future[Out]) Done() <-chan struct{} {
 	fu.known()
 	fu.point.enterForGood()
@@ -113,10 +112,10 @@ func pull(ctx context.Context, ends bool, on Executor, over *event) error {
 	return p.Pull(ctx, over.Done())
 }
 
-// Cancel ends the call early: if it has not begun it never does, if it runs its
-// context ends. The future then ends with an error for which errors.Is finds
-// context.Canceled, unless the call ended otherwise before, or its task returned a value all
-// the same. Cancel does not wait.
+// Cancel ends the call early: a call that has not begun never begins, and one that runs
+// has its context ended. The future then ends with an error for which errors.Is finds
+// context.Canceled, unless the call had already ended otherwise or its task returns a
+// value nevertheless. Cancel does not wait.
 func (fu *Future[Out]) Cancel() {
 	if fu.cancel != nil {
 		fu.cancel(context.Canceled)
@@ -126,12 +125,12 @@ func (fu *Future[Out]) Cancel() {
 	}
 }
 
-// Call runs f on an executor and waits for the result. ctx bounds the task: when
-// it ends, a call that has not begun ends at once and one that runs has its
-// context ended; Call returns when the task has, which on a pool is enforced after
-// Options.Grace and half a second. An error is an *Error; only on a manager's queue may it
-// be that of fetching the result instead. A nil ctx or executor, and a pool that Open did
-// not make, panic.
+// Call runs f on an executor and waits for the result. ctx bounds the task: when ctx
+// ends, a call that has not begun ends at once, and one that runs has its context ended;
+// Call returns when the task has returned, which a pool enforces after Options.Grace and
+// half a second. An error is an *Error; only on a manager's queue may it instead be the
+// error of fetching the result. Call panics if ctx or the executor is nil, and on a pool
+// that Open did not make.
 func (f *Func[In, Out]) Call(ctx context.Context, on Executor, in In) (Out, error) {
 	on = check(ctx, known(f), "Call", on)
 	p, inPool := on.(*Pool)
@@ -184,10 +183,11 @@ func (c *Call) reusable() bool {
 	return endOf(c.ctx) == nil && c.opts.Timeout == 0 && c.opts.Retries == 0 && !c.row.Astray
 }
 
-// Go starts a call of f and returns its future. It blocks until the executor has
-// accepted the call or ctx ends; in may be changed once it has returned. ctx
-// bounds the task, not only the wait. It returns no error: why a call was not accepted, or
-// how it has failed, is the *Error that [Future.Wait] returns.
+// Go starts a call of f and returns its future. It blocks until the executor has accepted
+// the call or ctx ends; in may be changed once Go has returned. A pool bounds the calls
+// it accepts (Options.Queue), except for those that tasks make. ctx bounds the task, not
+// only the wait. Go returns no error: if a call was not accepted, or failed, the *Error
+// that [Future.Wait] returns says why.
 func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out] {
 	on = check(ctx, known(f), "Go", on)
 	fu := newFuture[Out](on)
@@ -203,13 +203,12 @@ func (f *Func[In, Out]) Go(ctx context.Context, on Executor, in In) *Future[Out]
 	return fu
 }
 
-// Broadcast runs f once on each of the executor's ranks, which of a pool are those
-// of the workers that are alive now, or on each rank given with On, and returns one
-// future per rank, in rank order or On's. A worker that
-// dies fails its own future only. If no worker is alive there is one future, which
-// ends with an error. On an executor without ranks there is one
-// future, which ends with an error that wraps errors.ErrUnsupported; so it is on a communicator
-// of package mpi that makes no calls.
+// Broadcast runs f once on each of the executor's ranks and returns one future per rank,
+// in rank order. A pool's ranks are those whose workers are alive now. With On it runs f
+// once on each rank given, and the futures are in that order. A worker that dies fails
+// only its own future. If no worker is alive there is one future, which ends with an
+// error. On an executor without ranks, and on a communicator of package mpi that makes no
+// calls, there is one future, which ends with an error that wraps errors.ErrUnsupported.
 func (f *Func[In, Out]) Broadcast(ctx context.Context, on Executor, in In) []*Future[Out] {
 	of := on // its own ranks, also if it stands for a pool
 	on = check(ctx, known(f), "Broadcast", on)

@@ -27,10 +27,10 @@ var role, _ = proc.TakeRole()
 // served tells that Init has taken a worker's role.
 var served atomic.Bool
 
-// Init must be the first statement of main, and of TestMain. In the driver it
-// closes the function table and returns. In a worker, which is a copy of this
-// program started by a pool, it serves the pool and never returns: nothing after
-// it exists there, no flags, no variables of main. Calling it again does nothing.
+// Init must be the first statement of main, and of TestMain. In the driver it closes the
+// function table and returns. In a worker, which is a copy of this program started by a
+// pool, it serves the pool and never returns: nothing that comes after it exists there,
+// no flags and no variables set in main. Further calls do nothing.
 func Init() {
 	table.freeze()
 	if role == nil {

@@ -33,21 +33,24 @@ func onDrain(ctx context.Context, f func()) (stop func() bool) {
 	return func() bool { return true }
 }
 
-// Interruptible returns a context for work that the user may stop with Ctrl-C
-// (SIGINT, and on Unix SIGTERM). At the first, no more rows begin under it: those
-// that wait end with ErrInterrupted, those that run go on, the contexts of services
-// end, and rpc.Serve takes no more requests. The context itself does not end then: what
-// waits for its Done alone, a server of another package, say, goes on until the second. At
-// the second the context ends, with ErrInterrupted as its cause, and
-// with it the rows that run, as cancelled: they have Options.Grace to return, then their
-// workers are killed. At the third the process exits with status 130, or 143 for SIGTERM;
-// its workers end with it.
+// Interruptible returns a context for work that the user may stop with Ctrl-C (SIGINT,
+// and on Unix also SIGTERM).
 //
-// Under a context of Interruptible's own, what has been interrupted there is here too.
+// At the first signal, no more rows begin under it: those that wait end with
+// ErrInterrupted, those that run go on, the contexts of services end, and rpc.Serve takes
+// no more requests. The context itself does not end yet: whatever waits only for its Done
+// channel, such as a server of another package, goes on until the second signal. At the
+// second the context ends, with ErrInterrupted as its cause, and the rows that run are
+// cancelled with it: they have Options.Grace to return, then their workers are killed. At
+// the third the process exits with status 130, or 143 for SIGTERM, and its workers end
+// with it.
 //
-// The returned function ends the context and gives the signals back; call it
-// once the work is done. Without Interruptible the driver's signals are left as
-// they are: Ctrl-C ends the driver, and the system its workers.
+// If ctx itself comes from Interruptible, an interrupt of ctx applies to the new context
+// too.
+//
+// The returned function ends the context and restores the handling of the signals; call
+// it once the work is done. Without Interruptible the driver's signals are left as they
+// are: Ctrl-C ends the driver, and the system ends its workers.
 func Interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	draining, stop := context.WithCancelCause(context.Background())
 	drained := func() { stop(ErrInterrupted) }

@@ -40,19 +40,19 @@ func init() {
 	}
 }
 
-// RegisterError lets err keep its identity on the way from a worker: errors.Is
-// finds it in the error of a row that returned it, wrapped or not. Without it that holds for
-// the errors of this package and of packages shm, manager, monitor and mpi, for
+// RegisterError lets err keep its identity on the way from a worker: errors.Is finds it
+// in the error of a row that returned it, wrapped or not. The errors of this package and
+// of packages shm, manager, monitor and mpi need no registration, nor do
 // [context.Canceled], [context.DeadlineExceeded], [errors.ErrUnsupported], [io.EOF],
 // [io.ErrUnexpectedEOF], [fs.ErrExist], [fs.ErrNotExist], [fs.ErrPermission],
-// [fs.ErrClosed] and [os.ErrDeadlineExceeded]. Call it at
-// package level, with a name of its own:
+// [fs.ErrClosed] and [os.ErrDeadlineExceeded]. Call it at package level, with a unique
+// name:
 //
 //	var ErrNoRoute = xme.RegisterError("example.com/router.ErrNoRoute", errors.New("no route"))
 //
-// It returns err. It panics on an empty or taken name and an error that cannot be
-// compared. A name that only one side knows, because it is registered elsewhere than
-// at package level, does no harm and no good.
+// It returns err. It panics if the name is empty or taken, or if err is not comparable. A
+// name that only one side knows, because it was not registered at package level, has no
+// effect.
 func RegisterError(name string, err error) error {
 	switch {
 	case name == "" || err == nil:

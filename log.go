@@ -20,21 +20,22 @@ import (
 	"github.com/xenonmp/xme/xmelog"
 )
 
-// Logger returns the task's logger, never nil. Its records reach the pool's driver by a
-// pipe of their own, written whole before the call returns, so that none is lost with its
-// worker, and go where Options.Log and Options.LogHandler say. They keep their process,
-// function, rank and row, their attributes with their types, and their source. A message,
-// and an attribute's text, is cut at 64 KiB; a record of more than 1 MiB loses its
-// attributes, whose number stands in one called xme.attributes_dropped.
+// Logger returns the task's logger, never nil. Its records reach the pool's driver
+// through a pipe of their own. Each is written whole before the call returns, so that
+// none is lost with its worker, and goes where Options.Log and Options.LogHandler say.
+// Records keep their process, function, rank and row, their attributes with their types,
+// and their source. A message, and the text of an attribute, is cut at 64 KiB; a record
+// of more than 1 MiB loses its attributes, whose number is given by one named
+// xme.attributes_dropped.
 //
-// In a worker slog.Default goes the same way, unless the program has set another before
-// [Init], and with it package log, unless that has been given another writer; what package
-// log writes is kept for its worker's error whatever the level. With [Inline], and outside
-// tasks, Logger is slog.Default if the program has set that, else it writes as package
-// xmelog does to standard error.
+// In a worker, the records of slog.Default go the same way, unless the program has set
+// another default before [Init]; so does the output of package log, unless it has been
+// given another writer. What package log writes is kept for the worker's error regardless
+// of the level. With [Inline], and outside tasks, Logger returns slog.Default if the
+// program has set it; otherwise it writes to standard error as package xmelog does.
 //
-// [xmelog.With] derives a logger whose lines look otherwise, or go to a file of the task's
-// besides.
+// [xmelog.With] derives a logger whose lines look different, or also go to a file of the
+// task's own.
 func Logger(ctx context.Context) *slog.Logger {
 	t := taskOf(ctx)
 	if t == nil {

@@ -19,116 +19,120 @@ import (
 	"github.com/xenonmp/xme/xmelog"
 )
 
-// Options says how a pool is made. The zero value works: one worker per CPU that
-// this process may use.
+// Options configures a pool. The zero value works: one worker for each CPU that this
+// process may use.
 type Options struct {
-	// Workers is how many processes run rows side by side. 0: as many as CPUs
-	// this process may use (affinity and cgroup quota included). More than CPUs
-	// is allowed, up to 4096; a negative number is refused.
+	// Workers is how many processes run rows side by side. 0: as many as there are CPUs
+	// this process may use (affinity and cgroup quota included). It may exceed the number
+	// of CPUs, up to 4096; a negative number is refused.
 	Workers int
 
-	// Setup runs first in every worker, replacements included; see [Func.Setup].
-	// The zero value runs nothing. If it fails in the first worker, Open returns
-	// its error. A function with options ([Func.With]) is refused. It has no time limit:
-	// StartTimeout does not count it. In the first worker Open's ctx bounds it; in others
-	// that hang there it goes on until Close.
+	// Setup runs first in every worker, replacements included; see [Func.Setup]. The zero
+	// value runs nothing. If it fails in the first worker, Open returns its error. A
+	// function with options ([Func.With]) is refused. Setup has no time limit: it does
+	// not count towards StartTimeout. In the first worker Open's ctx bounds it; if it
+	// hangs in another, it goes on until Close.
 	Setup Setup
 
-	// Queue is how many calls the pool accepts that have not ended; further
-	// Submits wait. 0: 1<<20.
+	// Queue is how many calls the pool accepts that have not ended; further Submits wait.
+	// Calls that tasks make do not count and are not bounded. 0: 1<<20.
 	Queue int
 
-	// MaxMessage is the largest argument or result in bytes once encoded. A larger
-	// one ends its call with ErrEncode and is not sent: with such an argument the
-	// function does not run, with such a result it has run. 0: 1 GiB; at most
-	// 2 GiB - 64 KiB.
+	// MaxMessage is the largest size of an encoded argument or result, in bytes. A larger
+	// one ends its call with ErrEncode and is not sent: if it is an argument, the
+	// function does not run; if it is a result, the function has run. 0: 1 GiB; at most 2
+	// GiB - 64 KiB.
 	MaxMessage int
 
-	// Seed is what [Seed] derives every row's seed from. 0: a fixed constant, so
-	// that runs repeat.
+	// Seed is the number that [Seed] derives each row's seed from. 0: a fixed constant,
+	// so that runs repeat.
 	Seed uint64
 
-	// Env is the workers' environment, "key=value" each. nil: the driver's, as it
-	// is at Open. GOMAXPROCS and the thread counts of OpenMP, OpenBLAS and MKL are
-	// added where they are not set, so that workers times threads do not exceed the
-	// CPUs: by default a worker's GOMAXPROCS is 1.
+	// Env is the workers' environment, "key=value" each. nil: the driver's environment at
+	// the time of Open. Unless set there, GOMAXPROCS and the thread counts of OpenMP,
+	// OpenBLAS and MKL are added so that workers times threads do not exceed the CPUs: by
+	// default a worker's GOMAXPROCS is 1.
 	Env []string
 
-	// Dir is the workers' directory. Empty: the driver's, as it is at Open. So is their
-	// file mode creation mask (umask), on Linux.
+	// Dir is the workers' directory. Empty: the driver's directory at the time of Open.
+	// On Linux the workers also get the driver's file mode creation mask (umask) of that
+	// time.
 	Dir string
 
-	// Grace is what a task has to return in once its context has ended or its
-	// Timeout has passed. Then its worker is asked for a dump of its goroutines,
-	// which its Error keeps, has half a second for that, and is killed. 0: 1 s.
-	// Negative: none, but the half second.
+	// Grace is how long a task has to return once its context has ended or its Timeout
+	// has passed. After that its worker is asked for a dump of its goroutines, for which
+	// it has half a second and which the task's Error keeps, and is then killed. 0: 1 s.
+	// Negative: none except the half second.
 	Grace time.Duration
 
-	// Stdout and Stderr take what tasks write to their standard output and error,
-	// line by line, each behind the time and its process's id, as package xmelog writes
-	// them; Stderr takes the tasks' log records as well. A writer that is slow slows the
-	// workers down; one that blocks does so for a second: lines are then dropped,
-	// counted, and the count written. nil: the driver's own.
+	// Stdout and Stderr take what tasks write to their standard output and error, line by
+	// line, each preceded by time and process id in the form of package xmelog; Stderr
+	// also takes the tasks' log records. A slow writer slows the workers down. One that
+	// blocks holds them up for a second; from then on lines are dropped and counted, and
+	// their number is written. nil: the driver's own.
 	Stdout, Stderr io.Writer
 
-	// Log says how lines look, the least level of log records, and the name of a file
-	// that all lines are appended to besides, printed ones too. The file is open from
-	// Open to Close: to rotate it copy and truncate it, one that is renamed away goes on
-	// being written to. The zero value shows time and process of records from
-	// slog.LevelInfo on, and has no file.
+	// Log says how lines look, the least level of log records, and the name of a file to
+	// which all lines are also appended, printed ones included. The file is open from
+	// Open to Close: to rotate it, copy and truncate it; a file that is renamed away
+	// continues to be written to. The zero value shows the time and the process and logs
+	// from slog.LevelInfo up, without a file. If Level is a [slog.LevelVar], lowering it
+	// after Open has no effect.
 	Log xmelog.Options
 
-	// LogHandler takes the tasks' log records in the place of Stderr, with pid, func,
-	// rank and row as their first attributes: [slog.JSONHandler], say. It is called by
-	// one goroutine at a time, until Close, and asked for its least level at Open. It
-	// may be slow or block as Stderr may. nil: none; but the records of a pool that a
-	// task opens go on to the driver of its own unless Stderr is set.
+	// LogHandler takes the tasks' log records instead of Stderr, with pid, func, rank and
+	// row as their first attributes: [slog.JSONHandler], for example. It is called by one
+	// goroutine at a time, until Close, and asked for its least level at Open. It may be
+	// slow or block as Stderr may. Errors that it returns are ignored. nil: none; but in
+	// a pool that a task opens, records go on to the driver of the task's own pool unless
+	// Stderr is set.
 	LogHandler slog.Handler
 
 	NoLog    bool // drop the tasks' log records
-	NoScreen bool // write nothing of the tasks to Stdout and Stderr
+	NoScreen bool // write no output of the tasks to Stdout and Stderr
 	Banner   bool // write a line to Stderr at Open: version, workers, link
 
-	// StartTimeout is what a worker has to reach Init in. 0: 30 s.
+	// StartTimeout is how long a worker may take to reach Init. 0: 30 s.
 	StartTimeout time.Duration
 
-	// Link is how the driver talks to its workers. The zero value takes the best
-	// this system offers.
+	// Link is how the driver talks to its workers. The zero value is the best that this
+	// system offers.
 	Link Link
 
-	// Spares is how many processes are kept ready beside the workers, set up and
-	// idle, so that who takes the place of a dead worker, or runs a row with Fresh or
-	// Service or a nested call, need not be started first. They are started 100 ms
-	// after Open or, while every rank has a row, as soon as one has none, but within a
-	// second. 0: 1. Negative: none.
+	// Spares is how many processes are kept ready beside the workers, set up and idle, to
+	// take the place of a dead worker, or to run a row with Fresh or Service, or a nested
+	// call, without having to be started first. They are started 100 ms after Open or,
+	// while every rank has a row, as soon as one has none, but within a second. 0: 1.
+	// Negative: none.
 	Spares int
 
-	// Recycle is after how many rows a worker's process is replaced, for code that
-	// leaks. 0: never.
+	// Recycle is the number of rows after which a worker's process is replaced, for code
+	// that leaks. 0: never.
 	Recycle int
 
 	// Memory bounds the private memory that a worker's process may use, in bytes, at
-	// least 8 MiB; for a call with the option [Memory] that stands in its place, also
-	// if it is more. A row whose worker uses more ends with ErrMemory. Linux only;
-	// elsewhere a value above 0 is refused. 0: no bound.
+	// least 8 MiB; for a call with the option [Memory] that bound replaces it, even if it
+	// is larger. A row whose worker uses more ends with ErrMemory. Linux only; elsewhere
+	// a value above 0 is refused. 0: no bound.
 	Memory int64
 
-	// MaxProcesses bounds the processes of a pool: workers, spares, services, and
-	// those that nested calls add while their callers wait. A nested call that would
-	// need more once all wait for calls of their own ends with ErrDepth. 0: 4 times
-	// Workers and 8.
+	// MaxProcesses bounds the processes of a pool: workers, spares, services, and those
+	// added for nested calls while their callers wait. A nested call that would need
+	// another one, when all are waiting for calls of their own, ends with ErrDepth. 0: 4
+	// times Workers and 8.
 	MaxProcesses int
 
-	// Summary has Close print to Stderr what the pool did with its time, and what to do
+	// Summary makes Close print to Stderr what the pool did with its time, and what to do
 	// about it: see [Pool.Summary].
 	Summary bool
 
-	// Shared bounds the shared memory (package shm) that is in use, in bytes: of each
-	// array, view, queue … that calls under way name, once however many name it, and of
-	// what tasks have made in their workers (once more while a call names that). What
-	// the driver holds and no call names is not counted. A call beyond it ends with
-	// ErrMemory, and in a task making more is an error that wraps ErrMemory. 0: no
-	// bound. It comes on top of Memory, which does not see shared memory.
+	// Shared bounds the shared memory (package shm) in use, in bytes: that of each array,
+	// view, queue and so on that calls under way name, counted once however many name it,
+	// and that which tasks have made in their workers (counted again while a call names
+	// it). What the driver holds and no call names does not count. A call beyond the
+	// bound ends with ErrMemory; a task that would make more gets an error that wraps
+	// ErrMemory. 0: no bound. It comes on top of Memory, which does not cover shared
+	// memory.
 	Shared int64
 }
 
@@ -137,12 +141,12 @@ type Link int
 
 // The links.
 const (
-	LinkAuto   Link = iota // the best this system offers: on Linux shared memory, and a socket beside it
-	LinkSocket             // an inherited socket pair alone; open files can cross
-	LinkPipe               // inherited pipes: the portable form
+	LinkAuto   Link = iota // the best this system offers: on Linux shared memory, with a socket beside it
+	LinkSocket             // only an inherited socket pair; open files can cross
+	LinkPipe               // inherited pipes: the most portable form
 )
 
-// String names the link as Linux has it: "shared memory", "socket" or "pipes".
+// String returns the link's name on Linux: "shared memory", "socket" or "pipes".
 func (l Link) String() string {
 	switch l {
 	case LinkAuto:
@@ -268,38 +272,38 @@ const (
 	defaultSeed  = 0x9e3779b97f4a7c15 // 2^64 / golden ratio; any constant does
 )
 
-// CallOptions is what [CallOption] functions set. The zero value means: any
-// worker, no retry, no limit.
+// CallOptions is what the [CallOption] functions set. The zero value means any worker, no
+// retries and no limits.
 type CallOptions struct {
 	Timeout time.Duration // 0: none
 	Retries int           // attempts after the first
 	On      []int         // ranks; nil: any
 	Fresh   bool          // a process of its own
-	Service bool          // a worker of its own, beside the pool's count
+	Service bool          // a worker of its own, not counted among the pool's
 	Memory  int64         // bytes; 0: no limit
 }
 
 // CallOption is one option of a call; see [Func.With].
 type CallOption func(*CallOptions)
 
-// Timeout bounds the time a row runs, counted from its start. When it has passed the
-// task's context ends; the row ends with [ErrTimeout] once it has returned, or its
-// worker has been killed after Options.Grace. 0: no limit. A negative one is refused, as
-// an option that the executor does not offer.
+// Timeout bounds how long a row may run, counted from its start. When the time has passed
+// the task's context ends; the row ends with [ErrTimeout] once the task has returned, or
+// once its worker has been killed after Options.Grace. 0: no limit. A negative value is
+// refused, like an option that the executor does not offer.
 func Timeout(d time.Duration) CallOption { return func(o *CallOptions) { o.Timeout = d } }
 
-// Retries runs a failed row again, up to n more times: at least once instead of
-// at most once. It is run again at once, with a Timeout of its own, after any error
-// that f returns, a panic, a death, a time-out, or memory beyond its bound. Rows that
-// were cancelled, could not be encoded, or ask for what the executor does not offer
-// are not run again, nor are those that three workers have died of; workers that were
-// killed because a row's time was over do not count. The arguments must not change
-// until the call has ended. 0: no further attempt. A negative n is refused.
+// Retries runs a failed row again, up to n more times: the row then runs at least once
+// instead of at most once. It is run again immediately, with a new Timeout, after an
+// error returned by f, a panic, a worker's death, a time-out, or use of memory beyond its
+// bound. Rows that were cancelled, could not be encoded, or ask for something the
+// executor does not offer are not run again, nor are rows that have cost three workers
+// their lives; workers killed because a row's time was over do not count. The arguments
+// must not change until the call has ended. 0: no retries. A negative n is refused.
 func Retries(n int) CallOption { return func(o *CallOptions) { o.Retries = n } }
 
-// On lets a row run on the given ranks only: whichever of them is free first. For
-// Broadcast: once on each, in that order. A rank that the executor does not have ends the
-// call with an error that says which there are. On() lets it run on any.
+// On restricts a row to the given ranks; it runs on whichever of them is free first.
+// Broadcast runs once on each, in that order. If the executor does not have one of the
+// ranks, the call ends with an error that says which there are. On() allows any rank.
 func On(ranks ...int) CallOption {
 	if len(ranks) == 0 {
 		ranks = nil
@@ -307,19 +311,19 @@ func On(ranks ...int) CallOption {
 	return func(o *CallOptions) { o.On = slices.Clone(ranks) }
 }
 
-// Fresh runs each row in a process that ran nothing before and runs nothing after
-// it; on the rank that is free first, or one of On's.
+// Fresh runs each row in a process that has run nothing before and runs nothing
+// afterwards, on the rank that is free first, or on one of On's.
 func Fresh() CallOption { return func(o *CallOptions) { o.Fresh = true } }
 
-// Service gives each row a worker of its own beside the pool's count, for as long as
-// it runs. In a [Table] its context ends when the ordinary rows have ended; with
-// Call and Go it is that call's. With On it is refused.
+// Service gives each row a worker of its own, not counted among the pool's, for as long
+// as the row runs. In a [Table] its context ends when the ordinary rows have ended; with
+// Call and Go it is the call's. Service is refused together with On.
 func Service() CallOption { return func(o *CallOptions) { o.Service = true } }
 
-// Memory bounds the private memory that the row's worker may use while it runs the
-// row, in bytes, at least 8 MiB, in the place of Options.Memory; a row that uses more
-// ends with ErrMemory, and its worker with it.
-// Linux only; elsewhere the row ends with an error that wraps errors.ErrUnsupported.
+// Memory bounds the private memory that the row's worker may use while it runs the row,
+// in bytes, at least 8 MiB, in place of Options.Memory; a row that uses more ends with
+// ErrMemory, and its worker with it. Linux only; elsewhere the row ends with an error
+// that wraps errors.ErrUnsupported.
 func Memory(bytes int64) CallOption { return func(o *CallOptions) { o.Memory = bytes } }
 
 // first names the first option that is set; empty: none is.

@@ -16,9 +16,9 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Pool is an executor whose workers are processes: this program again. All its
-// methods may be called concurrently. Whoever opened it closes it. A zero Pool cannot
-// be used: calls on it panic.
+// Pool is an executor whose workers are processes running this same program. All its
+// methods may be called concurrently. Whoever opens a pool must close it. Calls on a zero
+// Pool panic.
 type Pool struct {
 	p    *proc.Pool
 	rows rowRunner // p; benchmarks put in another
@@ -43,13 +43,13 @@ type Pool struct {
 
 // Worker describes one worker of a pool.
 type Worker struct {
-	Rank  int // from 1; a replacement takes its predecessor's
+	Rank  int // from 1; a replacement keeps its predecessor's
 	PID   int // 0 while there is no process
 	State State
 	Done  uint64 // rows that ended on this rank
 }
 
-// State is what a worker does.
+// State is what a worker is doing.
 type State uint8
 
 // The states of a worker.
@@ -57,10 +57,10 @@ const (
 	Starting State = iota // its process is being started or replaced
 	Idle                  // ready for rows
 	Busy                  // has rows
-	Retired               // takes no more rows, and has no process any more: see [Pool.Retire]
+	Retired               // takes no more rows and has no process any more: see [Pool.Retire]
 )
 
-// String names the state: "starting", "idle", "busy" or "retired".
+// String returns the state's name: "starting", "idle", "busy" or "retired".
 func (s State) String() string {
 	switch s {
 	case Starting:
@@ -75,11 +75,11 @@ func (s State) String() string {
 	return fmt.Sprintf("state %d", uint8(s))
 }
 
-// Open starts the workers side by side and returns once the first is ready. ctx
-// bounds Open only. It returns an error, and leaves nothing behind, if an option
-// makes no sense, if [Init] has not run, if the first worker does not start, or if ctx
-// ends first. If it is the worker, or Options.Setup in it, the error is an *Error; what
-// this system lacks wraps errors.ErrUnsupported, and the end of ctx its cause.
+// Open starts the workers side by side and returns once the first is ready. ctx bounds
+// Open only. It returns an error, and leaves nothing behind, if an option makes no sense,
+// if [Init] has not run, if the first worker does not start, or if ctx ends first. If the
+// worker failed, or Options.Setup in it, the error is an *Error; if this system lacks
+// something, the error wraps errors.ErrUnsupported, and if ctx ended, its cause.
 func Open(ctx context.Context, o Options) (*Pool, error) {
 	if ctx == nil {
 		panic(nilContext("Open"))
@@ -227,20 +227,23 @@ func (p *Pool) release() (err error) {
 	return err
 }
 
-// Shutdown lets no more calls in, waits for those accepted to end, and closes the
-// pool. If ctx ends first, it closes at once, cutting short what runs, and returns
-// ctx's cause. A Map, Unordered or Table that is under way has had accepted what it has
-// submitted: the next row ends with ErrClosed, and what it has not read by then is not
-// run. Let such loops end before.
+// Shutdown accepts no more calls, waits for those accepted to end, and closes the pool.
+// If ctx ends first, it closes the pool at once, cutting short what runs, and returns
+// ctx's cause. Of a Map, Unordered or Table under way, only the rows already submitted
+// have been accepted: the next row ends with ErrClosed, and input not read by then is not
+// run. Let such loops end first.
 func (p *Pool) Shutdown(ctx context.Context) error {
 	err := p.opened().Drain(ctx)
 	return errors.Join(err, p.Close())
 }
 
-// Close ends what waits with ErrClosed, ends the contexts of what runs, kills what
-// still runs after Options.Grace, and returns when every worker has been reaped and what
-// they printed and logged has been written. Closing twice is fine. The error says how much
-// was not written because an output blocked or failed.
+// Close ends calls that wait with ErrClosed, ends the contexts of tasks that run, and
+// kills workers whose tasks still run after Options.Grace. It returns when every worker
+// has been reaped and what they printed and logged has been written. Tasks can delay it
+// by Options.Grace and half a second, a result being decoded by a method of its type by
+// Options.Grace; output adds up to 30 s if it is slow, and 1 s if it is blocked. Closing
+// twice is fine. The error says how much was not written because an output blocked or
+// failed.
 func (p *Pool) Close() error {
 	p.opened().Close()
 	p.awaitDecoding()

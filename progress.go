@@ -12,18 +12,18 @@ import (
 	"github.com/xenonmp/xme/internal/dump"
 )
 
-// Progress is how far a run is: one range over a Map or Unordered, or one Run of a
-// [Table].
+// Progress is how far a run has come. A run is one range over a Map or Unordered, or one
+// Run of a [Table].
 type Progress struct {
-	Run     int           // which run under its WithProgress this is, from 1
-	Total   int           // rows; -1: not known yet
+	Run     int           // the number of the run under its WithProgress, from 1
+	Total   int           // rows; -1: not yet known
 	Done    int           // rows that ended with a result, whether yielded or not
 	Failed  int           // rows that ended with an error
 	Retried int           // further attempts at rows that had failed
 	Elapsed time.Duration // since the run began
-	Rate    float64       // rows that ended per second, lately, smoothed
-	Left    time.Duration // what the rest will take at that rate; -1: not known
-	Over    bool          // the run has ended: this is its last call
+	Rate    float64       // rows ended per second of late, smoothed
+	Left    time.Duration // time for the remaining rows at that rate; -1: unknown
+	Over    bool          // the run has ended: this is its last report
 }
 
 const (
@@ -37,27 +37,26 @@ const (
 	rateRows = 10
 )
 
-// WithProgress returns a context under which runs tell hook how far they are: each
+// WithProgress returns a context under which runs report their progress to hook: each
 // range over a Map or Unordered, and each Run of a Table, on any executor. (Call, Go,
-// Broadcast and the services of a table are no runs.) total is how many rows a run
-// will have; 0 or less, or found too small: not known until the input has been read
-// to its end.
+// Broadcast and the services of a table are not runs.) total is how many rows a run will
+// have; if it is 0 or less, or turns out too small, the total is unknown until the input
+// has been read to its end.
 //
-// The hook is called about every 100 ms while a run lasts and once when it has ended,
-// with Over set: before Map, Unordered or Run returns, also when the loop was left,
-// ctx or the executor ended, or the input panicked. Rows that leaving the loop cuts
-// short are not counted. Each run reports for itself, with a number of its own:
-// runs one after the other, a Map that is another's input, goroutines that share
-// the context. The hook is never called twice at a time: while it is busy with one run
-// others skip. Rows pay next to nothing for it: they are counted, and a
-// goroutine of each run looks at the counts.
+// The hook is called about every 100 ms while a run lasts, and once when it has ended,
+// with Over set: before Map, Unordered or Run returns, even if the loop was left, ctx or
+// the executor ended, or the input panicked. Rows cut short by leaving the loop are not
+// counted. Each run reports for itself, with a number of its own: runs one after the
+// other, a Map that is the input of another, goroutines that share the context. Calls of
+// the hook never overlap: while it is busy with one run, others skip. Rows pay next to
+// nothing for this: they are counted, and one goroutine of each run reads the counts.
 //
 // A hook may block, or call the executor: rows go on meanwhile. The end of a run waits
-// for it, but a second at most; after that the last call comes late. A panic of the
-// hook ends the reports of that run and reaches the ranging goroutine, or Run's
-// caller, when the run is over, as an error that prints the value and its place. A
-// task does not inherit the hook, on any executor: one that makes runs of its own
-// and wants to report them calls WithProgress itself. A nil hook panics.
+// for the hook, but no longer than a second; after that the last call comes late. If the
+// hook panics, the run makes no more reports, and when it is over, the panic reaches the
+// ranging goroutine, or Run's caller, as an error that prints the value and its place. A
+// task does not inherit the hook, on any executor: one that wants to report runs of its
+// own calls WithProgress itself. WithProgress panics if hook is nil.
 func WithProgress(ctx context.Context, total int, hook func(Progress)) context.Context {
 	if hook == nil {
 		panic("xme: WithProgress with a nil hook: give it a function, or leave WithProgress out")

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Rows is the result of one [Func.Add]. Its methods may be called from any
-// goroutine; while the table runs they wait, before that they return an error.
+// Rows holds the results of one [Func.Add]. Its methods may be called from any goroutine;
+// while the table runs they wait, and before that they return an error.
 type Rows[Out any] struct {
 	mu      sync.Mutex
 	running bool
@@ -75,9 +75,9 @@ func (r *Rows[Out]) tell() {
 
 var errNotRun = errors.New("xme: the table has not run: call its Run first")
 
-// All yields each row's result in order, its own error in its place. While the
-// table runs it waits for each row. Before Run it yields one error. If Run ended
-// before the input did, the last pair is the reason.
+// All yields each row's result in order; a row that failed yields its own error in its
+// place. While the table runs All waits for each row. Before Run it yields one error. If
+// Run ended before the input did, the last pair gives the reason.
 func (r *Rows[Out]) All() iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
 		var none Out
@@ -112,9 +112,9 @@ func (r *Rows[Out]) All() iter.Seq2[Out, error] {
 	}
 }
 
-// Values returns all results in order, once the table has run. If rows failed,
-// their places hold zero values that mean nothing, and the error tells how many
-// and wraps the first.
+// Values returns all results in order, once the table has run. If rows failed, their
+// places hold zero values without meaning, and the error says how many failed and wraps
+// the first.
 func (r *Rows[Out]) Values() ([]Out, error) {
 	var values []Out
 	var first error

@@ -8,41 +8,41 @@ import (
 	"github.com/xenonmp/xme/internal/link"
 )
 
-// Stats counts what a pool has done so far. As JSON its keys are lower case and stay;
-// times are in nanoseconds.
+// Stats counts what a pool has done so far. Its JSON keys are in lower case and will not
+// change; times are in nanoseconds.
 type Stats struct {
-	Processes int         `json:"processes"`  // that live now: workers, spares, services, nested calls
-	Spares    int         `json:"spares"`     // of them ready, and waiting to take another's place
-	Queued    int         `json:"queued"`     // calls that wait in the driver
-	Running   int         `json:"running"`    // calls that are with a worker
+	Processes int         `json:"processes"`  // that are alive now: workers, spares, services, nested calls
+	Spares    int         `json:"spares"`     // of these, ready to take another's place
+	Queued    int         `json:"queued"`     // calls waiting in the driver
+	Running   int         `json:"running"`    // calls with a worker
 	Done      uint64      `json:"done"`       // calls that ended with a result
 	Failed    uint64      `json:"failed"`     // calls that ended with an error
 	Retried   uint64      `json:"retried"`    // further attempts at calls that had failed
 	Starts    uint64      `json:"starts"`     // processes started
-	Restarts  uint64      `json:"restarts"`   // times that a rank was given another process: after a death, a Fresh row, Options.Recycle
+	Restarts  uint64      `json:"restarts"`   // times that a rank was given another process: after a death, a Fresh row, or Options.Recycle
 	Deaths    uint64      `json:"deaths"`     // processes that ended before they were told to
-	TakenBack uint64      `json:"taken_back"` // rows taken back from a slow worker for another
-	Memory    string      `json:"memory"`     // how Options.Memory is kept to here; empty: it is 0
-	Functions []FuncStats `json:"functions"`  // that have had calls, by name
+	TakenBack uint64      `json:"taken_back"` // rows taken back from a slow worker to give to another
+	Memory    string      `json:"memory"`     // how Options.Memory is enforced here; empty: it is 0
+	Functions []FuncStats `json:"functions"`  // those that have had calls, by name
 }
 
-// FuncStats counts the calls of one function, those that tasks make included.
+// FuncStats counts the calls of one function, including those that tasks make.
 //
-// Their times are the workers' own, from a row's beginning to its end with decoding and
-// encoding. Rows of less than 4 µs are measured some together. A row whose worker died
-// counts with what the driver saw of it: not at all if it was there for less than some
-// 40 ms, else to within 20 ms.
+// The times are measured in the workers, from the beginning of a row to its end, decoding
+// and encoding included. Rows of less than 4 µs are measured several together. A row
+// whose worker died counts as far as the driver saw it: not at all if it had run for less
+// than about 40 ms, otherwise to within 20 ms.
 type FuncStats struct {
 	Name    string        `json:"name"`    // the full name
 	Done    uint64        `json:"done"`    // calls that ended with a result
 	Failed  uint64        `json:"failed"`  // calls that ended with an error
 	Retried uint64        `json:"retried"` // further attempts at calls that had failed
 	Runs    uint64        `json:"runs"`    // attempts that ran in a worker and have ended
-	Busy    time.Duration `json:"busy_ns"` // that they took in all
+	Busy    time.Duration `json:"busy_ns"` // time they took in all
 	Longest time.Duration `json:"longest_ns"`
 }
 
-// Mean returns what a run takes on the average, 0 if there was none.
+// Mean returns the average time of a run, or 0 if there was none.
 func (f FuncStats) Mean() time.Duration {
 	if f.Runs == 0 {
 		return 0
@@ -69,12 +69,13 @@ func (p *Pool) Stats() Stats {
 	return stats
 }
 
-// Var returns the pool's [Stats] as a variable for package expvar, whose String is
-// their JSON each time anew:
+// Var returns the pool's [Stats] as a variable for package expvar, whose String method
+// returns the current JSON at each call:
 //
 //	expvar.Publish("pool", pool.Var())
 //
-// (This package does not import expvar, which brings a web server into every worker.)
+// (This package does not import expvar, which would bring a web server into every
+// worker.)
 func (p *Pool) Var() fmt.Stringer { return statsVar{p} }
 
 type statsVar struct{ p *Pool }

@@ -12,35 +12,40 @@ import (
 	"github.com/xenonmp/xme/internal/proc"
 )
 
-// Result is one row's end as Unordered yields it.
+// Result is the outcome of one row, as Unordered yields it.
 type Result[Out any] struct {
-	Index int // the row's place in the input
-	Value Out // means nothing if Err is not nil
+	Index int // the row's index in the input
+	Value Out // meaningless if Err is not nil
 	Err   error
 }
 
-// Map runs f on every value of in and yields the results in the input's order,
-// each as soon as it and all before it are there: exactly one pair per value read,
-// an error in its own row's place. It is lazy; each range over it runs anew.
+// Map runs f on every value of in and yields the results in the order of the input, each
+// as soon as it and all before it are there: one pair for each value read, with a row's
+// error in that row's place. Only once ctx or the executor has ended may the value that
+// was read last have no pair. Map is lazy; each range over it runs anew.
 //
-// Where rows travel in shared memory results are read in lots: one whose worker has more
-// rows waits for up to some 16 ms, and longer right behind rows of a few microseconds,
-// which are measured many at once. [Func.Call] and [Func.Go] are told at once.
+// Where rows travel in shared memory, results are read in lots: a result whose worker has
+// more rows to run may wait for up to about 16 ms, and longer right behind rows of a few
+// microseconds, many of which are measured at once. [Func.Call] and [Func.Go] learn of
+// their results at once.
 //
-// The input is read on another goroutine, ahead of what has been yielded; it may be endless.
-// What is read ahead is bounded: 16,384 rows that have not been yielded; on a pool 512 for
-// each worker and two workers more that have not ended (2,048 of plain small values that
-// take less than about 10 µs each); 64 open files; and 32 MiB of arguments under way and
-// results not yielded, where an argument that is larger goes alone, and one of 64 bytes or
-// less does not wait for bytes.
+// The input is read on another goroutine, ahead of what has been yielded; it may be
+// endless. What is read ahead is bounded by number: 16,384 rows not yet yielded; on a
+// pool, for each worker and two more, 512 rows that have not ended (2,048 if they are
+// plain small values that take less than about 10 µs each); and 64 open files. It is also
+// bounded by size: 32 MiB of arguments under way and results not yielded. A larger
+// argument is sent alone; an argument of 64 bytes or less does not count, so rows with
+// such arguments do not wait for bytes, and their results are bounded by the number of
+// rows (16,384) only.
 //
-// Leaving the loop cancels the rows under way and returns at once, also while the input
-// blocks (its goroutine then ends when it next yields). A panic in the input reaches the ranging goroutine, after the rows
-// before it, as an error that prints the value and its place and wraps the value if
-// that is an error. When ctx or the executor ends, rows that were read yield their errors,
-// then the sequence stops. If the input had not ended and none of these errors tells of
-// it, as no row was under way, one more pair does, in the place of the row that would
-// have been the next: a sequence that is cut short never looks as if it were whole.
+// Leaving the loop cancels the rows under way and returns at once, even while the input
+// blocks (its goroutine ends when it next yields). A panic in the input reaches the
+// ranging goroutine, after the rows before it, as an error that prints the value and its
+// place, and that wraps the value if it is an error. When ctx or the executor ends, rows
+// that were read yield their errors, then the sequence stops. If the input had not ended
+// and none of these errors says so, because no row was under way, one more pair does, in
+// place of the row that would have been next: a sequence that is cut short never looks
+// complete.
 func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq2[Out, error] {
 	on = checkInput(ctx, known(f), "Map", on, in == nil)
 	return func(yield func(Out, error) bool) {
@@ -48,8 +53,7 @@ func (f *Func[In, Out]) Map(ctx context.Context, on Executor, in iter.Seq[In]) i
 	}
 }
 
-// Unordered is Map, except that results are yielded as they come, each with the
-// index of its row.
+// Unordered is like Map, but yields results as they come, each with the index of its row.
 func (f *Func[In, Out]) Unordered(ctx context.Context, on Executor, in iter.Seq[In]) iter.Seq[Result[Out]] {
 	on = checkInput(ctx, known(f), "Unordered", on, in == nil)
 	return func(yield func(Result[Out]) bool) {

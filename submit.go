@@ -17,8 +17,9 @@ type rowRunner interface {
 	CancelUnbegun(why error, rows ...*link.Row)
 }
 
-// Submit implements [Executor]. Calls are handed out in order, each to the first
-// worker that has room; it blocks while Options.Queue calls have not ended.
+// Submit implements [Executor]. Calls are handed out in order, each to the first worker
+// that has room. Submit blocks while Options.Queue calls have not ended, not counting
+// those that tasks make.
 func (p *Pool) Submit(ctx context.Context, calls []*Call) (int, error) {
 	if len(calls) == 1 {
 		return p.submitOne(ctx, calls[0])

@@ -6,43 +6,43 @@ import (
 	"time"
 )
 
-// Summary tells what a pool did with its time. As JSON its keys are lower case and
-// stay; times are in nanoseconds.
+// Summary says what a pool did with its time. Its JSON keys are in lower case and will
+// not change; times are in nanoseconds.
 type Summary struct {
 	Wall     time.Duration `json:"wall_ns"` // from Open until now, or until Close
 	Workers  int           `json:"workers"` // ranks
-	Done     uint64        `json:"done"`    // calls, as in Stats
+	Done     uint64        `json:"done"`    // calls, as in Stats; so are the next two
 	Failed   uint64        `json:"failed"`
 	Retried  uint64        `json:"retried"`
 	Starts   uint64        `json:"starts"` // processes
 	Restarts uint64        `json:"restarts"`
 	Deaths   uint64        `json:"deaths"`
-	Start    time.Duration `json:"start_ns"` // from a process's start until it was ready, set-up included: the mean
+	Start    time.Duration `json:"start_ns"` // mean time from a process's start until it was ready, setup included
 
-	// What the ranks' time, Workers times Wall, went into: no process was ready; the
-	// process had no row; it ran rows. Rows of services, and those that ran on
-	// processes beside the ranks, are not in it.
+	// How the ranks spent their time, which is Workers times Wall: without a process that
+	// was ready, ready but without a row, running rows. Rows of services, and rows that
+	// ran in processes beside the ranks, are not included.
 	Starting time.Duration `json:"starting_ns"`
 	Waiting  time.Duration `json:"waiting_ns"`
 	Working  time.Duration `json:"working_ns"`
 
-	Mean    time.Duration `json:"mean_ns"` // that a row ran; 0: none has ended
-	Slowest []SlowRow     `json:"slowest"` // rows that ran longest, five at most, the slowest first
-	Advice  string        `json:"advice"`  // one line on what the figures say
+	Mean    time.Duration `json:"mean_ns"` // time that a row ran; 0: none has ended
+	Slowest []SlowRow     `json:"slowest"` // the rows that ran longest, at most five, slowest first
+	Advice  string        `json:"advice"`  // one line on what the figures mean
 }
 
-// SlowRow is one run of a row. Rows of less than 4 µs, services, and rows that run
-// still are none.
+// SlowRow is one run of a row. Rows of less than 4 µs, services, and rows still running
+// are not considered.
 type SlowRow struct {
 	Func   string        `json:"function"` // the full name
-	Row    int           `json:"row"`      // its index; -1: a call, or made by a task
+	Row    int           `json:"row"`      // its index; -1: a single call, or one made by a task
 	Time   time.Duration `json:"time_ns"`  // as in FuncStats
 	Rank   int           `json:"rank"`
-	Failed bool          `json:"failed"` // with an error of its own, or its worker died
+	Failed bool          `json:"failed"` // with an error of its own, or because its worker died
 }
 
-// Summary returns what the pool did with its time so far, or after Close what it did in
-// all. Its String is a small block of text; see [Options].Summary.
+// Summary returns what the pool has done with its time so far or, after Close, in all.
+// The result's String method returns a small block of text; see [Options].Summary.
 func (p *Pool) Summary() Summary {
 	a, stats := p.opened().Account(), p.p.Stats()
 	s := Summary{
@@ -68,7 +68,7 @@ func (p *Pool) Summary() Summary {
 	return s
 }
 
-// String prints s as a block of some ten lines.
+// String formats s as a block of about ten lines.
 func (s Summary) String() string {
 	var b strings.Builder
 	line := func(what, format string, args ...any) {

@@ -13,10 +13,9 @@ import (
 	"github.com/xenonmp/xme/internal/proc"
 )
 
-// Table is an execution table: rows of functions and arguments that [Table.Run]
-// runs top to bottom, as many at once as the executor has workers. Fill it with
-// [Func.Add]. The zero value is an empty table; a table runs once. Add is called
-// before Run, by one goroutine.
+// Table is an execution table: rows of functions and arguments that [Table.Run] runs top
+// to bottom, as many at once as the executor has workers. Fill it with [Func.Add], from
+// one goroutine and before Run. The zero value is an empty table. A table runs once.
 type Table struct {
 	mu   sync.Mutex
 	run  bool
@@ -47,8 +46,8 @@ type added struct {
 	read func(r *tableRun) bool
 }
 
-// Add appends one row per value of in to t. It reads nothing: Run does. The rows'
-// results are found in the returned Rows.
+// Add appends one row per value of in to t. It does not read in; Run does. The returned
+// Rows gives access to the results.
 func (f *Func[In, Out]) Add(t *Table, in iter.Seq[In]) *Rows[Out] {
 	switch name := known(f).callOf("Add"); {
 	case t == nil:
@@ -272,20 +271,20 @@ func (r *tableRun) end(why error) {
 	}
 }
 
-// Run runs the table's rows on an executor, Add by Add, each top to bottom, and
-// returns when all have ended. If rows failed, it returns an error that tells how
-// many and wraps the first in order of their end; the others' results are in their
-// Rows all the same. When ctx ends, rows that have not begun end with its error
-// and those that run have their contexts ended; Run then returns ctx's cause too,
-// without waiting for an input that blocks. A panic of an input reaches Run's
-// caller once the rows before it have ended, as it reaches [Func.Map]'s. A second
-// Run is an error.
+// Run runs the table's rows on an executor, Add by Add, each top to bottom, and returns
+// when all have ended. If rows failed, it returns an error that says how many and wraps
+// the first to end; the results of the others are in their Rows nevertheless. When ctx
+// ends, rows that have not begun end with its error and those that run have their
+// contexts ended; Run then returns ctx's cause too, without waiting for an input that
+// blocks. A panic of an input reaches Run's caller once the rows before it have ended, as
+// with [Func.Map]. A second Run is an error.
 //
-// Rows of functions with the option [Service] begin beside the others. Their
-// contexts end when the ordinary rows have ended and they have begun; a table of services alone runs
-// until they return or ctx ends. A service that returns its context's error then
-// has not failed, nor has one that [Interruptible] kept from beginning; their own [Rows] say
-// what became of them. A guard, of package manager, stays until the other services have ended too and what was queued is done.
+// Rows of functions with the option [Service] begin beside the others. Their contexts end
+// when the ordinary rows have ended and the services have begun; a table of services only
+// runs until they return or ctx ends. A service that then returns its context's error has
+// not failed, nor has one that [Interruptible] kept from beginning; their own [Rows] say
+// what became of them. A guard, of package manager, stays until the other services have
+// ended as well and what was queued has been done.
 func (t *Table) Run(ctx context.Context, on Executor) error {
 	on = check(ctx, nil, "Table.Run", on)
 	t.mu.Lock()

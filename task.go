@@ -33,8 +33,8 @@ func taskOf(ctx context.Context) *task {
 	return t
 }
 
-// Rank returns the rank of the worker that runs the task, from 1; 0 outside a
-// task and in one that runs in the driver.
+// Rank returns the rank of the worker that runs the task, from 1; it returns 0 outside a
+// task and in a task that runs in the driver.
 func Rank(ctx context.Context) int {
 	if t := taskOf(ctx); t != nil {
 		return t.rank
@@ -42,10 +42,10 @@ func Rank(ctx context.Context) int {
 	return 0
 }
 
-// Seed returns the task's seed: a hash of Options.Seed and the row's index, or for
-// Call and Go of a running number. It does not depend on the number of workers, so
-// a table repeats its random numbers; nor on the function, so row i has the same seed
-// in every Map and Table of a pool: where they are to differ mix in something of the
+// Seed returns the task's seed: a hash of Options.Seed and the row's index or, for Call
+// and Go, a running number. It does not depend on the number of workers, so a table
+// repeats its random numbers. Nor does it depend on the function, so row i has the same
+// seed in every Map and Table of a pool: where they should differ, mix in part of the
 // argument. Outside a task it is a fixed number.
 func Seed(ctx context.Context) uint64 {
 	if t := taskOf(ctx); t != nil {
@@ -67,8 +67,8 @@ func mix(x uint64) uint64 {
 // seedOf derives the seed of row n.
 func seedOf(base, n uint64) uint64 { return mix(base + (n+1)*defaultSeed) }
 
-// Current returns the executor that a task makes its own calls on. Outside a task
-// it is an executor whose calls end with an error that says so.
+// Current returns the executor on which a task makes its own calls. Outside a task it
+// returns an executor whose calls end with an error that says so.
 func Current(ctx context.Context) Executor {
 	if t := taskOf(ctx); t != nil {
 		return t.current
@@ -258,12 +258,12 @@ func (v *invocation) end(to finisher, body []byte, out *wire.Parcel, err *Error)
 	to.finished(body, out, err)
 }
 
-// Serve runs the function called name with arguments that [Call.AppendArgs] made
-// in another process of the same build, and returns the result's encoding for
-// [Call.Finish]. It is for executors of others. The error is an *Error, which
-// marshals itself to binary. Open files do not cross this way. A function that
-// waits for ctx needs something in the process that can end it: under a bare
-// context.Background the runtime reports a deadlock.
+// Serve runs the function called name with arguments that [Call.AppendArgs] encoded in
+// another process of the same build, and returns the encoded result for [Call.Finish]. It
+// is for executors outside this package. The error is an *Error, which can marshal itself
+// to binary. Open files do not cross this way. A function that waits for ctx needs
+// something in the process that can end it: under a bare context.Background the runtime
+// reports a deadlock.
 func Serve(ctx context.Context, name string, args []byte) ([]byte, error) {
 	if ctx == nil {
 		panic(nilContext("Serve"))
