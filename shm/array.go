@@ -10,24 +10,25 @@ import (
 )
 
 // Array is n elements of type T in memory that processes share. It crosses as a field of
-// an argument or a result without being copied: all who have it see the same elements.
+// an argument or a result without being copied: everyone who has it sees the same
+// elements.
 //
-// T must hold no pointers. Who writes what when is the program's to order: calls that
-// work at the same time should each write a part of their own (Part); a call's writes are
-// there once its result is. An Array that is nil crosses as nil.
+// T must hold no pointers. The program must order its reads and writes: calls that work
+// at the same time should each write a part of their own (Part). A call's writes are
+// visible once its result is there. A nil Array crosses as nil.
 //
-// In the process that made it, an Array lasts until Close; memory that is no longer used
-// serves the next array of about its size. In a task it is valid until the task returns,
-// unless retained. An array that a task made and returns goes over to the caller, who
-// closes it. All methods may be called concurrently.
+// In the process that made it, an Array lasts until Close; memory no longer in use serves
+// the next array of about the same size. In a task it is valid until the task returns,
+// unless retained. An array that a task makes and returns passes to the caller, who must
+// close it. All methods may be called concurrently.
 type Array[T any] struct {
 	_ [0]T
 	core
 }
 
-// NewArray makes an array of n elements, all zero. The memory is taken from the system
-// at once: where there is too little the error wraps xme.ErrMemory. T that holds pointers
-// is an error too.
+// NewArray makes an array of n elements, all zero. The memory is taken from the system at
+// once: if there is too little, the error wraps xme.ErrMemory. It is an error too if T
+// holds pointers.
 func NewArray[T any](n int) (*Array[T], error) {
 	size, err := sizeOf[T](n)
 	if err != nil {
@@ -93,9 +94,9 @@ func (a *Array[T]) Len() int {
 	return a.size / int(unsafe.Sizeof(none))
 }
 
-// Slice returns the elements, valid until Close, or in a task until it returns; to touch
-// them later ends the process. It panics if the array is closed: Use returns an error,
-// and cannot be outlived.
+// Slice returns the elements. The slice is valid until Close, or in a task until the task
+// returns; touching it later ends the process. Slice panics if the array is closed. Use,
+// in contrast, returns an error then, and its elements cannot be outlived.
 func (a *Array[T]) Slice() []T {
 	mem, err := a.bytes()
 	if err != nil {
@@ -104,15 +105,15 @@ func (a *Array[T]) Slice() []T {
 	return sliceOf[T](mem)
 }
 
-// Use calls f with the elements, which stay until it returns: Close waits for it. It
-// returns f's error, or ErrClosed without calling it.
+// Use calls f with the elements, which stay valid until f returns: Close waits for it. It
+// returns f's error, or ErrClosed without calling f.
 func (a *Array[T]) Use(f func([]T) error) error {
 	return a.use(func(mem []byte) error { return f(sliceOf[T](mem)) })
 }
 
-// Part returns the elements from lo up to, not including, hi as an array that lasts as
-// long as a: what a call is to work on. Closing it does nothing. It panics if the bounds
-// are not a's.
+// Part returns the elements from lo up to but not including hi as an array that lasts as
+// long as a: the part that a call is to work on. Closing it does nothing. Part panics if
+// the bounds are out of range.
 func (a *Array[T]) Part(lo, hi int) *Array[T] {
 	if lo < 0 || hi < lo || hi > a.Len() {
 		panic(fmt.Sprintf("shm: Part(%d, %d) of an array of %d", lo, hi, a.Len()))
@@ -124,11 +125,12 @@ func (a *Array[T]) Part(lo, hi int) *Array[T] {
 	return b
 }
 
-// ReadOnly returns the same elements as an array that cannot be written through, here and
-// wherever it is handed over: the kernel ends a write in a fault. A task that was handed it
-// and tries fails with an error that says so. Where another goroutine of it tries, or a task
-// that was not handed it, as what an earlier one has retained, the worker dies, alone. It
-// lasts as long as a; closing it does nothing.
+// ReadOnly returns the same elements as an array that cannot be written through, here or
+// wherever it is handed: the kernel turns a write into a fault. A task that was handed it
+// and tries to write fails with an error that says so. If another goroutine of the task
+// tries, or a task that was not handed it but has it, say, from an earlier one that
+// retained it, the worker dies, and it alone. The array lasts as long as a; closing it
+// does nothing.
 func (a *Array[T]) ReadOnly() *Array[T] {
 	b := a.child()
 	b.readOnly = true
@@ -141,8 +143,9 @@ func (a *Array[T]) child() *Array[T] {
 	return b
 }
 
-// Retain returns the same elements as an array of the caller's own, to be closed by it: a
-// task's array that its worker shall keep, for later tasks. It returns ErrClosed if a is.
+// Retain returns the same elements as an array that the caller owns and must close, for
+// example to keep a task's array in the worker for later tasks. It returns ErrClosed if a
+// is closed.
 func (a *Array[T]) Retain() (*Array[T], error) {
 	b := &Array[T]{}
 	if err := a.retain(&b.core); err != nil {
@@ -151,9 +154,9 @@ func (a *Array[T]) Retain() (*Array[T], error) {
 	return b, nil
 }
 
-// Close ends the use of the array in this process, after the Uses that run. Calls that
-// have it keep it until they end. Closing twice does nothing. It must not be called in a
-// Use of the same array.
+// Close ends the use of the array in this process, after waiting for running calls of
+// Use. Calls that were handed the array keep it until they end. Closing twice does
+// nothing. Close must not be called within a Use of the same array.
 func (a *Array[T]) Close() error { return a.close() }
 
 // String describes the array, not its elements.

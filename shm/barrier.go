@@ -12,25 +12,25 @@ import (
 // ErrBroken is wrapped by a [BarrierError].
 var ErrBroken = xme.RegisterError("github.com/xenonmp/xme/shm.ErrBroken", errors.New("the barrier is broken"))
 
-// Break is why a barrier broke.
+// Break says why a barrier broke.
 type Break string
 
-// Why a barrier is broken.
+// The reasons for a barrier to break.
 const (
-	BreakGaveUp  Break = "gave up waiting" // as its ctx ended
+	BreakGaveUp  Break = "gave up waiting" // because its ctx ended
 	BreakDied    Break = "died"
 	BreakAborted Break = "aborted it"
-	BreakReset   Break = "reset it" // while somebody waited, who is told this
+	BreakReset   Break = "reset it" // while others were waiting, who learn of it this way
 )
 
-// BarrierError says why a barrier holds nobody up any more. It wraps ErrBroken.
+// BarrierError says why a barrier is broken. It wraps ErrBroken.
 type BarrierError struct {
-	What  string // the barrier, as: barrier "start"
-	Owner Owner  // who broke it; zero if that is not known any more
+	What  string // the barrier, for example: barrier "start"
+	Owner Owner  // who broke it; zero if that is no longer known
 	Why   Break
 }
 
-// Error says which barrier, and who broke it by what.
+// Error says which barrier is broken, by whom and how.
 func (e *BarrierError) Error() string {
 	who := "somebody"
 	if e.Owner != (Owner{}) {
@@ -42,19 +42,23 @@ func (e *BarrierError) Error() string {
 // Unwrap returns ErrBroken.
 func (e *BarrierError) Unwrap() error { return ErrBroken }
 
-// Barrier holds goroutines of any tasks and processes up until so many have come, again and again. It crosses as a [Mutex] does; all
-// methods may be called concurrently.
+// Barrier makes goroutines of any tasks and processes wait until a given number of them
+// has arrived, again and again. It crosses as a [Mutex] does; all methods may be called
+// concurrently.
 //
-// Who has a handle takes part. If a process dies that takes part, whether it waits or not, or who waits gives up, the barrier breaks: all who wait,
-// and all who come until Reset, get a [BarrierError] that names it. To close a handle, or to return from a task, without having come
-// breaks nothing: the others wait on. A worker that retains a handle takes part, also when its pool closes: as if it died. Who starts a group of
-// tasks over after a break calls Reset first; a retry of one of them alone finds the barrier broken.
+// Everyone who has a handle is a participant. If a process that participates dies,
+// waiting or not, or if a waiter gives up, the barrier breaks: all who wait, and all who
+// arrive until Reset, get a [BarrierError] that names the one who broke it. Closing a
+// handle, or returning from a task, without having arrived breaks nothing: the others go
+// on waiting. A worker that retains a handle participates; the closing of its pool then
+// counts as its death. If a group of tasks is started over after a break, call Reset
+// first; if only one of them is retried, it finds the barrier broken.
 type Barrier struct{ prim }
 
-// MaxParties is how many a barrier can wait for.
+// MaxParties is the largest number of parties a barrier can wait for.
 const MaxParties = ring.MostParties
 
-// NewBarrier makes a barrier that waits for so many, 1 to MaxParties.
+// NewBarrier makes a barrier for the given number of parties, 1 to MaxParties.
 func NewBarrier(parties int) (*Barrier, error) {
 	if parties < 1 || parties > MaxParties {
 		return nil, fmt.Errorf("shm: a barrier for %d parties: make it 1 to %d", parties, MaxParties)
@@ -92,9 +96,11 @@ func (g barrierGuard) State() string {
 
 func (b *Barrier) barrier() *ring.Barrier { return b.l.guard.(barrierGuard).Barrier }
 
-// Wait waits until as many have called it as the barrier is for; then all return nil, each with another number from 0, in the order in which
-// they came. If ctx ends, or this process closes the barrier, that breaks it, and Wait returns a *WaitError or ErrClosed; the others, and
-// who comes to a broken barrier, get a *BarrierError.
+// Wait waits until as many callers have arrived as the barrier has parties. Then all
+// return nil, each with a different number, counted from 0 in the order of arrival. If
+// ctx ends, or this process closes the barrier, the barrier breaks and Wait returns a
+// *WaitError or ErrClosed; the other waiters, and those who arrive at a broken barrier,
+// get a *BarrierError.
 func (b *Barrier) Wait(ctx context.Context) (number int, err error) {
 	if err := b.enter(); err != nil {
 		return 0, err
@@ -149,7 +155,7 @@ func (b *Barrier) wrote() {
 	b.l.record(syncBy, b.own.number, false)
 }
 
-// Abort breaks the barrier, if it is not broken.
+// Abort breaks the barrier unless it is already broken.
 func (b *Barrier) Abort() error {
 	return b.with(func() {
 		if b.barrier().Break(b.own.number, ring.BrokenAborted) {
@@ -158,7 +164,8 @@ func (b *Barrier) Abort() error {
 	})
 }
 
-// Reset has the barrier wait for as many as it is for again. Who waits for others gets a *BarrierError.
+// Reset makes the barrier wait for its full number of parties again. Those who are
+// waiting get a *BarrierError.
 func (b *Barrier) Reset() error { return b.with(func() { b.barrier().Reset(b.own.number) }) }
 
 func (b *Barrier) with(f func()) error {
@@ -180,7 +187,8 @@ func (b *Barrier) Broken() error {
 	return b.broken(r)
 }
 
-// Parties returns how many the barrier is for, and how many of them wait; 0 of a closed one.
+// Parties returns the barrier's number of parties, and how many of them are waiting; 0
+// for both if it is closed.
 func (b *Barrier) Parties() (parties, waiting int) {
 	if b.enter() != nil {
 		return 0, 0
@@ -190,7 +198,8 @@ func (b *Barrier) Parties() (parties, waiting int) {
 	return b.barrier().Parties(), waiting
 }
 
-// Retain returns the same barrier as the caller's own, as [Mutex.Retain] does. From then on the process takes part, not the task alone.
+// Retain returns the same barrier as a handle that the caller owns, as [Mutex.Retain]
+// does. From then on the process participates, not just the task.
 func (b *Barrier) Retain() (*Barrier, error) {
 	r := &Barrier{}
 	if err := b.retainPrim(&r.prim); err != nil {

@@ -12,11 +12,12 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Cond lets tasks and processes wait until another has changed what a [Mutex] guards. It crosses as a Mutex does, and takes its mutex
-// along; all methods may be called concurrently.
+// Cond lets tasks and processes wait until another has changed what a [Mutex] guards. It
+// crosses as a Mutex does, and takes its mutex along; all methods may be called
+// concurrently.
 //
-// A process that dies may have been woken and not have acted on it: so a death lets all go who wait. Therefore, and because others may come
-// first, a wait stands in a loop:
+// A process that dies may have been woken without having acted on it, so a death wakes
+// all waiters. For this reason, and because others may come first, wait in a loop:
 //
 //	for !condition() {
 //		if err := c.Wait(ctx); err != nil { … }
@@ -30,7 +31,8 @@ type Cond struct {
 	mine bool // L is closed with it
 }
 
-// NewCond makes a condition of what a mutex guards. It does not close the mutex.
+// NewCond makes a condition for what a mutex guards. The mutex remains the caller's to
+// close.
 func NewCond(l *Mutex) (*Cond, error) {
 	if l == nil {
 		return nil, errors.New("shm: a Cond of no mutex: make it by NewMutex")
@@ -66,10 +68,12 @@ func (g condGuard) Has(uint32) (has, told bool) { return g.relocks.Load() > 0, f
 
 func (c *Cond) cond() *ring.Cond { return c.l.guard.(condGuard).Cond }
 
-// Wait gives the mutex back, waits for Signal or Broadcast, a death, the end of ctx, or Close, and takes the mutex again, however
-// long that takes and whether ctx has ended or not. It returns nil, a *WaitError, ErrClosed, or what [Mutex.Lock] returns that
-// wraps ErrOwnerDied, or two of them. The caller holds the mutex before and after, unless the error wraps ErrNotHeld: it did not hold it, or the
-// mutex is closed. Who is let go as ctx ends returns nil.
+// Wait releases the mutex, waits for Signal or Broadcast, a death, the end of ctx, or
+// Close, and takes the mutex again, however long that takes and whether or not ctx has
+// ended. It returns nil, a *WaitError, ErrClosed, or what [Mutex.Lock] returns that wraps
+// ErrOwnerDied, or two of these joined. The caller holds the mutex before and after,
+// unless the error wraps ErrNotHeld: then it did not hold the mutex, or the mutex is
+// closed. A waiter woken just as ctx ends gets nil.
 func (c *Cond) Wait(ctx context.Context) error {
 	if err := c.enter(); err != nil {
 		return err
@@ -109,10 +113,10 @@ func lost(err error) error {
 	return fmt.Errorf("%w: %w", ErrNotHeld, err)
 }
 
-// Signal lets one go that waits, if any does. The caller may have the mutex or not.
+// Signal wakes one waiter, if there is any. The caller may but need not hold the mutex.
 func (c *Cond) Signal() error { return c.let((*ring.Cond).Signal) }
 
-// Broadcast lets all go that wait. The caller may have the mutex or not.
+// Broadcast wakes all waiters. The caller may but need not hold the mutex.
 func (c *Cond) Broadcast() error { return c.let((*ring.Cond).Broadcast) }
 
 func (c *Cond) let(f func(*ring.Cond)) error {
@@ -125,7 +129,8 @@ func (c *Cond) let(f func(*ring.Cond)) error {
 	return nil
 }
 
-// Retain returns the same condition as the caller's own, with the mutex, as [Mutex.Retain] does.
+// Retain returns the same condition, with its mutex, as a handle that the caller owns, as
+// [Mutex.Retain] does.
 func (c *Cond) Retain() (*Cond, error) {
 	if c.L == nil {
 		return nil, zeroError{}
@@ -142,7 +147,8 @@ func (c *Cond) Retain() (*Cond, error) {
 	return r, nil
 }
 
-// Close ends the use of it in this process, as [Mutex.Close] does, and of the mutex if that came with it.
+// Close ends the use of the condition in this process, as [Mutex.Close] does, and of the
+// mutex if it came with the condition.
 func (c *Cond) Close() error {
 	if c.mine {
 		c.L.core.endNow() // before it is waited for: who waits may be about to take the mutex

@@ -13,8 +13,8 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// ErrClosed is what the methods of a closed handle of this package return, and of
-// one that a task was given once the task has ended.
+// ErrClosed is returned by the methods of a handle of this package that is closed, or
+// that was given to a task that has ended.
 var ErrClosed = xme.RegisterError("github.com/xenonmp/xme/shm.ErrClosed", errors.New("shm: closed, or its task has ended"))
 
 // core is what all handles are: a part of a region, and how long it may be used.

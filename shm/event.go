@@ -7,8 +7,9 @@ import (
 	"github.com/xenonmp/xme/internal/ring"
 )
 
-// Event is a flag that tasks and processes share and wait for. It crosses as a [Mutex] does; all methods may be called concurrently.
-// Whoever may have set it, it stays set until Clear, also if that one is no more.
+// Event is a flag that tasks and processes share and wait for. It crosses as a [Mutex]
+// does; all methods may be called concurrently. It stays set until Clear, even if whoever
+// set it is gone.
 type Event struct{ prim }
 
 // NewEvent makes an event that is not set.
@@ -44,10 +45,10 @@ func (g eventGuard) Sweep(uint32) { g.Event.Sweep() }
 
 func (e *Event) event() *ring.Event { return e.l.guard.(eventGuard).Event }
 
-// Set sets it: all who wait go on.
+// Set sets the event and wakes all waiters.
 func (e *Event) Set() error { return e.do((*ring.Event).Set) }
 
-// Clear takes Set back. Who waited when it was set goes on all the same.
+// Clear clears the event. Those who were waiting when it was set go on nevertheless.
 func (e *Event) Clear() error { return e.do((*ring.Event).Clear) }
 
 func (e *Event) do(f func(*ring.Event)) error {
@@ -60,7 +61,7 @@ func (e *Event) do(f func(*ring.Event)) error {
 	return nil
 }
 
-// IsSet reports whether it is set; false of a closed one.
+// IsSet reports whether the event is set; it returns false if the event is closed.
 func (e *Event) IsSet() bool {
 	if e.enter() != nil {
 		return false
@@ -73,8 +74,9 @@ func (e *Event) IsSet() bool {
 	return true
 }
 
-// Wait waits until it is set, ctx ends, or this process closes it. An error after a wait is a *WaitError. If it is set, Wait
-// returns nil whether ctx has ended or not.
+// Wait waits until the event is set, ctx ends, or this process closes it. An error after
+// a wait is a *WaitError. If the event is set, Wait returns nil whether or not ctx has
+// ended.
 func (e *Event) Wait(ctx context.Context) error {
 	if err := e.enter(); err != nil {
 		return err
@@ -91,7 +93,7 @@ func (e *Event) Wait(ctx context.Context) error {
 	return nil
 }
 
-// Retain returns the same event as the caller's own, as [Mutex.Retain] does.
+// Retain returns the same event as a handle that the caller owns, as [Mutex.Retain] does.
 func (e *Event) Retain() (*Event, error) {
 	r := &Event{}
 	if err := e.retainPrim(&r.prim); err != nil {

@@ -16,11 +16,12 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// ErrEnded is what putting into a queue, or sending into a pipe, returns that has been
-// ended.
+// ErrEnded is returned when an item is put into a queue, or sent into a pipe, that has
+// been ended.
 var ErrEnded = xme.RegisterError("github.com/xenonmp/xme/shm.ErrEnded", ring.ErrEnded)
 
-// ErrTooLarge is wrapped by the error of who puts or sends an encoded item that takes more bytes than there is room for in all.
+// ErrTooLarge is wrapped by the error for putting or sending an item whose encoding takes
+// more bytes than there is room for in all.
 var ErrTooLarge = xme.RegisterError("github.com/xenonmp/xme/shm.ErrTooLarge", ring.ErrTooLarge)
 
 // items says how values of T lie in a queue: as they lie in memory, or encoded.
@@ -296,14 +297,16 @@ func (it *items[T]) decode(s *side, item []byte, v *T) error {
 	return nil
 }
 
-// ItemError says that an item of a queue or a pipe could not be decoded. It was taken all the same, and is done with: who asks again gets the next.
+// ItemError says that an item of a queue or a pipe could not be decoded. The item was
+// taken nevertheless, and counts as done: the next call gets the next item.
 type ItemError struct{ Err error }
 
 func (e *ItemError) Error() string {
 	return "shm: an item that cannot be decoded was dropped: " + e.Err.Error()
 }
 
-// Unwrap returns why. An io.EOF of an Unmarshal of the user's is not found: it is not the end of the queue.
+// Unwrap returns the reason. errors.Is does not find an io.EOF that the user's own
+// Unmarshal returned: it does not mean the end of the queue.
 func (e *ItemError) Unwrap() error {
 	if e.Err == nil {
 		return nil

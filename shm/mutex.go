@@ -8,17 +8,22 @@ import (
 	"github.com/xenonmp/xme/internal/ring"
 )
 
-// Mutex is a lock that tasks and processes share. A free one is taken by a single compare-and-swap. It outlives its holder: when
-// a process dies that holds it, or a task returns without giving it back, the next gets it and is told.
+// Mutex is a lock that tasks and processes share. A free one is taken by a single
+// compare-and-swap. It outlives its holder: when a process that holds it dies, or a task
+// returns without releasing it, the next one to take it is told.
 //
-// It crosses as a field of an argument or a result, by pointer; lifetime is as an Array's. All methods may be called concurrently. Its holder
-// is the task, for the handles that a task was given, and otherwise the process, for those that it made or retained: any goroutine of a
-// task may give back what another took, and they exclude each other. It is not re-entrant.
+// It crosses as a field of an argument or a result, by pointer; its lifetime is that of
+// an Array. All methods may be called concurrently. Its holder is the task, for handles
+// that were given to a task, and otherwise the process, for handles that it made or
+// retained: any goroutine of a task may release what another took, and they exclude each
+// other. It is not re-entrant.
 //
-// A free mutex may be taken by who comes before those who wait; but one that has lost four times gets it next. Of the goroutines of a process
-// that wait, one sleeps at a time, and they go on in the order in which they began to wait.
+// A newcomer may take a free mutex before those who wait; but a waiter that has lost four
+// times gets it next. Of the waiting goroutines of a process one sleeps at a time, and
+// they proceed in the order in which they began to wait.
 //
-// A zero Mutex cannot be used. One made in a package's variable is another in each process: hand it over.
+// A zero Mutex cannot be used. One made in a package variable is a different one in each
+// process: hand it over instead.
 type Mutex struct{ prim }
 
 // NewMutex makes a mutex that nobody holds.
@@ -62,10 +67,12 @@ func (g mutexGuard) Since(holder uint32) time.Time {
 	return since
 }
 
-// Lock takes the mutex. It waits until it is free, ctx ends, or this process closes it. The caller holds it if the error is nil or
-// wraps ErrOwnerDied (an *OwnerDiedError says who left it): then what it guards may be half-done, and whoever holds it next is not
-// told again. An error after a wait is a *WaitError, which says who holds it, and names the cycle if that is a deadlock.
-// A mutex that is free is taken whether ctx has ended or not.
+// Lock takes the mutex. It waits until the mutex is free, ctx ends, or this process
+// closes it. The caller holds it if the error is nil or wraps ErrOwnerDied (an
+// *OwnerDiedError says who left it): in the latter case what it guards may be half-done,
+// and whoever holds it next is not told again. An error after a wait is a *WaitError,
+// which says who holds the mutex, and names the cycle if there is a deadlock. A free
+// mutex is taken whether or not ctx has ended.
 func (m *Mutex) Lock(ctx context.Context) error {
 	if err := m.enter(); err != nil {
 		return err
@@ -110,7 +117,8 @@ func (m *Mutex) got(died bool) error {
 	return nil
 }
 
-// TryLock takes the mutex if nobody holds it, and reports whether the caller holds it now. The error is as Lock's.
+// TryLock takes the mutex if nobody holds it, and reports whether the caller now holds
+// it. The error is as for Lock.
 func (m *Mutex) TryLock() (bool, error) {
 	if err := m.enter(); err != nil {
 		return false, err
@@ -124,8 +132,8 @@ func (m *Mutex) TryLock() (bool, error) {
 	return !errors.Is(err, ErrClosed), err
 }
 
-// Unlock gives the mutex back. It returns an error that wraps ErrNotHeld if this task, or this process outside of its tasks, does not
-// hold it.
+// Unlock releases the mutex. It returns an error that wraps ErrNotHeld if this task, or
+// this process outside its tasks, does not hold it.
 func (m *Mutex) Unlock() error {
 	if err := m.enter(); err != nil {
 		return err
@@ -138,9 +146,10 @@ func (m *Mutex) Unlock() error {
 	return nil
 }
 
-// Do calls f while it holds the mutex, and gives it back also if f panics. died is nil, or says who left the mutex behind. It
-// returns f's error, or Lock's if it was not got. f must leave the mutex locked: as holders are tasks and processes, not goroutines,
-// one that unlocks it lets Do give back what another goroutine of its task has taken since.
+// Do calls f while holding the mutex, and releases it even if f panics. died is nil, or
+// says who left the mutex behind. Do returns f's error, or Lock's if it did not get the
+// mutex. f must not unlock the mutex: holders are tasks and processes, not goroutines, so
+// Do would then release what another goroutine of the task has taken since.
 func (m *Mutex) Do(ctx context.Context, f func(died *OwnerDiedError) error) error {
 	return do(m.Lock(ctx), m.Unlock, f)
 }
@@ -164,9 +173,10 @@ func (m *Mutex) Holder() (Holder, bool) {
 	return all[0], true
 }
 
-// Retain returns the same mutex as the caller's own, to be closed by it: what a task shall keep for later tasks of its worker. The
-// holder of what is locked through it is the process, not the task; what it holds still when its pool closes counts as left by a
-// death. The error is ErrClosed, or that no memory or descriptor is left.
+// Retain returns the same mutex as a handle that the caller owns and must close, for
+// example to keep it in a worker for later tasks. The process, not the task, holds what
+// is locked through it; a lock still held when the pool closes counts as left by a death.
+// The error is ErrClosed, or says that no memory or descriptor is left.
 func (m *Mutex) Retain() (*Mutex, error) {
 	r := &Mutex{}
 	if err := m.retainPrim(&r.prim); err != nil {

@@ -9,27 +9,31 @@ import (
 	"github.com/xenonmp/xme"
 )
 
-// ErrOwnerDied is wrapped by what a lock returns to the next who gets it after its holder died: it is held all the same, and
-// what it guards may be half-done.
+// ErrOwnerDied is wrapped by the error that a lock returns to the next one to get it
+// after its holder died: the lock is held nevertheless, and what it guards may be
+// half-done.
 var ErrOwnerDied = xme.RegisterError("github.com/xenonmp/xme/shm.ErrOwnerDied", errors.New("the last holder died"))
 
-// ErrNotHeld is what giving back a lock or permits returns that the task, or the process outside of its tasks, does not hold.
+// ErrNotHeld is returned for releasing a lock or permits that the task, or the process
+// outside its tasks, does not hold.
 var ErrNotHeld = xme.RegisterError("github.com/xenonmp/xme/shm.ErrNotHeld", errors.New("not held by who gives it back"))
 
-// ErrDeadlock is wrapped by the error of a wait that ended while it was part of a cycle of waits.
+// ErrDeadlock is wrapped by the error of a wait that ended while it was part of a cycle
+// of waits.
 var ErrDeadlock = xme.RegisterError("github.com/xenonmp/xme/shm.ErrDeadlock", errors.New("deadlock"))
 
-// Owner is who holds a lock or waits for one: a task, by the handles that it was given, or a process, by those that it made or retained, in a task or
-// not. All goroutines of a task are one owner, and so are all of a driver.
+// Owner is who holds a lock or waits for one: a task, by the handles that it was given,
+// or a process, by those that it made or retained, in a task or not. All goroutines of a
+// task are one owner, and so are all of a driver.
 type Owner struct {
 	PID    int
 	Driver bool   // the process that opened the pool
-	Rank   int    // of its worker; 0 if that is the driver, or not known
-	Func   string // of a task, up to 39 bytes; empty: not in a task
-	Row    int    // of a task; -1: it is none of a stream's
+	Rank   int    // of its worker; 0: the driver, or unknown
+	Func   string // of its task, up to 39 bytes; empty: not in a task
+	Row    int    // of its task; -1: not a row of a stream
 }
 
-// String names the owner, as: worker 2 (pid 4711) in transfer, row 17.
+// String describes the owner, for example: worker 2 (pid 4711) in transfer, row 17.
 func (o Owner) String() string {
 	var b strings.Builder
 	switch {
@@ -56,11 +60,12 @@ func (o Owner) String() string {
 // Holder is who holds a lock.
 type Holder struct {
 	Owner
-	// Since is when somebody who waited first saw that it is held: it is held since then at least. Zero: nobody has waited.
+	// Since is when a waiter first saw the lock held: it has been held at least since
+	// then. Zero: nobody has waited.
 	Since time.Time
 }
 
-// String adds for how long.
+// String describes the owner and, if known, for how long it has held the lock.
 func (h Holder) String() string {
 	if h.Since.IsZero() {
 		return h.Owner.String()
@@ -68,14 +73,15 @@ func (h Holder) String() string {
 	return fmt.Sprintf("%v, for at least %v", h.Owner, time.Since(h.Since).Round(time.Millisecond))
 }
 
-// OwnerDiedError says whose death left a lock behind. It wraps ErrOwnerDied. Who gets it has the lock.
+// OwnerDiedError says whose death left a lock behind. It wraps ErrOwnerDied. Whoever gets
+// this error holds the lock.
 type OwnerDiedError struct {
-	What  string // the lock, as: mutex "accounts"
+	What  string // the lock, for example: mutex "accounts"
 	Owner Owner
-	Ended bool // its process lives: the task returned, or the handle was closed, without giving the lock back
+	Ended bool // its process lives: the task returned, or the handle was closed, without releasing the lock
 }
 
-// Error says which lock the caller has now, and who left it.
+// Error says which lock the caller now holds, and who left it.
 func (e *OwnerDiedError) Error() string {
 	how := "died while it held it"
 	if e.Ended {
@@ -87,25 +93,26 @@ func (e *OwnerDiedError) Error() string {
 // Unwrap returns ErrOwnerDied.
 func (e *OwnerDiedError) Unwrap() error { return ErrOwnerDied }
 
-// WaitError says why a lock was not got, or what was waited for did not come. It wraps the end of the context, and
-// ErrDeadlock if there is a cycle.
+// WaitError says why a lock was not obtained, or an awaited event did not come. It wraps
+// the context's cause, and ErrDeadlock if there is a cycle.
 type WaitError struct {
-	What    string // what was waited for, as: mutex "accounts"
+	What    string // what was waited for, for example: mutex "accounts"
 	Err     error  // the context's cause
 	Waited  time.Duration
-	Holders []Holder // who has it, as far as that is known
-	State   string   // of a semaphore or barrier, as: 1 of 3 have come
-	Cycle   []Wait   // the waits that lead from who waited back to it; nil: there is no cycle
+	Holders []Holder // who has it, as far as known
+	State   string   // of a semaphore or barrier, for example: 1 of 3 have come
+	Cycle   []Wait   // the waits that lead from the waiter back to it; nil: there is no cycle
 }
 
-// Wait is one wait of a cycle.
+// Wait is one wait in a cycle.
 type Wait struct {
 	Who  Owner
-	For  string // as: mutex "accounts"
-	Held Owner  // by whom
+	For  string // for example: mutex "accounts"
+	Held Owner  // who holds it
 }
 
-// Error says what was waited for and how long, why that ended, who has it, and the cycle if there is one.
+// Error says what was waited for and for how long, why the wait ended, who holds the
+// lock, and the cycle if there is one.
 func (e *WaitError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "shm: waited for %s for %v: %v", e.What, e.Waited.Round(time.Millisecond), e.Err)
@@ -129,8 +136,9 @@ func (e *WaitError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the context's cause, and ErrDeadlock. What the cause says of a lock is of another one: that neither errors.Is nor As finds, for here it would say
-// that this lock is held, or closed.
+// Unwrap returns the context's cause, and ErrDeadlock. What the cause says about a lock
+// concerns another lock; neither errors.Is nor errors.As finds it, since here it would
+// mean that this lock is held, or closed.
 func (e *WaitError) Unwrap() []error {
 	if len(e.Cycle) > 0 {
 		return []error{causeError{e.Err}, ErrDeadlock}

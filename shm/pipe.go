@@ -14,26 +14,26 @@ import (
 	"github.com/xenonmp/xme/internal/ring"
 )
 
-// Pipe is one end of a connection in both directions between two processes, or two tasks,
-// that each have an end. What is sent at one end is received at the other, in order. An
-// end crosses as a field of an argument or a result, and is used by whoever had it last:
-// when that process dies the other end receives what was sent before, and then an
-// error that says so.
+// Pipe is one end of a two-way connection between two processes, or two tasks, that each
+// have an end. What is sent at one end is received at the other, in order. An end crosses
+// as a field of an argument or a result, and belongs to whoever had it last: when that
+// process dies, the other end receives what was sent before, and then an error that says
+// so.
 //
-// Methods may be called concurrently, and wait until ctx ends or this end is closed in
-// this process. Lifetime is as an Array's; a task that returns should call End, so that who
-// receives knows.
+// Methods may be called concurrently; those that wait do so until ctx ends or this end is
+// closed in this process. The lifetime is that of an Array. A task that returns should
+// call End, so that the receiver knows.
 type Pipe[T any] struct {
 	_ [0]T
 	core
 }
 
-// ErrPeerLost is wrapped by what an end of a pipe returns whose other end was last in a
-// process that died.
+// ErrPeerLost is wrapped by the errors at one end of a pipe after the process that last
+// had the other end has died.
 var ErrPeerLost = xme.RegisterError("github.com/xenonmp/xme/shm.ErrPeerLost", errors.New("the process at the other end died"))
 
-// NewPipe makes a pipe with room for n items each way and returns its two ends. Items that
-// hold pointers share room as a Queue's do.
+// NewPipe makes a pipe with room for n items each way and returns its two ends. Items
+// that hold pointers share room as in a Queue.
 func NewPipe[T any](n int) (a, b *Pipe[T], err error) {
 	it, err := newItems[T]()
 	if err != nil {
@@ -130,7 +130,10 @@ func (l *local) endedBefore(of *side) bool {
 	return l.before.Load()&(1<<slices.Index(l.queues, of)) != 0
 }
 
-// Send sends an item, waiting for room. It returns ErrEnded after End at this end.
+// Send sends an item, waiting for room. It returns ErrEnded after End at this end, an
+// error that wraps ErrPeerLost if the process at the other end died, ErrClosed after
+// Close, and ctx's cause once ctx has ended. It also returns an error if the item cannot
+// be encoded, and one that wraps ErrTooLarge if it can never fit.
 func (p *Pipe[T]) Send(ctx context.Context, v T) error {
 	l, out, _, err := p.ends()
 	if err != nil {
@@ -142,8 +145,9 @@ func (p *Pipe[T]) Send(ctx context.Context, v T) error {
 }
 
 // Recv receives the next item, waiting for one. It returns io.EOF once the other end has
-// been ended and all it sent was received, and an error that wraps ErrPeerLost if it was
-// not ended but is lost.
+// been ended and all it sent has been received, an error that wraps ErrPeerLost if that
+// end was lost instead, ErrClosed after Close, ctx's cause once ctx has ended, and an
+// *ItemError for an item that cannot be decoded.
 func (p *Pipe[T]) Recv(ctx context.Context) (T, error) {
 	var v [1]T
 	l, _, in, err := p.ends()
@@ -155,7 +159,8 @@ func (p *Pipe[T]) Recv(ctx context.Context) (T, error) {
 	return v[0], p.explain(l, in, err)
 }
 
-// All yields what Recv returns until io.EOF, or another error, which it yields.
+// All yields what Recv returns until io.EOF. It goes on after an *ItemError, which it
+// yields; any other error it yields before it stops.
 func (p *Pipe[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) { all(yield, func() (T, error) { return p.Recv(ctx) }) }
 }
@@ -173,8 +178,8 @@ func all[T any](yield func(T, error) bool, get func() (T, error)) {
 	}
 }
 
-// End says that no more is sent from this end: the other one receives io.EOF after what
-// was sent. Ending twice does nothing.
+// End says that nothing more will be sent from this end: the other end receives io.EOF
+// after what was sent. Ending twice does nothing.
 func (p *Pipe[T]) End() error {
 	_, out, _, err := p.ends()
 	if err != nil {
@@ -185,8 +190,8 @@ func (p *Pipe[T]) End() error {
 	return nil
 }
 
-// Retain returns the same end as the caller's own, to be closed by it. Until then the death
-// of this process is told to the other end.
+// Retain returns the same end as a handle that the caller owns and must close. Until
+// then, the other end is told if this process dies.
 func (p *Pipe[T]) Retain() (*Pipe[T], error) {
 	r := &Pipe[T]{}
 	if err := p.retain(&r.core); err != nil {
@@ -201,9 +206,9 @@ func (p *Pipe[T]) Retain() (*Pipe[T], error) {
 	return r, nil
 }
 
-// Close ends the use of this end in this process; whoever was given it goes on with it. It
-// does not say End. Closing twice does nothing.
+// Close ends the use of this end in this process; whoever else was given it can go on
+// using it. It does not imply End. Closing twice does nothing.
 func (p *Pipe[T]) Close() error { return p.close() }
 
-// String describes the pipe, not what is in it.
+// String describes the pipe, not its contents.
 func (p *Pipe[T]) String() string { return fmt.Sprintf("shm.Pipe[%v]", reflect.TypeFor[T]()) }

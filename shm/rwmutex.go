@@ -7,12 +7,14 @@ import (
 	"github.com/xenonmp/xme/internal/ring"
 )
 
-// RWMutex is a lock that tasks and processes share, under which many read at a time or one writes. It is free to read for who does
-// one compare-and-swap. It outlives its holders: readers that die are forgotten; who dies writing is told to those that read
-// next, until somebody has written, and to the next writer.
+// RWMutex is a lock that tasks and processes share, held by any number of readers or by
+// one writer. If it is free for reading, one compare-and-swap takes it. It outlives its
+// holders: readers that die are forgotten; a writer's death is reported to those that
+// read next, until somebody has written, and to the next writer.
 //
-// A writer that waits keeps later readers out, so none waits for ever; who reads already must not ask again, for a writer may
-// have come in between. Everything else, who the holder is too, is as with a [Mutex].
+// A waiting writer keeps later readers out, so it does not wait for ever. For that reason
+// a reader must not lock again: a writer may have come in between. Everything else,
+// including who the holder is, is as for a [Mutex].
 type RWMutex struct{ prim }
 
 // NewRWMutex makes a lock that nobody holds.
@@ -38,33 +40,35 @@ func (g rwGuard) Has(owner uint32) (has, told bool) {
 	return writes || g.Reads(owner), writes
 }
 
-// Lock takes the lock to write. It is otherwise as [Mutex.Lock].
+// Lock takes the lock for writing. Otherwise it is like [Mutex.Lock].
 func (m *RWMutex) Lock(ctx context.Context) error {
 	return m.get(ctx, (*ring.RWLock).TakeFree, (*ring.RWLock).Lock, giveOn)
 }
 
-// TryLock takes the lock to write if nobody has it, or tries to have it at this moment.
+// TryLock takes the lock for writing if nobody has it or is trying to take it at the
+// moment.
 func (m *RWMutex) TryLock() (bool, error) {
 	return m.try((*ring.RWLock).TryLock, giveOn)
 }
 
-// Unlock gives back what Lock took. It returns an error that wraps ErrNotHeld if this task, or this process outside of its tasks,
-// does not hold it to write.
+// Unlock releases what Lock took. It returns an error that wraps ErrNotHeld if this task,
+// or this process outside its tasks, does not hold the lock for writing.
 func (m *RWMutex) Unlock() error { return m.giveBack((*ring.RWLock).Unlock) }
 
-// RLock takes the lock to read. It is otherwise as [Mutex.Lock]. If somebody died writing, and nobody has written since,
-// the error wraps ErrOwnerDied, and the caller reads what may be half-done.
+// RLock takes the lock for reading. Otherwise it is like [Mutex.Lock]. If a writer died,
+// and nobody has written since, the error wraps ErrOwnerDied, and what the caller reads
+// may be half-done.
 func (m *RWMutex) RLock(ctx context.Context) error {
 	return m.get(ctx, (*ring.RWLock).TryRLock, (*ring.RWLock).RLock, giveOnRead)
 }
 
-// TryRLock takes the lock to read if nobody writes or waits to.
+// TryRLock takes the lock for reading if nobody is writing or waiting to write.
 func (m *RWMutex) TryRLock() (bool, error) {
 	return m.try((*ring.RWLock).TryRLock, giveOnRead)
 }
 
-// RUnlock gives back what RLock took, once. It returns an error that wraps ErrNotHeld if this task, or this process outside of its
-// tasks, does not hold it to read.
+// RUnlock releases what RLock took, once. It returns an error that wraps ErrNotHeld if
+// this task, or this process outside its tasks, does not hold the lock for reading.
 func (m *RWMutex) RUnlock() error { return m.giveBack((*ring.RWLock).RUnlock) }
 
 func (m *RWMutex) lock() *ring.RWLock { return m.l.guard.(rwGuard).RWLock }
@@ -139,20 +143,20 @@ func (m *RWMutex) giveBack(give rwGive) error {
 	return nil
 }
 
-// Do calls f while it holds the lock to write, as [Mutex.Do] does.
+// Do calls f while holding the lock for writing, as [Mutex.Do] does.
 func (m *RWMutex) Do(ctx context.Context, f func(died *OwnerDiedError) error) error {
 	return do(m.Lock(ctx), m.Unlock, f)
 }
 
-// RDo calls f while it holds the lock to read, as [Mutex.Do] does.
+// RDo calls f while holding the lock for reading, as [Mutex.Do] does.
 func (m *RWMutex) RDo(ctx context.Context, f func(died *OwnerDiedError) error) error {
 	return do(m.RLock(ctx), m.RUnlock, f)
 }
 
-// Holders returns who writes, or else all who read.
+// Holders returns the writer or, if there is none, all readers.
 func (m *RWMutex) Holders() []Holder { return m.holders() }
 
-// Retain returns the same lock as the caller's own, as [Mutex.Retain] does.
+// Retain returns the same lock as a handle that the caller owns, as [Mutex.Retain] does.
 func (m *RWMutex) Retain() (*RWMutex, error) {
 	r := &RWMutex{}
 	if err := m.retainPrim(&r.prim); err != nil {

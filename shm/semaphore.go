@@ -9,21 +9,25 @@ import (
 	"github.com/xenonmp/xme/internal/ring"
 )
 
-// ErrTooMany is wrapped by the error of who asks a semaphore for more permits than there are at that moment, so that it could wait for ever, or
-// adds more than there can be. Who waits already when Take has made them too few waits on.
+// ErrTooMany is wrapped by the error for asking a semaphore for more permits than there
+// are at that moment in all, since that could wait for ever, or for adding more than
+// there can be. If Take reduces the number below what somebody already waits for, that
+// wait goes on.
 var ErrTooMany = xme.RegisterError("github.com/xenonmp/xme/shm.ErrTooMany", errors.New("too many permits"))
 
-// Semaphore counts permits that tasks and processes share. What an owner has acquired and not released comes back when it is no more,
-// be it that its process died or that a task returned.
+// Semaphore counts permits that tasks and processes share. Permits that an owner has
+// acquired and not released come back when the owner is gone, because its process died or
+// its task returned.
 //
-// Permits may also come and go without an owner: Post makes new ones, Take uses them up, by whoever it may be. So
-// a semaphore says how many of something are there; what a process takes that dies then is gone.
+// Permits may also come and go without an owner: Post makes new ones and Take uses them
+// up, whoever calls them. Thus a semaphore can say how many of something there are; what
+// a process takes before it dies is gone.
 //
-// Those who wait get their permits in the order in which their processes come, also who wants many. Everything else, who the owner is
-// too, is as with a [Mutex].
+// Waiters get their permits in the order in which their processes arrive, even those that
+// want many. Everything else, including who the owner is, is as for a [Mutex].
 type Semaphore struct{ prim }
 
-// MaxPermits is how many permits a semaphore can have.
+// MaxPermits is the largest number of permits a semaphore can have.
 const MaxPermits = ring.MostPermits
 
 // NewSemaphore makes a semaphore with n permits, 0 to MaxPermits.
@@ -76,9 +80,11 @@ func (s *Semaphore) withPermits(n int, f func() error) error {
 	return f()
 }
 
-// Acquire gets n permits, 1 or more, all of them at once. It waits until there are so many, ctx ends, or this process closes the
-// semaphore. It returns an error that wraps ErrTooMany at once if n is more than there are in all, and a *WaitError after a wait, which says
-// who has permits, and names the cycle if that is a deadlock. Permits that are free are got whether ctx has ended or not.
+// Acquire gets n permits, 1 or more, all at once. It waits until there are that many, ctx
+// ends, or this process closes the semaphore. If n is more than there are in all, it
+// returns at once an error that wraps ErrTooMany. An error after a wait is a *WaitError,
+// which says who has permits, and names the cycle if there is a deadlock. Permits that
+// are free are acquired whether or not ctx has ended.
 func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 	return s.withPermits(n, func() error {
 		if total := s.sem().Total(); n > total {
@@ -94,7 +100,8 @@ func (s *Semaphore) Acquire(ctx context.Context, n int) error {
 	})
 }
 
-// TryAcquire gets n permits if they are free and nobody waits, and reports whether it did.
+// TryAcquire gets n permits if they are free and nobody waits, and reports whether it got
+// them.
 func (s *Semaphore) TryAcquire(n int) (ok bool, err error) {
 	err = s.withPermits(n, func() error {
 		if ok = s.sem().TryAcquire(s.own.number, n); !ok {
@@ -107,8 +114,9 @@ func (s *Semaphore) TryAcquire(n int) (ok bool, err error) {
 	return ok, err
 }
 
-// Take uses n permits up: then there are fewer in all. It waits for them as Acquire does, however many there are. More than MaxPermits can
-// never be: an error that wraps ErrTooMany.
+// Take uses up n permits, so that there are fewer in all. It waits for them as Acquire
+// does, however many there are. If n is more than MaxPermits, which there can never be,
+// the error wraps ErrTooMany.
 func (s *Semaphore) Take(ctx context.Context, n int) error {
 	return s.withPermits(n, func() error {
 		if err := s.canBe(n); err != nil {
@@ -133,7 +141,8 @@ func (s *Semaphore) canBe(n int) error {
 	return nil
 }
 
-// TryTake uses n permits up if they are free and nobody waits, and reports whether it did. More than MaxPermits is an error, as of Take.
+// TryTake uses up n permits if they are free and nobody waits, and reports whether it
+// did. More than MaxPermits is an error, as for Take.
 func (s *Semaphore) TryTake(n int) (ok bool, err error) {
 	err = s.withPermits(n, func() error {
 		if err := s.canBe(n); err != nil {
@@ -157,8 +166,8 @@ func (s *Semaphore) got(n int) error {
 	return nil
 }
 
-// Release gives n permits back. It returns an error that wraps ErrNotHeld, and gives none back, if this task, or this process outside
-// of its tasks, has fewer.
+// Release releases n permits. If this task, or this process outside its tasks, has fewer,
+// it releases none and returns an error that wraps ErrNotHeld.
 func (s *Semaphore) Release(n int) error {
 	return s.withPermits(n, func() error {
 		s.l.releases()
@@ -170,8 +179,8 @@ func (s *Semaphore) Release(n int) error {
 	})
 }
 
-// Post makes n new permits, which need not be anybody's. It returns an error that wraps ErrTooMany if there would be more
-// than MaxPermits in all.
+// Post adds n new permits, regardless of owners. It returns an error that wraps
+// ErrTooMany if there would be more than MaxPermits in all.
 func (s *Semaphore) Post(n int) error {
 	return s.withPermits(n, func() error {
 		s.l.releases()
@@ -183,8 +192,9 @@ func (s *Semaphore) Post(n int) error {
 	})
 }
 
-// Do calls f while it has n permits, and gives them back also if f panics. It returns f's error, or Acquire's if they were not got. f must not
-// release them itself: then Do would give back others that its task holds.
+// Do calls f while holding n permits, and releases them even if f panics. It returns f's
+// error, or Acquire's if it did not get the permits. f must not release them itself: Do
+// would then release others that its task holds.
 func (s *Semaphore) Do(ctx context.Context, n int, f func() error) error {
 	if err := s.Acquire(ctx, n); err != nil {
 		return err
@@ -193,7 +203,8 @@ func (s *Semaphore) Do(ctx context.Context, n int, f func() error) error {
 	return f()
 }
 
-// Permits returns how many permits there are in all, and how many of them are free at this moment; 0 of a closed semaphore.
+// Permits returns how many permits there are in all, and how many of them are free at the
+// moment; 0 for both if the semaphore is closed.
 func (s *Semaphore) Permits() (total, free int) {
 	if s.enter() != nil {
 		return 0, 0
@@ -205,7 +216,8 @@ func (s *Semaphore) Permits() (total, free int) {
 // Holders returns who has permits.
 func (s *Semaphore) Holders() []Holder { return s.holders() }
 
-// Retain returns the same semaphore as the caller's own, as [Mutex.Retain] does.
+// Retain returns the same semaphore as a handle that the caller owns, as [Mutex.Retain]
+// does.
 func (s *Semaphore) Retain() (*Semaphore, error) {
 	r := &Semaphore{}
 	if err := s.retainPrim(&r.prim); err != nil {

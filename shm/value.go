@@ -13,20 +13,22 @@ import (
 )
 
 // Value is one value of type T, which must hold no pointers, that processes share. It is
-// read and written whole: up to 8 bytes by single instructions, more under a lock that
-// survives its holder, which readers do not take. A process that is killed while it
-// writes has written nothing.
+// read and written as a whole: up to 8 bytes by single instructions, more under a lock
+// that survives its holder and that readers do not take. A process killed while it writes
+// has written nothing. Beyond 8 bytes Store, Swap, CompareAndSwap and Update wait for
+// other writers, without a context: a process that is stopped while it writes delays them
+// until it goes on.
 //
-// It crosses as a field of an argument or a result; lifetime is as an Array's. All methods
-// may be called concurrently, and panic once the Value is closed, or the task has ended
-// that it was given. Each Value takes a page of memory and a descriptor: many go into an
-// Array.
+// It crosses as a field of an argument or a result; its lifetime is that of an Array. All
+// methods may be called concurrently, and panic if the Value is closed, or if the task
+// that was given it has ended. Each Value takes a page of memory and a descriptor: put
+// many into an Array.
 type Value[T any] struct {
 	_ [0]T
 	core
 }
 
-// NewValue makes a value.
+// NewValue makes a value that is v at first.
 func NewValue[T any](v T) (*Value[T], error) {
 	if t := reflect.TypeFor[T](); refused(t) != "" {
 		return nil, fmt.Errorf("shm: %v %s: a value must hold no pointers", t, refused(t))
@@ -99,13 +101,14 @@ func (l *local) begin() (end func()) {
 	return l.turn.Give
 }
 
-// Swap replaces the value and returns what it was.
+// Swap replaces the value and returns the previous one.
 func (v *Value[T]) Swap(next T) (old T) {
 	return v.change(func(T) (T, bool) { return next, true })
 }
 
-// CompareAndSwap replaces the value if it is old, and reports whether it was. Two values are the same if all their fields are, bit by bit: a NaN is
-// itself, and 0 is not -0. What lies between the fields, and in those named _, does not count.
+// CompareAndSwap replaces the value if it is old, and reports whether it did. Values are
+// equal if all their fields are equal bit by bit: a NaN equals itself, and 0 does not
+// equal -0. Padding between fields, and fields named _, are ignored.
 func (v *Value[T]) CompareAndSwap(old, next T) (swapped bool) {
 	v.change(func(now T) (T, bool) {
 		swapped = sameBits(&now, &old)
@@ -158,9 +161,9 @@ func fill(mem []byte, t reflect.Type) {
 	}
 }
 
-// Update has f make a new value of the present one, and returns it. Nobody else's change
-// comes between; f may be called several times, must not use the Value, and should be
-// quick: others wait.
+// Update replaces the value with what f makes of it, and returns the new value. No other
+// change comes in between; f may be called several times, must not use the Value, and
+// should be quick, since others wait.
 func (v *Value[T]) Update(f func(now T) T) (next T) {
 	v.change(func(now T) (T, bool) {
 		next = f(now)
@@ -183,17 +186,17 @@ func (v *Value[T]) change(f func(T) (T, bool)) (old T) {
 	return old
 }
 
-// Number is what Add adds.
+// Number is the constraint of Add.
 type Number interface {
 	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64
 }
 
-// Add adds to a value and returns the sum.
+// Add adds delta to a value and returns the sum.
 func Add[T Number](v *Value[T], delta T) T {
 	return v.Update(func(now T) T { return now + delta })
 }
 
-// Retain returns the same value as the caller's own, to be closed by it.
+// Retain returns the same value as a handle that the caller owns and must close.
 func (v *Value[T]) Retain() (*Value[T], error) {
 	r := &Value[T]{}
 	if err := v.retain(&r.core); err != nil {

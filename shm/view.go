@@ -11,19 +11,18 @@ import (
 
 // View is a slice that a call borrows: it crosses as a field of an argument and is read
 // where it lies, in memory that all workers share, without being copied into each. It is
-// read-only there and valid until the task returns.
+// read-only there, and valid until the task returns.
 //
-// A slice that lies in an Array is handed over as it is. Another is copied, into shared memory that
-// is used again and again, for each call that names it, when that is made: what many calls are to read,
-// as the rows of a Map, is put into an Array first. The zero View is empty.
+// A slice that lies in an Array is handed over as it is. Any other is copied into shared
+// memory, which is reused, whenever a call that names it is made: put what many calls are
+// to read, such as the rows of a Map, into an Array first. The zero View is empty.
 type View[T any] struct {
 	s  []T
 	in region.Mark // that s lies in
 }
 
-// ViewOf makes a view of s, which must not be changed until the call that it is for has
-// been made; if it lies in an Array, until that has ended. T that holds pointers is an
-// error.
+// ViewOf makes a view of s, which must not change until the call it is for has been made
+// or, if s lies in an Array, has ended. It is an error if T holds pointers.
 func ViewOf[T any](s []T) (View[T], error) {
 	if _, err := sizeOf[T](0); err != nil {
 		return View[T]{}, err
@@ -31,8 +30,8 @@ func ViewOf[T any](s []T) (View[T], error) {
 	return View[T]{s, markOf(bytesOf(s))}, nil
 }
 
-// Slice returns the elements, in a task valid until it returns. They must not be written:
-// in a task that is a fault, which ends it.
+// Slice returns the elements; in a task they are valid until it returns. They must not be
+// written: in a task that is a fault, which ends the task.
 func (v View[T]) Slice() []T { return v.s }
 
 // Len returns the number of elements.
