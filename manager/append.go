@@ -18,15 +18,19 @@ type queuedMethod struct {
 	parcel *wire.Parcel
 }
 
-// Append queues a call of the method, behind all that were queued before, for whoever runs the manager's queue: its guard, or [Queue.Exec]. It returns
-// once the manager has accepted the call, which then is run once whatever becomes of this process, with a future of its result. ctx bounds this only,
-// and not the call.
+// Append queues a call of the method, behind all that were queued before, for whoever runs the
+// manager's queue: its guard, or [Queue.Exec]. It returns a future of the call's result once the
+// manager has accepted the call, which is then run once whatever becomes of this process. ctx
+// bounds only the acceptance, not the call.
 //
-// A full queue has Append wait while a guard runs; otherwise, and within a call that itself runs from the queue, the error wraps ErrFull. Other errors
-// wrap ErrGuardStopped, ErrClosed, ErrLost, ErrReleased, ErrNotAuthorised or xme.ErrEncode; if ctx has ended, or the error is ErrLost, the call may have
-// been accepted. The result is kept for the object's handle's operator too: see [Queue.Results].
+// If the queue is full, Append waits while a guard runs; otherwise, and within a call that itself
+// runs from the queue, the error wraps ErrFull. Other errors wrap ErrGuardStopped, ErrClosed,
+// ErrLost, ErrReleased, ErrNotAuthorised or xme.ErrEncode; if ctx has ended, or the error is
+// ErrLost, the call may have been accepted. The result is also kept for the operator of the
+// object's handle: see [Queue.Results].
 //
-// It may be called concurrently. The calls that one goroutine appends run in the order in which it appends them.
+// Append may be called concurrently. The calls that one goroutine appends run in the order in which
+// it appends them.
 func (m *MethodFunc[T, In, Out]) Append(ctx context.Context, o *Object[T], in In) (*Future[Out], error) {
 	h, r, err := o.where(m.name)
 	if err != nil {

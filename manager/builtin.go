@@ -10,7 +10,8 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Builtin is a call of one of the manager's own functions, by the name that [BuiltinsKey] has it under, for [Queue.Append]. Each name goes with some of the other fields:
+// Builtin is a call of one of the manager's own functions, under the name that [BuiltinsKey] lists,
+// for [Queue.Append]. Each name goes with some of the other fields:
 //
 //	Table::update, Monitor::update  Changes  of the value table, of the messages; all or none
 //	Table::set                      Changes  one Put
@@ -20,7 +21,8 @@ import (
 //	Monitor::copy_msg               –        see Manager.CopyMsg
 //	Lock::update                    Kind     of the manager's lock
 //
-// A Table::update that puts GuardState{} under [GuardKey] asks the guard to end: see [Queue.Append].
+// A Table::update that puts GuardState{} under [GuardKey] asks the guard to end: see
+// [Queue.Append].
 type Builtin struct {
 	Name    string
 	Changes []Change
@@ -214,12 +216,15 @@ func decodeEntries(src []byte, v *Values, p *wire.Parcel) error {
 	return nil
 }
 
-// Append queues a call of one of the manager's own functions: [Builtin] says which there are, [MethodFunc.Append] how a call is queued. Its result has
-// the values that the function reads, and is empty for the others. It acts as the handle's operator, who must be entitled to what it does when it runs.
-// A name that there is not is an error that wraps ErrNotFound; fields that do not go with the name are one too.
+// Append queues a call of one of the manager's own functions: [Builtin] lists them, and
+// [MethodFunc.Append] says how a call is queued. Its result holds the values that the function
+// reads, and is empty for functions that read none. It acts as the handle's operator, who must be
+// entitled to what it does when it runs. A name that does not exist is an error that wraps
+// ErrNotFound; fields that do not go with the name are also an error.
 //
-// A queued Table::update that puts GuardState{} under [GuardKey] says that who appended it is done: the guard ends, once what is queued is run, when the
-// other rows of its table have ended; if it guards no table, at once unless a heartbeat lives.
+// A queued Table::update that puts GuardState{} under [GuardKey] says that whoever appended it is
+// done: the guard ends once what is queued has run and the other rows of its table have ended; if
+// it guards no table, it ends at once unless a heartbeat is alive.
 func (q *Queue) Append(ctx context.Context, b Builtin) (*Future[Values], error) {
 	m := q.m
 	in := builtinRequest{Op: m.Operator(), Nested: queueOf(ctx) == m.id, Name: b.Name, Keys: b.Keys, Kind: int(b.Kind)}

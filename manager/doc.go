@@ -1,5 +1,6 @@
-// Package manager keeps what the processes of a program share and agree on: objects whose methods any of them calls, tables of values, lists and
-// maps, locks of five kinds with operators who are entitled to them, and a queue of calls that are run one at a time.
+// Package manager keeps what the processes of a program share and agree on: objects whose methods
+// any of them can call, tables of values, lists and maps, locks of five kinds with operators who
+// are entitled to them, and a queue of calls that are run one at a time.
 //
 //	[Manager]                 a handle on all of it, in the driver, in a worker, or in a process of its own
 //	[Object], [Method]        a value of any type, and how its methods are called
@@ -8,7 +9,8 @@
 //	[Lock], [Operator]        who may do what, and who does
 //	[Queue], [Guard]          calls that are done in order, whoever dies
 //
-// Handles are fields of ordinary arguments and results; a program, which the package's example runs whole:
+// Handles are fields of ordinary arguments and results. A program, shown in full by the package's
+// example:
 //
 //	type Purse struct{ Cents int }
 //
@@ -36,22 +38,29 @@
 //
 // # Where it lives
 //
-// A manager lives in the process that opens it, or with Options.Process in one of its own. A call is a message there and one back through shared memory, about a microsecond, and no
-// socket listens. What it holds ends with it, unless Options.Restart and [Manager.Keep] say otherwise. Locks are words in shared memory: to take one that is free is no message.
+// A manager lives in the process that opens it or, with Options.Process, in one of its own. A call
+// is a message there and one back through shared memory, one to two microseconds in all; no socket
+// listens. What a manager holds ends with it, unless Options.Restart and [Manager.Keep] say
+// otherwise. Locks are words in shared memory: taking one that is free needs no message.
 //
 // # Who may do what
 //
-// Who opens a manager is ADMIN. [Manager.NewOperator] makes others, [Manager.As] is a handle that acts as one, and a handle takes its operator along to other processes. Changes of the
-// tables take the manager's own lock: of kind [ReadWrite] unless set otherwise, so only its registered operator, at first ADMIN, makes them. An operator is a number that all may see and a
-// secret that nothing shows.
+// Whoever opens a manager is ADMIN. [Manager.NewOperator] makes other operators, [Manager.As]
+// returns a handle that acts as one of them, and a handle takes its operator along to other
+// processes. Changes of the tables take the manager's own lock: unless set otherwise it is of kind
+// [ReadWrite], so that only its registered operator, at first ADMIN, can make them. An operator is
+// a number that everyone may see and a secret that is never shown.
 //
 // # When something dies
 //
-// What a task has called is done once, or not. A lock that it held goes to the next who waits, whose error wraps shm.ErrOwnerDied. What it has queued is run all the same.
-// A queued function whose guard dies ends with [ErrGuardLost], calls of a manager that is gone with [ErrLost]: whether they were done is not known then.
+// A call that a task has made is done once or not at all. A lock that the task held goes to the
+// next waiter, whose error wraps shm.ErrOwnerDied. What it has queued is run nevertheless. A queued
+// function whose guard dies ends with [ErrGuardLost], and calls of a manager that is gone with
+// [ErrLost]: in both cases it is unknown whether they were done.
 //
 // # Limits
 //
-// Operators keep mistakes apart, and what the manager's process checks holds against all; but who maps the memory of a lock can write to it. Where links carry no
-// descriptors (pipes on Unix) a manager serves its own process only.
+// Operators guard against mistakes. What the manager's process checks holds against everyone; but a
+// process that maps the memory of a lock can write to it. Where links carry no descriptors (pipes
+// on Unix), a manager serves only its own process.
 package manager

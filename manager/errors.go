@@ -12,7 +12,7 @@ import (
 	"github.com/xenonmp/xme/shm"
 )
 
-// Errors that calls of this package's return, or wrap; errors.Is finds them in every process.
+// Errors that this package's calls return or wrap; errors.Is finds them in every process.
 var (
 	ErrNoKey         = known("ErrNoKey", "no such key")
 	ErrType          = known("ErrType", "another type")
@@ -25,19 +25,23 @@ var (
 	ErrNotHolder     = known("ErrNotHolder", "not held by who gives it back")
 	// ErrFull says that no call can be queued: the queue is full and nobody empties it.
 	ErrFull = known("ErrFull", "the queue is full")
-	// ErrGuardStopped says that the guard was stopped, or has ended: nobody runs what would be queued, or awaited.
+	// ErrGuardStopped says that the guard was stopped, or has ended: nobody runs what would be
+	// queued or awaited.
 	ErrGuardStopped = known("ErrGuardStopped", "the guard has ended")
-	// ErrGuardRuns is what there can be one of: a guard runs, or is being replaced.
+	// ErrGuardRuns says that a guard runs, or is being replaced; there can be only one.
 	ErrGuardRuns = known("ErrGuardRuns", "a guard runs")
-	// ErrGuardLost says that the process that ran a queued function has died: it may have been done, or not, and is not run again.
+	// ErrGuardLost says that the process that ran a queued function has died: the function may or
+	// may not have been done, and is not run again.
 	ErrGuardLost = known("ErrGuardLost", "the guard's process is gone")
-	// ErrDropped says that a queued call was taken out of the queue, and was not run.
+	// ErrDropped says that a queued call was taken out of the queue and was not run.
 	ErrDropped = known("ErrDropped", "taken out of the queue")
-	// ErrClosed is what a manager returns that was closed, and what is called on a zero value.
+	// ErrClosed is returned by a manager that was closed, and by calls on a zero value.
 	ErrClosed = known("ErrClosed", "the manager is closed")
-	// ErrLost says that the manager's process has died, or that it cannot be reached: what was under way may have been done, or not.
+	// ErrLost says that the manager's process has died or cannot be reached: what was under way may
+	// or may not have been done.
 	ErrLost = known("ErrLost", "the manager's process is gone")
-	// ErrDeadlock is wrapped by the error of a wait for a lock that ended while it was part of a cycle of waits: shm.ErrDeadlock.
+	// ErrDeadlock is wrapped by the error of a wait for a lock that ended while it was part of a
+	// cycle of waits. It is shm.ErrDeadlock.
 	ErrDeadlock = shm.ErrDeadlock
 )
 

@@ -8,7 +8,8 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Future is the result of a call that is under way. It may be waited for from any goroutine, any number of times.
+// Future is the result of a call that is under way. Any goroutine may wait for it, any number of
+// times.
 type Future[Out any] struct {
 	over latch.Latch
 	out  Out
@@ -17,9 +18,10 @@ type Future[Out any] struct {
 	queued *queuedFuture[Out] // of a call that was queued
 }
 
-// Go calls the method and does not wait for its result, but only, if need be, for room to say so: then until ctx ends. The calls that one
-// goroutine makes on an object run in the order in which it makes them. ctx bounds the call: when it ends so does the method's. A process has at most 65535
-// calls under way on one manager.
+// Go calls the method without waiting for its result. If need be, it waits for room to send the
+// call, until ctx ends. The calls that one goroutine makes on an object run in the order in which
+// it makes them. ctx bounds the call: when it ends, so does the method's context. A process may
+// have at most 65535 calls under way on one manager.
 func (m *MethodFunc[T, In, Out]) Go(ctx context.Context, o *Object[T], in In) *Future[Out] {
 	f := &Future[Out]{}
 	if err := m.begin(ctx, o, in, f); err != nil {
@@ -88,9 +90,10 @@ func newQueued[Out any](of id, exact bool, decode func(src []byte, out *Out, p *
 	return &c.Future
 }
 
-// Wait waits until the call is over or ctx ends, which ends the wait only.
+// Wait waits until the call is over or ctx ends, which ends only the wait.
 //
-// For one that was queued, within a call that itself runs from the queue, it does not wait: the error wraps ErrDeadlock.
+// Within a call that itself runs from the queue, Wait does not wait for a queued call: the error
+// wraps ErrDeadlock.
 func (f *Future[Out]) Wait(ctx context.Context) (out Out, err error) {
 	if !f.over.Has() {
 		if f.queued != nil && queueOf(ctx) == f.queued.of {

@@ -10,20 +10,23 @@ import (
 	"github.com/xenonmp/xme/internal/proc"
 )
 
-// GuardOptions say how a guard runs. The zero value works.
+// GuardOptions configures a guard. The zero value works.
 type GuardOptions struct {
-	// Idle is after how long without a call the guard ends: 10 s (the default), or never if negative. While rows of its table or a heartbeat live it
-	// does not.
+	// Idle is the time without a call after which the guard ends: 10 s by default, never if
+	// negative. The guard does not end while rows of its table or a heartbeat are alive.
 	Idle time.Duration
-	// Verbose is how often it says, by its process's log, how it is: every 5 s (the default), or never if negative.
+	// Verbose is how often the guard reports its state to its process's log: every 5 s by default,
+	// never if negative.
 	Verbose time.Duration
-	// Start is a registered function, func(context.Context, *manager.Manager) (struct{}, error), by its name, that is called in the guard's process
-	// before its first call, and again in a process that takes its place. If it fails so does the guard. Its context ends with the guard's.
+	// Start is the name of a registered function, func(context.Context, *manager.Manager)
+	// (struct{}, error), that is called in the guard's process before its first call, and again in
+	// any process that takes its place. If it fails, so does the guard. Its context ends with the
+	// guard's.
 	Start string
 }
 
-// GuardCall is the argument of [Guard]: which manager's queue it runs, and how. Its methods are for package xme, which tells a guard by them of its table:
-// programs have no use for them.
+// GuardCall is the argument of [Guard]: whose queue it runs, and how. Its methods are for package
+// xme, which uses them to tell a guard about its table; programs have no use for them.
 type GuardCall struct {
 	Manager *Manager
 	Options GuardOptions
@@ -37,23 +40,25 @@ type guardPlace struct {
 	rows bool   // set by the table that it is a row of: it has other rows
 }
 
-// GuardReport is what a guard has done.
+// GuardReport says what a guard has done.
 type GuardReport struct {
-	Calls int    // that it ran, by the last of its processes
-	Ended string // "idle": no call came; "stopped": it was told to, and has drained the queue; "closed": the manager was closed
+	Calls int    // the number it ran, in the last of its processes
+	Ended string // "idle": no call came; "stopped": it was told to, and drained the queue; "closed": the manager was closed
 }
 
 // Guard is the service row that runs a manager's queue beside the rows of a table:
 //
 //	manager.Guard.Add(&table, xme.Repeat(1, manager.GuardCall{Manager: m}))
 //
-// It runs the queued calls one at a time, in order, for as long as the table's other rows run, services too; then it runs what is queued still, and
-// ends. By Guard.Go it is beside no table, and ends when it is idle or stopped; when its context ends it drains the queue, for as long as the pool's
-// Grace lets it. Of a manager's guards one runs at a time: another waits for
-// a second, as the process of the first may be dead already, and then ends with ErrGuardRuns.
+// It runs the queued calls one at a time, in order, for as long as the table's other rows run,
+// services included; then it runs what is still queued, and ends. Started by Guard.Go it belongs to
+// no table, and ends when it is idle or stopped; when its context ends it drains the queue, for as
+// long as the pool's Grace allows. A manager has one guard running at a time: another waits for a
+// second, since the process of the first may already be dead, and then ends with ErrGuardRuns.
 //
-// Functions that are queued run in the guard's process, methods in the manager's. If the guard's process dies, the function that it ran ends with
-// ErrGuardLost and is not run again; the pool starts another guard, and the queue goes on.
+// Queued functions run in the guard's process, methods in the manager's. If the guard's process
+// dies, the function that it ran ends with ErrGuardLost and is not run again; the pool starts
+// another guard, and the queue goes on.
 var Guard = xme.Register("guard", runGuard(handles)).With(xme.Service(), xme.Retries(mostGuards))
 
 // mostGuards bounds how often a guard is replaced.
@@ -65,7 +70,7 @@ func runGuard(bool) func(context.Context, GuardCall) (GuardReport, error) {
 	}
 }
 
-// Named is for package xme: it returns the call with what its guard's processes have in common.
+// Named is for package xme: it returns the call with what the guard's processes have in common.
 func (g GuardCall) Named() any {
 	if g.id == 0 {
 		i := newID()
@@ -74,7 +79,8 @@ func (g GuardCall) Named() any {
 	return g
 }
 
-// OfTable is for package xme: it returns the call as that of a table with other rows, and has the manager expect the guard.
+// OfTable is for package xme: it returns the call as that of a table with other rows, and makes the
+// manager expect the guard.
 func (g GuardCall) OfTable(ctx context.Context) any {
 	g.rows = true
 	_, _ = opExpect.call(ctx, g.Manager, guardRequest{g.id, g.Options.idle()}) // the guard itself finds what is wrong
@@ -284,9 +290,11 @@ var opStop = define("stop guard", true, func(ctx context.Context, h *host, _ *ca
 	return struct{}{}, h.queue.waitStopped(ctx)
 })
 
-// Stop has the guard run what is queued, and end; nothing is accepted any more, and who waits for results of which no call is queued gets
-// ErrGuardStopped at once. It waits until the guard has ended, or ctx, which ends the wait only. Without a guard it does nothing; one that is being
-// replaced it waits for. A call in the queue would wait for itself: its error wraps ErrDeadlock.
+// Stop makes the guard run what is queued, and then end. Nothing more is accepted, and those who
+// wait for results without having a call queued get ErrGuardStopped at once. Stop waits until the
+// guard has ended or ctx ends, which ends only the wait. Without a guard it does nothing; if the
+// guard is being replaced it waits for the new one. A call in the queue would wait for itself: its
+// error wraps ErrDeadlock.
 func (q *Queue) Stop(ctx context.Context) error {
 	if queueOf(ctx) == q.m.id && q.m.id != (id{}) {
 		return errorf("stop the guard from a call that it runs, which would wait for itself: queue %q with %s, or set it: %w", "Table::update", GuardKey, ErrDeadlock)
@@ -295,9 +303,11 @@ func (q *Queue) Stop(ctx context.Context) error {
 	return err
 }
 
-// Exec runs the first call of the queue, if there is one, and reports whether there was. How it went is told to its future and its operator. A function of
-// the table runs in this process. While a guard runs the error wraps ErrGuardRuns; of several that execute at once one does at a time. If ctx ends the
-// error is its cause: a method that runs then runs on, a function has its context ended, and is lost to its future if it does not listen.
+// Exec runs the first call of the queue, if there is one, and reports whether there was. Its
+// outcome goes to its future and its operator. A function of the function table runs in this
+// process. While a guard runs the error wraps ErrGuardRuns; of several concurrent Execs one runs at
+// a time. If ctx ends, the error is its cause: a method that is running continues; a function has
+// its context ended, and if it ignores that, its future does not learn of its result.
 func (q *Queue) Exec(ctx context.Context) (ran bool, err error) {
 	if q.m != nil && queueOf(ctx) == q.m.id {
 		return false, errorf("exec within a call that runs from the queue, and waits for itself: %w", ErrDeadlock)

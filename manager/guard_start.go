@@ -9,7 +9,8 @@ import (
 	"github.com/xenonmp/xme"
 )
 
-// RunningGuard is a guard in this process, made by [Manager.StartGuard]. Its methods may be called concurrently.
+// RunningGuard is a guard in this process, started by [Manager.StartGuard]. Its methods may be
+// called concurrently.
 type RunningGuard struct {
 	m      *Manager
 	cancel context.CancelFunc
@@ -18,9 +19,10 @@ type RunningGuard struct {
 	err    error
 }
 
-// StartGuard starts a guard in this process, which functions that are queued run in. It returns once the guard runs, and its start-up function has;
-// while another guard runs the error wraps ErrGuardRuns, after a second. When ctx ends the guard drains the queue and ends: wait for it by [RunningGuard.Wait] before
-// the manager is closed.
+// StartGuard starts a guard in this process, in which queued functions then run. It returns once
+// the guard runs and its start-up function has returned; if another guard runs, the error wraps
+// ErrGuardRuns, after a second. When ctx ends the guard drains the queue and ends: wait for that
+// with [RunningGuard.Wait] before closing the manager.
 func (m *Manager) StartGuard(ctx context.Context, o GuardOptions) (*RunningGuard, error) {
 	return startGuard(ctx, GuardCall{Manager: m, Options: o}.Named().(GuardCall))
 }
@@ -56,7 +58,7 @@ func isUp(ctx context.Context) {
 	}
 }
 
-// Wait waits until the guard has ended, or ctx, and says what it did.
+// Wait waits until the guard has ended, or ctx ends, and returns what the guard did.
 func (g *RunningGuard) Wait(ctx context.Context) (GuardReport, error) {
 	select {
 	case <-g.over:
@@ -69,7 +71,7 @@ func (g *RunningGuard) Wait(ctx context.Context) (GuardReport, error) {
 // Done returns a channel that is closed once the guard has ended.
 func (g *RunningGuard) Done() <-chan struct{} { return g.over }
 
-// Stop is [Queue.Stop], and [RunningGuard.Wait].
+// Stop calls [Queue.Stop], then [RunningGuard.Wait].
 func (g *RunningGuard) Stop(ctx context.Context) (GuardReport, error) {
 	if err := g.m.Queue().Stop(ctx); err != nil {
 		return GuardReport{}, err
@@ -77,9 +79,10 @@ func (g *RunningGuard) Stop(ctx context.Context) (GuardReport, error) {
 	return g.Wait(ctx)
 }
 
-// RunTable runs a table with a guard in this process: the guard ends once the rows have, and what they have queued is done. The error is the table's and
-// the guard's. ctx ends the rows as that of [xme.Table.Run] does, and within a second or so the wait for the guard, which drains the queue all the same: the
-// error wraps ctx's cause then, and [Queue.Stop] waits on.
+// RunTable runs a table with a guard in this process: the guard ends once the rows have ended and
+// what they queued has been done. The error is the table's and the guard's. When ctx ends, it ends
+// the rows as for [xme.Table.Run], and within about a second the wait for the guard, which drains
+// the queue nevertheless: the error then wraps ctx's cause, and [Queue.Stop] can wait for the rest.
 func (m *Manager) RunTable(ctx context.Context, t *xme.Table, on xme.Executor, o GuardOptions) (GuardReport, error) {
 	c := GuardCall{Manager: m, Options: o}.Named().(GuardCall).OfTable(ctx).(GuardCall)
 	g, err := startGuard(context.WithoutCancel(ctx), c)

@@ -6,15 +6,18 @@ import (
 	"time"
 )
 
-// HeartbeatOptions say how a heartbeat beats. The zero value works.
+// HeartbeatOptions configures a heartbeat. The zero value works.
 type HeartbeatOptions struct {
-	// Every is the time between two beats: 1 s (the default) or as it says. It must be shorter than the guard's GuardOptions.Idle.
+	// Every is the time between two beats; 0: 1 s. It must be shorter than the guard's
+	// GuardOptions.Idle.
 	Every time.Duration
-	// Drop has the operator's queued calls be taken out of the queue if the process dies. Otherwise they are run all the same.
+	// Drop removes the operator's queued calls from the queue if the process dies. Otherwise they
+	// are run nevertheless.
 	Drop bool
 }
 
-// Heartbeat tells that the process of an operator lives. It is made by [Manager.Heartbeat]; its method may be called concurrently.
+// Heartbeat shows that the process of an operator is alive. It is made by [Manager.Heartbeat]; its
+// method may be called concurrently.
 type Heartbeat struct {
 	m    *Manager
 	o    HeartbeatOptions
@@ -33,13 +36,16 @@ func (o *HeartbeatOptions) every() time.Duration {
 	return o.Every
 }
 
-// Heartbeat has the manager know, from now on, that the process lives which acts as the handle's operator. Its status is "alive" and the time of the
-// last beat; while a heartbeat lives the guard does not end for being idle, or for a queued stop. It ends by [Heartbeat.Stop], and when ctx ends, as a
-// task's does when the task returns: the status then is "ended". If the process dies the manager notices at once: the status is "died" and the
-// operator's queued calls are run all the same, or dropped if HeartbeatOptions.Drop says so. A process that lives and does not beat, because it is
-// stopped, counts as long as a guard waits.
+// Heartbeat lets the manager know, from now on, that the process acting as the handle's operator is
+// alive. The operator's status is then "alive" and the time of the last beat; while a heartbeat is
+// alive the guard does not end because it is idle, or because of a queued stop. A heartbeat ends by
+// [Heartbeat.Stop] and when ctx ends, as a task's does when the task returns: the status is then
+// "ended". If the process dies the manager notices at once: the status is "died", and the
+// operator's queued calls are run nevertheless, or dropped if HeartbeatOptions.Drop says so. A
+// process that is alive but does not beat, because it is stopped, counts as alive for the guard's
+// idle limit.
 //
-// A beat that is not shorter than the guard's idle limit is an error, as is one that is negative.
+// It is an error if the interval is negative or not shorter than the guard's idle limit.
 func (m *Manager) Heartbeat(ctx context.Context, o HeartbeatOptions) (*Heartbeat, error) {
 	if o.Every = o.every(); o.Every < 0 {
 		return nil, errorf("heartbeat: Every is %v: make it more than 0, or 0 for %v", o.Every, defaultBeat)
@@ -75,7 +81,7 @@ func (h *Heartbeat) run(ctx context.Context, id uint64) {
 	}
 }
 
-// Stop ends the heartbeat, and returns once the manager knows. It may be called twice.
+// Stop ends the heartbeat, and returns once the manager knows. It may be called more than once.
 func (h *Heartbeat) Stop() error {
 	h.stop()
 	<-h.over

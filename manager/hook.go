@@ -9,22 +9,24 @@ import (
 	"github.com/xenonmp/xme/shm"
 )
 
-// Hook is a registered function that is told of a lock that was not got, or not given back:
+// Hook is a registered function that is told of a lock that could not be acquired or released:
 //
 //	var late = xme.Register("late", func(ctx context.Context, f manager.LockFailure) (struct{}, error) { … })
 //
-// It runs in the process whose call failed, before that returns. Its context has the values of the call's and does not end with it. A hook that returns
-// an error, or panics, has the call return that error; after any other the call returns its own. So a lock that is not held is never reported as held.
+// It runs in the process whose call failed, before that call returns. Its context has the values of
+// the call's context but does not end with it. If a hook returns an error or panics, the call
+// returns that error; otherwise the call returns its own. Thus a lock that is not held is never
+// reported as held.
 type Hook = xme.Func[LockFailure, struct{}]
 
-// LockFailure says what failed.
+// LockFailure describes the failure.
 type LockFailure struct {
-	Lock     string // as: lock "accounts"
-	Operator int    // its number, whose call it was
-	Release  bool   // it was to be given back, by who does not hold it
-	Message  string // of the call's own error
+	Lock     string // for example: lock "accounts"
+	Operator int    // the number of the operator whose call it was
+	Release  bool   // the failed call was a release by an operator that does not hold the lock
+	Message  string // the text of the call's own error
 	Waited   time.Duration
-	Holder   string // who has it, as far as that is known
+	Holder   string // who has it, as far as known
 	Cycle    bool   // the wait was part of a deadlock
 }
 

@@ -6,18 +6,21 @@ import (
 	"reflect"
 )
 
-// List is a handle on a list that a manager keeps: elements of type T, which may hold handles of their own. It crosses as a field of an argument, a result,
-// or a value of a table; all who have one see the same list. Replacing a key whose value it is does not end the list: it lasts until Release, or until its
-// manager is closed.
+// List is a handle on a list that a manager keeps: elements of type T, which may hold handles
+// themselves. It crosses as a field of an argument, a result, or a value of a table; all who have
+// one see the same list. Replacing the value of a key that holds the list does not end it: it lasts
+// until Release, or until its manager is closed.
 //
-// A list has no lock beside that of single calls, each of which is done whole or not at all. All methods may be called concurrently. Besides their own
-// errors they return ErrReleased after Release, ErrClosed after the manager's Close, and ErrLost if its process is gone. Handles of shared memory in elements that are read are the caller's to close.
+// Each call is done as a whole or not at all; there is no other lock. All methods may be called
+// concurrently. Besides their own errors they return ErrReleased after Release, ErrClosed after the
+// manager's Close, and ErrLost if its process is gone. The caller must close handles of shared
+// memory in elements it has read.
 type List[T any] struct {
 	ref ref
 }
 
-// NewList makes a list with items in it. name is for FindList; empty: there is none. The error wraps ErrExists if the name is taken, xme.ErrEncode if a T
-// cannot be kept.
+// NewList makes a list that holds items. FindList finds it by name; an empty name means none. The
+// error wraps ErrExists if the name is taken, and xme.ErrEncode if a T cannot be kept.
 func NewList[T any](ctx context.Context, m *Manager, name string, items ...T) (*List[T], error) {
 	in, err := encodeAll(items)
 	if err != nil {
@@ -31,8 +34,8 @@ func NewList[T any](ctx context.Context, m *Manager, name string, items ...T) (*
 	return &List[T]{r}, nil
 }
 
-// FindList returns the list of that name. The error wraps ErrNotFound if there is none, ErrType if the name is another thing's: a map's, or that of a list of
-// other elements.
+// FindList returns the list with the given name. The error wraps ErrNotFound if there is none, and
+// ErrType if the name is that of something else, such as a map or a list with other elements.
 func FindList[T any](ctx context.Context, m *Manager, name string) (*List[T], error) {
 	r, err := findCollection(ctx, refOf(m, reflect.TypeFor[List[T]]()), "find list", name)
 	if err != nil {
@@ -46,7 +49,8 @@ func (l *List[T]) Append(ctx context.Context, items ...T) error {
 	return l.splice(ctx, -1, 0, items...)
 }
 
-// Insert puts items before element i; i may be the list's length. An i outside the list is an error that wraps ErrNoKey.
+// Insert puts items before element i; i may be the list's length. If i is out of range, the error
+// wraps ErrNoKey.
 func (l *List[T]) Insert(ctx context.Context, i int, items ...T) error {
 	if i < 0 {
 		return errorf("insert before element %d: %w", i, ErrNoKey)
@@ -54,7 +58,7 @@ func (l *List[T]) Insert(ctx context.Context, i int, items ...T) error {
 	return l.splice(ctx, i, 0, items...)
 }
 
-// Set replaces element i. An i outside the list is an error that wraps ErrNoKey.
+// Set replaces element i. If i is out of range, the error wraps ErrNoKey.
 func (l *List[T]) Set(ctx context.Context, i int, v T) error {
 	if i < 0 {
 		return errorf("set element %d: %w", i, ErrNoKey)
@@ -62,7 +66,8 @@ func (l *List[T]) Set(ctx context.Context, i int, v T) error {
 	return l.splice(ctx, i, 1, v)
 }
 
-// Delete removes n elements from i on. If the list has not so many it stays as it is, and the error wraps ErrNoKey.
+// Delete removes n elements starting at i. If the list has fewer, it stays as it is, and the error
+// wraps ErrNoKey.
 func (l *List[T]) Delete(ctx context.Context, i, n int) error {
 	if i < 0 {
 		return errorf("delete from element %d on: %w", i, ErrNoKey)
@@ -79,7 +84,7 @@ func (l *List[T]) splice(ctx context.Context, at, del int, items ...T) error {
 	return l.ref.splice(ctx, at, del, in)
 }
 
-// At returns element i. An i outside the list is an error that wraps ErrNoKey.
+// At returns element i. If i is out of range, the error wraps ErrNoKey.
 func (l *List[T]) At(ctx context.Context, i int) (v T, err error) {
 	if i < 0 {
 		return v, errorf("element %d: %w", i, ErrNoKey)
@@ -91,8 +96,8 @@ func (l *List[T]) At(ctx context.Context, i int) (v T, err error) {
 	return all[0], nil
 }
 
-// Slice returns the elements from lo up to hi, hi itself not included, as they are at one moment; hi may be -1 for the list's end. Bounds outside the list
-// are an error that wraps ErrNoKey.
+// Slice returns the elements from lo up to but not including hi, as they are at one moment; hi may
+// be -1 for the end of the list. If the bounds are out of range, the error wraps ErrNoKey.
 func (l *List[T]) Slice(ctx context.Context, lo, hi int) ([]T, error) {
 	items, err := l.ref.slice(ctx, lo, hi)
 	defer releaseAll(items)
@@ -102,7 +107,7 @@ func (l *List[T]) Slice(ctx context.Context, lo, hi int) ([]T, error) {
 	return decodeItems[T](items)
 }
 
-// Pop removes the last element and returns it. Of an empty list the error wraps ErrNoKey.
+// Pop removes the last element and returns it. If the list is empty, the error wraps ErrNoKey.
 func (l *List[T]) Pop(ctx context.Context) (v T, err error) {
 	s, err := l.ref.pop(ctx)
 	if err != nil {
@@ -112,13 +117,14 @@ func (l *List[T]) Pop(ctx context.Context) (v T, err error) {
 	return decodeItem[T](s)
 }
 
-// Len returns how many elements there are.
+// Len returns the number of elements.
 func (l *List[T]) Len(ctx context.Context) (int, error) {
 	return l.ref.size(ctx, false)
 }
 
-// All yields the elements as they are when the range begins, in order: later changes are not seen. They are fetched at once and decoded one by one. An
-// error is yielded once, as the last pair.
+// All yields the elements as they are when the range begins, in order; it does not see later
+// changes. They are fetched together and decoded one by one. An error is yielded once, as the last
+// pair.
 func (l *List[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		items, err := l.ref.slice(ctx, 0, -1)
@@ -136,12 +142,12 @@ func (l *List[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	}
 }
 
-// Release ends the list, for all who have it. Doing so twice is an error that wraps ErrReleased.
+// Release ends the list for all who have it. The error of a second Release wraps ErrReleased.
 func (l *List[T]) Release(ctx context.Context) error {
 	return l.ref.release(ctx)
 }
 
-// MarshalJSON fails: what a list holds is read from its manager, not from the handle.
+// MarshalJSON fails: the contents of a list are read from its manager, not from the handle.
 func (l *List[T]) MarshalJSON() ([]byte, error) { return nil, l.ref.noJSON() }
 
 // encodeItem encodes an element.

@@ -9,19 +9,26 @@ import (
 	"github.com/xenonmp/xme/shm"
 )
 
-// Lock is a handle on a lock of a manager's, for one operator. Its [Kind] says who may take it; each process learns of a change of kind at once.
+// Lock is a handle on a lock of a manager, for one operator. The lock's [Kind] says who may take
+// it; each process learns of a change of kind at once.
 //
-// Who holds it is an operator in a task: for what a task was given, or came to by a manager that it was given. Outside of tasks the handle holds
-// it: two handles exclude each other, also those of one operator. Whoever holds a lock and asks again has it already; that
-// does not nest: one release gives it back. Two handles of a task on one lock, for the same operator, are one holder, and so are all goroutines of a task.
+// The holder is an operator in a task, for locks that the task was given, or got from a manager
+// that it was given. Outside tasks the holder is the handle: two handles exclude each other, even
+// those of one operator. If the holder of a lock asks for it again, it already has it; this does
+// not nest: one release gives the lock back. Two handles in a task on one lock, for the same
+// operator, are one holder, and so are all goroutines of a task.
 //
-// Taking and giving back are done in shared memory; the manager is asked once whether an operator is entitled to an AUTHORISATION or a READWRITE lock,
-// and again after a change. A lock outlives its holder: when a process dies that holds it, or a task returns without giving it back, the next gets it
-// and is told, by an error that wraps shm.ErrOwnerDied. Whoever maps a lock's memory can write to it: locks exclude processes that play by the rules. What
-// must hold against others as well, changes of the manager's tables, its process checks itself.
+// Acquiring and releasing are done in shared memory; the manager is asked once whether an operator
+// is entitled to an AUTHORISATION or a READWRITE lock, and again after a change. A lock outlives
+// its holder: when a process that holds it dies, or a task returns without releasing it, the next
+// one to get it is told, by an error that wraps shm.ErrOwnerDied. A process that maps a lock's
+// memory can write to it: locks exclude processes that play by the rules. What must hold against
+// others as well, namely changes of the manager's tables, is checked by the manager's process
+// itself.
 //
-// It crosses as a field of an argument or a result, by pointer, with its operator: whoever is handed it may act as that. A lock of a task's argument ends with the task.
-// All methods may be called concurrently. A zero Lock cannot be used: its methods return ErrClosed.
+// A Lock crosses as a field of an argument or a result, by pointer, with its operator: whoever is
+// handed it may act as that operator. The lock in a task's argument ends with the task. All methods
+// may be called concurrently. A zero Lock cannot be used: its methods return ErrClosed.
 type Lock struct {
 	c    *lockCore
 	op   Operator
@@ -30,16 +37,18 @@ type Lock struct {
 	made bool    // Close ends the use of its memory too
 }
 
-// LockOptions say how a lock is made. The zero value works.
+// LockOptions configures a lock. The zero value works.
 type LockOptions struct {
-	// Name has FindLock find it. Empty: it has none. At most 63 bytes.
+	// Name is the name by which FindLock finds it, at most 63 bytes. Empty: it has none.
 	Name string
 	Kind Kind
-	// Wait is how long an Acquire waits at most. 0: until its context ends.
+	// Wait is the longest time that an Acquire waits. 0: until its context ends.
 	Wait time.Duration
-	// Mute is how often a waiter looks whether the lock's kind, or who is entitled to it, has changed: 0 means every 100 ms.
+	// Mute is how often a waiter checks whether the lock's kind, or who is entitled to it, has
+	// changed. 0: every 100 ms.
 	Mute time.Duration
-	// OnAcquire is called when the wait of an Acquire, or of a table's change, ends without the lock, OnRelease when who does not hold it gives it back.
+	// OnAcquire is called when the wait of an Acquire, or of a change to a table, ends without the
+	// lock; OnRelease when an operator that does not hold the lock releases it.
 	OnAcquire, OnRelease *Hook
 }
 
@@ -148,8 +157,9 @@ type lockCore struct {
 
 func (m *Manager) bare() *Manager { return &Manager{id: m.id, at: m.at} }
 
-// NewLock makes a lock of this manager's, for this handle's operator. ctx bounds the asking of the manager. The error wraps ErrExists if the name
-// is taken. Close ends the use of the handle; the lock itself lasts as long as the manager.
+// NewLock makes a lock of this manager for this handle's operator. ctx bounds the request to the
+// manager. The error wraps ErrExists if the name is taken. Close ends the use of the handle; the
+// lock itself lasts as long as the manager.
 func (m *Manager) NewLock(ctx context.Context, o LockOptions) (*Lock, error) {
 	b, err := o.board()
 	if err != nil {
@@ -176,7 +186,8 @@ func (m *Manager) NewLock(ctx context.Context, o LockOptions) (*Lock, error) {
 	return m.lockOf(o.Name, out, !here)
 }
 
-// FindLock returns the lock of a name, for this handle's operator. It returns an error that wraps ErrNotFound if there is none.
+// FindLock returns the lock with the given name, for this handle's operator. The error wraps
+// ErrNotFound if there is none.
 func (m *Manager) FindLock(ctx context.Context, name string) (*Lock, error) {
 	in := findLockIn{Name: name}
 	if m != nil {
@@ -233,8 +244,9 @@ func (l *Lock) shares(o *Lock) bool {
 	return l != nil && o != nil && l.c != nil && o.c != nil && l.c.lockMemory == o.c.lockMemory
 }
 
-// Lock is the manager's own lock, which guards its tables, for this handle's operator. It is the same handle each time. A handle that came
-// with an object, a list or a map asks the manager for it; if that fails the lock is a zero one, whose methods return ErrClosed.
+// Lock returns the manager's own lock, which guards its tables, for this handle's operator. It
+// returns the same handle each time. A handle that came with an object, a list or a map asks the
+// manager for the lock; if that fails, Lock returns a zero Lock, whose methods return ErrClosed.
 func (m *Manager) Lock() *Lock {
 	l, err := m.tablesLock(context.Background())
 	if err != nil {
@@ -277,7 +289,8 @@ func (m *Manager) tablesLock(ctx context.Context) (*Lock, error) {
 	return nil, ErrClosed // since then
 }
 
-// As returns a handle on the same lock for another operator, which outside of tasks is another holder too.
+// As returns a handle on the same lock for another operator. Outside tasks it is also another
+// holder.
 func (l *Lock) As(o Operator) *Lock {
 	if l == nil || l.c == nil {
 		return &Lock{}
@@ -285,8 +298,9 @@ func (l *Lock) As(o Operator) *Lock {
 	return &Lock{c: l.c, op: o, seat: l.who.seat(l.c, o), who: l.who}
 }
 
-// Retain returns a handle on the same lock that does not end with the task whose argument l is, and is another holder: for later tasks of the same worker. Close
-// ends it. It returns ErrClosed if l has ended.
+// Retain returns a handle on the same lock that does not end with the task whose argument l is, and
+// that is another holder: for later tasks of the same worker. Close ends it. Retain returns
+// ErrClosed if l has ended.
 func (l *Lock) Retain() (*Lock, error) {
 	if l == nil || l.c == nil {
 		return nil, errorf("a zero Lock: %w", ErrClosed)
@@ -299,10 +313,10 @@ func (l *Lock) Retain() (*Lock, error) {
 	return &Lock{c: c, op: l.op, made: true, seat: newSeat()}, nil
 }
 
-// Operator is whose calls those of this handle are.
+// Operator returns the operator that this handle acts as.
 func (l *Lock) Operator() Operator { return l.op }
 
-// Name is the lock's name; empty: it has none.
+// Name returns the lock's name; empty: it has none.
 func (l *Lock) Name() string {
 	if l == nil || l.c == nil {
 		return ""
@@ -310,7 +324,7 @@ func (l *Lock) Name() string {
 	return l.c.name
 }
 
-// String names the lock, as: lock "accounts".
+// String describes the lock, for example: lock "accounts".
 func (l *Lock) String() string {
 	switch {
 	case l == nil || l.c == nil:
@@ -323,9 +337,11 @@ func (l *Lock) String() string {
 	return fmt.Sprintf("lock %d", l.c.number)
 }
 
-// Close ends the use of this handle: what it holds of the lock is given back. On a handle of [Manager.Lock], of a lock that is of a task's argument, made by
-// As, or made or found by NewLock or FindLock in the manager's own process, it does no more: the handle can be used on. Of others, as those from NewLock and
-// FindLock elsewhere, it ends those that were made by As too. Closing twice does nothing.
+// Close ends the use of this handle: what it holds of the lock is released. For a handle returned
+// by [Manager.Lock], one in a task's argument, one made by As, and one from NewLock or FindLock in
+// the manager's own process, that is all: the handle can still be used. For others, such as those
+// from NewLock and FindLock elsewhere, it also ends the handles that As made from them. Closing
+// twice does nothing.
 func (l *Lock) Close() error {
 	if l == nil || l.c == nil {
 		return nil

@@ -8,30 +8,35 @@ import (
 	"github.com/xenonmp/xme/shm"
 )
 
-// AcquireOption changes one call. WithWait and WithHook make them; there are no others, and programs cannot write their own.
+// AcquireOption changes one call. It is made by WithWait or WithHook only.
 type AcquireOption func(*lockCall)
 
-// WithWait has the call wait for d at most, instead of for as long as the lock says. 0 or less: until its context ends.
+// WithWait makes the call wait for at most d, instead of for as long as the lock says. 0 or less:
+// until its context ends.
 func WithWait(d time.Duration) AcquireOption {
 	return func(o *lockCall) { o.limit, o.wait = true, d }
 }
 
-// WithHook has the call call h if it fails, instead of the lock's hook.
+// WithHook makes the call run h if it fails, instead of the lock's hook.
 func WithHook(h *Hook) AcquireOption { return func(o *lockCall) { o.hook = h } }
 
-// Acquire takes the lock, of READWRITE its write side. It waits until it is free, ctx ends, or the lock's wait is over, whichever comes first. The caller
-// holds it if the error is nil or wraps shm.ErrOwnerDied (an *shm.OwnerDiedError says who left it): then what it guards may be half-done, and whoever
-// holds it next is not told again.
+// Acquire takes the lock, for READWRITE its write side. It waits until the lock is free, ctx ends,
+// or the lock's waiting time is over, whichever comes first. The caller holds the lock if the error
+// is nil or wraps shm.ErrOwnerDied (an *shm.OwnerDiedError says who left it): in the latter case
+// what it guards may be half-done, and whoever holds it next is not told again.
 //
-// Who is not entitled gets ErrNotAuthorised, without waiting, or within the lock's mute time if it is waiting when that changes. The error after a wait wraps an
-// *shm.WaitError, which says who holds it, since when and where, and ErrDeadlock if the wait is part of a cycle, which it names; of waits for a SPIN lock only
-// the caller's own is seen. A holder that reads and asks to write would wait for itself: it gets ErrDeadlock at once.
+// An operator that is not entitled gets ErrNotAuthorised: without waiting or, if that changes
+// during the wait, within the lock's mute time. An error after a wait wraps an *shm.WaitError,
+// which says who holds the lock, since when and where. It wraps ErrDeadlock, and names the cycle,
+// if the wait is part of one; of waits for a SPIN lock only the caller's own is seen. A holder that
+// reads and asks to write would wait for itself: it gets ErrDeadlock at once.
 func (l *Lock) Acquire(ctx context.Context, o ...AcquireOption) error {
 	return l.acquire(ctx, lockCall{}, o)
 }
 
-// AcquireRead takes the lock to read: of READWRITE with other readers, for any operator; of other kinds as Acquire. It is otherwise as Acquire.
-// Under a lock of READWRITE that was left by a death all are told who read until somebody has written.
+// AcquireRead takes the lock for reading: a READWRITE lock together with other readers, for any
+// operator; locks of other kinds as Acquire does. Otherwise it is like Acquire. If a writer of a
+// READWRITE lock died, every reader is told until somebody has written.
 func (l *Lock) AcquireRead(ctx context.Context, o ...AcquireOption) error {
 	return l.acquire(ctx, lockCall{shared: true}, o)
 }
@@ -63,8 +68,9 @@ func (l *Lock) notGot(ctx context.Context, call lockCall, err error) error {
 	return err
 }
 
-// TryAcquire takes the lock as Acquire does if that needs no waiting for others, and reports whether the caller holds it now, which may be with an error
-// that wraps shm.ErrOwnerDied. ctx bounds the asking of the manager.
+// TryAcquire takes the lock as Acquire does if that needs no waiting for others, and reports
+// whether the caller now holds it, which is possible also with an error that wraps
+// shm.ErrOwnerDied. ctx bounds the request to the manager.
 func (l *Lock) TryAcquire(ctx context.Context) (bool, error) {
 	if l == nil || l.c == nil {
 		return false, errorf("a zero Lock: %w", ErrClosed)
@@ -76,13 +82,14 @@ func (l *Lock) TryAcquire(ctx context.Context) (bool, error) {
 	return err == nil || owns(err), err
 }
 
-// Release gives back what Acquire took, at once. Who does not hold it gets ErrNotHolder; a DISABLE lock may be given back by anybody.
-// Of kinds other than READWRITE it gives back what AcquireRead took too.
+// Release releases what Acquire took, at once. If the caller does not hold it, it returns
+// ErrNotHolder; a DISABLE lock may be released by anybody. For kinds other than READWRITE it also
+// releases what AcquireRead took.
 func (l *Lock) Release(ctx context.Context, o ...AcquireOption) error {
 	return l.giveBack(ctx, lockCall{}, o)
 }
 
-// ReleaseRead gives back what AcquireRead took, as Release does.
+// ReleaseRead releases what AcquireRead took, as Release does.
 func (l *Lock) ReleaseRead(ctx context.Context, o ...AcquireOption) error {
 	return l.giveBack(ctx, lockCall{shared: true}, o)
 }
@@ -101,8 +108,9 @@ func (l *Lock) giveBack(ctx context.Context, call lockCall, o []AcquireOption) e
 	return err
 }
 
-// Do calls f while it holds the lock, and gives it back also if f panics; if the caller had it before, it has it afterwards. died is nil, or says who left the
-// lock behind. It returns f's error, or Acquire's if the lock was not got.
+// Do calls f while holding the lock, and releases it even if f panics; if the caller held it
+// before, it holds it afterwards. died is nil, or says who left the lock behind. Do returns f's
+// error, or Acquire's if it did not get the lock.
 func (l *Lock) Do(ctx context.Context, f func(died *shm.OwnerDiedError) error, o ...AcquireOption) error {
 	took, err := l.hold(ctx, lockCall{}, o)
 	died, _ := errors.AsType[*shm.OwnerDiedError](err)
@@ -115,7 +123,7 @@ func (l *Lock) Do(ctx context.Context, f func(died *shm.OwnerDiedError) error, o
 	return f(died)
 }
 
-// Kind returns what kind the lock is of now. It sends no message.
+// Kind returns the lock's current kind. It sends no message.
 func (l *Lock) Kind() (Kind, error) {
 	if l == nil || l.c == nil {
 		return 0, errorf("a zero Lock: %w", ErrClosed)
@@ -124,7 +132,8 @@ func (l *Lock) Kind() (Kind, error) {
 	return w.kind(), err
 }
 
-// Patience returns how long an Acquire waits at most (0: until its context ends), and how often a waiter looks at the lock's state. It does not wait.
+// Patience returns how long an Acquire waits at most (0: until its context ends), and how often a
+// waiter checks the lock's state. It does not wait.
 func (l *Lock) Patience() (wait, mute time.Duration) {
 	if l == nil || l.c == nil {
 		return 0, 0

@@ -15,9 +15,10 @@ func (l *Lock) change(ctx context.Context, c lockChange) error {
 	return err
 }
 
-// SetKind makes the lock one of another kind, for all processes. It waits for who holds the lock, unless that is the caller or the lock is
-// disabled, until ctx ends; who waits for it then, or comes later, finds the new kind. If the caller dies meanwhile the lock is of the old kind
-// or of the new one, and nobody's. ADMIN only: another operator gets ErrNotAuthorised, at once.
+// SetKind changes the lock's kind, for all processes. It waits until ctx ends for whoever holds the
+// lock, unless that is the caller or the lock is disabled; those waiting for the lock then, or
+// coming later, find the new kind. If the caller dies meanwhile, the lock is of the old or the new
+// kind, and nobody holds it. ADMIN only: another operator gets ErrNotAuthorised, at once.
 func (l *Lock) SetKind(ctx context.Context, k Kind) error {
 	if err := k.check(); err != nil {
 		return err
@@ -46,8 +47,10 @@ func (l *Lock) SetKind(ctx context.Context, k Kind) error {
 	return l.change(ctx, lockChange{Do: changeLockKind, Kind: int(k)})
 }
 
-// Authorize has the operators be those who may take the lock while it is of kind AUTHORISATION, besides ADMIN, instead of those from before. Who holds it now, holds
-// it; who waits and is none of them is refused within the lock's mute time. ADMIN only. The error wraps ErrNotFound if an operator is none of the manager's.
+// Authorize sets the operators that, besides ADMIN, may take the lock while it is of kind
+// AUTHORISATION, replacing those set before. The current holder keeps the lock; a waiter that is
+// not among them is refused within the lock's mute time. ADMIN only. The error wraps ErrNotFound if
+// an operator does not belong to the manager.
 func (l *Lock) Authorize(ctx context.Context, ops ...Operator) error {
 	numbers := make([]uint32, len(ops))
 	for i, o := range ops {
@@ -56,23 +59,27 @@ func (l *Lock) Authorize(ctx context.Context, ops ...Operator) error {
 	return l.change(ctx, lockChange{Do: changeAuthorised, Ops: numbers})
 }
 
-// Register has the operator be the one who may write while the lock is of kind READWRITE. At first it is ADMIN. It is otherwise as Authorize.
+// Register sets the operator that may write while the lock is of kind READWRITE. At first it is
+// ADMIN. Otherwise it is like Authorize.
 func (l *Lock) Register(ctx context.Context, o Operator) error {
 	return l.change(ctx, lockChange{Do: changeWriter, Ops: []uint32{o.number}})
 }
 
-// SetWait sets how long an Acquire that begins now waits at most, in every process. 0: until its context ends. ADMIN only.
+// SetWait sets how long an Acquire that begins from now on waits at most, in every process. 0:
+// until its context ends. ADMIN only.
 func (l *Lock) SetWait(ctx context.Context, d time.Duration) error {
 	return l.change(ctx, lockChange{Do: changeWait, Wait: max(d, 0)})
 }
 
-// SetMute sets how often a waiter looks whether the lock's kind, or who is entitled to it, has changed. 0: every 100 ms. ADMIN only.
+// SetMute sets how often a waiter checks whether the lock's kind, or who is entitled to it, has
+// changed. 0: every 100 ms. ADMIN only.
 func (l *Lock) SetMute(ctx context.Context, d time.Duration) error {
 	return l.change(ctx, lockChange{Do: changeMute, Wait: max(d, 0)})
 }
 
-// SetHooks sets what is called when the wait of an Acquire, or of a change of a table, ends without the lock, and when who does not hold the lock gives it back, in every process.
-// nil: nothing. ADMIN only.
+// SetHooks sets, for every process, what is called when the wait of an Acquire, or of a change to a
+// table, ends without the lock, and when an operator that does not hold the lock releases it. nil:
+// nothing. ADMIN only.
 func (l *Lock) SetHooks(ctx context.Context, acquire, release *Hook) (err error) {
 	c := lockChange{Do: changeHooks}
 	if c.Name[0], err = hookName(acquire); err == nil {

@@ -143,7 +143,8 @@ func (l *Lock) holderText() string {
 	return strings.Join(all, ", and ")
 }
 
-// Holders returns who has the lock to write, or else all who read: tasks, or processes for what these hold outside of tasks. It sends no message.
+// Holders returns who has the lock for writing or, if nobody has, all readers: tasks, or processes
+// for what they hold outside tasks. It sends no message.
 func (l *Lock) Holders() []shm.Holder {
 	if l == nil || l.c == nil {
 		return nil

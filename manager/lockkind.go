@@ -2,20 +2,22 @@ package manager
 
 import "fmt"
 
-// Kind is what a lock does for whom.
+// Kind says what a lock does, and for whom.
 type Kind int
 
 // The kinds of locks.
 const (
-	// ReadWrite has one operator, the registered one, take the lock to write, alone; anybody takes it to read, with other readers. It is the zero value.
+	// ReadWrite lets one operator, the registered one, take the lock for writing, alone; anybody
+	// may take it for reading, together with other readers. It is the zero value.
 	ReadWrite Kind = iota
-	// Disable is no lock: who asks has it at once, with all others.
+	// Disable is no lock: everyone who asks has it at once, together with all others.
 	Disable
 	// Mutex is a lock for everybody, one at a time.
 	Mutex
 	// Authorisation is a Mutex for the operators that were authorised. ADMIN always is.
 	Authorisation
-	// Spin is a Mutex whose waiters do not sleep: for what is held for less than a microsecond, by fewer processes than there are CPUs.
+	// Spin is a Mutex whose waiters do not sleep: for locks held for less than a microsecond, by
+	// fewer processes than there are CPUs.
 	Spin
 
 	kinds
@@ -23,7 +25,7 @@ const (
 
 var kindNames = [kinds]string{"READWRITE", "DISABLE", "MUTEX", "AUTHORISATION", "SPIN"}
 
-// String names the kind, as: READWRITE.
+// String returns the kind's name, for example: READWRITE.
 func (k Kind) String() string {
 	if k.check() != nil {
 		return fmt.Sprintf("Kind(%d)", int(k))

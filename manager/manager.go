@@ -10,23 +10,27 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Options say how a manager is opened. The zero value works.
+// Options says how a manager is opened. The zero value works.
 type Options struct {
-	// Process has the manager live in a process of its own: what crashes there, an object's native code, ends that one only.
+	// Process makes the manager live in a process of its own, so that a crash there, as of an
+	// object's native code, ends only that process.
 	Process bool
-	// Restart has another process take its place when it dies, with what [Manager.Keep] kept last.
+	// Restart lets another process take its place when it dies, with what [Manager.Keep] kept last.
+	// Without Process it is an error.
 	Restart bool
-	// Secret is how many bytes the secrets of operators have: 16 (the default) to 64.
+	// Secret is the length of operators' secrets in bytes, 16 to 64. 0: 16.
 	Secret int
-	// Queue bounds the calls that are queued: 65,536 (the default) or as many as it says. Their arguments together are bounded by 256 MiB.
+	// Queue bounds the number of queued calls. 0: 65,536. The arguments of all together are bounded
+	// by 256 MiB.
 	Queue int
-	// Lock says how the lock is made that guards the manager's tables; see [Manager.Lock].
+	// Lock configures the lock that guards the manager's tables; see [Manager.Lock].
 	Lock LockOptions
 }
 
-// Manager is a handle on a manager, which may be in another process, and on whose calls it acts as: an operator. It crosses as a field of an argument or a
-// result, by pointer, with its operator; one of a task's argument ends with the task. All methods may be called concurrently. A zero Manager cannot be used: its
-// methods return ErrClosed.
+// Manager is a handle on a manager, which may be in another process, together with the operator
+// that the handle acts as. It crosses as a field of an argument or a result, by pointer, with its
+// operator; the one in a task's argument ends with the task. All methods may be called
+// concurrently. A zero Manager cannot be used: its methods return ErrClosed.
 type Manager struct {
 	id id
 	at any // *host in this process, *remote elsewhere; nil: a zero value
@@ -48,8 +52,9 @@ func newID() (i id) {
 // hosts are the managers of this process.
 var hosts sync.Map // id -> *host
 
-// Open starts a manager, whose handle acts as ADMIN. ctx bounds Open only. The error says which option makes no sense, or why the process that is to be its own
-// could not be started, as [xme.Open] does. Whoever opens a manager closes it.
+// Open starts a manager and returns a handle that acts as ADMIN. ctx bounds Open only. The error
+// says which option makes no sense or, as for [xme.Open], why the manager's own process could not
+// be started. Whoever opens a manager must close it.
 func Open(ctx context.Context, o Options) (*Manager, error) {
 	if o.Secret == 0 {
 		o.Secret = leastSecret
@@ -76,8 +81,10 @@ func Open(ctx context.Context, o Options) (*Manager, error) {
 	return m, nil
 }
 
-// Close ends the manager that Open opened, with all that lives there: calls that are under way return, those that come later get ErrClosed. On
-// a handle that came with an argument it does nothing; one that a process came by otherwise, by a result or a table, it ends the use of. Closing twice does nothing.
+// Close ends the manager that Open opened, with all that lives there: calls under way return, later
+// ones get ErrClosed. On a handle that came with an argument it does nothing; of a handle that the
+// process got in another way, from a result or a table, it ends the use. Closing twice does
+// nothing.
 func (m *Manager) Close() error {
 	if m == nil {
 		return nil
@@ -88,8 +95,9 @@ func (m *Manager) Close() error {
 	return m.owned()
 }
 
-// Retain returns a handle on the same manager that does not end with the task whose argument m is: for later tasks of the same worker, as a set-up function
-// leaves them in a package variable. It needs no Close.
+// Retain returns a handle on the same manager that does not end with the task whose argument m is:
+// for later tasks of the same worker, for example in a package variable that a setup function sets.
+// It need not be closed.
 func (m *Manager) Retain() *Manager {
 	c := *m
 	c.owned = nil
@@ -101,7 +109,7 @@ func (m *Manager) Retain() *Manager {
 	return &c
 }
 
-// As returns a handle on the same manager whose calls are the operator's.
+// As returns a handle on the same manager that acts as the operator o.
 func (m *Manager) As(o Operator) *Manager {
 	c := *m
 	c.op, c.owned = o, nil
@@ -111,7 +119,7 @@ func (m *Manager) As(o Operator) *Manager {
 	return &c
 }
 
-// Operator is whose calls those of this handle are: ADMIN for a manager as opened.
+// Operator returns the operator that this handle acts as: ADMIN for a manager as opened.
 func (m *Manager) Operator() Operator { return m.op }
 
 var opNewOperator = define("new operator", false, func(_ context.Context, h *host, _ *caller, _ struct{}) (Operator, error) {
@@ -120,7 +128,7 @@ var opNewOperator = define("new operator", false, func(_ context.Context, h *hos
 	return h.ops.alloc(), nil
 })
 
-// NewOperator makes another operator.
+// NewOperator makes a new operator.
 func (m *Manager) NewOperator(ctx context.Context) (Operator, error) {
 	return opNewOperator.call(ctx, m, struct{}{})
 }

@@ -6,17 +6,19 @@ import (
 	"reflect"
 )
 
-// Map is a handle on a map that a manager keeps, with keys of type K and elements of type V, which may hold handles of their own. It crosses as [List]
-// does, and lasts as long.
+// Map is a handle on a map that a manager keeps, with keys of type K and elements of type V, which
+// may hold handles themselves. It crosses as a [List] does, and lasts as long.
 //
-// K is made of booleans, numbers, strings, and arrays and structs of those without gaps in memory: keys are the same if they are encoded alike, so that 0
-// and -0 are two keys, and a NaN is found again. All methods may be called concurrently; each call is done whole or not at all. Their errors are those of a List.
+// K consists of booleans, numbers, strings, and arrays and structs of those without gaps in memory.
+// Keys are equal if their encodings are, so 0 and -0 are two keys, and a NaN can be found again.
+// All methods may be called concurrently; each call is done as a whole or not at all. The errors
+// are those of a List.
 type Map[K comparable, V any] struct {
 	ref ref
 }
 
-// NewMap makes an empty map. name is for FindMap; empty: there is none. The error wraps ErrExists if the name is taken, xme.ErrEncode if K cannot be a key
-// or V cannot be kept.
+// NewMap makes an empty map. FindMap finds it by name; an empty name means none. The error wraps
+// ErrExists if the name is taken, and xme.ErrEncode if K cannot be a key or V cannot be kept.
 func NewMap[K comparable, V any](ctx context.Context, m *Manager, name string) (*Map[K, V], error) {
 	r, err := makeMap(ctx, refOf(m, reflect.TypeFor[Map[K, V]]()), name, reflect.TypeFor[K](), reflect.TypeFor[V]())
 	if err != nil {
@@ -51,7 +53,8 @@ func unfit(t reflect.Type) string {
 	return "it is no number, string or boolean"
 }
 
-// FindMap returns the map of that name. The error wraps ErrNotFound if there is none, ErrType if the name is another thing's.
+// FindMap returns the map with the given name. The error wraps ErrNotFound if there is none, and
+// ErrType if the name is that of something else.
 func FindMap[K comparable, V any](ctx context.Context, m *Manager, name string) (*Map[K, V], error) {
 	r, err := findCollection(ctx, refOf(m, reflect.TypeFor[Map[K, V]]()), "find map", name)
 	if err != nil {
@@ -69,12 +72,12 @@ func keyOf[K comparable](k K) (string, error) {
 	return string(s.bytes), nil
 }
 
-// Set gives a key an element.
+// Set sets the element of a key.
 func (m *Map[K, V]) Set(ctx context.Context, k K, v V) error {
 	return m.Update(ctx, map[K]V{k: v})
 }
 
-// Update sets all the keys of a Go map.
+// Update sets the elements of all keys of a Go map.
 func (m *Map[K, V]) Update(ctx context.Context, all map[K]V) error {
 	var in putRequest
 	for k, v := range all {
@@ -86,7 +89,7 @@ func (m *Map[K, V]) Update(ctx context.Context, all map[K]V) error {
 	return err
 }
 
-// Swap gives a key an element and returns what it had, if it had any.
+// Swap sets the element of a key and returns the previous one, if there was one.
 func (m *Map[K, V]) Swap(ctx context.Context, k K, v V) (old V, had bool, err error) {
 	in := putRequest{Old: true}
 	if err = addPair(&in, k, v); err != nil {
@@ -111,7 +114,7 @@ func addPair[K comparable, V any](in *putRequest, k K, v V) error {
 	return in.add(key, s, err)
 }
 
-// Get returns a key's element, and whether it has one.
+// Get returns the element of a key, and whether there is one.
 func (m *Map[K, V]) Get(ctx context.Context, k K) (v V, ok bool, err error) {
 	key, err := keyOf(k)
 	if err != nil {
@@ -126,7 +129,7 @@ func (m *Map[K, V]) Get(ctx context.Context, k K) (v V, ok bool, err error) {
 	return v, err == nil, err
 }
 
-// Delete deletes a key, and says whether there was one.
+// Delete deletes a key, and reports whether it was there.
 func (m *Map[K, V]) Delete(ctx context.Context, k K) (had bool, err error) {
 	key, err := keyOf(k)
 	if err != nil {
@@ -135,12 +138,12 @@ func (m *Map[K, V]) Delete(ctx context.Context, k K) (had bool, err error) {
 	return m.ref.drop(ctx, key)
 }
 
-// Len returns how many keys there are.
+// Len returns the number of keys.
 func (m *Map[K, V]) Len(ctx context.Context) (int, error) {
 	return m.ref.size(ctx, true)
 }
 
-// Keys returns the keys, in no order that means anything.
+// Keys returns the keys, in unspecified order.
 func (m *Map[K, V]) Keys(ctx context.Context) ([]K, error) {
 	keys, _, err := m.ref.pairs(ctx, true)
 	if err != nil {
@@ -149,7 +152,8 @@ func (m *Map[K, V]) Keys(ctx context.Context) ([]K, error) {
 	return decodeItems[K](keys)
 }
 
-// All fetches the whole map, as it is at one moment, and yields its keys with their elements, in no order that means anything. It may be ranged over again.
+// All fetches the whole map, as it is at one moment, and returns an iterator over its keys and
+// elements, in unspecified order, which may be used more than once.
 func (m *Map[K, V]) All(ctx context.Context) (iter.Seq2[K, V], error) {
 	k, v, err := m.ref.pairs(ctx, false)
 	defer releaseAll(v)
@@ -173,15 +177,16 @@ func (m *Map[K, V]) All(ctx context.Context) (iter.Seq2[K, V], error) {
 	}, nil
 }
 
-// Release ends the map, for all who have it. Doing so twice is an error that wraps ErrReleased.
+// Release ends the map for all who have it. The error of a second Release wraps ErrReleased.
 func (m *Map[K, V]) Release(ctx context.Context) error {
 	return m.ref.release(ctx)
 }
 
-// MarshalJSON fails: what a map holds is read from its manager, not from the handle.
+// MarshalJSON fails: the contents of a map are read from its manager, not from the handle.
 func (m *Map[K, V]) MarshalJSON() ([]byte, error) { return nil, m.ref.noJSON() }
 
-// AddTo adds delta to a key's element and returns the sum, with nobody in between. A key that is not there counts as zero; integers wrap around.
+// AddTo adds delta to the element of a key and returns the sum; nobody can come in between. A key
+// that is not there counts as zero; integers wrap around.
 func AddTo[K comparable, N number](ctx context.Context, m *Map[K, N], k K, delta N) (sum N, err error) {
 	key, err := keyOf(k)
 	if err != nil {

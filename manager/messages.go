@@ -2,11 +2,12 @@ package manager
 
 import "context"
 
-// Messages returns the manager's message table, apart from its value table and without reserved keys.
+// Messages returns the manager's message table, which is separate from its value table and has no
+// reserved keys.
 func (m *Manager) Messages() *Table { return &Table{m: m, which: messageTable} }
 
-// CopyMsg has the messages be a copy of the value table, without reserved keys and without values of types that hold handles; what messages there were is
-// no more. Nobody sees a part of it.
+// CopyMsg replaces all messages with a copy of the value table, leaving out reserved keys and
+// values of types that hold handles. Nobody sees a partial copy.
 func (m *Manager) CopyMsg(ctx context.Context) error {
 	_, leave, err := m.asTable().enter(ctx)
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// MethodFunc is a method of shared objects of type T: what calls it, from any process. It may be used from any goroutine.
+// MethodFunc is a method of shared objects of type T: the handle for calling it, from any process.
+// It may be used from any goroutine.
 type MethodFunc[T, In, Out any] struct {
 	method
 	f   func(*T, context.Context, In) (Out, error)
@@ -33,14 +34,16 @@ var methods struct {
 	frozen bool
 }
 
-// Method registers a method and returns what calls it. Call it at package level:
+// Method registers a method and returns the handle for calling it. Call it at package level:
 //
 //	var add = manager.Method("add", (*Counter).Add)
 //
-// f has the one shape func(*T, context.Context, In) (Out, error). Its name is one among those of T. The calls on one object never overlap. ctx ends when
-// the caller gives up or is gone; shared memory and locks that came with the call end with it, as a task's do, unless they are retained; what a
-// method makes and returns stays its own too, and is its to close. Method panics, naming the field, if In or Out holds what cannot cross, if the name is taken, and after the program has
-// shared its first object.
+// f always has the form func(*T, context.Context, In) (Out, error). Its name must be unique among
+// those of T. Calls on one object never overlap. The method's ctx ends when the caller gives up or
+// is gone; shared memory and locks that came with the call end with it, as a task's do, unless they
+// are retained; those that a method makes remain its own, even if it returns them, and are its to
+// close. Method panics, naming the field, if In or Out holds something that cannot cross, if the
+// name is taken, and after the program has shared its first object.
 func Method[T, In, Out any](name string, f func(*T, context.Context, In) (Out, error)) *MethodFunc[T, In, Out] {
 	m := &MethodFunc[T, In, Out]{f: f}
 	m.typ = objectName[T]()
@@ -204,16 +207,18 @@ func nextOf(b []byte) (one, rest []byte, err error) {
 	return b[4 : 4+n], b[4+n:], nil
 }
 
-// Name returns the method's full name: its type's, a dot, its own.
+// Name returns the method's full name: that of its type, a dot, and its own.
 func (m *MethodFunc[T, In, Out]) Name() string { return m.name }
 
 // bodies are buffers for arguments.
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
-// Call calls the method and waits for its result. If ctx ends first the method's own context ends too, and whether it has been done is not known.
+// Call calls the method and waits for its result. If ctx ends first, the method's own context ends
+// too, and it is unknown whether the call has been done.
 //
-// What the method returns, or a panic in it, is an *xme.Error; errors of the call itself wrap ErrReleased, ErrClosed, ErrLost or xme.ErrEncode. The calls
-// that one goroutine makes on an object run in the order in which it makes them.
+// An error that the method returns, or a panic in it, is an *xme.Error; errors of the call itself
+// wrap ErrReleased, ErrClosed, ErrLost or xme.ErrEncode. The calls that one goroutine makes on an
+// object run in the order in which it makes them.
 func (m *MethodFunc[T, In, Out]) Call(ctx context.Context, o *Object[T], in In) (out Out, err error) {
 	h, r, err := o.where(m.name)
 	if err != nil {
@@ -268,9 +273,11 @@ func (m *MethodFunc[T, In, Out]) result(kind uint8, body []byte, p *wire.Parcel,
 	return wire.Decode(m.out, body, out, p)
 }
 
-// Each calls the method once for each of ins, in order and with no other call between them, in one message, and returns the results. It is what
-// many small calls are cheapest by. If some calls fail the error joins all their errors, each of which says which one it was, and their results are zero;
-// the others have been done. Any other error means that it is not known what has been done, unless it wraps xme.ErrEncode.
+// Each calls the method once for each of ins, in order and without other calls in between, in a
+// single message, and returns the results. It is the cheapest way to make many small calls. If some
+// calls fail, the error joins all their errors, each of which says which call it was, and their
+// results are zero; the others have been done. With any other error it is unknown what has been
+// done, unless the error wraps xme.ErrEncode.
 func (m *MethodFunc[T, In, Out]) Each(ctx context.Context, o *Object[T], ins []In) ([]Out, error) {
 	h, r, err := o.where(m.name)
 	if err != nil || len(ins) == 0 {

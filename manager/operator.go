@@ -13,8 +13,9 @@ import (
 	"unique"
 )
 
-// Operator is who acts on a manager: a public number and a secret that proves it. Whatever can be read of one shows its number only. It crosses, with its
-// secret, as a field of an argument or a result: whoever is handed it may act as it. The zero value is nobody.
+// Operator is who acts on a manager: a public number and a secret that proves it. Anything printed
+// of one shows its number only. It crosses, with its secret, as a field of an argument or a result:
+// whoever is handed it may act as it. The zero value is nobody.
 //
 // Operator values may be copied and compared.
 type Operator struct {
@@ -56,13 +57,13 @@ func (o Operator) secretText() string {
 	return string(o.secret.Value())
 }
 
-// Number is the operator's public number; 0: it is nobody.
+// Number returns the operator's public number; 0: it is nobody.
 func (o Operator) Number() int { return int(o.number) }
 
 // IsAdmin reports whether the operator claims to be the manager's ADMIN.
 func (o Operator) IsAdmin() bool { return o.number == admin }
 
-// String names the operator by its number.
+// String describes the operator by its number.
 func (o Operator) String() string {
 	switch o.number {
 	case 0:
@@ -73,26 +74,26 @@ func (o Operator) String() string {
 	return "operator " + strconv.Itoa(int(o.number))
 }
 
-// Format implements fmt.Formatter: no verb shows the secret.
+// Format implements [fmt.Formatter]: no verb shows the secret.
 func (o Operator) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, o.String()) }
 
-// GoString implements fmt.GoStringer.
+// GoString implements [fmt.GoStringer].
 func (o Operator) GoString() string { return o.String() }
 
-// LogValue implements slog.LogValuer.
+// LogValue implements [slog.LogValuer].
 func (o Operator) LogValue() slog.Value { return slog.StringValue(o.String()) }
 
-// MarshalJSON writes the number only: an operator cannot be read back from JSON.
+// MarshalJSON encodes only the number: an operator cannot be read back from JSON.
 func (o Operator) MarshalJSON() ([]byte, error) {
 	return strconv.AppendUint(nil, uint64(o.number), 10), nil
 }
 
-// MarshalBinary is how an operator crosses to another process: with its secret.
+// MarshalBinary encodes the operator, with its secret, for another process.
 func (o Operator) MarshalBinary() ([]byte, error) {
 	return append(binary.LittleEndian.AppendUint32(nil, o.number), o.secretBytes()...), nil
 }
 
-// UnmarshalBinary is MarshalBinary's other end.
+// UnmarshalBinary decodes the output of MarshalBinary.
 func (o *Operator) UnmarshalBinary(b []byte) error {
 	if len(b) < 4 || len(b) > 4+mostSecret {
 		return errors.New("malformed operator")

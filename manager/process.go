@@ -399,13 +399,17 @@ var opKeep = define("keep", true, func(ctx context.Context, h *host, _ *caller, 
 	}
 })
 
-// Keep has a manager in a process of its own keep what it has now, in the process that opened it: should it die, and Options.Restart be set, this is what
-// it comes back with. Objects come back as they were if their types can cross, otherwise they are made again by their constructors; those that are neither
-// are gone. Calls that are under way come before or after it, each object for itself.
+// Keep saves the current contents of a manager that lives in a process of its own, in the process
+// that opened it: if the manager's process dies and Options.Restart is set, the manager comes back
+// with these. Objects come back as they were if their types can cross; otherwise their constructors
+// make them again. Objects for which neither is possible are gone. Calls under way come before or
+// after the saving, for each object separately.
 //
-// The error wraps errors.ErrUnsupported if the manager lives in the process that opened it, ErrClosed once it is closed, ErrLost if its process is gone; or it
-// is ctx's, after which it may be kept all the same, or says what could not be kept: then what was kept last stays. A method of one of its objects, which
-// it would wait for, gets ErrDeadlock, as does a goroutine that has the method's context meanwhile.
+// The error wraps errors.ErrUnsupported if the manager lives in the process that opened it,
+// ErrClosed once it is closed, and ErrLost if its process is gone. If the error is ctx's, the
+// contents may have been saved nevertheless. Otherwise it says what could not be saved, and the
+// contents saved last remain. A method of one of the manager's objects, for which Keep would have
+// to wait, gets ErrDeadlock, as does a goroutine that uses the method's context meanwhile.
 func (m *Manager) Keep(ctx context.Context) error {
 	_, err := opKeep.call(ctx, m, struct{}{})
 	return err

@@ -6,22 +6,26 @@ import (
 	"time"
 )
 
-// Queue is a handle on a manager's queue of calls, with the operator of the manager's handle that it is of. What is appended to it is run one call at a
-// time, in order, by the manager's guard (see [Guard]) or by [Queue.Exec]. What it has accepted it runs once, whatever becomes of who appended it; only
-// if the manager's own process dies are the calls lost that were queued, and their futures say so.
+// Queue is a handle on a manager's queue of calls, acting as the operator of the manager's handle
+// it came from. Calls appended to it are run one at a time, in order, by the manager's guard (see
+// [Guard]) or by [Queue.Exec]. Calls it has accepted it runs once, whatever becomes of those who
+// appended them; only if the manager's own process dies are queued calls lost, and their futures
+// say so.
 //
-// Three kinds of calls can be appended: of an object's method by [MethodFunc.Append]; of a function of the function table, for a Queue is an
-// xme.Executor, by f.Go(ctx, queue, in); of the manager's own functions by [Queue.Append]. Methods and the manager's functions run in the manager's
-// process, functions of the table in the guard's.
+// Three kinds of calls can be appended: of an object's method, by [MethodFunc.Append]; of a
+// function of the function table, by f.Go(ctx, queue, in), since a Queue is an xme.Executor; and of
+// the manager's own functions, by [Queue.Append]. Methods and the manager's functions run in the
+// manager's process, functions of the function table in the guard's.
 //
-// It is made by [Manager.Queue]. All methods may be called concurrently, from all processes. Those that take a context give up when it ends, and their
-// errors wrap ErrClosed once the manager is closed, and ErrLost if its process has died.
+// A Queue is made by [Manager.Queue]. All methods may be called concurrently, from all processes.
+// Those that take a context give up when it ends, and their errors wrap ErrClosed once the manager
+// is closed, and ErrLost if its process has died.
 type Queue struct{ m *Manager }
 
 // Queue returns the manager's queue of calls.
 func (m *Manager) Queue() *Queue { return &Queue{m} }
 
-// As returns a handle on the same queue whose calls are the operator's.
+// As returns a handle on the same queue that acts as the operator o.
 func (q *Queue) As(o Operator) *Queue { return &Queue{q.m.As(o)} }
 
 var opDiscard = define("discard", true, func(_ context.Context, h *host, _ *caller, in operatorRequest) (int, error) {
@@ -31,20 +35,20 @@ var opDiscard = define("discard", true, func(_ context.Context, h *host, _ *call
 	return h.queue.discard(in.Op, errorf("discarded by %v: %w", in.Op, ErrDropped)), nil
 })
 
-// Discard takes the handle's operator's calls out of the queue that have not begun, and returns how many they were. They end with an error that wraps
-// ErrDropped.
+// Discard removes from the queue those calls of the handle's operator that have not begun, and
+// returns how many there were. They end with an error that wraps ErrDropped.
 func (q *Queue) Discard(ctx context.Context) (int, error) {
 	return opDiscard.call(ctx, q.m, operatorRequest{q.m.Operator()})
 }
 
-// QueueState is a queue at one moment.
+// QueueState is the state of a queue at one moment.
 type QueueState struct {
-	Len     int           // calls that are accepted and have not begun
-	Bound   int           // how many there may be
-	Waiting int           // appends that wait for room
+	Len     int           // calls accepted that have not begun
+	Bound   int           // how many of these there may be
+	Waiting int           // appends waiting for room
 	Guarded bool          // a guard runs, or is being replaced
-	Running string        // the call that runs; empty: none does
-	Idle    time.Duration // since the last call has ended; 0: one runs, or is queued
+	Running string        // the call that runs; empty: none
+	Idle    time.Duration // since the last call ended; 0: one runs or is queued
 }
 
 var opState = define("queue state", false, func(_ context.Context, h *host, _ *caller, _ struct{}) (QueueState, error) {
@@ -67,21 +71,21 @@ func (q *callQueue) state() QueueState {
 	return s
 }
 
-// State returns how the queue is. It does not wait.
+// State returns the state of the queue. It does not wait.
 func (q *Queue) State(ctx context.Context) (QueueState, error) {
 	return opState.call(ctx, q.m, struct{}{})
 }
 
-// Len returns how many calls are queued that have not begun.
+// Len returns the number of queued calls that have not begun.
 func (q *Queue) Len(ctx context.Context) (int, error) {
 	s, err := q.State(ctx)
 	return s.Len, err
 }
 
-// Buffers are a queue's calls, and the results that are kept, at one moment.
+// Buffers holds a queue's calls, and the results that are kept, at one moment.
 type Buffers struct {
-	Queued  []QueuedCall     // in their order
-	Results map[int][]Result // by the operators' numbers, oldest first
+	Queued  []QueuedCall     // in order
+	Results map[int][]Result // by operator number, oldest first
 }
 
 // QueuedCall is a call that has not begun.
@@ -120,7 +124,7 @@ func (q *callQueue) image() (out buffersOut) {
 	return out
 }
 
-// Buffers returns a copy of what the queue has: up to 255 results of each operator's with it.
+// Buffers returns a copy of the queue's contents, with up to 255 results for each operator.
 func (q *Queue) Buffers(ctx context.Context) (b Buffers, err error) {
 	out, err := opBuffers.call(ctx, q.m, struct{}{})
 	if err != nil {

@@ -7,13 +7,13 @@ import (
 	"github.com/xenonmp/xme"
 )
 
-// Result is what a queued call came to.
+// Result is the outcome of a queued call.
 type Result struct {
-	Call    uint64 // its number: calls are numbered as they are accepted
+	Call    uint64 // its number: calls are numbered in the order they are accepted
 	Name    string // of the method or function
-	Value   Value  // of a call that succeeded: As reads it
+	Value   Value  // of a call that succeeded; As reads it
 	Err     error
-	Dropped int // earlier results of the same operator's that nobody fetched in time
+	Dropped int // earlier results of the same operator that nobody fetched in time
 }
 
 type resultOut struct {
@@ -79,10 +79,12 @@ var opTake = define("take result", false, func(_ context.Context, h *host, _ *ca
 	return h.queue.take(in.Op, in.Seq), nil
 })
 
-// Result waits for the oldest result of the handle's operator's calls that was not fetched, or until ctx ends, and fetches it. At most 255 are kept of
-// an operator, also of those that a future has told of; older ones are dropped, which the next one says. The error wraps ErrGuardStopped if the guard
-// has ended, or is to, and none of the operator's calls is queued any more. Each result goes to one of those who wait. Within a queued call it may wait
-// for that call's own result, which does not come before it returns.
+// Result fetches the oldest result, not yet fetched, of the calls of the handle's operator, waiting
+// for one until ctx ends. At most 255 results are kept for an operator, including those that a
+// future has delivered; older ones are dropped, and the next result says how many. The error wraps
+// ErrGuardStopped if the guard has ended, or is to end, and no call of the operator is queued any
+// more. Each result goes to one waiter only. Within a queued call Result may wait for that call's
+// own result, which does not come before the call returns.
 func (q *Queue) Result(ctx context.Context) (r Result, err error) {
 	for {
 		out, err := opResult.call(ctx, q.m, operatorRequest{q.m.Operator()})
@@ -101,8 +103,9 @@ func (q *Queue) Result(ctx context.Context) (r Result, err error) {
 	}
 }
 
-// Results yields the results of the handle's operator's calls as [Queue.Result] fetches them, until ctx ends, the guard has ended and there are no more,
-// or the range is left. The last pair has the error that ended it: one that wraps ErrGuardStopped is its regular end.
+// Results yields the results of the calls of the handle's operator, fetched as by [Queue.Result],
+// until ctx ends, the guard has ended and there are no more, or the loop is left. The last pair has
+// the error that ended it; one that wraps ErrGuardStopped is the regular end.
 func (q *Queue) Results(ctx context.Context) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		for {
@@ -121,7 +124,8 @@ var opClean = define("clean", false, func(_ context.Context, h *host, _ *caller,
 	return h.queue.clean(in.Op), nil
 })
 
-// Clean forgets the results of the handle's operator's calls that were not fetched, and returns how many they were.
+// Clean discards the results, not yet fetched, of the calls of the handle's operator, and returns
+// how many there were.
 func (q *Queue) Clean(ctx context.Context) (int, error) {
 	return opClean.call(ctx, q.m, operatorRequest{q.m.Operator()})
 }

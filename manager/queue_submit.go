@@ -63,12 +63,14 @@ func (t *tableCall) finished(_ uint64, o outcomeOf) {
 	t.finish(o.value.bytes, nil)
 }
 
-// Submit implements xme.Executor: it appends calls of registered functions, which the guard runs in its own process. It waits for room for the first
-// only, and no longer than ctx lasts. Their arguments and results cannot hold shared memory or open files, and no option but Retries is honoured, which
-// lies above it.
+// Submit implements [xme.Executor]: it appends calls of registered functions, which the guard runs
+// in its own process. It waits for room only for the first, and no longer than ctx lasts. Their
+// arguments and results cannot hold shared memory or open files. No option is honoured except
+// Retries, which is handled above this level.
 //
-// When a call's context ends its future ends with it; the call stays queued, and is run all the same: a task that returns need not wait for what it has
-// queued. A queued call that waits for the future of a function, which is behind it, gets ErrDeadlock.
+// When a call's context ends, so does its future; the call stays queued, and is run nevertheless: a
+// task may return without waiting for what it has queued. A queued call that waits for the future
+// of a function, which is behind it in the queue, gets ErrDeadlock.
 func (q *Queue) Submit(ctx context.Context, calls []*xme.Call) (int, error) {
 	for i, c := range calls {
 		args, err := c.AppendArgs(nil)
@@ -160,8 +162,9 @@ func (t *tableCall) submitted(err error) error {
 	return err
 }
 
-// Pull is for package xme, whose futures call it: programs have no use for it. It fetches the ends of calls for who waits for one of them, until done is
-// closed or ctx ends. Within a call that runs from the queue the error wraps ErrDeadlock.
+// Pull is for package xme, whose futures call it: programs have no use for it. It fetches the
+// outcomes of calls for those who wait for one of them, until done is closed or ctx ends. Within a
+// call that runs from the queue the error wraps ErrDeadlock.
 func (q *Queue) Pull(ctx context.Context, done <-chan struct{}) error {
 	if queueOf(ctx) == q.m.id {
 		return errorf("%w: %w", errOwnQueue, ErrDeadlock)

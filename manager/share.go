@@ -10,9 +10,10 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Object is a handle on a shared object of type T, which lives where its manager does. It crosses as a field of an argument or a result, by pointer, and as
-// a value of a table. Its fields are reached by methods only: see [Method]. It lasts until it is released or the manager ends. All methods may be called
-// concurrently, and from any process.
+// Object is a handle on a shared object of type T, which lives where its manager does. It crosses
+// as a field of an argument or a result, by pointer, and as a value of a table. Its fields are
+// accessible only through methods: see [Method]. It lasts until it is released or the manager ends.
+// All methods may be called concurrently, and from any process.
 type Object[T any] struct{ ref ref }
 
 // objectType is what a process knows of a type whose objects are shared.
@@ -76,8 +77,9 @@ type ConstructorFunc[T, In any] struct {
 	in wire.Codec[In]
 }
 
-// Constructor registers a function that makes objects where their manager lives, for [ShareNew]: what they hold need not be able to cross. Call it at
-// package level. It panics as Method does.
+// Constructor registers a function that makes objects where their manager lives, for [ShareNew]:
+// the contents of such objects need not be able to cross. Call it at package level. It panics as
+// Method does.
 func Constructor[T, In any](name string, f func(ctx context.Context, in In) (*T, error)) *ConstructorFunc[T, In] {
 	c := &ConstructorFunc[T, In]{}
 	c.name, c.typ, c.place = objectName[T]()+"."+name, objectName[T](), callSite()
@@ -229,8 +231,9 @@ func (h *host) object(number uint32) *object {
 	return nil
 }
 
-// Share makes *v an object of the manager's. If the manager lives in this process v is the object itself: do not touch it any more. Otherwise it crosses, once, and
-// its type must be able to. The name may be empty; one that is taken is ErrExists.
+// Share makes *v an object of the manager. If the manager lives in this process, v is the object
+// itself: do not touch it any more. Otherwise v crosses once, and its type must be able to. The
+// name may be empty; if it is taken, the error wraps ErrExists.
 func Share[T any](ctx context.Context, m *Manager, name string, v *T) (*Object[T], error) {
 	if v == nil {
 		return nil, errorf("share %q: it is nil", name)
@@ -261,8 +264,9 @@ func Share[T any](ctx context.Context, m *Manager, name string, v *T) (*Object[T
 	return shareAt[T](ctx, m, newObject{Name: name, Type: typ, Args: &payload{data: data, held: p}})
 }
 
-// ShareNew has c make an object where the manager lives. The name may be empty; one that is taken is ErrExists. What the constructor returns, or a panic in it, is
-// the error.
+// ShareNew makes c construct an object where the manager lives. The name may be empty; if it is
+// taken, the error wraps ErrExists. An error that the constructor returns, or a panic in it, is the
+// error.
 func ShareNew[T, In any](ctx context.Context, m *Manager, name string, c *ConstructorFunc[T, In], in In) (*Object[T], error) {
 	p := &wire.Parcel{}
 	defer p.Close()
@@ -298,8 +302,9 @@ var opFindObject = define("find", false, func(_ context.Context, h *host, _ *cal
 	return n, nil
 })
 
-// Find returns the object of that name. The error wraps ErrNotFound if there is none, ErrType if it is of another type, ErrClosed once the manager is closed,
-// ErrLost if its process is gone; or it is ctx's.
+// Find returns the object with the given name. The error wraps ErrNotFound if there is none,
+// ErrType if it is of another type, ErrClosed once the manager is closed, and ErrLost if its
+// process is gone; or it is ctx's.
 func Find[T any](ctx context.Context, m *Manager, name string) (*Object[T], error) {
 	typ := objectName[T]()
 	n, err := opFindObject.call(ctx, m, findObject{name, typ})
@@ -374,7 +379,8 @@ func (h *host) closeObjects() {
 	})
 }
 
-// Release ends the object, once the calls made before are over: those made later are ErrReleased, in all processes. If T is an io.Closer it is closed.
+// Release ends the object, for all processes, once the calls made before are over; later calls get
+// ErrReleased. If T is an io.Closer, the object is closed.
 func (o *Object[T]) Release(ctx context.Context) error {
 	if _, _, err := o.where("release"); err != nil {
 		return err
@@ -389,7 +395,7 @@ func objectAt[T any](m *Manager, n uint32) *Object[T] {
 	return o
 }
 
-// MarshalJSON fails: what an object holds is read by its methods, not from the handle.
+// MarshalJSON fails: the contents of an object are read by its methods, not from the handle.
 func (o *Object[T]) MarshalJSON() ([]byte, error) { return nil, o.ref.noJSON() }
 
 // Manager returns the object's manager.

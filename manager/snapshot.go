@@ -109,7 +109,8 @@ func (c *collections) shown() (lists, tables []shownCollection) {
 //	values, messages  each key's value, reserved keys left out; of one that has no JSON its type and how many bytes it takes
 //	lists, maps       number, name, Go type and length of each
 //
-// Each part is as it was at one moment, not all of them at the same one. There is no secret of an operator's in it.
+// Each part is as it was at one moment, but different parts may be of different moments. No
+// operator's secret is in it.
 func (m *Manager) Snapshot(ctx context.Context) ([]byte, error) {
 	return opSnapshot.call(ctx, m, struct{}{})
 }
@@ -117,7 +118,8 @@ func (m *Manager) Snapshot(ctx context.Context) ([]byte, error) {
 // stringPatience is how long String waits for the manager.
 const stringPatience = 5 * time.Second
 
-// String shows what the manager keeps, as [Manager.Snapshot] does, in lines; if it cannot be had, within 5 seconds, why.
+// String shows what the manager keeps, as [Manager.Snapshot] does, in lines; if that cannot be
+// obtained within 5 seconds, it says why.
 func (m *Manager) String() string {
 	ctx, cancel := context.WithTimeout(context.Background(), stringPatience)
 	defer cancel()

@@ -6,13 +6,16 @@ import (
 	"fmt"
 )
 
-// Table is a handle on a table of values that a manager keeps: its value table or its messages. Each key has a value of any type that can be an argument
-// of a task, and a revision: the number of the table's change that wrote it last. A value may hold handles, as shared arrays, locks, lists and managers;
-// who reads it gets handles of his own on the same things, and closes those of shared memory, locks and managers. Open files are refused.
+// Table is a handle on a table of values that a manager keeps: its value table or its messages.
+// Each key has a value, of any type that can be an argument of a task, and a revision: the number
+// of the table change that wrote it last. A value may hold handles, such as shared arrays, locks,
+// lists and managers; whoever reads it gets separate handles on the same things, and must close
+// those of shared memory, locks and managers. Open files are refused.
 //
-// Tables are used by [Set], [Get], [Load], [CompareAndSwap], [Watch] and by their methods, all of which may be called concurrently from all processes.
-// Calls that change a table wait, for as long as ctx lasts, for the manager's lock if it has one; those that read do not. A key is any string; what a
-// call returns is valid on its own: nobody's later change is seen in it.
+// Tables are used through [Set], [Get], [Load], [CompareAndSwap], [Watch] and their methods, all of
+// which may be called concurrently from all processes. Calls that change a table wait for the
+// manager's lock, if it has one, for as long as ctx lasts; calls that read do not. A key is any
+// string. What a call returns is independent: no later change shows in it.
 type Table struct {
 	m     *Manager
 	which uint8
@@ -20,7 +23,7 @@ type Table struct {
 	lock  *Lock  // that changes take, beside the manager's own; nil: none
 }
 
-// Tabler is what has a table: a [Table], or a [Manager], whose value table is meant.
+// Tabler is implemented by a [Table], and by a [Manager], which stands for its value table.
 type Tabler interface {
 	asTable() *Table
 }
@@ -37,18 +40,20 @@ func (m *Manager) asTable() *Table { return &Table{m: m, which: valueTable} }
 // Table returns the manager's value table.
 func (m *Manager) Table() *Table { return m.asTable() }
 
-// Set gives a key a value. The error wraps xme.ErrEncode if it cannot be kept, ErrReserved if the key is reserved.
+// Set sets the value of a key. The error wraps xme.ErrEncode if the value cannot be kept, and
+// ErrReserved if the key is reserved.
 func Set[T any](ctx context.Context, t Tabler, key string, v T) error {
 	return t.asTable().Update(ctx, Put(key, v))
 }
 
-// Get returns a key's value. The error wraps ErrNoKey if there is none, ErrType if it was stored as another type.
+// Get returns the value of a key. The error wraps ErrNoKey if there is none, and ErrType if it was
+// stored as another type.
 func Get[T any](ctx context.Context, t Tabler, key string) (T, error) {
 	v, _, err := Load[T](ctx, t, key)
 	return v, err
 }
 
-// Load is Get with the key's revision.
+// Load is like Get, but also returns the key's revision.
 func Load[T any](ctx context.Context, t Tabler, key string) (v T, rev uint64, err error) {
 	tab := t.asTable()
 	all, err := tab.read(ctx, []string{key})
@@ -63,33 +68,36 @@ func Load[T any](ctx context.Context, t Tabler, key string) (v T, rev uint64, er
 	return v, all[0].Rev, err
 }
 
-// CompareAndSwap is Set if the key's revision is rev, or if rev is 0 and there is no such key. It returns the key's new revision. Otherwise the error wraps
-// ErrConflict and names the key's revision.
+// CompareAndSwap sets the value of a key if the key's revision is rev, or if rev is 0 and there is
+// no such key, and returns the new revision. Otherwise the error wraps ErrConflict and says what
+// the key's revision is.
 func CompareAndSwap[T any](ctx context.Context, t Tabler, key string, rev uint64, v T) (newRev uint64, err error) {
 	return t.asTable().update(ctx, If(key, rev), Put(key, v))
 }
 
-// Change is a part of what [Table.Update] does. It may be used again.
+// Change is one change in a [Table.Update]. It may be used more than once.
 type Change struct {
 	c      change
 	encode func() (*stored, error)
 }
 
-// Put is a change that gives a key a value. v is encoded when the update is made.
+// Put returns a change that sets the value of a key. v is encoded when the update is made.
 func Put[T any](key string, v T) Change {
 	return Change{change{Kind: changePut, Key: key}, func() (*stored, error) { return encode(v) }}
 }
 
-// Drop is a change that deletes a key. If there is no such key the update fails with ErrNoKey.
+// Drop returns a change that deletes a key. If there is no such key, the update fails with
+// ErrNoKey.
 func Drop(key string) Change { return Change{c: change{Kind: changeDrop, Key: key}} }
 
-// If is the condition that a key's revision is rev, or that there is no such key if rev is 0, before the update. If it does not hold the update fails with
-// ErrConflict.
+// If returns a condition: before the update, the key's revision must be rev or, if rev is 0, there
+// must be no such key. If it does not hold, the update fails with ErrConflict.
 func If(key string, rev uint64) Change {
 	return Change{c: change{Kind: changeIf, Key: key, Rev: rev}}
 }
 
-// Update makes all changes at once, with one revision for all of them, or none: nobody sees a part of them. An update that changes a key twice is an error.
+// Update makes all changes at once, with one revision for all of them, or none: nobody sees only
+// some of them. It is an error to change a key twice in one update.
 func (t *Table) Update(ctx context.Context, changes ...Change) error {
 	_, err := t.update(ctx, changes...)
 	return err
@@ -142,7 +150,8 @@ func (t *Table) update(ctx context.Context, changes ...Change) (rev uint64, err 
 	return opUpdate.call(ctx, m, in)
 }
 
-// Delete deletes keys. If one of them is missing nothing is deleted, and the error wraps ErrNoKey. Without keys it is an error: to delete all there is Clear.
+// Delete deletes keys. If one of them is missing, nothing is deleted and the error wraps ErrNoKey.
+// It is an error to give no keys: use Clear to delete all.
 func (t *Table) Delete(ctx context.Context, keys ...string) error {
 	if len(keys) == 0 {
 		return errors.New("manager: Delete without keys: to delete all there is Clear")
@@ -154,7 +163,7 @@ func (t *Table) Delete(ctx context.Context, keys ...string) error {
 	return t.Update(ctx, changes...)
 }
 
-// Clear deletes all keys but the reserved ones.
+// Clear deletes all keys except the reserved ones.
 func (t *Table) Clear(ctx context.Context) error {
 	m, leave, err := t.enter(ctx)
 	if err != nil {
@@ -168,7 +177,7 @@ func (t *Table) Clear(ctx context.Context) error {
 	return err
 }
 
-// Len returns how many keys there are, reserved ones not counted.
+// Len returns the number of keys, not counting reserved ones.
 func (t *Table) Len(ctx context.Context) (int, error) {
 	if t.alone != nil {
 		return t.alone.size()

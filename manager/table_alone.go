@@ -6,12 +6,15 @@ import (
 	"github.com/xenonmp/xme"
 )
 
-// NewTable makes a table of this process that needs no manager: it is used as a manager's, has no reserved keys and ends when nobody has it any more. It does
-// not cross. Values that name shared memory, as shared arrays, locks and managers, are refused with an error that wraps xme.ErrEncode: nobody would say when they end.
+// NewTable makes a table of this process that needs no manager: it is used like a manager's, has no
+// reserved keys, and lasts as long as somebody refers to it. It does not cross. Values that refer
+// to shared memory, such as shared arrays, locks and managers, are refused with an error that wraps
+// xme.ErrEncode, since nobody would say when they end.
 func NewTable() *Table { return &Table{alone: newTable()} }
 
-// Guarded returns a handle on the same table whose changes take a lock too, unless its holder has it. The lock of the table's own manager is not taken
-// twice: changes are those of the lock's operator then. nil: no lock but the manager's.
+// Guarded returns a handle on the same table whose changes also take the lock l, unless its holder
+// already has it. If l is the lock of the table's own manager, it is not taken twice: changes are
+// then made as the lock's operator. nil: no lock except the manager's.
 func (t *Table) Guarded(l *Lock) *Table {
 	c := *t.asTable()
 	c.lock = l

@@ -4,14 +4,18 @@ import (
 	"slices"
 )
 
-// The reserved keys of a manager's value table. They can be read as any key, and are in what Values returns of all keys. Len does not count them, and
-// Clear leaves them. To write them, to delete them or to make a condition on them is an error that wraps ErrReserved, but for [GuardKey].
+// The reserved keys of a manager's value table. They can be read like any key, and Values includes
+// them when it returns all keys. Len does not count them, and Clear leaves them. Writing or
+// deleting one, or making a condition on it, is an error that wraps ErrReserved, except for
+// [GuardKey].
 const (
-	// StatusKey has the texts that operators set by [Manager.Status], a map[string]string by the operators' names.
+	// StatusKey holds the texts that operators set by [Manager.Status]: a map[string]string, by the
+	// operators' names.
 	StatusKey = "__STATUS__"
-	// GuardKey has the state of the guard, a [GuardState]. GuardState{} may be set: it stops the guard.
+	// GuardKey holds the state of the guard, a [GuardState]. It may be set to GuardState{}, which
+	// stops the guard.
 	GuardKey = "__GUARD__"
-	// BuiltinsKey has the names of the built-in functions, a []string.
+	// BuiltinsKey holds the names of the built-in functions, a []string.
 	BuiltinsKey = "__XMEM__"
 )
 

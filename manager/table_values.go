@@ -8,8 +8,9 @@ import (
 	"slices"
 )
 
-// Value is a key's value as it was when it was read. The zero value is none. Shared memory that the value names is held for as long as somebody has the
-// Value. Values may be copied and used concurrently.
+// Value is the value of a key at the time it was read. The zero value means no value. Shared memory
+// that the value refers to is kept for as long as somebody has the Value. Values may be copied and
+// used concurrently.
 type Value struct {
 	key string
 	rev uint64
@@ -22,7 +23,7 @@ func newValue(key string, rev uint64, s *stored) Value {
 	return Value{key, rev, s}
 }
 
-// Type returns the Go type of the value, with the paths of packages; empty: there is no value.
+// Type returns the Go type of the value, with package paths; empty: there is no value.
 func (v Value) Type() string {
 	if v.s == nil {
 		return ""
@@ -33,7 +34,8 @@ func (v Value) Type() string {
 // Rev returns the revision that the key had.
 func (v Value) Rev() uint64 { return v.rev }
 
-// String returns the value as JSON, or its type and size if it has no such form: it holds handles, encoding/json refuses it, or it is too large.
+// String returns the value as JSON or, if that is not possible, its type and size: because it holds
+// handles, encoding/json refuses it, or it is too large.
 func (v Value) String() string {
 	if v.s == nil {
 		return "<none>"
@@ -44,7 +46,8 @@ func (v Value) String() string {
 	return fmt.Sprintf("<%s, %d bytes>", v.s.typ, len(v.s.bytes))
 }
 
-// As returns the value as the T that it was stored as. The error wraps ErrType if that was another type, ErrNoKey if there is no value.
+// As returns the value as the type T that it was stored as. The error wraps ErrType if it was
+// stored as another type, and ErrNoKey if there is no value.
 func As[T any](v Value) (T, error) {
 	if v.s == nil {
 		var none T
@@ -53,10 +56,10 @@ func As[T any](v Value) (T, error) {
 	return decode[T](v.s, fmt.Sprintf("the value of %q", v.key))
 }
 
-// Values are values by their keys.
+// Values holds values by key.
 type Values map[string]Value
 
-// Items yields the values by their keys in order.
+// Items yields the keys, in order, with their values.
 func (v Values) Items() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
 		for _, k := range slices.Sorted(maps.Keys(v)) {
@@ -67,8 +70,9 @@ func (v Values) Items() iter.Seq2[string, Value] {
 	}
 }
 
-// Values returns the values of keys, all as they were at one moment: of one key, or ErrNoKey; of several, those that are there; of none, of all keys of the
-// table, reserved ones too.
+// Values returns the values of keys, all as they were at one moment. For one key that does not
+// exist the error wraps ErrNoKey; of several keys it returns those that exist; without keys it
+// returns all of the table, including reserved ones.
 func (t *Table) Values(ctx context.Context, keys ...string) (Values, error) {
 	all, err := t.read(ctx, keys)
 	if err != nil {

@@ -7,28 +7,33 @@ import (
 	"slices"
 )
 
-// Event is a change of a key, or a key that was there when a watch began.
+// Event is a change of a key, or a key that was there when the watch began.
 type Event struct {
 	Key string
 	// Rev is the change's revision.
 	Rev uint64
-	// Value is what the key has since; none if Deleted.
+	// Value is what the key has had since; no value if Deleted.
 	Value   Value
 	Deleted bool
-	// Missed is how many changes of the key before this one the watch did not yield, since it began.
+	// Missed is how many changes of the key before this one the watch, since it began, did not
+	// yield.
 	Missed int
 }
 
-// Watch yields the keys of a table that are there, each with its value, and then every change, in order of revision, until ctx ends or the range is left.
-// keys are those to watch; one that ends in "*" stands for all keys with that prefix; none: all. Reserved keys are watched only if they are named, or by a
-// prefix that is not empty.
+// Watch yields the keys of a table that are there, each with its value, and then every change, in
+// order of revision, until ctx ends or the loop is left. It watches the given keys; one that ends
+// in "*" stands for all keys with that prefix; if none is given, it watches all. Reserved keys are
+// watched only if they are named, or match a prefix that is not empty.
 //
-// A watch holds nobody up. If it is behind, it yields of each key the last change only, and says how many it Missed. The revisions of one key
-// strictly increase, none comes twice, and once nothing changes any more the watch has yielded the last change of each key, deletions too. What an update
-// changed at once may come while a later update is already made: then the keys that this one changed come with its revision. More than 65536 deletions
-// behind, a watch yields those that are forgotten first, with a revision that is not before theirs.
+// A watch holds nobody up. If it falls behind, it yields only the last change of each key, and says
+// how many it Missed. The revisions of one key strictly increase, and once changes cease the watch
+// has yielded the last change of each key, deletions included. The changes of one update may be
+// yielded when a later update has already been made: keys that the later one changed as well then
+// come with its revision. If it falls behind by more than 65536 deletions, a watch yields the
+// forgotten ones first, with a revision not before theirs.
 //
-// The last pair has the error that ended the watch: ctx's, ErrClosed once the manager is closed, ErrLost. Each range of it is a watch of its own.
+// The last pair has the error that ended the watch: ctx's, ErrClosed once the manager is closed, or
+// ErrLost. Each range over the result is a watch of its own.
 func Watch(ctx context.Context, t Tabler, keys ...string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		w := &watch{table: t.asTable(), patterns: keys, known: map[string]yielded{}}

@@ -224,7 +224,7 @@ func inPlace[T any](t *turn) error {
 
 // Barrier waits until all ranks of the communicator have called it.
 //
-// It goes in rounds: in the k-th each rank tells the one 2^k above it, and waits for the one
+// It proceeds in rounds: in round k each rank notifies the one 2^k above it, and waits for the one
 // 2^k below (the dissemination barrier of Hensgen, Finkel and Manber, 1988).
 func (c *Comm) Barrier(ctx context.Context) error {
 	t, err := c.collective(ctx, actBarrier)
@@ -243,9 +243,9 @@ func (c *Comm) Barrier(ctx context.Context) error {
 	return nil
 }
 
-// Broadcast returns root's v, to all ranks.
+// Broadcast returns root's v to all ranks.
 //
-// It goes down a binomial tree, as does BroadcastSlice.
+// Like BroadcastSlice, it sends v down a binomial tree.
 func Broadcast[T any](ctx context.Context, c *Comm, root int, v T) (T, error) {
 	t, err := c.collective(ctx, actBroadcast)
 	if err == nil {
@@ -272,8 +272,8 @@ func Broadcast[T any](ctx context.Context, c *Comm, root int, v T) (T, error) {
 	return v, t.await()
 }
 
-// BroadcastSlice copies root's buf into that of all ranks, which is as long. T is as for
-// RecvInto.
+// BroadcastSlice copies root's buf into that of every rank, which must have the same length. T is
+// as for RecvInto.
 func BroadcastSlice[T any](ctx context.Context, c *Comm, root int, buf []T) error {
 	t, err := c.collective(ctx, actBroadcastSlice)
 	if err == nil {
@@ -320,8 +320,8 @@ func (g *group) tree(root int) (parent int, children []int) {
 	return parent, children
 }
 
-// Scatter returns to each rank its part of root's v, which has one for each rank and
-// means nothing elsewhere. Parts that are slices may have any lengths.
+// Scatter returns to each rank its part of root's v, which has one part for each rank; v is ignored
+// on other ranks. Parts that are slices may have any lengths.
 func Scatter[T any](ctx context.Context, c *Comm, root int, v []T) (part T, err error) {
 	t, err := c.collective(ctx, actScatter)
 	if err == nil {
@@ -363,7 +363,7 @@ func (t *turn) parts(n int) error {
 	return nil
 }
 
-// Gather returns to root what each rank gave, by rank, and nil to the others.
+// Gather returns to root what each rank gave, in rank order, and nil to the others.
 func Gather[T any](ctx context.Context, c *Comm, root int, v T) ([]T, error) {
 	t, err := c.collective(ctx, actGather)
 	if err == nil {
@@ -430,7 +430,7 @@ func (k *kind[T]) copy(v *T) (T, error) {
 	return r.value()
 }
 
-// Allgather returns to all ranks what each gave, by rank.
+// Allgather returns to all ranks what each gave, in rank order.
 func Allgather[T any](ctx context.Context, c *Comm, v T) ([]T, error) {
 	t, err := c.collective(ctx, actAllgather)
 	if err != nil {
@@ -447,8 +447,8 @@ func allgather[T any](t *turn, k *kind[T], v T) ([]T, error) {
 	return collect(t, k, v, n)
 }
 
-// Alltoall sends v[r] to each rank r, and returns what each rank sent to this one, by
-// rank. v has one part for each rank; parts that are slices may have any lengths.
+// Alltoall sends v[r] to each rank r, and returns what each rank sent to this one, in rank order. v
+// has one part for each rank; parts that are slices may have any lengths.
 func Alltoall[T any](ctx context.Context, c *Comm, v []T) ([]T, error) {
 	t, err := c.collective(ctx, actAlltoall)
 	if err == nil {

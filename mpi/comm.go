@@ -13,12 +13,12 @@ import (
 	"github.com/xenonmp/xme/internal/proc"
 )
 
-// Comm is a communicator: a group of ranks, and the way to talk to them. All its methods,
-// and the functions that take it, may be called concurrently; but the collectives of one
-// communicator are called one after the other, in the same order by all its ranks.
+// Comm is a communicator: a group of ranks, and the means by which they communicate. All its
+// methods, and the functions that take it, may be called concurrently, except that the collectives
+// of one communicator must be called one after the other, and in the same order by all its ranks.
 //
-// Main's, of Run, is an executor: its calls run on the other ranks. Those of Spawn's ranks
-// carry messages and collectives, and make no calls.
+// The communicator of Run's main is an executor: its calls run on the other ranks. Those of Spawn's
+// ranks carry messages and collectives, and make no calls.
 type Comm struct {
 	calls *calls // Run's main
 	group *group // a rank of Spawn
@@ -47,8 +47,8 @@ var own struct {
 // mostComms bounds the numbers of communicators: two of a letter's are of one communicator.
 const mostComms = 1<<31 - 1
 
-// From returns the communicator of all ranks, in one of Spawn's; elsewhere it returns one
-// whose methods and messages fail with an error that says so, never nil.
+// From returns the communicator of all ranks if called in one of Spawn's; elsewhere it returns one
+// whose methods and messages fail with an error that says so. It never returns nil.
 func From(ctx context.Context) *Comm {
 	own.Lock()
 	defer own.Unlock()
@@ -69,7 +69,8 @@ func From(ctx context.Context) *Comm {
 	return &Comm{group: w.all}
 }
 
-// Rank returns the caller's rank in the communicator, from 0; 0 if it is none, too.
+// Rank returns the caller's rank in the communicator, from 0; also 0 if c is neither Run's nor
+// Spawn's.
 func (c *Comm) Rank() int {
 	if c != nil && c.group != nil {
 		return c.group.rank
@@ -77,7 +78,7 @@ func (c *Comm) Rank() int {
 	return 0
 }
 
-// Size returns how many ranks the communicator has, 0 if it is none.
+// Size returns the number of ranks in the communicator; 0 if c is neither Run's nor Spawn's.
 func (c *Comm) Size() int {
 	switch {
 	case c == nil:
@@ -90,7 +91,7 @@ func (c *Comm) Size() int {
 	return 0
 }
 
-// String says which communicator it is.
+// String describes the communicator.
 func (c *Comm) String() string {
 	if c.Size() > 0 {
 		return fmt.Sprintf("mpi.Comm(rank %d of %d)", c.Rank(), c.Size())
@@ -98,9 +99,9 @@ func (c *Comm) String() string {
 	return "mpi.Comm(none)"
 }
 
-// Split divides the ranks into new communicators, one for each color, in which they are
-// ranked by key, and by their old rank where that is equal. It is a collective. A rank
-// that gives a negative color gets a nil communicator.
+// Split divides the ranks into new communicators, one for each color, and ranks them there by key,
+// or by their old rank if keys are equal. It is a collective. A rank that gives a negative color
+// gets a nil communicator.
 func (c *Comm) Split(ctx context.Context, color, key int) (*Comm, error) {
 	check(ctx, acts[actSplit])
 	g, err := c.ranks()

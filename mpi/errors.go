@@ -7,20 +7,24 @@ import (
 	"github.com/xenonmp/xme"
 )
 
-// Kinds of failure that errors.Is finds; they keep their identity on the way from a rank to Spawn's caller.
+// Kinds of failure that errors.Is finds; they keep their identity on the way from a rank to Spawn's
+// caller.
 var (
 	// ErrRankEnded is wrapped by a RankError.
 	ErrRankEnded = xme.RegisterError("github.com/xenonmp/xme/mpi.ErrRankEnded", errors.New("a rank has ended"))
-	// ErrDeadlock is wrapped by the error of all that wait when every rank waits for another, and of all that these ranks begin afterwards.
+	// ErrDeadlock is wrapped by the errors of all waits when every rank waits for another, and of
+	// all that these ranks begin afterwards.
 	ErrDeadlock = xme.RegisterError("github.com/xenonmp/xme/mpi.ErrDeadlock", errors.New("deadlock"))
-	// ErrTruncated is wrapped by the error of a receive whose memory is too small for the message, which is lost.
+	// ErrTruncated is wrapped by the error of a receive whose buffer is too small for the message.
+	// The message is lost.
 	ErrTruncated = xme.RegisterError("github.com/xenonmp/xme/mpi.ErrTruncated", errors.New("the message is longer than the memory for it"))
-	// ErrType is wrapped by the error of a receive of another type than was sent; the message is lost.
+	// ErrType is wrapped by the error of a receive of a type other than the one sent. The message
+	// is lost.
 	ErrType = xme.RegisterError("github.com/xenonmp/xme/mpi.ErrType", errors.New("the message is of another type"))
 )
 
-// RankError says that an operation ended because a rank has. It wraps ErrRankEnded, which is
-// what Spawn's caller finds of it: the rest is in the text by then.
+// RankError says that an operation ended because a rank has ended. It wraps ErrRankEnded, which is
+// all that Spawn's caller can find of it: the rest is only in the text by then.
 type RankError struct {
 	Rank int    // in the operation's communicator
 	Why  Ending // how
@@ -30,7 +34,7 @@ type RankError struct {
 // Ending is how a rank ended.
 type Ending string
 
-// The ways to end.
+// The ways a rank can end.
 const (
 	Returned Ending = "has returned"
 	Failed   Ending = "has failed" // its function returned an error, or panicked

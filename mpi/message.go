@@ -8,27 +8,29 @@ import (
 const (
 	// AnySource receives from whichever rank has sent first.
 	AnySource = -1
-	// AnyTag receives whatever tag a message has.
+	// AnyTag receives a message whatever its tag.
 	AnyTag = -1
-	// MaxTag is the largest tag; the least is 0.
+	// MaxTag is the largest tag; the smallest is 0.
 	MaxTag = 1<<31 - 1
 )
 
-// Status tells of a message that has come.
+// Status describes a message that has come.
 type Status struct {
 	Source int // the rank that sent it, in the communicator
 	Tag    int
-	Bytes  int // as it was encoded
+	Bytes  int // its encoded size
 }
 
-// Send sends v to a rank, under a tag. It returns once v may be changed: a small message has
-// been put on its way then, a large one has been received; one to the caller's own rank has been copied. Messages of one
-// rank to another, in one communicator, are received in the order they were sent, among those that a receive matches.
+// Send sends v to a rank, with a tag. It returns once v may be changed: a small message is on its
+// way by then, a large one has been received, and one to the caller's own rank has been copied.
+// Among the messages that match a receive, those from one rank to another in one communicator are
+// received in the order they were sent.
 //
-// Numbers, arrays and structs of nothing else, and slices of all these, go as they lie in memory; what
-// is of another type goes by the codec of function arguments. Files and shared memory do not go this way. If ctx ends
-// first, or a rank of the communicator dies or fails, Send returns the cause or a *RankError; whether the message arrives is
-// not known then. It returns a *RankError also if the receiver has returned.
+// Numbers, arrays and structs made only of these, and slices of all of them, are sent as they lie
+// in memory; values of other types are encoded like arguments of functions. Files and shared memory
+// cannot be sent. If ctx ends first, or a rank of the communicator dies or fails, Send returns the
+// cause or a *RankError, and it is unknown whether the message will arrive. It also returns a
+// *RankError if the receiver's function has returned.
 func Send[T any](ctx context.Context, c *Comm, to, tag int, v T) error {
 	check(ctx, "Send")
 	g, err := c.ranks()
@@ -44,9 +46,10 @@ func Send[T any](ctx context.Context, c *Comm, to, tag int, v T) error {
 	return failed("Send", to, tag, err)
 }
 
-// Recv receives a message from a rank or AnySource, under a tag or AnyTag, waiting for it
-// to come. T is the type that was sent; if it is not, the message is lost, and the error wraps ErrType. If ctx ends first, if the rank
-// it waits for has returned without sending, or a rank of the communicator dies or fails, it returns the cause or a *RankError.
+// Recv receives a message from a rank or AnySource, with a tag or AnyTag, waiting for it to come. T
+// must be the type that was sent; otherwise the message is lost, and the error wraps ErrType. If
+// ctx ends first, if the rank it waits for has returned without sending, or if a rank of the
+// communicator dies or fails, Recv returns the cause or a *RankError.
 func Recv[T any](ctx context.Context, c *Comm, from, tag int) (v T, st Status, err error) {
 	check(ctx, "Recv")
 	g, member, err := c.source(from, tag)
@@ -56,9 +59,10 @@ func Recv[T any](ctx context.Context, c *Comm, from, tag int) (v T, st Status, e
 	return v, st, failed("Recv", from, tag, err)
 }
 
-// RecvInto receives a message that is a []T into dst, and returns how many elements it
-// has. T is a number, or arrays or structs of nothing but numbers: what goes as it lies in memory. If dst is too short the message is lost, and the error wraps ErrTruncated. After an error
-// dst may have been changed.
+// RecvInto receives a message that is a []T into dst, and returns how many elements it has. T is a
+// number, or arrays or structs made only of numbers, which are sent as they lie in memory. If dst
+// is too short, the message is lost, and the error wraps ErrTruncated. After an error dst may have
+// been changed.
 func RecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) (n int, st Status, err error) {
 	check(ctx, "RecvInto")
 	g, member, err := c.source(from, tag)
@@ -68,8 +72,8 @@ func RecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) (n in
 	return n, st, failed("RecvInto", from, tag, err)
 }
 
-// SendRecv sends and receives at the same time, so that ranks that exchange values do not
-// wait for each other for ever.
+// SendRecv sends and receives at the same time, so that ranks that exchange values do not wait for
+// each other for ever.
 func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, recvTag int) (got T, st Status, err error) {
 	check(ctx, "SendRecv")
 	g, member, err := c.source(from, recvTag) // before anything is sent
@@ -89,7 +93,8 @@ func SendRecv[T any](ctx context.Context, c *Comm, to, sendTag int, v T, from, r
 	return got, st, err
 }
 
-// SendRecvInto is SendRecv for a slice, received into dst as RecvInto does. v and dst do not overlap.
+// SendRecvInto is SendRecv for a slice, received into dst as by RecvInto. v and dst must not
+// overlap.
 func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, from, recvTag int, dst []T) (n int, st Status, err error) {
 	check(ctx, "SendRecvInto")
 	g, member, err := c.source(from, recvTag) // before anything is sent
@@ -112,8 +117,8 @@ func SendRecvInto[T any](ctx context.Context, c *Comm, to, sendTag int, v []T, f
 	return n, st, err
 }
 
-// Probe waits for a message that Recv with the same arguments would receive, and tells of
-// it without receiving it. It ends with an error when Recv would.
+// Probe waits for a message that Recv with the same arguments would receive, and describes it
+// without receiving it. It returns an error when Recv would.
 func Probe(ctx context.Context, c *Comm, from, tag int) (st Status, err error) {
 	check(ctx, "Probe")
 	g, member, err := c.source(from, tag)

@@ -9,17 +9,18 @@ import (
 
 // Options says how a communicator is made. The zero value works.
 type Options struct {
-	// Size is how many ranks there are. For Run main is one of them, and 1 is refused; for
-	// Spawn each is a process, 256 at most. 0: as many as CPUs this process may use, at least 2, for
-	// Spawn 256 at most.
+	// Size is the number of ranks. For Run, main is one of them, and 1 is refused; for Spawn each
+	// is a process, at most 256. 0: as many as there are CPUs this process may use, at least 2, and
+	// for Spawn at most 256.
 	Size int
 
-	// Buffer is how many calls of a Run's main may have been accepted and not have ended;
-	// further ones wait. 0: 255. Spawn has no use for it.
+	// Buffer is how many calls of Run's main may be accepted that have not ended; further ones
+	// wait. 0: 255. Spawn ignores it.
 	Buffer int
 
-	// Pool is how the workers are made. Its Workers and Queue must be 0: they follow from
-	// Size and Buffer. For Spawn its Recycle must be 0 too: a rank is one process.
+	// Pool says how the workers are made. Its Workers and Queue must be 0: they follow from Size
+	// and Buffer. For Spawn, its Recycle must be 0 too, since a rank is one process, and Spares 0
+	// means none.
 	Pool xme.Options
 }
 

@@ -7,26 +7,26 @@ import (
 	"slices"
 )
 
-// Op combines two values into one. It is associative, and need not commute: values are combined
-// in the order of their ranks, ((v0·v1)·v2)·…, so the result is that of a loop over
-// the ranks, bit by bit, on each of them. It must not change its arguments, nor call this package.
+// Op combines two values into one. It must be associative, but need not be commutative: values are
+// combined in the order of their ranks, ((v0·v1)·v2)·…, so the result is that of a loop over the
+// ranks, bit by bit, on each of them. It must not change its arguments, nor call this package.
 type Op[T any] func(a, b T) T
 
-// Number is what can be added and multiplied.
+// Number is the constraint of Sum and Product.
 type Number interface {
 	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64 | ~complex64 | ~complex128
 }
 
-// Sum is an Op: a + b.
+// Sum is an Op that returns a + b.
 func Sum[T Number](a, b T) T { return a + b }
 
-// Product is an Op: a × b.
+// Product is an Op that returns a × b.
 func Product[T Number](a, b T) T { return a * b }
 
-// Min is an Op: the smaller one; NaN if one is.
+// Min is an Op that returns the smaller value, or NaN if either is NaN.
 func Min[T cmp.Ordered](a, b T) T { return min(a, b) }
 
-// Max is an Op: the larger one; NaN if one is.
+// Max is an Op that returns the larger value, or NaN if either is NaN.
 func Max[T cmp.Ordered](a, b T) T { return max(a, b) }
 
 // fold combines values in order.
@@ -38,7 +38,8 @@ func fold[T any](all []T, op Op[T]) T {
 	return v
 }
 
-// Reduce combines the ranks' values, and returns the result to root; to the others it returns a zero value.
+// Reduce combines the ranks' values, and returns the result to root; to the others it returns a
+// zero value.
 func Reduce[T any](ctx context.Context, c *Comm, root int, v T, op Op[T]) (sum T, err error) {
 	t, err := c.collective(ctx, actReduce)
 	if err == nil {
@@ -93,10 +94,11 @@ func Scan[T any](ctx context.Context, c *Comm, v T, op Op[T]) (sum T, err error)
 	return fold(all, op), nil
 }
 
-// AllreduceSlice combines the ranks' slices element by element, in place: all have the
-// result in buf. The slices are as long as each other; T is as for RecvInto.
+// AllreduceSlice combines the ranks' slices element by element, in place: afterwards buf holds the
+// result on every rank. All slices must have the same length; T is as for RecvInto.
 //
-// Each rank combines a part of all slices, and sends it to all (Rabenseifner, 2004, with the parts exchanged directly). After an error buf may have been changed.
+// Each rank combines a part of all slices, and sends it to all (Rabenseifner, 2004, with the parts
+// exchanged directly). After an error buf may have been changed.
 func AllreduceSlice[T any](ctx context.Context, c *Comm, buf []T, op Op[T]) error {
 	t, err := c.collective(ctx, actAllreduceSlice)
 	if err == nil {
@@ -134,8 +136,9 @@ func AllreduceSlice[T any](ctx context.Context, c *Comm, buf []T, op Op[T]) erro
 	return t.await()
 }
 
-// ReduceSlice combines the ranks' slices element by element: root has the result in buf,
-// the others keep theirs. The slices are as long as each other; T is as for RecvInto. After an error root's buf may have been changed.
+// ReduceSlice combines the ranks' slices element by element: root has the result in buf, the
+// others' are unchanged. All slices must have the same length; T is as for RecvInto. After an error
+// root's buf may have been changed.
 func ReduceSlice[T any](ctx context.Context, c *Comm, root int, buf []T, op Op[T]) error {
 	t, err := c.collective(ctx, actReduceSlice)
 	if err == nil {

@@ -68,13 +68,13 @@ func (r *request) onward(ctx context.Context) {
 	}
 }
 
-// SendRequest is a Send that goes on by itself. Its methods may be called concurrently and any number of
+// SendRequest is a Send in progress. Its methods may be called concurrently and any number of
 // times.
 type SendRequest struct{ request }
 
-// Isend begins to send, and returns at once. v must not be changed until the request is
-// done. It goes on when ctx has ended, and when the rank's function has returned: until it is received, its receiver has
-// returned, or a rank of the communicator dies or fails.
+// Isend begins to send, and returns at once. v must not be changed until the request is done. The
+// request goes on after ctx has ended, and after the rank's function has returned: until the
+// message is received, its receiver has returned, or a rank of the communicator dies or fails.
 func Isend[T any](ctx context.Context, c *Comm, to, tag int, v T) *SendRequest {
 	check(ctx, "Isend")
 	r := isend(c, to, tag, v)
@@ -113,25 +113,25 @@ func (r *SendRequest) forsake() {
 	_ = r.w.leave(r.o, errForsaken)
 }
 
-// Wait waits until v may be changed, as Send does, or ctx ends, which gives its cause; the
-// request then goes on.
+// Wait waits until v may be changed, as Send does. If ctx ends first, Wait returns its cause, and
+// the request goes on.
 func (r *SendRequest) Wait(ctx context.Context) error {
 	check(ctx, "SendRequest.Wait")
 	return r.await(ctx, false)
 }
 
-// Test reports whether the request is done, and how it ended.
+// Test reports whether the request is done, and with what error.
 func (r *SendRequest) Test() (done bool, err error) { return r.test() }
 
-// RecvRequest is a Recv that goes on by itself. Its methods may be called concurrently and any number of
+// RecvRequest is a Recv in progress. Its methods may be called concurrently and any number of
 // times.
 type RecvRequest[T any] struct {
 	request
 	r *receipt[T]
 }
 
-// Irecv begins to receive, and returns at once. Messages go to receives in the order in which
-// these were begun. When ctx ends the request is given up.
+// Irecv begins to receive, and returns at once. Messages go to receives in the order in which these
+// were begun. When ctx ends the request is given up.
 func Irecv[T any](ctx context.Context, c *Comm, from, tag int) *RecvRequest[T] {
 	check(ctx, "Irecv")
 	r := &RecvRequest[T]{request: request{what: "Recv", peer: from, tag: tag}}
@@ -153,8 +153,7 @@ func Irecv[T any](ctx context.Context, c *Comm, from, tag int) *RecvRequest[T] {
 	return r
 }
 
-// Wait waits for the message, or until ctx ends, which gives its cause; the request then
-// goes on.
+// Wait waits for the message. If ctx ends first, Wait returns its cause, and the request goes on.
 func (r *RecvRequest[T]) Wait(ctx context.Context) (v T, st Status, err error) {
 	check(ctx, "RecvRequest.Wait")
 	if err = r.await(ctx, false); err == nil {
@@ -164,7 +163,7 @@ func (r *RecvRequest[T]) Wait(ctx context.Context) (v T, st Status, err error) {
 	return v, st, err
 }
 
-// Test reports whether the message is there, and returns it then.
+// Test reports whether the message is there, and returns it if so.
 func (r *RecvRequest[T]) Test() (v T, st Status, done bool, err error) {
 	if done, err = r.test(); done && err == nil {
 		v, err = r.r.value()
@@ -173,15 +172,15 @@ func (r *RecvRequest[T]) Test() (v T, st Status, done bool, err error) {
 	return v, st, done, err
 }
 
-// RecvIntoRequest is a RecvInto that goes on by itself. Its methods may be called concurrently and any number of
-// times.
+// RecvIntoRequest is a RecvInto in progress. Its methods may be called concurrently and any number
+// of times.
 type RecvIntoRequest struct {
 	request
 	elem int
 }
 
-// IrecvInto begins to receive into dst, which must not be touched until the request is
-// done, and returns at once. When ctx ends the request is given up.
+// IrecvInto begins to receive into dst, which must not be touched until the request is done, and
+// returns at once. When ctx ends the request is given up.
 func IrecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) *RecvIntoRequest {
 	check(ctx, "IrecvInto")
 	r := &RecvIntoRequest{request: request{what: "RecvInto", peer: from, tag: tag}}
@@ -200,8 +199,8 @@ func IrecvInto[T any](ctx context.Context, c *Comm, from, tag int, dst []T) *Rec
 	return r
 }
 
-// Wait waits for the message and returns how many elements it has, or until ctx ends,
-// which gives its cause; the request then goes on.
+// Wait waits for the message and returns how many elements it has. If ctx ends first, Wait returns
+// its cause, and the request goes on.
 func (r *RecvIntoRequest) Wait(ctx context.Context) (n int, st Status, err error) {
 	check(ctx, "RecvIntoRequest.Wait")
 	if err = r.await(ctx, false); err == nil {
@@ -210,7 +209,7 @@ func (r *RecvIntoRequest) Wait(ctx context.Context) (n int, st Status, err error
 	return n, st, err
 }
 
-// Test reports whether the message is there, and how many elements it has.
+// Test reports whether the message is there and, if so, how many elements it has.
 func (r *RecvIntoRequest) Test() (n int, st Status, done bool, err error) {
 	if done, err = r.test(); done && err == nil {
 		n, st = r.o.size/r.elem, r.o.status()

@@ -33,22 +33,22 @@ func init() {
 	}
 }
 
-// Run starts the ranks 1 to o.Size-1, each a worker process, and runs main, which is rank 0,
-// on the caller's goroutine, in this process: what it captures is its arguments and
+// Run starts the ranks 1 to o.Size-1, each a worker process, and runs main, which is rank 0, on the
+// caller's goroutine, in this process: the variables it captures serve as its arguments and
 // results. It returns main's error, joined with that of closing the pool if there is one.
 //
-// Main makes calls: its communicator is an [xme.Executor]. At most o.Buffer of them are
-// under way, from the moment they are accepted until they have ended; [xme.Func.Go] and the
-// like wait for room. A result that nobody has asked for takes none, and neither do the
-// calls that tasks make (on [xme.Current]), so no number of calls can lock main out. Ranks
-// call nobody but through main's pool, and wait for nobody else: calls do not deadlock.
+// Main makes calls: its communicator is an [xme.Executor]. At most o.Buffer of them are under way,
+// from the moment they are accepted until they have ended; [xme.Func.Go] and the like wait for
+// room. Results not yet fetched take up no room, and neither do calls that tasks make (on
+// [xme.Current]), so no number of calls can block main for good. Ranks make calls only through
+// main's pool, and wait for nothing else: calls do not deadlock.
 //
-// When main returns nil, the calls that were accepted run to their ends before Run returns,
-// and main's ctx ends after them; if ctx ends first, Run returns its cause. When main
-// returns an error, panics, or ends its goroutine, its ctx ends at once, and the calls with
-// it; a panic goes on to Run's caller. When ctx ends, so do main's and the calls, which end
-// with its cause. A task that does not return when told to is killed after the pool's
-// Grace. Nothing is left behind. Futures may be waited for afterwards too.
+// When main returns nil, the calls that were accepted run to their ends before Run returns, and
+// main's ctx ends after them; if ctx ends first, Run returns its cause. When main returns an error,
+// panics, or ends its goroutine, its ctx ends at once, and the calls with it; a panic goes on to
+// Run's caller. When ctx ends, so do main's ctx and the calls, with its cause. A task that does not
+// return when told to is killed after the pool's Grace. Nothing is left behind. Futures may still
+// be waited for afterwards.
 func Run(ctx context.Context, o Options, main func(ctx context.Context, c *Comm) error) (err error) {
 	check(ctx, "Run")
 	switch err := o.check("Run"); {
@@ -134,8 +134,8 @@ func (c *Comm) errNoCalls() error {
 	return fmt.Errorf("mpi: there is no communicator here to make calls on: it is what Run gives to main (tasks call on xme.Current): %w", errors.ErrUnsupported)
 }
 
-// Submit implements [xme.Executor], for Run's main. A call that names rank 0, which is main,
-// a rank that there is not, or closed ranks only, ends at once with an error that says so.
+// Submit implements [xme.Executor], for Run's main. A call that names rank 0, which is main, a rank
+// that does not exist, or only closed ranks, ends at once with an error that says so.
 func (c *Comm) Submit(ctx context.Context, list []*xme.Call) (int, error) {
 	if c == nil || c.calls == nil {
 		return 0, c.errNoCalls()
@@ -143,9 +143,9 @@ func (c *Comm) Submit(ctx context.Context, list []*xme.Call) (int, error) {
 	return c.calls.pool.Submit(ctx, list)
 }
 
-// Ranks returns, for Run's main, the ranks that take calls, which are those that Broadcast
-// runs on: all others than main that were not closed. One whose worker is being started, or
-// started anew after a death, is among them: it takes its calls when that is there.
+// Ranks returns, for Run's main, the ranks that take calls, which are also those that Broadcast
+// runs on: all except main that were not closed. One whose worker is being started, or restarted
+// after a death, is among them: it takes its calls once the worker is there.
 func (c *Comm) Ranks() []int {
 	if c == nil || c.calls == nil {
 		return nil
@@ -153,8 +153,8 @@ func (c *Comm) Ranks() []int {
 	return proc.OpenRanks(c.calls.pool)
 }
 
-// Workers describes, for Run's main, the other ranks: their processes and states. A rank's
-// worker has its number.
+// Workers describes, for Run's main, the processes and states of the other ranks. The worker of a
+// rank has that rank's number.
 func (c *Comm) Workers() []xme.Worker {
 	if c == nil || c.calls == nil {
 		return nil
@@ -162,8 +162,8 @@ func (c *Comm) Workers() []xme.Worker {
 	return c.calls.pool.Workers()
 }
 
-// Watch yields, for Run's main, what each of the other ranks is at present, and then what
-// it becomes, until ctx or Run ends: see [xme.Pool.Watch].
+// Watch yields, for Run's main, the current description of each of the other ranks, and then each
+// change of it, until ctx or Run ends: see [xme.Pool.Watch].
 func (c *Comm) Watch(ctx context.Context) iter.Seq[xme.Worker] {
 	if c == nil || c.calls == nil {
 		return func(func(xme.Worker) bool) {}
@@ -171,11 +171,11 @@ func (c *Comm) Watch(ctx context.Context) iter.Seq[xme.Worker] {
 	return c.calls.pool.Watch(ctx)
 }
 
-// Close takes ranks out of service, all others than main if none is given: they take no
-// more calls, those accepted for them run to their ends, and Close returns when their
-// processes have ended, or with an error when main's ctx does. Any order will do, twice is
-// fine. When all are closed, calls end with an error that wraps [xme.ErrClosed]. There is no
-// need for it: Run closes what main has not. See [xme.Pool.Retire].
+// Close takes ranks out of service: those given, or all except main if none is given. They take no
+// more calls, and those accepted for them run to their ends; Close returns when their processes
+// have ended, or with an error when main's ctx ends. Ranks may be closed in any order and more than
+// once. When all are closed, calls end with an error that wraps [xme.ErrClosed]. Calling Close is
+// optional: Run closes what main has not. See [xme.Pool.Retire].
 func (c *Comm) Close(ranks ...int) error {
 	if c == nil || c.calls == nil {
 		return c.errNoCalls()
@@ -202,7 +202,7 @@ func (c *Comm) Stats() xme.Stats {
 	return c.calls.pool.Stats()
 }
 
-// Summary says what the other ranks did with their time, for Run's main.
+// Summary says, for Run's main, what the other ranks did with their time.
 func (c *Comm) Summary() xme.Summary {
 	if c == nil || c.calls == nil {
 		return xme.Summary{}

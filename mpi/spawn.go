@@ -18,22 +18,24 @@ import (
 // mostRanks is how many ranks Spawn starts at most: each pair has a ring.
 const mostRanks = 256
 
-// Spawn starts Size processes, 256 at most, runs f in each with the same argument, and returns what each
-// rank returned, by rank, once all have ended. In f, From returns the communicator of
+// Spawn starts Size processes, at most 256, runs f in each with the same argument, and returns what
+// each rank returned, in rank order, once all have ended. In f, From returns the communicator of
 // all ranks.
 //
-// A rank that dies, or whose function fails, is not replaced: what the others wait for, and
-// what they begin, in a communicator that it is in, ends with a *RankError that names it; they
-// then return themselves. Results of ranks that failed are zero values that
-// mean nothing, and the error tells how many failed and why the first did, from which the others followed. When ctx ends the contexts of all
-// ranks do. Nothing is left of the processes when Spawn has returned.
+// A rank that dies, or whose function fails, is not replaced: in every communicator that it belongs
+// to, what the others wait for, and what they begin, ends with a *RankError that names it; they are
+// then expected to return. Results of ranks that failed are zero values without meaning, and the
+// error says how many failed and why the first did, from which the other failures followed. When
+// ctx ends, so do the contexts of all ranks. Nothing is left of the processes when Spawn has
+// returned.
 //
-// Every rank waiting for others, with nothing on its way, is a deadlock: all that wait get an error that wraps ErrDeadlock
-// and says who waits for whom. A rank counts as waiting if all goroutines that its function has begun wait in functions of
-// this package, with the context that the function was given or one that does not end. (What has no goroutine yet is not seen: a rank that
-// is to be set going by time.AfterFunc keeps a goroutine for that.)
+// If every rank waits for others, and no message is on its way, that is a deadlock: all who wait
+// get an error that wraps ErrDeadlock and says who waits for whom. A rank counts as waiting if all
+// goroutines that its function has started wait in functions of this package, with the context that
+// the function was given or one that does not end. (Work without a goroutine is not seen: if a rank
+// is to be resumed by time.AfterFunc, it must keep a goroutine for that.)
 //
-// f's options Timeout and Memory hold for each rank; others are refused.
+// f's options Timeout and Memory apply to each rank; others are refused.
 func Spawn[In, Out any](ctx context.Context, o Options, f *xme.Func[In, Out], in In) ([]Out, error) {
 	check(ctx, "Spawn")
 	if err := o.check("Spawn"); err != nil {
