@@ -9,19 +9,20 @@ import (
 	"strconv"
 )
 
-// Number is what arrays are made of.
+// Number is the constraint of the elements of an [Array].
 type Number interface {
 	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64
 }
 
-// Array is a numeric array of any number of dimensions, in row-major order: the last index runs fastest. Its JSON keeps type and shape. A nil Shape stands
-// for one dimension.
+// Array is a numeric array of any number of dimensions, in row-major order: the last index varies
+// fastest. Its JSON keeps type and shape. A nil Shape stands for one dimension.
 type Array[T Number] struct {
 	Shape []int
 	Data  []T
 }
 
-// At returns the element at an index of each dimension. Like an index of a slice, one outside the array panics.
+// At returns the element at an index, given for each dimension. If the index is out of range, At
+// panics, as indexing a slice does.
 func (a Array[T]) At(index ...int) T {
 	shape := a.shape()
 	if len(index) != len(shape) {
@@ -44,7 +45,7 @@ func (a Array[T]) shape() []int {
 	return a.Shape
 }
 
-// MarshalJSON writes {"$array":type,"shape":[…],"data":[…]}.
+// MarshalJSON encodes a as {"$array":type,"shape":[…],"data":[…]}.
 func (a Array[T]) MarshalJSON() ([]byte, error) {
 	if err := checkShape(a.shape(), len(a.Data)); err != nil {
 		return nil, err
@@ -57,7 +58,8 @@ func (a Array[T]) MarshalJSON() ([]byte, error) {
 // numbers says that what MarshalJSON writes is an array.
 func (a Array[T]) numbers() {}
 
-// UnmarshalJSON reads what MarshalJSON has written, and an array of numbers as one of one dimension; null leaves a as it is. The error wraps ErrType or ErrMalformed.
+// UnmarshalJSON decodes the output of MarshalJSON; a plain array of numbers becomes one of one
+// dimension, and null leaves a as it is. The error wraps ErrType or ErrMalformed.
 func (a *Array[T]) UnmarshalJSON(text []byte) error {
 	s := &scan{b: text}
 	var read Array[T]

@@ -10,7 +10,7 @@ import (
 	"github.com/xenonmp/xme/manager"
 )
 
-// Change is a part of what [Monitor.Update] does. It may be used again.
+// Change is one change in a [Monitor.Update]. It may be used more than once.
 type Change struct {
 	what func(m *Monitor) (manager.Change, error)
 }
@@ -22,13 +22,17 @@ func (c Change) make(m *Monitor) (manager.Change, error) {
 	return c.what(m)
 }
 
-// Put is a change that gives a key a value. v is encoded when the update is made: as encoding/json does, but for slices and arrays of numbers, nested or not, at
-// the top, in slices, in maps and in interfaces, which keep their type and shape: {"$array":"float64","shape":[2,3],"data":[…]}. Rows that differ in length are
-// arrays each. An object with the keys $array, shape and data and no other is such an array, whoever writes it: one that is none is refused, by an error that wraps
-// ErrMalformed. Floats that are not finite are the strings "NaN", "Infinity" and "-Infinity". In a struct, a field of type [Array] keeps type and shape.
+// Put returns a change that sets the value of a key. v is encoded when the update is made: as by
+// encoding/json, except that slices and arrays of numbers, nested or not, at the top, in slices, in
+// maps and in interfaces, keep their type and shape: {"$array":"float64","shape":[2,3],"data":[…]}.
+// Rows of different lengths become one array each. An object with exactly the keys $array, shape
+// and data is taken for such an array, whoever writes it: if it is not one, it is refused with an
+// error that wraps ErrMalformed. Floats that are not finite become the strings "NaN", "Infinity"
+// and "-Infinity". In a struct, a field of type [Array] keeps type and shape.
 //
-// A *manager.List or a *manager.Map with strings as keys stays a handle: who gets it has the same list, and replacing the key does not end it. Messages show what
-// it holds. Elements that are booleans, strings, numbers, slices of these, or any work as they are; others need [Element].
+// A *manager.List, or a *manager.Map with strings as keys, stays a handle: whoever gets it has the
+// same list, and replacing the key does not end it. Messages show what it holds. Elements that are
+// booleans, strings, numbers, slices of these, or any work without more; others need [Element].
 func Put[T any](key string, v T) Change {
 	return Change{func(m *Monitor) (manager.Change, error) { return m.put(key, v) }}
 }
@@ -50,8 +54,9 @@ func (m *Monitor) put(key string, v any) (manager.Change, error) {
 	return putText(key, text)
 }
 
-// PutJSON is a change that gives a key the value that a JSON text says. It fails with ErrMalformed if that is no JSON, or if an object in it has the keys of a numeric
-// array, $array, shape and data, no other, and is none.
+// PutJSON returns a change that sets a key to the value of a JSON text. It fails with ErrMalformed
+// if the text is not JSON, or if an object in it has exactly the keys of a numeric array, $array,
+// shape and data, and is not one.
 func PutJSON(key string, text []byte) Change {
 	return Change{func(*Monitor) (manager.Change, error) {
 		value, err := checked(text)
@@ -72,13 +77,14 @@ func putText(key string, text json.RawMessage) (manager.Change, error) {
 	return manager.Put(key, text), nil
 }
 
-// Drop is a change that deletes a key. If there is no such key the update fails with ErrNoKey.
+// Drop returns a change that deletes a key. If there is no such key, the update fails with
+// ErrNoKey.
 func Drop(key string) Change {
 	return Change{func(*Monitor) (manager.Change, error) { return manager.Drop(key), nil }}
 }
 
-// If is the condition that a key's revision is rev, or that there is no such key if rev is 0, before the update. If it does not hold the update fails with
-// ErrConflict.
+// If returns a condition: before the update, the key's revision must be rev or, if rev is 0, there
+// must be no such key. If it does not hold, the update fails with ErrConflict.
 func If(key string, rev uint64) Change {
 	return Change{func(*Monitor) (manager.Change, error) { return manager.If(key, rev), nil }}
 }

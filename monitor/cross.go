@@ -18,11 +18,15 @@ func init() {
 	wire.RegisterHandle(wire.Handle[*Monitor]{Append: appendMonitor, Decode: decodeMonitor})
 }
 
-// Retain returns the same monitor as one that does not end with the task whose argument m is: for later tasks of the same worker, as a set-up function leaves
-// them in a package variable. What it has opened (Options.Window) it remembers apart from m. It returns manager.ErrClosed if m's lock has ended.
+// Retain returns the same monitor as one that does not end with the task whose argument m is: for
+// later tasks of the same worker, for example in a package variable that a setup function sets. It
+// remembers separately from m what it has opened (Options.Window). Retain returns manager.ErrClosed
+// if m's lock has ended.
 //
-// The lock's shared memory and descriptors, if m has a lock, are kept for it, also when the lock and its manager are closed elsewhere: who retains one after the
-// other closes each that is no longer used, by Close. A monitor without a manager ends with no task: it is returned itself.
+// If m has a lock, the lock's shared memory and descriptors are kept for the new monitor, even when
+// the lock and its manager are closed elsewhere: a worker that retains one monitor after another
+// must close those no longer used, with Close. A monitor without a manager does not end with a
+// task: Retain returns m itself.
 func (m *Monitor) Retain() (*Monitor, error) {
 	if err := m.usable(); err != nil {
 		return nil, err
@@ -43,10 +47,12 @@ func (m *Monitor) Retain() (*Monitor, error) {
 	return r, nil
 }
 
-// Close ends a monitor that Retain has made: what that took is given back. Calls that come later return an error that wraps manager.ErrClosed, and so do changes that
-// wait for its lock; a change that is under way loses the lock to the next, and watches go on until they end by themselves. The table, its manager, and other monitors
-// stay. Closing twice does nothing, nor does Close on any other monitor: one of New's takes nothing of its own, one of a task's argument ends with the task. It
-// does not wait, and may be called concurrently with all other methods.
+// Close ends a monitor that Retain has made, and gives back what Retain took. Later calls return an
+// error that wraps manager.ErrClosed, as do changes waiting for its lock; a change under way loses
+// the lock to the next, and watches go on until they end by themselves. The table, its manager, and
+// other monitors stay. Closing twice does nothing, nor does Close on any other monitor: one made by
+// New holds nothing of its own, one in a task's argument ends with the task. Close does not wait,
+// and may be called concurrently with all other methods.
 func (m *Monitor) Close() error {
 	if m == nil || !m.retained || m.closed.Swap(true) {
 		return nil

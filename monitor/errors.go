@@ -7,22 +7,25 @@ import (
 	"github.com/xenonmp/xme/manager"
 )
 
-// Errors that calls of this package's wrap; errors.Is finds them in every process. Those of the table are package manager's.
+// Errors that this package's calls wrap; errors.Is finds them in every process. Those of the table
+// are package manager's.
 var (
 	ErrNoKey    = manager.ErrNoKey
 	ErrType     = manager.ErrType
 	ErrConflict = manager.ErrConflict
 	ErrReserved = manager.ErrReserved
 
-	// ErrKey says that there is no key to seal or open a message with: none at all, or not the one that it is sealed with.
+	// ErrKey says that there is no key to seal or open a message with: none at all, or not the one
+	// that the message is sealed with.
 	ErrKey = known("ErrKey", "no key")
-	// ErrMalformed says that what was to be read is no sealed message, no JSON, or no well-formed array.
+	// ErrMalformed says that the input is not a sealed message, not JSON, or not a well-formed
+	// array.
 	ErrMalformed = known("ErrMalformed", "malformed")
 	// ErrTampered says that a message is not what was sealed, or was sealed for another context.
 	ErrTampered = known("ErrTampered", "not as it was sealed, or for another context")
-	// ErrReplay says that a message was opened before, or is too old or too new to say.
+	// ErrReplay says that a message was opened before, or is too old or too new to tell.
 	ErrReplay = known("ErrReplay", "refused as a replay")
-	// ErrTooLarge says that a message is above its limit.
+	// ErrTooLarge says that a message exceeds its limit.
 	ErrTooLarge = known("ErrTooLarge", "too large")
 )
 

@@ -18,8 +18,9 @@ import (
 	"github.com/xenonmp/xme/internal/wire"
 )
 
-// Key is what messages are sealed and opened with: 32 random bytes. Whatever can be read of one shows its ID only; [Key.Text] is the secret itself. It crosses,
-// with its secret, as a field of an argument or a result. The zero value is none.
+// Key is what messages are sealed and opened with: 32 random bytes. Anything printed of one shows
+// only its ID; [Key.Text] returns the secret itself. It crosses, with its secret, as a field of an
+// argument or a result. The zero value is no key.
 //
 // Key values may be copied and compared.
 type Key struct {
@@ -48,7 +49,8 @@ func NewKey() Key {
 
 func keyOf(b []byte) Key { return Key{unique.Make(secret(b))} }
 
-// ParseKey reads what [Key.Text] has written; space around it does not matter. The error wraps ErrKey and does not show the text.
+// ParseKey parses the output of [Key.Text], ignoring space around it. The error wraps ErrKey and
+// does not show the text.
 func ParseKey(text string) (Key, error) {
 	b, ok := strings.CutPrefix(strings.TrimSpace(text), keyPrefix)
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(b)
@@ -58,7 +60,7 @@ func ParseKey(text string) (Key, error) {
 	return keyOf(raw), nil
 }
 
-// Text returns the key as text, secret and all; empty: it is none.
+// Text returns the key as text, including the secret; empty: it is no key.
 func (k Key) Text() string {
 	if k == (Key{}) {
 		return ""
@@ -66,7 +68,7 @@ func (k Key) Text() string {
 	return keyPrefix + base64.RawURLEncoding.EncodeToString(k.bytes())
 }
 
-// ID names the key, in hexadecimal, as messages do; empty: it is none.
+// ID returns the hexadecimal ID by which messages name the key; empty: it is no key.
 func (k Key) ID() string {
 	if k == (Key{}) {
 		return ""
@@ -91,7 +93,7 @@ func derive(k Key, salt []byte, label string, n int) []byte {
 	return b
 }
 
-// String names the key by its ID.
+// String describes the key by its ID.
 func (k Key) String() string {
 	if k == (Key{}) {
 		return "no key"
@@ -99,29 +101,30 @@ func (k Key) String() string {
 	return "key " + k.ID()
 }
 
-// Format implements fmt.Formatter: no verb shows the secret.
+// Format implements [fmt.Formatter]: no verb shows the secret.
 func (k Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.String()) }
 
-// GoString implements fmt.GoStringer.
+// GoString implements [fmt.GoStringer].
 func (k Key) GoString() string { return k.String() }
 
-// LogValue implements slog.LogValuer.
+// LogValue implements [slog.LogValuer].
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalJSON writes the ID only: a key cannot be read back from JSON.
+// MarshalJSON encodes only the ID: a key cannot be read back from JSON.
 func (k Key) MarshalJSON() ([]byte, error) { return []byte(`"` + k.ID() + `"`), nil }
 
-// Keys are keys to seal and open messages with. They do not change, may be used concurrently, and cross as [Key] does.
+// Keys holds keys to seal and open messages with. Keys do not change, may be used concurrently, and
+// cross as a [Key] does.
 type Keys struct {
 	all []Key // the first seals
 }
 
-// NewKeys makes the keys that seal with the first and open what any has sealed.
+// NewKeys returns Keys that seal with the first key and open what any of them has sealed.
 func NewKeys(first Key, more ...Key) *Keys {
 	return &Keys{append([]Key{first}, more...)}
 }
 
-// String names the keys by their IDs.
+// String describes the keys by their IDs.
 func (k *Keys) String() string {
 	if k == nil {
 		return "the inherited key"
@@ -129,10 +132,10 @@ func (k *Keys) String() string {
 	return fmt.Sprint(k.all)
 }
 
-// Format implements fmt.Formatter: no verb shows the secrets.
+// Format implements [fmt.Formatter]: no verb shows the secrets.
 func (k *Keys) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.String()) }
 
-// MarshalJSON writes the IDs only.
+// MarshalJSON encodes only the IDs.
 func (k *Keys) MarshalJSON() ([]byte, error) { return []byte(`"` + k.String() + `"`), nil }
 
 // usable returns the keys: nil stands for the one that this process has inherited.

@@ -10,7 +10,8 @@ import (
 // mostKeys is how many keys a sealed message may hold.
 const mostKeys = 1 << 20
 
-// Marshal returns messages sealed, as one JSON object: of one key, or ErrNoKey; of several, those that are there; of none, all.
+// Marshal returns messages sealed, as one JSON object. For one key that does not exist the error is
+// ErrNoKey; of several keys it seals those that exist; without keys, all.
 func (m *Monitor) Marshal(ctx context.Context, keys ...string) ([]byte, error) {
 	all, err := m.Messages(ctx, keys...)
 	if err != nil {
@@ -43,9 +44,10 @@ func (m *Monitor) Marshal(ctx context.Context, keys ...string) ([]byte, error) {
 	return Sealer{m.o.Keys, m.o.Context, m.o.Limit, m.o.Plain}.Seal(append(text, '}'))
 }
 
-// Unmarshal opens what Marshal has sealed, here or elsewhere, and puts all its messages into the table at once, or none of them; other keys stay. The error wraps one
-// of [Opener.Open]'s, or the table's. With a Window a message counts as opened once it was, also if the table could not be changed then: it is merged at most once. Each
-// copy of a monitor that crosses remembers for itself.
+// Unmarshal opens the output of Marshal, from here or elsewhere, and puts all its messages into the
+// table at once, or none of them; other keys stay. The error wraps one of [Opener.Open]'s, or the
+// table's. With a Window a message counts as opened even if the table could then not be changed: it
+// is merged at most once. Each copy of a monitor that crosses remembers messages for itself.
 func (m *Monitor) Unmarshal(ctx context.Context, sealed []byte) error {
 	if err := m.usable(); err != nil {
 		return err

@@ -16,28 +16,30 @@ import (
 	"github.com/xenonmp/xme/manager"
 )
 
-// Options say what a monitor works with. The zero value is a table of this process that stands alone.
+// Options configures a monitor. The zero value is a table of this process that stands alone.
 type Options struct {
-	// Manager is whose message table it is. nil: a table in this process.
+	// Manager is the manager whose message table it is. nil: a table in this process.
 	Manager *manager.Manager
-	// Lock is taken for each change. nil: none but that of the manager's tables.
+	// Lock is taken for each change. nil: none except that of the manager's tables.
 	Lock *manager.Lock
 	// Keys seal and open messages. nil: the key that processes of a pool inherit.
 	Keys *Keys
-	// Context is what messages are for: who opens them must name the same.
+	// Context is what messages are for: those who open them must give the same.
 	Context string
 	// Limit bounds what is sealed or opened, in bytes. 0: 64 MiB.
 	Limit int
-	// Plain has what is sealed not be compressed.
+	// Plain turns off the compression of what is sealed.
 	Plain bool
-	// Window, if it is more than 0, has Unmarshal refuse what it has opened before, and what was sealed longer ago: see Opener.
+	// Window, if above 0, makes Unmarshal refuse what it has opened before, and what was sealed
+	// longer ago than that: see Opener.
 	Window time.Duration
 	// Remember is how many messages Unmarshal remembers. 0: 65536.
 	Remember int
 }
 
-// Monitor is a table of messages, JSON values by key, which can be sealed and merged from what was. One with a manager crosses as a field of an argument
-// or a result, with its keys: all who have one see the same messages. All methods may be called concurrently.
+// Monitor is a table of messages, JSON values by key, which can be sealed and into which sealed
+// messages can be merged. One with a manager crosses as a field of an argument or a result, with
+// its keys: all who have one see the same messages. All methods may be called concurrently.
 type Monitor struct {
 	o      Options
 	table  *manager.Table // nil: a zero Monitor
@@ -47,7 +49,7 @@ type Monitor struct {
 	closed   atomic.Bool
 }
 
-// New makes a monitor. What is wrong with options is told by the first call that needs them.
+// New makes a monitor. Errors in the options are reported by the first call that needs them.
 func New(o Options) *Monitor {
 	m := &Monitor{o: o, opener: &Opener{Keys: o.Keys, Context: o.Context, Limit: o.Limit, Window: o.Window, Remember: o.Remember}}
 	if o.Manager != nil {
@@ -69,7 +71,8 @@ func (m *Monitor) usable() error {
 	return nil
 }
 
-// Update makes all changes at once, or none: nobody sees a part of them. An update that changes a key twice is an error. Without changes it does nothing.
+// Update makes all changes at once, or none: nobody sees only some of them. It is an error to
+// change a key twice in one update. Without changes it does nothing.
 func (m *Monitor) Update(ctx context.Context, changes ...Change) error {
 	if err := m.usable(); err != nil || len(changes) == 0 {
 		return err
@@ -84,12 +87,13 @@ func (m *Monitor) Update(ctx context.Context, changes ...Change) error {
 	return m.table.Update(ctx, all...)
 }
 
-// Set gives a key a value: see Put.
+// Set sets the value of a key: see Put.
 func Set[T any](ctx context.Context, m *Monitor, key string, v T) error {
 	return m.Update(ctx, Put(key, v))
 }
 
-// Delete deletes keys. If one of them is missing nothing is deleted, and the error wraps ErrNoKey. Without keys it is an error: to delete all there is Clear.
+// Delete deletes keys. If one of them is missing, nothing is deleted and the error wraps ErrNoKey.
+// It is an error to give no keys: use Clear to delete all.
 func (m *Monitor) Delete(ctx context.Context, keys ...string) error {
 	if err := m.usable(); err != nil {
 		return err
@@ -105,7 +109,7 @@ func (m *Monitor) Clear(ctx context.Context) error {
 	return m.table.Clear(ctx)
 }
 
-// Len returns how many keys there are.
+// Len returns the number of keys.
 func (m *Monitor) Len(ctx context.Context) (int, error) {
 	if err := m.usable(); err != nil {
 		return 0, err
@@ -113,19 +117,19 @@ func (m *Monitor) Len(ctx context.Context) (int, error) {
 	return m.table.Len(ctx)
 }
 
-// Message is what a key has.
+// Message is the value of a key.
 type Message struct {
 	Key     string
 	JSON    json.RawMessage // nil: it is deleted
-	Rev     uint64          // of the table's change that wrote it
+	Rev     uint64          // of the table change that wrote it
 	Deleted bool
-	Missed  int // in a Watch: how many changes of the key before this one it did not yield
+	Missed  int // in a Watch: how many changes of the key before this one were not yielded
 }
 
-// Messages are messages by their keys.
+// Messages holds messages by key.
 type Messages map[string]Message
 
-// Items yields the messages by their keys in order.
+// Items yields the keys, in order, with their messages.
 func (m Messages) Items() iter.Seq2[string, Message] {
 	return func(yield func(string, Message) bool) {
 		for _, k := range slices.Sorted(maps.Keys(m)) {
@@ -136,8 +140,9 @@ func (m Messages) Items() iter.Seq2[string, Message] {
 	}
 }
 
-// Messages returns the messages of keys: of one key, or ErrNoKey; of several, those that are there; of none, all. They are as they were at one moment; what
-// shared lists and maps hold is read after that.
+// Messages returns the messages of keys, all as they were at one moment. For one key that does not
+// exist the error is ErrNoKey; of several keys it returns those that exist; without keys, all. The
+// contents of shared lists and maps are read after that moment.
 func (m *Monitor) Messages(ctx context.Context, keys ...string) (Messages, error) {
 	if err := m.usable(); err != nil {
 		return nil, err
@@ -179,10 +184,13 @@ func (m *Monitor) revisions(ctx context.Context, keys []string) (map[string]uint
 	return revs, nil
 }
 
-// Watch yields the messages that are there, and then every change, as manager.Watch does: keys are those to watch; one that ends in "*" stands for all keys
-// with that prefix; none: all. What a shared list or map holds is read when its message is yielded; to change it is no change of the table.
+// Watch yields the messages that are there, and then every change, as manager.Watch does. It
+// watches the given keys; one that ends in "*" stands for all keys with that prefix; if none is
+// given, it watches all. The contents of a shared list or map are read when its message is yielded;
+// changing them is not a change of the table.
 //
-// A message that cannot be shown comes with its key and an error, and the watch goes on. The error that ends it is the last pair, with Rev 0.
+// A message that cannot be shown comes with its key and an error, and the watch goes on. The error
+// that ends it comes in the last pair, with Rev 0.
 func (m *Monitor) Watch(ctx context.Context, keys ...string) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		if err := m.usable(); err != nil {
@@ -205,14 +213,18 @@ func (m *Monitor) Watch(ctx context.Context, keys ...string) iter.Seq2[Message, 
 	}
 }
 
-// Get returns a key's value as a T. The error wraps ErrNoKey if there is none, ErrType if it is no T, ErrTooLarge if arrays without
-// elements in it would take far more memory than their text.
+// Get returns the value of a key as a T. The error wraps ErrNoKey if there is none, ErrType if it
+// is not a T, and ErrTooLarge if arrays without elements in it would take far more memory than
+// their text.
 //
-// Slices and arrays of numbers, nested or not, and Arrays are read from what was put with the same type and shape, or from untagged JSON arrays; everything else as encoding/json
-// does. As any, integers are int64, or uint64 where they are too large for it, other numbers float64, numbers beyond those json.Number; numeric arrays of one
-// dimension are slices, as []float64, and others Arrays, as Array[float64].
+// Slices and arrays of numbers, nested or not, and Arrays are read from what was put with the same
+// type and shape, or from untagged JSON arrays; everything else as by encoding/json. Read as any,
+// integers are int64, or uint64 if they are too large for that, other numbers float64, and numbers
+// beyond those json.Number; numeric arrays of one dimension are slices, such as []float64, and
+// others Arrays, such as Array[float64].
 //
-// *manager.List and *manager.Map are the handles that were put; as another type, what they hold.
+// *manager.List and *manager.Map are the handles that were put; read as another type, their
+// contents.
 func Get[T any](ctx context.Context, m *Monitor, key string) (v T, err error) {
 	if err := m.usable(); err != nil {
 		return v, err

@@ -7,18 +7,21 @@ import (
 	"time"
 )
 
-// Opener opens what a [Sealer] with the same key and context has sealed. Its fields must not change once it is used; it is used by pointer, and may be
-// concurrently.
+// Opener opens what a [Sealer] with the same key and context has sealed. Its fields must not change
+// once it is used; it is used by pointer, and may be used concurrently.
 //
-// With a Window it opens each message once: it refuses, with ErrReplay, one that it has opened before, one that was sealed longer ago than the window, or more
-// than a minute ahead of this machine's clock. It remembers as many messages as Remember says; once there are more it lets those go that were sealed first, and refuses
-// from then on what was not sealed later than they. What it remembers ends with it.
+// With a Window it opens each message only once: it refuses, with ErrReplay, a message that it has
+// opened before, one that was sealed longer ago than the window, and one sealed more than a minute
+// ahead of this machine's clock. It remembers as many messages as Remember says. Once there are
+// more, it forgets those that were sealed first, and from then on refuses messages that were not
+// sealed later than they. What it remembers ends with it.
 type Opener struct {
 	// Keys open messages. nil: the key that processes of a pool inherit.
 	Keys *Keys
-	// Context is what messages are for, as the sealer named it.
+	// Context is what messages are for, as given by the sealer.
 	Context string
-	// Limit bounds what a message expands to, in bytes. 0: 64 MiB. Nothing above it is given memory.
+	// Limit bounds what a message expands to, in bytes. 0: 64 MiB. No memory is taken for anything
+	// above it.
 	Limit int
 	// Window is how long ago a message may have been sealed. 0: any time, and any number of times.
 	Window time.Duration
@@ -36,8 +39,9 @@ const (
 	ahead           = time.Minute
 )
 
-// Open opens a message and says when it was sealed. The error wraps ErrKey, ErrMalformed, ErrTampered, ErrReplay or ErrTooLarge. A message that it has
-// returned counts as opened, whatever is done with it then.
+// Open opens a message and says when it was sealed. The error wraps ErrKey, ErrMalformed,
+// ErrTampered, ErrReplay or ErrTooLarge. A message that it has returned counts as opened, whatever
+// is then done with it.
 func (o *Opener) Open(sealed []byte) (plaintext []byte, sealedAt time.Time, err error) {
 	limit, err := o.check()
 	if err != nil {

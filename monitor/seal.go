@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The form of a sealed message is described in docs/messages.md.
+// The format of a sealed message is described in docs/messages.md.
 const (
 	magic      = "XMEM"
 	version    = 1
@@ -23,33 +23,35 @@ const (
 	tagSize    = 16
 	nonceSize  = 12
 
-	// Overhead is how much longer than what it expands to a sealed message is at most.
+	// Overhead is the most by which a sealed message is longer than what it expands to.
 	Overhead = headerSize + tagSize
 
 	defaultLimit = 64 << 20
 	latest       = 253402300799999 // the last millisecond of the year 9999
 )
 
-// Sealer seals texts for who has the key. Sealers may be copied and used concurrently.
+// Sealer seals texts for those who have the key. Sealers may be copied and used concurrently.
 type Sealer struct {
-	// Keys seals with its first. nil: the key that processes of a pool inherit.
+	// Keys are the keys, of which the first is used to seal. nil: the key that processes of a pool
+	// inherit.
 	Keys *Keys
-	// Context is what messages are for: who opens one must name the same.
+	// Context is what messages are for: those who open one must give the same.
 	Context string
 	// Limit bounds a text, in bytes. 0: 64 MiB.
 	Limit int
-	// Plain has texts not be compressed: the length of a compressed text tells of its content.
+	// Plain turns off compression: the length of a compressed text depends on its content.
 	Plain bool
 }
 
-// Header is what a sealed message says of itself to everybody. Whether it is true only who opens the message knows.
+// Header is what a sealed message says about itself to everybody. Only opening the message shows
+// whether that is true.
 type Header struct {
 	Version    int
 	Compressed bool
-	KeyID      string    // in hexadecimal, as Key.ID
+	KeyID      string    // in hexadecimal, as returned by Key.ID
 	Length     int64     // of the text, in bytes
 	SealedAt   time.Time // to the millisecond
-	Sealed     int       // the message's own length
+	Sealed     int       // the length of the message itself
 }
 
 type header struct {
@@ -94,7 +96,7 @@ func parseHeader(sealed []byte) (h header, err error) {
 
 func (h *header) time() time.Time { return time.UnixMilli(int64(h.at)) }
 
-// Inspect reads what a sealed message says of itself, without a key. The error wraps ErrMalformed.
+// Inspect reads the header of a sealed message, without a key. The error wraps ErrMalformed.
 func Inspect(sealed []byte) (Header, error) {
 	h, err := parseHeader(sealed)
 	if err != nil {

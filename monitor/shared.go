@@ -51,7 +51,8 @@ func sharedName(name string) bool {
 
 func isShared[T any]() bool { return isHandle(reflect.TypeFor[T]()) }
 
-// Element has monitors of all processes of a program take and show lists and maps of a manager whose elements are of type E. It stands at package level:
+// Element lets the monitors of all processes of a program accept and show lists and maps of a
+// manager whose elements are of type E. Call it at package level:
 //
 //	var _ = monitor.Element[Order]()
 func Element[E any]() struct{} {

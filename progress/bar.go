@@ -16,13 +16,13 @@ import (
 	"github.com/xenonmp/xme"
 )
 
-// Options says what a Bar looks like. The zero value is a good one.
+// Options configures a Bar. The zero value is a good choice.
 type Options struct {
-	// Name stands before the figures. Empty: "rows".
+	// Name is the text before the figures. Empty: "rows".
 	Name string
 
-	// Every is how often a line is written where there is no terminal; one more is
-	// written at a run's end. 0: 5 s.
+	// Every is how often a line is written if there is no terminal; one more is written
+	// at the end of a run. 0: 5 s.
 	Every time.Duration
 }
 
@@ -32,9 +32,10 @@ const (
 	refreshRate  = 120 * time.Millisecond
 )
 
-// Bar shows the progress of runs, one after the other; of runs that overlap, the one that
-// began first. Runs are told apart by their number, so those that overlap must share one
-// context of WithProgress. Its methods may be called from any goroutine. Who made it closes it.
+// Bar shows the progress of runs, one after the other; if runs overlap, that of the one
+// that began first. Runs are told apart by their number, so those that overlap must share
+// one context of WithProgress. A Bar's methods may be called from any goroutine. Whoever
+// makes a Bar must close it.
 type Bar struct {
 	w        io.Writer
 	o        Options
@@ -51,8 +52,8 @@ type Bar struct {
 	closed bool
 }
 
-// New returns a Bar that writes to w, which is os.Stderr most of the time. Whether that is
-// a terminal is found out here.
+// New returns a Bar that writes to w, usually os.Stderr. It determines whether w is a
+// terminal.
 func New(w io.Writer, o Options) *Bar {
 	if o.Name == "" {
 		o.Name = defaultName
@@ -74,7 +75,7 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && width > 0
 }
 
-// Hook is for [xme.WithProgress]. It blocks while w does.
+// Hook is the function to pass to [xme.WithProgress]. It blocks while w does.
 func (b *Bar) Hook(p xme.Progress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -132,7 +133,8 @@ func (b *Bar) end() {
 	b.shown, b.bar = nil, nil
 }
 
-// Write writes whole lines above the bar, and keeps one that is not whole until it is.
+// Write writes whole lines above the bar; it keeps an incomplete line until the rest
+// comes.
 func (b *Bar) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -158,8 +160,9 @@ func (b *Bar) write(lines []byte) (err error) {
 	return err
 }
 
-// Close ends what is shown and writes what Write kept. Closing twice is fine; a hook that
-// is called later does nothing, and Write goes on to write.
+// Close ends the bar, leaving it as it is, and writes the incomplete line that Write
+// kept. Closing twice is fine; after Close, Hook does nothing, and Write continues to
+// write.
 func (b *Bar) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

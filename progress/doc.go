@@ -1,4 +1,4 @@
-// Package progress shows how far a run of rows is: [Bar] is a hook for
+// Package progress shows how far a run of rows has come: [Bar] provides a hook for
 // [xme.WithProgress].
 //
 //	bar := progress.New(os.Stderr, progress.Options{Name: "resizing"})
@@ -10,6 +10,6 @@
 //
 // # Where it writes
 //
-// On a terminal it is a bar, drawn anew several times a second. Elsewhere, in a pipe, in a
-// file or on a dumb terminal, it is a line now and then, without control characters.
+// On a terminal it draws a bar, several times a second. Elsewhere (a pipe, a file, a dumb
+// terminal) it writes a line now and then, without control characters.
 package progress

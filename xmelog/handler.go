@@ -16,8 +16,8 @@ import (
 	"github.com/xenonmp/xme/internal/logmark"
 )
 
-// Handler writes records as lines, each with one Write. It may be used from any
-// goroutine, as may those derived from it; they write one at a time.
+// Handler writes records as lines, each record with one Write. It may be used from any
+// goroutine, as may the handlers derived from it; they write one at a time.
 type Handler struct {
 	o     Options
 	w     io.Writer // nil: none
@@ -37,8 +37,8 @@ type marks struct {
 	full   bool // there are more attributes than are written
 }
 
-// New returns a handler that writes to w, and to o.File if that is named; w may be nil.
-// The error says why the file cannot be opened, or what of o makes no sense.
+// New returns a handler that writes to w, which may be nil, and to o.File if set. The
+// error says why the file cannot be opened, or which option makes no sense.
 func New(w io.Writer, o Options) (*Handler, error) {
 	h := &Handler{w: w, mu: &sync.Mutex{}, marks: marks{pid: os.Getpid()}}
 	return h.with(o)
@@ -73,28 +73,29 @@ func (h *Handler) with(o Options) (*Handler, error) {
 	return &twin, nil
 }
 
-// Options returns how h's lines look.
+// Options returns the options of h.
 func (h *Handler) Options() Options { return h.o }
 
-// WithOptions returns a handler like h with the options that set makes of h's: what
-// [With] does for loggers, for who has the handler alone. A handler of another package
-// with this method, one that wraps a Handler, say, is given its options by With too. The
-// error says why the file cannot be opened, or what of the options makes no sense.
+// WithOptions returns a handler like h with options changed by set, which is given h's:
+// what [With] does for loggers, for those who have only the handler. If a handler of
+// another package has this method, because it wraps a Handler, for example, With uses it
+// too. The error says why the file cannot be opened, or which option makes no sense.
 func (h *Handler) WithOptions(set func(*Options)) (slog.Handler, error) {
 	o := h.o
 	set(&o)
 	return h.with(o)
 }
 
-// With returns a logger like l whose lines look as set makes of the options that l has.
+// With returns a logger like l with options changed by set, which is given those that l
+// has.
 //
-// In a task it serves to give it a log file of its own, to leave out the time, and so
-// on: all but File is then honoured by the process that writes the lines, which is the
-// driver. If l's handler is of another package, its own output stays as it is, and only
-// Level and File count: what it takes is written to the file too.
+// In a task it serves, for example, to give the task a log file of its own or to leave
+// out the time: all options but File are then honoured by the process that writes the
+// lines, which is the driver. If l's handler is of another package, its own output stays
+// as it is, and only Level and File count: what it accepts is also written to the file.
 //
-// The error says why the file cannot be opened, or what of the options makes no sense;
-// the logger is then l.
+// If the file cannot be opened, or an option makes no sense, With returns l and an error
+// that says so.
 func With(l *slog.Logger, set func(*Options)) (*slog.Logger, error) {
 	var h slog.Handler
 	var err error
@@ -111,12 +112,12 @@ func With(l *slog.Logger, set func(*Options)) (*slog.Logger, error) {
 	return slog.New(h), nil
 }
 
-// Enabled implements slog.Handler.
+// Enabled implements [slog.Handler].
 func (h *Handler) Enabled(_ context.Context, level slog.Level) bool {
 	return level >= h.o.Level.Level()
 }
 
-// WithGroup implements slog.Handler.
+// WithGroup implements [slog.Handler].
 func (h *Handler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
@@ -126,7 +127,7 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	return &twin
 }
 
-// WithAttrs implements slog.Handler.
+// WithAttrs implements [slog.Handler].
 func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(attrs) == 0 {
 		return h
@@ -139,7 +140,7 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &twin
 }
 
-// Handle implements slog.Handler. It returns the writer's error, or the file's.
+// Handle implements [slog.Handler]. It returns the error of the writer, or of the file.
 func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 	buf := buffers.Get().(*[]byte)
 	defer func() {
@@ -170,9 +171,9 @@ const maxBuffer = 16 << 10
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// Append appends the lines of a record that Handle would write, and writes nothing,
-// whatever h's level is: for who writes them himself, to several places or behind a limit
-// of his own, as package xme does with what its workers log.
+// Append appends the lines that Handle would write for a record, regardless of h's level,
+// and writes nothing. It is for those who write the lines themselves, to several places
+// or subject to a limit of their own, as package xme does with what its workers log.
 func (h *Handler) Append(dst []byte, r slog.Record) []byte {
 	m := h.marks
 	var own [256]byte
@@ -281,10 +282,10 @@ func (h *Handler) appendPrefix(dst []byte, kind string, at time.Time, pid int) [
 	return dst
 }
 
-// AppendLine appends a line that something else has made, as it is, behind the beginning
-// of a line of process pid, and a newline; nothing is written. It makes what a program
-// prints look like what it logs: package xme shows so what workers print, and who starts
-// processes of his own can do the same with their output. A zero at shows no time, a pid
+// AppendLine appends a line that something else has made, unchanged, behind the beginning
+// of a line of process pid, and a newline; it writes nothing. It makes what a program
+// prints look like what it logs: package xme uses it for what workers print, and programs
+// that start other processes can use it for their output. A zero at shows no time, a pid
 // of 0 no process.
 func (h *Handler) AppendLine(dst []byte, at time.Time, pid int, line []byte) []byte {
 	kind := h.o.Type

@@ -38,11 +38,11 @@ func appendValue(dst []byte, v slog.Value, room int) []byte {
 	return dst
 }
 
-// TextOf returns a value of an attribute as text: by its MarshalText, its Error or its
-// String if it has one, else as fmt prints it with %+v. A method that panics gives a
-// text that says so. It is for handlers that keep a record's values as text, for another
-// process or for later, and are to show what a [Handler] shows: package xme does so for
-// the records of tasks.
+// TextOf returns the value of an attribute as text: by its MarshalText, Error or String
+// method if it has one, and otherwise as fmt prints it with %+v. If the method panics,
+// the text says so. TextOf is for handlers that keep a record's values as text, for
+// another process or for later, and should show what a [Handler] shows: package xme uses
+// it for the records of tasks.
 func TextOf(v any) (text string) {
 	defer func() {
 		if r := recover(); r != nil {

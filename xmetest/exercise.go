@@ -19,10 +19,10 @@ import (
 // package, which wait for a hang, have less of it.)
 var patience = 30 * time.Second
 
-// Exercise runs the conformance suite on executors that open makes, a fresh one
-// for each part, closed by t.Cleanup if it needs closing. An executor that passes
-// behaves to its callers as a pool does. Options that it refuses with
-// errors.ErrUnsupported are skipped, and so listed by go test -v.
+// Exercise runs the conformance suite on executors made by open, a new one for each part.
+// If an executor needs closing, open registers that with t.Cleanup. To its callers, an
+// executor that passes behaves as a pool does. Options that it refuses with
+// errors.ErrUnsupported are skipped, and listed as such by go test -v.
 func Exercise(t *testing.T, open func(*testing.T) xme.Executor) {
 	t.Helper()
 	for _, part := range []struct {

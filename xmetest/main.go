@@ -13,11 +13,11 @@ import (
 // settleTime bounds how long Main waits for what is on its way out.
 var settleTime = 5 * time.Second
 
-// Main runs a package's tests and exits: with 1 if they passed and left something
-// behind, saying what. Checked are goroutines everywhere; on Linux also open
-// descriptors, child processes, mappings of xme's memory, and entries of the
-// temporary directory and /dev/shm whose names begin with "xme-". Call it at the
-// end of TestMain, after xme.Init.
+// Main runs a package's tests and exits. If they passed but left something behind, it
+// says what and exits with 1. It checks goroutines everywhere; on Linux also open
+// descriptors, child processes, mappings of xme's memory, and entries of the temporary
+// directory and /dev/shm whose names begin with "xme-". Call it at the end of TestMain,
+// after xme.Init.
 func Main(m *testing.M) {
 	// The first pipe makes the netpoller, whose descriptors stay.
 	if r, w, err := os.Pipe(); err == nil {

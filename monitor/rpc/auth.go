@@ -10,15 +10,18 @@ import (
 	"unique"
 )
 
-// Caller is who calls.
+// Caller is who makes a call.
 type Caller struct {
-	// Name is that of its token, or its certificate's common name, or else its first DNS name, address or URI; empty: a server without TLS and tokens takes anybody.
+	// Name is that of the caller's token or the common name of its certificate, or else the
+	// certificate's first DNS name, address or URI. It is empty on a server without TLS and tokens,
+	// which accepts anybody.
 	Name string
 	// Serial is the serial number of its certificate in hexadecimal; empty: it has none.
 	Serial string
 }
 
-// Names under which [Allow] and [WithAuthorize] have what is no function: reading a server's messages, and changing them.
+// Names that [Allow] and [WithAuthorize] use for what is not a function: reading a server's
+// messages, and changing them.
 const (
 	ReadMessages  = "messages:read"
 	WriteMessages = "messages:write"
@@ -97,7 +100,7 @@ func (a *access) may(ctx context.Context, c Caller, function string) error {
 
 // Wildcards of [Allow].
 const (
-	Anybody    = "*" // any caller that the server knows
+	Anybody    = "*" // any caller known to the server
 	Everything = "*" // all functions, and messages
 )
 
@@ -141,25 +144,28 @@ func (a *access) check(t *TLS) error {
 	return nil
 }
 
-// WithTokens has a server take only requests with a token of t's: Authorization: Bearer, and the token. With certificates of clients both are needed, and
-// the token says who calls.
+// WithTokens makes a server accept only requests with a token of t, in a header Authorization:
+// Bearer, followed by the token. If clients must have certificates, both are needed, and the token
+// says who calls.
 func WithTokens(t *Tokens) ServeOption {
 	return serveFunc(func(o *serveOptions) { o.access.tokens, o.access.known = t, true })
 }
 
-// Allow lets a caller, or [Anybody], call functions, read or change messages ([ReadMessages], [WriteMessages]), or use [Everything]. A server
-// with one Allow refuses all that none allows; one without lets all its callers use everything.
+// Allow lets a caller, or [Anybody], call functions, read or change messages ([ReadMessages],
+// [WriteMessages]), or use [Everything]. A server with at least one Allow refuses whatever none of
+// them allows; one without lets all its callers use everything.
 func Allow(caller string, functions ...string) ServeOption {
 	return serveFunc(func(o *serveOptions) { o.access.allow(caller, functions) })
 }
 
-// WithAuthorize asks f about each call, besides what [Allow] says: an error refuses it, and its text is told to the caller. f is called concurrently. Function is
-// the full name of a function, [ReadMessages] or [WriteMessages].
+// WithAuthorize asks f about each call, in addition to what [Allow] says: an error refuses the
+// call, and its text is sent to the caller. f is called concurrently. Its function is the full name
+// of a function, [ReadMessages] or [WriteMessages].
 func WithAuthorize(f func(ctx context.Context, who Caller, function string) error) ServeOption {
 	return serveFunc(func(o *serveOptions) { o.access.authorize = f })
 }
 
-// WithToken sends a token, as [NewToken] makes them, with each request.
+// WithToken sends a token made by [NewToken] with each request.
 func WithToken(text string) DialOption {
 	return dialFunc(func(o *dialOptions) { o.token = secret{unique.Make(text), true} })
 }

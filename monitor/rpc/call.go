@@ -12,8 +12,9 @@ import (
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1"
 )
 
-// Call calls the server's function of that name with in, and returns its result. It runs at most once. ctx bounds the call: its deadline goes along, and
-// when it ends the server is told to cancel the call.
+// Call calls the server's function with the given name with in, and returns its result. The
+// function runs at most once. ctx bounds the call: its deadline is sent along, and when ctx ends
+// the server is told to cancel the call.
 func Call[In, Out any](ctx context.Context, c *Client, name string, in In) (Out, error) {
 	var out Out
 	args, err := text(in)
@@ -31,7 +32,7 @@ func Call[In, Out any](ctx context.Context, c *Client, name string, in In) (Out,
 	return out, nil
 }
 
-// CallFunc is Call of a function that this program has registered too, by its full name.
+// CallFunc is Call for a function that this program has registered too, by its full name.
 func CallFunc[In, Out any](ctx context.Context, c *Client, f *xme.Func[In, Out], in In) (Out, error) {
 	return Call[In, Out](ctx, c, f.Name(), in)
 }

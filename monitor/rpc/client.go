@@ -23,7 +23,8 @@ import (
 	"github.com/xenonmp/xme/monitor/rpc/internal/xmev1/xmev1connect"
 )
 
-// Client calls the functions of a server. It may be used from any goroutine; calls share its connections.
+// Client calls the functions of a server. It may be used from any goroutine; calls share its
+// connections.
 type Client struct {
 	dialOptions
 	addr      string
@@ -43,7 +44,8 @@ type Client struct {
 	secured atomic.Pointer[securedConn] // made last
 }
 
-// Format implements [fmt.Formatter]: with every verb a client is shown as the address that it calls, and nothing of what is in it, as its token.
+// Format implements [fmt.Formatter]: every verb shows a client as the address that it calls, and
+// nothing of its contents, such as its token.
 func (c *Client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "rpc client of "+c.addr) }
 
 // protocol is which HTTP is spoken without TLS.
@@ -55,11 +57,12 @@ const (
 	http2
 )
 
-// Dial connects with the server at addr: "https://host:port"; "http://127.0.0.1:port" or "unix:/path" with [Plain]. It opens a session there; ctx bounds
-// Dial only.
+// Dial connects to the server at addr: "https://host:port"; with [Plain], "http://127.0.0.1:port"
+// or "unix:/path". It opens a session there; ctx bounds Dial only.
 //
-// A call over the client is marked, so that it runs at most once: where an answer is lost, the call is sent again with its mark until the server tells
-// how it ended. Only if the server cannot tell does it fail, with [ErrRestarted], [ErrForgotten] or [ErrLost].
+// A call by the client is marked, so that it runs at most once: if an answer is lost, the call is
+// sent again with its mark until the server tells how it ended. Only if the server cannot tell does
+// it fail, with [ErrRestarted], [ErrForgotten] or [ErrLost].
 func Dial(ctx context.Context, addr string, o ...DialOption) (*Client, error) {
 	c := &Client{addr: addr, closed: make(chan struct{}), opening: make(chan struct{}, 1), conns: map[net.Conn]struct{}{}, dialOptions: dialOptions{retry: 30 * time.Second}}
 	for _, set := range o {
@@ -218,7 +221,8 @@ const mostAnswer = 1 << 30
 // byeTime bounds how long Close tries to tell the server.
 const byeTime = time.Second
 
-// Close ends the client's session: calls in flight are cancelled and fail with [ErrClosed]. It closes the connections.
+// Close ends the client's session and closes its connections. Calls in flight are cancelled and
+// fail with [ErrClosed].
 func (c *Client) Close() error {
 	if c == nil || c.closed == nil {
 		return nil
@@ -271,7 +275,7 @@ func (c *Client) aside(f func(ctx context.Context)) {
 	})
 }
 
-// List names the functions that the server lets the client call.
+// List returns the functions that the server lets the client call.
 func (c *Client) List(ctx context.Context) ([]FunctionInfo, error) {
 	var list []FunctionInfo
 	err := c.repeat(ctx, "", func(int) (note, error) {

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Change is a part of what [Client.Update] does.
+// Change is one change in a [Client.Update].
 type Change struct {
 	key  string
 	text string
@@ -28,13 +28,14 @@ type Change struct {
 	err  error
 }
 
-// Put is a change that gives a key a value, as encoding/json makes it. A monitor.Array keeps its type and shape.
+// Put returns a change that sets a key to a value, encoded by encoding/json. A monitor.Array keeps
+// its type and shape.
 func Put[T any](key string, v T) Change {
 	t, err := text(v)
 	return Change{key: key, text: t, err: err}
 }
 
-// PutJSON is a change that gives a key the value that a JSON text says.
+// PutJSON returns a change that sets a key to the value of a JSON text.
 func PutJSON(key string, text []byte) Change {
 	c := Change{key: key, text: string(text)}
 	if !json.Valid(text) {
@@ -43,14 +44,15 @@ func PutJSON(key string, text []byte) Change {
 	return c
 }
 
-// Drop is a change that deletes a key. If there is no such key the update fails with monitor.ErrNoKey.
+// Drop returns a change that deletes a key. If there is no such key, the update fails with
+// monitor.ErrNoKey.
 func Drop(key string) Change { return Change{key: key, drop: true} }
 
-// If is the condition that a key's revision is rev, or that there is no such key if rev is 0, before the update. If it does not hold the update fails with
-// monitor.ErrConflict.
+// If returns a condition: before the update, the key's revision must be rev or, if rev is 0, there
+// must be no such key. If it does not hold, the update fails with monitor.ErrConflict.
 func If(key string, rev uint64) Change { return Change{key: key, cond: true, rev: rev} }
 
-// Update makes all changes of the server's messages at once, or none, at most once.
+// Update makes all changes of the server's messages at once, or none. It does so at most once.
 func (c *Client) Update(ctx context.Context, changes ...Change) error {
 	req := &xmev1.MessagesRequest{Put: map[string]string{}, Expect: map[string]uint64{}}
 	refused := func(key, why string) error {
@@ -82,8 +84,9 @@ func (c *Client) Update(ctx context.Context, changes ...Change) error {
 	return err
 }
 
-// Messages returns the server's messages of keys: of one key, or monitor.ErrNoKey; of several, those that are there; of none, all. They are as they were at
-// one moment.
+// Messages returns the server's messages of keys, all as they were at one moment. For one key that
+// does not exist the error is monitor.ErrNoKey; of several keys it returns those that exist;
+// without keys, all.
 func (c *Client) Messages(ctx context.Context, keys ...string) (monitor.Messages, error) {
 	if err := checkKeys(keys); err != nil {
 		return nil, err
@@ -99,7 +102,7 @@ func (c *Client) Messages(ctx context.Context, keys ...string) (monitor.Messages
 	return all, nil
 }
 
-// Push has the server merge messages that monitor.Marshal has sealed, at most once.
+// Push makes the server merge messages that monitor.Marshal has sealed, at most once.
 func (c *Client) Push(ctx context.Context, sealed []byte) error {
 	if len(sealed) == 0 {
 		return &Error{Code: "invalid_argument", Message: "no sealed messages: nothing was sent", kind: monitor.ErrMalformed}
@@ -108,7 +111,8 @@ func (c *Client) Push(ctx context.Context, sealed []byte) error {
 	return err
 }
 
-// Pull returns the server's messages sealed, for monitor.Unmarshal: those of keys, or all.
+// Pull returns the server's messages sealed, for monitor.Unmarshal: those of keys or, without keys,
+// all.
 func (c *Client) Pull(ctx context.Context, keys ...string) ([]byte, error) {
 	if err := checkKeys(keys); err != nil {
 		return nil, err
@@ -139,12 +143,14 @@ func messageFrom(m *xmev1.Message) monitor.Message {
 	return msg
 }
 
-// Subscribe yields the server's messages of keys, and then every change: a key that ends in "*" stands for all keys with that prefix; none: all. A client that
-// does not keep up is not sent every change of a key; Missed counts what was left out.
+// Subscribe yields the server's messages of keys, and then every change. A key that ends in "*"
+// stands for all keys with that prefix; without keys it yields all. A client that does not keep up
+// is not sent every change of a key; Missed counts those left out.
 //
-// A connection that breaks is made anew. Then what changed in between is yielded, without a count: of each key the newest value, if its revision is newer than
-// what was yielded before, and what is gone as deleted, with the revision that it had. After a restart of the server all is yielded again. The error that ends
-// it is the last pair, also when ctx ends.
+// If a connection breaks, a new one is made. Then what changed in between is yielded, without a
+// count: of each key the newest value, if its revision is newer than what was yielded before, and
+// keys that are gone as deleted, with the revision that they had. After a restart of the server all
+// is yielded again. The error that ends it comes in the last pair, also when ctx ends.
 func (c *Client) Subscribe(ctx context.Context, keys ...string) iter.Seq2[monitor.Message, error] {
 	return func(yield func(monitor.Message, error) bool) {
 		if err := checkKeys(keys); err != nil {

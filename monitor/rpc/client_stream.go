@@ -9,11 +9,15 @@ import (
 	"github.com/xenonmp/xme"
 )
 
-// Stream calls the server's function of that name once for each of in, and yields the results as they come, each with the place of its input. Each row
-// runs at most once; a connection that breaks is made anew, and the stream goes on where it was. If it cannot go on, every row that has not come yields
-// why. Leaving the loop cancels the rows under way. The inputs together are one request, and may be as large as that, and 65536.
+// Stream calls the server's function with the given name once for each element of in, and yields
+// the results as they come, each with the index of its input. Each row runs at most once; if a
+// connection breaks, a new one is made, and the stream continues where it was. If it cannot
+// continue, every row whose result has not come yields the reason. Leaving the loop cancels the
+// rows under way. All inputs together are one request: its size is bounded accordingly, and their
+// number by 65536.
 //
-// Results are read ahead of the loop, about 1 MiB of them. A server waits for a loop that takes its time.
+// Results are read ahead of the loop, about 1 MiB of them. If the loop is slow, the server waits
+// for it.
 func Stream[In, Out any](ctx context.Context, c *Client, name string, in []In) iter.Seq[xme.Result[Out]] {
 	return func(yield func(xme.Result[Out]) bool) {
 		args := make([]string, len(in))

@@ -15,7 +15,7 @@ import (
 	"github.com/xenonmp/xme"
 )
 
-// Function is a registered function that [Serve] serves, and where it runs.
+// Function is a registered function that [Serve] serves, with the executor it runs on.
 type Function struct {
 	name, bare string
 	public     bool // the name is As's: the function's own is nobody's business
@@ -27,16 +27,17 @@ type Function struct {
 	stream func(ctx context.Context, rows iter.Seq[string], emit func(row int, result string, err error))
 }
 
-// FunctionInfo is what [Client.List] tells of a function.
+// FunctionInfo describes a function in the result of [Client.List].
 type FunctionInfo struct {
 	Name   string `json:"name"`
 	Input  string `json:"input"`  // the Go type of its argument
-	Output string `json:"output"` // and of its result
+	Output string `json:"output"` // that of its result
 }
 
-// Export lets others call f: each call is one of on, usually a pool, so that a handler that crashes costs a worker. It is named by the function's full
-// name, and by its bare name where that is unique among the exported. Arguments and results cross as encoding/json makes them; a field that In does not
-// have is refused.
+// Export lets others call f. The calls run on the executor on, usually a pool, so that a handler
+// that crashes costs a worker. The function is exported under its full name, and under its bare
+// name if that is unique among those exported. Arguments and results are encoded by encoding/json;
+// a field that In does not have is refused.
 func Export[In, Out any](f *xme.Func[In, Out], on xme.Executor) Function {
 	if f == nil || on == nil {
 		return Function{err: errors.New("rpc: Export of a nil function, or on a nil executor")}
@@ -97,7 +98,7 @@ func Export[In, Out any](f *xme.Func[In, Out], on xme.Executor) Function {
 	}
 }
 
-// As gives the function another public name, instead of its own.
+// As returns the function under another public name, which replaces its own.
 func (f Function) As(name string) Function {
 	f.name, f.bare, f.public = name, "", true
 	if name == "" || len(name) > 200 || !utf8.ValidString(name) || strings.HasPrefix(name, "messages:") {

@@ -17,7 +17,7 @@ type ServeOption interface{ serve(o *serveOptions) }
 // DialOption is an option of [Dial].
 type DialOption interface{ dial(o *dialOptions) }
 
-// Option is an option of both.
+// Option is an option of both [Serve] and [Dial].
 type Option interface {
 	ServeOption
 	DialOption
@@ -56,54 +56,58 @@ type bothFunc struct {
 	dialFunc
 }
 
-// Plain serves and calls without TLS. A server then listens on a loopback address or a Unix socket only, and on a loopback address it refuses requests whose
-// Host is not of this machine: no web page reaches it through a name of its own.
+// Plain serves or calls without TLS. A server then listens only on a loopback address or a Unix
+// socket. On a loopback address it refuses requests whose Host is not of this machine, so that no
+// web page reaches it through a name of its own.
 func Plain() Option {
 	return bothFunc{func(o *serveOptions) { o.plain = true }, func(o *dialOptions) { o.plain = true }}
 }
 
-// WithTLS serves and calls over TLS as c says.
+// WithTLS serves or calls over TLS as configured by c.
 func WithTLS(c *TLS) Option {
 	return bothFunc{func(o *serveOptions) { o.tls = c }, func(o *dialOptions) { o.tls = c }}
 }
 
-// WithLogger has what goes wrong written to l: on a server what failed for other reasons than the caller's, with all that callers are not told; on a
-// client, at level debug, each attempt that got no answer. The default is nothing.
+// WithLogger logs errors to l: on a server, failures that are not the caller's fault, with all
+// details that callers are not told; on a client, at level debug, each attempt that got no answer.
+// By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return bothFunc{func(o *serveOptions) { o.log = l }, func(o *dialOptions) { o.log = l }}
 }
 
-// WithMonitor serves the messages of m. Without it requests for messages are answered as unimplemented.
+// WithMonitor serves the messages of m. Without it, requests for messages are answered as
+// unimplemented.
 func WithMonitor(m *monitor.Monitor) ServeOption {
 	return serveFunc(func(o *serveOptions) { o.monitor = m })
 }
 
-// WithDrain bounds how long the calls that a server has accepted may last after the end of its context: 10 s unless set, then they are cancelled. 0 or less
-// cancels them at once.
+// WithDrain bounds how long the calls that a server has accepted may go on after its context has
+// ended; then they are cancelled. The default is 10 s. 0 or less cancels them at once.
 func WithDrain(d time.Duration) ServeOption { return serveFunc(func(o *serveOptions) { o.drain = d }) }
 
-// WithRetry says for how long a client tries to reach a server that does not answer, before a call fails with [ErrLost]: 30 s unless set. The end of a
-// call's context ends it sooner. Time that an accepted call takes does not count, as long as the connection stays that it was sent by; of each attempt behind
-// the first that brings no answer up to 10 s do.
+// WithRetry sets how long a client tries to reach a server that does not answer before a call fails
+// with [ErrLost]. The default is 30 s. The end of a call's context ends it sooner. The time that an
+// accepted call takes does not count as long as the connection by which it was sent persists; of
+// each further attempt without an answer, up to 10 s do.
 func WithRetry(d time.Duration) DialOption { return dialFunc(func(o *dialOptions) { o.retry = d }) }
 
 // WithLimits bounds what a server does at once and what it keeps. Zero fields keep their defaults.
 func WithLimits(l Limits) ServeOption { return serveFunc(func(o *serveOptions) { o.limits = l }) }
 
-// Limits bounds a server.
+// Limits holds the bounds of a server.
 type Limits struct {
 	Calls           int           // calls and streams in flight, 1024: one more is answered "busy" at once
-	CallsPerSession int           // of one session, and those without a mark of one caller, by name or else by host; 0: no bound of its own
-	Conns           int           // connections, 1024: one more is closed at once. One request more than twice Calls and Conns together is "busy" too, but 128 always may be under way
+	CallsPerSession int           // of one session, or unmarked ones of one caller, by name or else by host; 0: no separate bound
+	Conns           int           // connections, 1024: one more is closed at once. One request more than twice Calls and Conns together is "busy" too, but at least 128 may always be under way
 	Message         int           // bytes of a request, and of an answer: 4 MiB
-	Pending         int           // bytes of requests that arrive or whose calls run, beyond 64 KiB of each: 20 times Message, less if Calls is below 18; one more is "busy"
-	Sessions        int           // 65536: the longest unused is forgotten
-	Kept            int           // bytes of outcomes that clients may not have, of all sessions: 64 MiB; the oldest of the session that has most are forgotten
+	Pending         int           // bytes of requests that are arriving or whose calls run, beyond 64 KiB of each: 20 times Message, less if Calls is below 18; one more is "busy"
+	Sessions        int           // 65536: the one unused for longest is forgotten
+	Kept            int           // bytes of outcomes that clients may not have yet, in all sessions: 64 MiB; then the oldest of the session with the most are forgotten
 	KeptAge         time.Duration // how long an outcome is kept: 2 min
-	Linger          time.Duration // how long a marked call goes on for which no request waits: 30 s
-	Slow            time.Duration // how long a request may take to arrive, and an answer to be taken: 30 s
-	Streams         int           // rows in flight of a stream: 64
-	StreamBytes     int           // bytes of results that a stream's client has not confirmed, and of those in flight by estimate, above which no more rows start: 1 MiB, or half of Kept, which is the most
+	Linger          time.Duration // how long a marked call goes on while no request waits for it: 30 s
+	Slow            time.Duration // how long a request may take to arrive, and an answer to be accepted: 30 s
+	Streams         int           // rows of a stream in flight: 64
+	StreamBytes     int           // bytes of results of a stream, unconfirmed by its client or in flight by estimate, above which no more rows start: 1 MiB, or half of Kept, which is also the maximum
 }
 
 // check says what of the limits nothing can be done under.

@@ -46,10 +46,13 @@ type server struct {
 	new map[net.Conn]struct{} // connections without a request so far
 }
 
-// Serve serves funcs on l, over TLS or [Plain], until ctx ends, or under xme.Interruptible the first Ctrl-C. It takes l over. At the end it takes no more requests, lets the calls that it has accepted
-// finish for as long as [WithDrain] says, closes all connections and returns nil; an error says why it could not begin, or that l failed.
+// Serve serves funcs on l, over TLS or [Plain], until ctx ends or, under xme.Interruptible, until
+// the first Ctrl-C. It takes over l. At the end it accepts no more requests, lets the calls it has
+// accepted finish for as long as [WithDrain] says, closes all connections and returns nil. A
+// non-nil error says why it could not begin, or that l failed.
 //
-// Connections are HTTP/2 and HTTP/1.1, requests those of the Connect, gRPC and gRPC-Web protocols; docs/rpc.md describes them for other languages.
+// Connections use HTTP/2 or HTTP/1.1, and requests the Connect, gRPC or gRPC-Web protocol;
+// docs/rpc.md describes them for other languages.
 func Serve(ctx context.Context, l net.Listener, funcs []Function, o ...ServeOption) error {
 	if l == nil {
 		return errors.New("rpc: Serve on no listener")

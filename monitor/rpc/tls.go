@@ -12,18 +12,21 @@ import (
 	"time"
 )
 
-// TLSFiles names the files, in PEM form, that a server or a client says who it is with.
+// TLSFiles names the files, in PEM form, by which a server or a client identifies itself.
 type TLSFiles struct {
-	Cert string // this side's certificate, and those between it and its authority; a client may have none
+	Cert string // this side's certificate, with those between it and its authority; a client may have none
 	Key  string // its private key
-	CA   string // authorities whose certificates the other side may have; a server without it takes clients without certificates, which then need tokens; a client without it uses the system's
-	// Revoked holds serial numbers of certificates that are not valid any more, in hexadecimal, one a line; what follows a # is ignored.
+	CA   string // authorities accepted for the other side's certificate; a server without it takes clients without certificates, which then need tokens; a client without it uses the system's
+	// Revoked holds the serial numbers of certificates that are no longer valid, in hexadecimal,
+	// one per line; what follows a # is ignored.
 	Revoked string
 }
 
-// TLS is what a server or client needs for TLS 1.3, read from files by [LoadTLS]. All of the files are looked at again when a connection is made, once a
-// second at most, and read if they have changed; a server refuses the next request of who is revoked also on connections that are open. What cannot be read then leaves the last state
-// as it is, and is what [TLS.Err] returns. A TLS may be used by any number of servers and clients.
+// TLS is what a server or client needs for TLS 1.3, read from files by [LoadTLS]. When a connection
+// is made, but at most once a second, all of the files are checked again, and read if they have
+// changed; a server refuses the next request of a caller whose certificate is revoked, even on an
+// open connection. If a file cannot be read, the last state remains, and [TLS.Err] returns the
+// error. A TLS may be used by any number of servers and clients.
 type TLS struct {
 	of    TLSFiles
 	files reloader[tlsState]
@@ -48,10 +51,10 @@ func LoadTLS(files TLSFiles) (*TLS, error) {
 	return t, nil
 }
 
-// Reload reads all files at once. If that fails everything stays as it was.
+// Reload reads all files together. If that fails, everything stays as it was.
 func (t *TLS) Reload() error { return t.files.load() }
 
-// Err returns why the files could not be read when they had changed last; nil: they could.
+// Err returns why the files could not be read after their last change; nil: they could.
 func (t *TLS) Err() error { return t.files.err() }
 
 func (f TLSFiles) read() (*tlsState, error) {

@@ -12,8 +12,9 @@ import (
 	"strings"
 )
 
-// NewToken makes a token for a client called name. text is the client's secret, for [WithToken]; line is what a server keeps of it, in a file for
-// [LoadTokens]: the name and a hash, from which nobody finds the token.
+// NewToken makes a token for a client called name. text is the client's secret, for [WithToken];
+// line is what a server keeps, in a file for [LoadTokens]: the name and a hash from which the token
+// cannot be found.
 func NewToken(name string) (text, line string, err error) {
 	if err := checkCaller(name); err != nil {
 		return "", "", err
@@ -37,9 +38,10 @@ func checkCaller(name string) error {
 	return nil
 }
 
-// Tokens are the tokens that a server knows, read from a file by [LoadTokens]. The file is looked at again when a call comes, once a second at most, and
-// read if it has changed: a token whose line is taken out is refused from then on. A file that cannot be read leaves the last state as it is, and is what
-// [Tokens.Err] returns. A Tokens may be used by any number of servers.
+// Tokens holds the tokens that a server knows, read from a file by [LoadTokens]. When a call comes,
+// but at most once a second, the file is checked again, and read if it has changed: a token whose
+// line was removed is refused from then on. If the file cannot be read, the last state remains, and
+// [Tokens.Err] returns the error. Tokens may be used by any number of servers.
 type Tokens struct {
 	file reloader[tokenNames]
 }
@@ -47,8 +49,9 @@ type Tokens struct {
 // tokenNames are the callers, by the hashes of their tokens.
 type tokenNames map[[sha256.Size]byte]string
 
-// LoadTokens reads a file with lines as [NewToken] returns them; empty lines and what follows a # are ignored. Several lines may name one caller, so that
-// a token can be replaced. The error names the line and what is wrong with it.
+// LoadTokens reads a file with lines as returned by [NewToken]; empty lines and what follows a #
+// are ignored. Several lines may name the same caller, so that a token can be replaced. The error
+// names the line and what is wrong with it.
 func LoadTokens(file string) (*Tokens, error) {
 	t := &Tokens{reloader[tokenNames]{files: []string{file}, read: func() (*tokenNames, error) { return readTokens(file) }}}
 	if err := t.file.load(); err != nil {
@@ -57,7 +60,7 @@ func LoadTokens(file string) (*Tokens, error) {
 	return t, nil
 }
 
-// Err returns why the file could not be read when it had changed last; nil: it could.
+// Err returns why the file could not be read after its last change; nil: it could.
 func (t *Tokens) Err() error { return t.file.err() }
 
 func readTokens(file string) (*tokenNames, error) {
