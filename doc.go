@@ -63,7 +63,7 @@
 // [Retries].
 //
 // A task may call other functions on [Current]: they too run in worker processes, never
-// in the task's own. While it waits for them another task may run there. A task may open
+// in the task's own. While it waits for them another task may run. A task may open
 // a pool, which ends with its worker. Each worker has its own process group. Its standard
 // input is empty, core files are off, and it catches and drops SIGPIPE and the signals
 // that a terminal or a service manager sends to a whole program (SIGHUP, SIGINT, SIGTERM,

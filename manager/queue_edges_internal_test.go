@@ -2,13 +2,22 @@ package manager
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
-type noteSink struct{ ends []outcomeOf }
+type noteSink struct {
+	mu   sync.Mutex
+	ends []outcomeOf
+}
 
-func (s *noteSink) finished(_ uint64, o outcomeOf) { s.ends = append(s.ends, o) }
+func (s *noteSink) finished(_ uint64, o outcomeOf) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ends = append(s.ends, o)
+}
 
 // A function whose guard has died is not given to another guard that comes at that moment, and ends once.
 func TestFunctionOfADeadGuardIsGivenToAnother(t *testing.T) {
@@ -19,10 +28,10 @@ func TestFunctionOfADeadGuardIsGivenToAnother(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var given []string
+	var given atomic.Int32
 	reply := func(a askAnswer, _ error) {
 		if a.Call != nil {
-			given = append(given, a.Call.Name)
+			given.Add(1)
 		}
 	}
 	q.ask(leaseholder(q), askRequest{Gen: gen}, q.drain, reply)
@@ -42,8 +51,8 @@ func TestFunctionOfADeadGuardIsGivenToAnother(t *testing.T) {
 		q.ask(leaseholder(q), askRequest{Gen: second}, q.drain, reply)
 	}
 	q.connGone(first)
-	if len(given) != 1 {
-		t.Errorf("it was given to %d guards", len(given))
+	if n := given.Load(); n != 1 {
+		t.Errorf("it was given to %d guards", n)
 	}
 	q.ask(leaseholder(q), askRequest{Gen: second, Has: true}, q.drain, reply) // the second guard has run it
 	if len(s.ends) != 1 {

@@ -23,17 +23,18 @@ func (t *tableCall) finish(body []byte, err error) {
 	t.once.Do(func() { go t.call.Finish(body, err) }) // it decodes
 }
 
-// cut ends the call with its context, and has who waits for it look, who may sleep until an answer comes.
+// cut ends the call with its context, on a goroutine of its own, and has who waits for it look, who may sleep until an answer comes.
 func (t *tableCall) cut() {
-	t.once.Do(func() {
-		go func() {
-			t.call.Finish(nil, context.Cause(t.call.Context()))
-			if c := t.by.Load(); c != nil && c.use() == nil {
-				c.end.Wake()
-				c.unuse()
-			}
-		}()
-	})
+	first := false
+	t.once.Do(func() { first = true })
+	if !first {
+		return
+	}
+	t.call.Finish(nil, context.Cause(t.call.Context()))
+	if c := t.by.Load(); c != nil && c.use() == nil {
+		c.end.Wake()
+		c.unuse()
+	}
 }
 
 // came implements awaitedCall.

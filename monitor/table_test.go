@@ -128,6 +128,7 @@ func TestWatchOfAllKeys(t *testing.T) {
 	})
 }
 
+// feature: N1
 func TestWatch(t *testing.T) {
 	everywhere(t, func(t *testing.T, o monitor.Options) {
 		ctx, m := soon(t), monitor.New(o)

@@ -160,20 +160,20 @@ func (l *local) sweepPID(dead uint32) {
 
 // breakEnds ends both of a pipe's queues if a dead process had an end.
 func (l *local) breakEnds(dead uint32) {
-	lost := false
+	var had [2]bool // looked at once: another process may take an end over meanwhile
 	before := uint32(1) << len(l.queues)
 	for i, q := range l.queues {
-		lost = lost || l.users[i].Load() == dead
+		had[i] = l.users[i].Load() == dead
 		if q.Ended() {
 			before |= 1 << i
 		}
 	}
-	if !lost {
+	if had == [2]bool{} {
 		return
 	}
 	l.before.CompareAndSwap(0, before) // who sweeps beside this one may find them ended by it, or by an earlier death
-	for i, u := range l.users {
-		if u.Load() == dead {
+	for i, gone := range had {
+		if gone {
 			l.broken[i].Store(dead)
 		}
 	}

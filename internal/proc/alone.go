@@ -1,6 +1,9 @@
 package proc
 
 import (
+	"encoding/binary"
+	"math"
+
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/ring"
 	"github.com/xenonmp/xme/internal/sys"
@@ -82,7 +85,7 @@ func (p *Pool) putAlone(w *worker, r *link.Row) {
 	w.count(p, r)
 	w.flight.Put(r)
 	row := ring.Row{Func: r.Func, Call: r.Call(), Body: r.Body}
-	if !r.Bulk { // it has no index: without the room for one more of them lie in one cache line
+	if binary.LittleEndian.Uint64(r.Body) == math.MaxUint64 { // it is no stream's, and has no index: without the room for one more of them lie in one cache line
 		row.Flags, row.Body = link.FlagLoose, r.Body[link.IndexSize:]
 	}
 	if !w.lane.Rows.Put(row) {

@@ -202,7 +202,7 @@ func (p *Pool) end(b *batch, r *link.Row, o link.Outcome) {
 		p.takeBackLoan(r)
 	}
 	o.Cancelled, r.Cancelled = r.Cancelled, nil
-	again := r.Keep && !p.over && r.Kills < setAside && r.Lost < setAside
+	again := r.Keep && !p.over && (r.Tireless || r.Kills < setAside && r.Lost < setAside)
 	if again {
 		p.returning++
 	}

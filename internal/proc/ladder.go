@@ -24,7 +24,7 @@ func (w *worker) armTimeout(r *link.Row) {
 func (w *worker) armGrace(r *link.Row) {
 	proc := w.proc
 	w.after(r, w.p.cfg.Grace, func(*batch) {
-		w.worn = true // a row that were sent to it now would die of that
+		w.worn = w.worn || !w.p.cfg.Kind.Mortal // a row that were sent to it now would die of that; a rank that has no other process gets none
 		proc.Quit()
 		w.after(r, dumpTime, func(*batch) { proc.Kill() })
 	})

@@ -311,6 +311,7 @@ func (p *Pool) Submit(ctx context.Context, rows []*link.Row) (int, error) {
 // enter lets up to n rows in, waiting for room for the first; drains says that they are not to begin once ctx lets no more begin. If there is no error, p.mu is held when it returns.
 func (p *Pool) enter(ctx context.Context, n int, drains bool) (int, error) {
 	p.mu.Lock()
+	var d context.Context
 	var drained <-chan struct{}
 	for p.live-p.inner >= p.cfg.Queue && !p.closed && p.open > 0 {
 		if p.room == nil {
@@ -321,9 +322,10 @@ func (p *Pool) enter(ctx context.Context, n int, drains bool) (int, error) {
 		p.readMeanwhile(b)
 		p.mu.Unlock()
 		b.run()
-		d := drain.Of(ctx)
-		if drains && d != nil {
-			drained = d.Done()
+		if drains && d == nil {
+			if d = drain.Of(ctx); d != nil {
+				drained = d.Done()
+			}
 		}
 		select {
 		case <-room:

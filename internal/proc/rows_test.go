@@ -186,8 +186,10 @@ func TestFreshRowTakesTheSpareAtOnce(t *testing.T) {
 	p := g.open(t, proc.Config{Spares: 1, Grace: time.Minute})
 	<-send(t, p, &link.Row{Body: []byte("warm")}).ends
 	used := g.begins(t)
-	for p.Stats().Spares == 0 {
-		<-time.After(time.Millisecond)
+	for end := time.Now().Add(patience); p.Stats().Spares == 0; <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no spare is ready")
+		}
 	}
 	fresh := send(t, p, &link.Row{Body: []byte("fresh"), Fresh: true, Alone: true})
 	if n := p.Stats().Queued; n != 0 {

@@ -57,13 +57,15 @@ const MostParties = 1<<barrierWhy - 1
 // NewBarrier makes a barrier of the first BarrierSize bytes of mem, which begin at a multiple of 8. New
 // memory is all zero; Init says how many it waits for.
 func NewBarrier(mem []byte, waits Waits) *Barrier {
-	return &Barrier{
+	b := &Barrier{
 		patience: bound,
 		state:    word64(mem, 0), parties: word64(mem, 8),
 		changed: gate{word32(mem, 16), waits},
 		past:    words(mem[line : line+8*barrierPast]),
 		members: newTally(mem[line+8*barrierPast : BarrierSize]),
 	}
+	b.members.gone = func(dead uint32) { b.breakFor(dead, func() bool { return true }) }
+	return b
 }
 
 // Init sets how many it waits for, 1 to MostParties. Call it before use.
@@ -220,14 +222,20 @@ func (b *Barrier) Now() (waiting int, r Outcome) {
 // Sweep breaks the barrier if an owner that is no more was a member, and says so in place of
 // another reason, as it holds good after a reset too. It reports whether it did. Any process may call it.
 func (b *Barrier) Sweep(dead uint32) (broke bool) {
+	broke = b.breakFor(dead, func() bool { return b.Member(dead) })
+	b.members.clear(dead) // now: who dies in between is swept again
+	b.changed.poke()
+	return broke
+}
+
+// breakFor breaks the barrier for one that is no more, as long as member says that it was one.
+func (b *Barrier) breakFor(dead uint32, member func() bool) (broke bool) {
 	for !broke {
 		s := b.state.Load()
-		if !b.Member(dead) || broken(s).Why == BrokenDied { // in this order: it may be swept and reset meanwhile
+		if !member() || broken(s).Why == BrokenDied { // in this order: it may be swept and reset meanwhile
 			break
 		}
 		broke = b.breaks(s, dead, BrokenDied)
 	}
-	b.members.clear(dead) // now: who dies in between is swept again
-	b.changed.poke()
 	return broke
 }

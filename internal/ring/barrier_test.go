@@ -211,3 +211,17 @@ func TestBarrierAsksWhoIsAlive(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// A barrier breaks for a member that is no more and was never swept, when another has its slot.
+func TestBarrierMemberOfASlotsLastOwner(t *testing.T) {
+	t.Parallel()
+	b := ring.NewBarrier(make([]byte, ring.BarrierSize), newParks())
+	b.Init(2)
+	const slot = 5
+	gone := ring.OwnerNumber(slot, 1)
+	b.Join(gone)
+	b.Join(ring.OwnerNumber(slot, 2))
+	if _, r := b.Now(); r.Why != ring.BrokenDied || r.By != gone {
+		t.Errorf("%+v", r)
+	}
+}

@@ -37,6 +37,7 @@ func OwnerNumber(slot int, life uint32) uint32 {
 type tally struct {
 	most  *atomic.Uint32
 	words []atomic.Uint64
+	gone  func(owner uint32) // told of one that had not been swept here and whose count another's has replaced; nil: nobody is
 }
 
 // tallySize is how many bytes a tally takes.
@@ -67,6 +68,9 @@ func (t tally) add(owner uint32, n int) (count int, ok bool) {
 			return count, false
 		}
 		if w.CompareAndSwap(old, uint64(owner)<<32|uint64(count+n)) {
+			if was := uint32(old >> 32); was != owner && uint32(old) != 0 && t.gone != nil {
+				t.gone(was)
+			}
 			return count + n, true
 		}
 	}

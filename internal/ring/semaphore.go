@@ -49,6 +49,7 @@ func NewSemaphore(mem []byte, waits Waits) *Semaphore {
 		held:  newTally(mem[2*LockSize+line : SemaphoreSize]),
 	}
 	s.inner.settle = func(uint32) { s.stale.Store(1) }
+	s.held.gone = s.inner.settle
 	return s
 }
 

@@ -212,3 +212,16 @@ func TestSemaphoreStopped(t *testing.T) {
 		}
 	}
 }
+
+// Permits of one that is no more and was never swept come back when another has its slot.
+func TestSemaphorePermitsOfASlotsLastOwner(t *testing.T) {
+	t.Parallel()
+	s, _ := semaphoreOf(3, newParks())
+	const slot = 5
+	if !s.TryAcquire(ring.OwnerNumber(slot, 1), 2) || !s.TryAcquire(ring.OwnerNumber(slot, 2), 1) {
+		t.Fatal("not free")
+	}
+	if !s.TryAcquire(owner(1), 2) {
+		t.Errorf("%d are free, and cannot be had", s.Free())
+	}
+}
