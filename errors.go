@@ -174,7 +174,7 @@ func (c *Call) note(e *Error) {
 	if len(c.earlier) < mostEarlier {
 		text := e.what()
 		if len(text) > earlierText {
-			text = text[:earlierText] + "…"
+			text = cutText(text, earlierText) + "…"
 		}
 		c.earlier = append(c.earlier, text)
 	}

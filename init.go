@@ -235,7 +235,7 @@ const maxErrorText = 64 << 10
 // errorBody encodes an error, within the bounds of a frame.
 func errorBody(e *Error) []byte {
 	if len(e.Message) > maxErrorText {
-		e.Message = e.Message[:maxErrorText] + "…"
+		e.Message = cutText(e.Message, maxErrorText) + "…"
 	}
 	body, err := e.MarshalBinary()
 	if err != nil {

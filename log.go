@@ -400,11 +400,16 @@ const maxLogText = 64 << 10
 // encode encodes a record within proc.MaxRecord.
 func (r *logRecord) encode() ([]byte, error) {
 	if len(r.Message) > maxLogText {
-		r.Message = r.Message[:maxLogText] + fmt.Sprintf("… (%d bytes in all)", len(r.Message))
+		r.Message = cutText(r.Message, maxLogText) + fmt.Sprintf("… (%d bytes in all)", len(r.Message))
 	}
 	b, err := wire.Append(recordCodec, nil, r, nil)
 	if err != nil || len(b) > proc.MaxRecord {
-		r.Attrs, r.Form = []logAttr{logAttrOf(slog.Int("xme.attributes_dropped", len(r.Attrs)), false, 0)}, nil
+		r.Attrs = []logAttr{logAttrOf(slog.Int("xme.attributes_dropped", len(r.Attrs)), false, 0)}
+		if f := r.Form; f != nil {
+			cut := *f
+			cut.Type, cut.Unit = cutText(f.Type, maxLogText), cutText(f.Unit, maxLogText)
+			r.Form = &cut
+		}
 		b, err = wire.Append(recordCodec, nil, r, nil)
 	}
 	return b, err

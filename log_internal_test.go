@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/slogtest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/xmelog"
@@ -63,6 +64,48 @@ func TestLargeRecord(t *testing.T) {
 	done()
 	if got := b.String(); len(got) > 70_000 || !strings.Contains(got, "(100000 bytes in all)") || !strings.Contains(got, "xme.attributes_dropped=100\n") || !strings.Contains(got, "msg=next") {
 		t.Errorf("%d bytes: %.100s … %s", len(got), got, got[max(0, len(got)-300):])
+	}
+}
+
+// A record too large to cross keeps the level and looks that its task has asked for, and texts are cut between characters.
+//
+// feature: L3
+func TestLargeRecordKeepsItsForm(t *testing.T) {
+	r := &logRecord{Level: slog.LevelDebug, Message: "m" + strings.Repeat("é", maxLogText), Form: &lineForm{Level: slog.LevelDebug, NoTime: true, Type: strings.Repeat("é", 1<<20)}}
+	for range 100 {
+		r.Attrs = append(r.Attrs, logAttrOf(slog.String("k", strings.Repeat("v", 20_000)), false, 0))
+	}
+	b, err := r.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := decodeRecord(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := got.Form; f == nil || f.Level != slog.LevelDebug || !f.NoTime || len(f.Type) > maxLogText || !utf8.ValidString(f.Type) || !utf8.ValidString(got.Message) {
+		t.Errorf("%+v, %.20q", f, got.Message)
+	}
+}
+
+// wrapped is a writer of a type whose values can be compared, but for what they may hold.
+type wrapped struct{ io.Writer }
+
+type several []io.Writer
+
+func (several) Write(p []byte) (int, error) { return len(p), nil }
+
+// Two writers that cannot be compared are two.
+//
+// feature: L3
+func TestWritersThatCannotBeCompared(t *testing.T) {
+	for name, w := range map[string]io.Writer{"by itself": several{}, "within": wrapped{several{}}} {
+		if sameWriter(w, w) {
+			t.Errorf("%s: they are one", name)
+		}
+	}
+	if w := (wrapped{os.Stdout}); !sameWriter(w, w) {
+		t.Error("a writer is not itself")
 	}
 }
 

@@ -79,7 +79,7 @@ func logAttrOf(a slog.Attr, asJSON bool, depth int) logAttr {
 		l.any(v.Any(), asJSON)
 	}
 	if len(l.Text) > maxLogText {
-		l.Text = l.Text[:maxLogText] + "…"
+		l.Text = cutText(l.Text, maxLogText) + "…"
 	}
 	return l
 }

@@ -103,8 +103,8 @@ func sameWriter(a, b io.Writer) bool {
 		gs, err2 := g.Stat()
 		return f == g || err1 == nil && err2 == nil && os.SameFile(fs, gs)
 	}
-	t := reflect.TypeOf(a)
-	return t == reflect.TypeOf(b) && t.Comparable() && a == b
+	// By the values: one of a type that can be compared may hold one that cannot.
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // tee hands what is written, a line at a time, to outputs.

@@ -29,6 +29,7 @@ type Segments struct {
 	off  bool // no more are made
 
 	unsealed bool // the system cannot seal them: none are made
+	bound    int  // how many there may be; 0: mostSegments
 }
 
 // Segment is memory for one value at a time.
@@ -67,13 +68,26 @@ func (s *Segments) Get(n int) *Segment {
 		s.idle -= len(g.mem.Bytes())
 		return g
 	}
-	if s.off || s.unsealed || s.made >= mostSegments() {
+	var old *Segment // that is let go for this one
+	switch {
+	case s.off || s.unsealed:
 		return nil
+	case s.made < s.most():
+		s.made++
+	case len(s.free) == 0:
+		return nil
+	default: // of another size
+		old = s.free[0]
+		s.free = s.free[1:]
+		s.idle -= len(old.mem.Bytes())
 	}
-	s.made++
 	s.last++
 	g := &Segment{ID: s.last, owner: s}
 	s.mu.Unlock() // it may take long
+	if old != nil {
+		s.Forget(old.ID)
+		_ = old.mem.Close()
+	}
 	mem, err := sys.NewShared((n + segmentUnit - 1) / segmentUnit * segmentUnit)
 	if err == nil {
 		if err = mem.SealFutureWrite(); err != nil {
@@ -98,6 +112,13 @@ const MostSegments = 256
 
 // mostSegments is MostSegments, or less where few descriptors are to be had.
 var mostSegments = sync.OnceValue(func() int { return min(MostSegments, sys.FileLimit()/8) })
+
+func (s *Segments) most() int {
+	if s.bound > 0 {
+		return s.bound
+	}
+	return mostSegments()
+}
 
 // Bytes returns the segment's memory.
 func (g *Segment) Bytes() []byte { return g.mem.Bytes() }

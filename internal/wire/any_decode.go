@@ -170,7 +170,7 @@ func reviveAnyKeys(pairs []any, depth int) (any, *ValueError) {
 		}
 	}
 	if len(m) != len(pairs)/2 {
-		return nil, valueErrorf("a map holds a key twice")
+		return nil, errKeyTwice()
 	}
 	return m, nil
 }

@@ -132,6 +132,11 @@ func leadsNowhere(t reflect.Type) bool {
 	}
 }
 
+// errKeyTwice is of a map with fewer keys than were sent.
+func errKeyTwice() *ValueError {
+	return valueErrorf("a map holds a key twice, or two keys that encode themselves alike (of time.Time use UTC().Round(0), which leaves out the place and the monotonic clock)")
+}
+
 func valueErrorf(format string, args ...any) *ValueError {
 	return &ValueError{Reason: fmt.Sprintf(format, args...)}
 }

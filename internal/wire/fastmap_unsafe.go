@@ -88,7 +88,7 @@ func (m *fastMapNode[K, V]) decode(d *decoder, p unsafe.Pointer) *ValueError {
 		entries[e.k] = e.v
 	}
 	if len(entries) != n {
-		return valueErrorf("a map holds a key twice")
+		return errKeyTwice()
 	}
 	*(*map[K]V)(p) = entries
 	return nil

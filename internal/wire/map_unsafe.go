@@ -136,7 +136,7 @@ func (m *mapNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 	}
 	m.giveBack(s)
 	if out.Len() != n {
-		return valueErrorf("a map holds a key twice")
+		return errKeyTwice()
 	}
 	v.Set(out)
 	d.leave()

@@ -40,6 +40,23 @@ var dialects = []*dialect{
 	},
 }
 
+// gob is the dialect of big.Float alone, whose text leaves out its precision, to which it rounds what is read.
+var gob = &dialect{name: "GobEncode"}
+
+// reads is the name of the method that reads what the other has written.
+func (d *dialect) reads() string {
+	if d == gob {
+		return "GobDecode"
+	}
+	return "Unm" + d.name[1:]
+}
+
+// gobber is what package encoding/gob asks for, which is not imported for that.
+type gobber interface {
+	GobEncode() ([]byte, error)
+	GobDecode(b []byte) error
+}
+
 // written reports whether somebody wrote the method, as opposed to the compiler, which makes a wrapper for each method that an
 // embedded field lends to its struct (and for *T of each method of T).
 func written(m reflect.Method) bool {
@@ -55,6 +72,9 @@ func written(m reflect.Method) bool {
 func dialectOf(t reflect.Type) *dialect {
 	if t.Name() == "" || t.Kind() == reflect.Interface || t.Kind() == reflect.Pointer {
 		return nil
+	}
+	if t.Name() == "Float" && t.PkgPath() == "math/big" {
+		return gob
 	}
 	pt := reflect.PointerTo(t)
 	for _, d := range dialects {

@@ -2,6 +2,8 @@ package wire_test
 
 import (
 	"encoding"
+	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,4 +110,45 @@ func over[T any](t *testing.T, v T) (out T) {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// A big.Float keeps its precision and mode of rounding.
+func TestBigFloat(t *testing.T) {
+	t.Parallel()
+	third := new(big.Float).SetPrec(200).SetMode(big.ToZero)
+	third.Quo(big.NewFloat(1), big.NewFloat(3))
+	c := codecFor[[]*big.Float](t)
+	in := []*big.Float{third, big.NewFloat(1).SetPrec(24), new(big.Float).SetInf(true), {}, nil}
+	b, err := wire.Append(c, nil, &in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []*big.Float
+	if err := wire.Decode(c, b, &out, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range in[:4] {
+		if g := out[i]; g.Cmp(f) != 0 || g.Prec() != f.Prec() || g.Mode() != f.Mode() {
+			t.Errorf("%v of %d bits, %v, became %v of %d, %v", f, f.Prec(), f.Mode(), g, g.Prec(), g.Mode())
+		}
+	}
+	if out[4] != nil {
+		t.Error("nil became", out[4])
+	}
+}
+
+// Two keys that encode themselves alike are an error that says so.
+func TestKeysThatEncodeAlike(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	c := codecFor[map[time.Time]int](t)
+	in := map[time.Time]int{now: 1, now.Round(0): 2}
+	b, err := wire.Append(c, nil, &in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[time.Time]int
+	if err := wire.Decode(c, b, &out, nil); err == nil || !strings.Contains(err.Error(), "two keys that encode themselves alike") {
+		t.Errorf("%v: %v", out, err)
+	}
 }

@@ -52,9 +52,12 @@ func (m *marshalNode) append(_ *encoder, dst []byte, p unsafe.Pointer) ([]byte, 
 	v := reflect.NewAt(m.typ, p).Interface()
 	var out []byte
 	err := guard(func() (err error) {
-		if m.way == dialects[0] {
+		switch m.way {
+		case gob:
+			out, err = v.(gobber).GobEncode()
+		case dialects[0]:
 			out, err = v.(encoding.BinaryMarshaler).MarshalBinary()
-		} else {
+		default:
 			out, err = v.(encoding.TextMarshaler).MarshalText()
 		}
 		return err
@@ -77,13 +80,16 @@ func (m *marshalNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 	own := append(make([]byte, 0, n), src...)
 	v := reflect.NewAt(m.typ, p).Interface()
 	err := guard(func() error {
-		if m.way == dialects[0] {
+		switch m.way {
+		case gob:
+			return v.(gobber).GobDecode(own)
+		case dialects[0]:
 			return v.(encoding.BinaryUnmarshaler).UnmarshalBinary(own)
 		}
 		return v.(encoding.TextUnmarshaler).UnmarshalText(own)
 	})
 	if err != nil {
-		return &ValueError{Reason: m.typ.String() + ".Unm" + m.way.name[1:], err: err}
+		return &ValueError{Reason: m.typ.String() + "." + m.way.reads(), err: err}
 	}
 	return nil
 }
