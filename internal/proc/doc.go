@@ -6,7 +6,7 @@
 // bottom; [Work] is a worker's main loop.
 //
 // The files of a pool: pool.go its life and Submit, queue.go where rows wait, dispatch.go
-// who gets which, ends.go how they end and are tried again; seat.go ranks, spares and
+// who gets which, events.go what workers say, ends.go how they end and are tried again; seat.go ranks, spares and
 // starts, worker.go one process, death.go its end, ladder.go the clocks of a row that
 // shall end, lookout.go what is looked at while processes are busy, stall.go rows
 // behind a slow one, nest.go calls that tasks make, depth.go those that can never run,
