@@ -85,20 +85,22 @@ func bench(ctx context.Context, r *row, runs int, quick bool) (result, error) {
 		Name: r.name, What: r.what, FloorIs: r.floorIs, Unit: r.unit, FigureUnit: r.figureUnit,
 		Must: r.must, Reach: r.reach, AtLeast: r.atLeast,
 	}
-	if !quick {
-		if _, err := r.measure(ctx, true); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			return res, err
-		}
+	warm := 1
+	if quick {
+		warm = 0
 	}
 	var floors, ours, figures []float64
-	for range runs {
-		s, err := r.measure(ctx, quick)
-		if errors.Is(err, errors.ErrUnsupported) {
+	for i := range warm + runs {
+		s, err := r.measure(ctx, quick || i < warm)
+		if i == 0 && errors.Is(err, errAbsent) { // what has run once is there
 			res.Verdict, res.Why = absent, err.Error()
 			return res, nil
 		}
 		if err != nil {
 			return res, err
+		}
+		if i < warm {
+			continue
 		}
 		res.Runs = append(res.Runs, s)
 		floors, ours, figures = append(floors, s.Floor), append(ours, s.Ours), append(figures, r.figure(s))

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/xenonmp/xme"
 )
 
 func TestMedian(t *testing.T) {
@@ -161,11 +164,51 @@ func TestBenchErrors(t *testing.T) {
 		t.Errorf("got %v, want %v", err, broken)
 	}
 	r.measure = func(context.Context, bool) (sample, error) {
-		return sample{}, fmt.Errorf("no probe: %w", errors.ErrUnsupported)
+		return sample{}, fmt.Errorf("no probe: %w", errAbsent)
 	}
 	res, err := bench(t.Context(), &r, 3, false)
 	if err != nil || res.Verdict != absent || res.Why == "" {
 		t.Errorf("a row that this system cannot measure: %+v, %v", res, err)
+	}
+	r.measure = func(context.Context, bool) (sample, error) {
+		return sample{}, &xme.Error{Cause: xme.CauseUnsupported, Message: "the engine is broken"}
+	}
+	if res, err := bench(t.Context(), &r, 3, false); !errors.Is(err, errors.ErrUnsupported) || res.Verdict != "" {
+		t.Errorf("an error of the engine's: %+v, %v", res, err)
+	}
+}
+
+// What a row found once it does not lack, whether that was the run to warm up or one that counts.
+func TestBenchRowsDoNotVanish(t *testing.T) {
+	t.Parallel()
+	for _, quick := range []bool{false, true} {
+		ran := false
+		r := row{name: "r", figure: timesFloor, measure: func(context.Context, bool) (sample, error) {
+			if ran {
+				return sample{}, errAbsent
+			}
+			ran = true
+			return sample{Floor: 1, Ours: 1}, nil
+		}}
+		if res, err := bench(t.Context(), &r, 2, quick); !errors.Is(err, errAbsent) || res.Verdict != "" {
+			t.Errorf("quick %t: %+v, %v", quick, res, err)
+		}
+	}
+}
+
+// That a process is gone does not mean that its memory cannot be read on this system.
+func TestPrivateMemory(t *testing.T) {
+	t.Parallel()
+	n, err := privateMemory(os.Getpid())
+	if errors.Is(err, errAbsent) {
+		t.Skip(err)
+	}
+	if err != nil || n <= 0 {
+		t.Errorf("own: %d, %v", n, err)
+	}
+	const none = 1 << 30 // more than there can be
+	if n, err := privateMemory(none); err == nil || errors.Is(err, errAbsent) {
+		t.Errorf("of no process: %d, %v", n, err)
 	}
 }
 

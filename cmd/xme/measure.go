@@ -68,14 +68,14 @@ type pins []func() error
 func pinned(together bool, others ...int) (pins, error) {
 	cpus, err := sys.Affinity()
 	if err != nil {
-		return nil, err
+		return nil, orAbsent(err)
 	}
 	here, there := cpus[0], cpus[min(1, len(cpus)-1)]
 	switch {
 	case together:
 		there = here
 	case here == there:
-		return nil, fmt.Errorf("one CPU alone: %w", errors.ErrUnsupported)
+		return nil, fmt.Errorf("one CPU alone: %w", errAbsent)
 	}
 	var p pins
 	for i, pid := range append([]int{os.Getpid()}, others...) {

@@ -39,7 +39,7 @@ func startPeer(ctx context.Context, role string, size int) (*peer, error) {
 	p.cmd.Stderr = os.Stderr
 	if size > 0 {
 		if p.memory, err = sys.NewShared(size); err != nil {
-			return nil, err
+			return nil, orAbsent(err)
 		}
 		p.memory.Prefault()
 		p.cmd.ExtraFiles = []*os.File{p.memory.File()}
@@ -48,7 +48,7 @@ func startPeer(ctx context.Context, role string, size int) (*peer, error) {
 		err = p.cmd.Start()
 	}
 	if err != nil {
-		return nil, errors.Join(err, p.unmap())
+		return nil, errors.Join(orAbsent(err), p.unmap()) // Windows: no file beside the first three
 	}
 	return p, nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -16,7 +18,7 @@ type row struct {
 	unit    unit   // of both
 
 	// measure takes both, one right after the other. quick asks for a size that only shows that it works. An error
-	// that wraps errors.ErrUnsupported leaves the row out on this system.
+	// that wraps errAbsent leaves the row out on this system.
 	measure func(ctx context.Context, quick bool) (sample, error)
 
 	figure      func(sample) float64 // what is judged
@@ -32,6 +34,18 @@ type sample struct {
 }
 
 var rows []row
+
+// errAbsent is what a row wraps that finds that this system has not what it needs. Errors of the engine do not count,
+// whatever they wrap.
+var errAbsent = errors.New("not measured here")
+
+// orAbsent marks an error of a system call, or of what makes shared memory, that the system does not offer at all.
+func orAbsent(err error) error {
+	if errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("%w: %w", errAbsent, err)
+	}
+	return err
+}
 
 // sortedRows returns the rows by name.
 func sortedRows() []row {

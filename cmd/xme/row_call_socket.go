@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -52,6 +54,9 @@ func init() {
 }
 
 func measureCallSocket(ctx context.Context, together, quick bool) (s sample, err error) {
+	if runtime.GOOS == "windows" {
+		return s, fmt.Errorf("no link over a socket on windows: %w", errAbsent)
+	}
 	rounds, block := 20, 25*time.Millisecond
 	if quick {
 		rounds, block = 1, time.Millisecond

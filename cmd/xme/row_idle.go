@@ -103,10 +103,10 @@ func measureIdleMemory(ctx context.Context, _ bool) (sample, error) {
 
 // privateMemory returns what a process shares with nobody, in bytes.
 func privateMemory(pid int) (int64, error) {
-	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, fmt.Errorf("%w: %w", err, errors.ErrUnsupported)
+	if _, err := os.Stat("/proc/self/smaps_rollup"); errors.Is(err, os.ErrNotExist) { // of another process: it has ended
+		return 0, fmt.Errorf("%w: %w", err, errAbsent)
 	}
+	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	var sum int64
 	for line := range strings.Lines(string(rollup)) {
 		name, value, _ := strings.Cut(line, ":")
@@ -123,7 +123,7 @@ func cpuOfTree() (time.Duration, error) {
 	self := strconv.Itoa(os.Getpid())
 	list, err := os.ReadDir("/proc")
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, fmt.Errorf("%w: %w", err, errors.ErrUnsupported)
+		return 0, fmt.Errorf("%w: %w", err, errAbsent)
 	}
 	var ticks int64
 	for _, e := range list {

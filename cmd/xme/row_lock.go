@@ -110,7 +110,7 @@ func lockRate(ctx context.Context, pool *xme.Pool, n int, two, bare bool) (float
 	c := counted{N: n, Bare: bare, Of: 1}
 	var err error
 	if c.Mutex, err = shm.NewMutex(); err != nil {
-		return 0, err
+		return 0, orAbsent(err)
 	}
 	defer c.Mutex.Close()
 	if c.Count, err = shm.NewArray[uint64](2 * line / 8); err != nil {

@@ -102,7 +102,7 @@ func feed(n, batch int, put func([]int64) error) error {
 func queueRate(ctx context.Context, pool *xme.Pool, n, batch int) (float64, error) {
 	q, err := shm.NewQueue[int64](room)
 	if err != nil {
-		return 0, err
+		return 0, orAbsent(err)
 	}
 	defer q.Close()
 	got := drain.Go(ctx, pool, drained{Queue: q, Batch: batch})

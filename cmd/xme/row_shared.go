@@ -69,7 +69,7 @@ func measureView(ctx context.Context, quick bool) (s sample, err error) {
 		start := time.Now()
 		v, err := shm.ViewOf(arg)
 		if err != nil {
-			return 0, err
+			return 0, orAbsent(err)
 		}
 		got, err := readView.Call(ctx, pool, v)
 		took := time.Since(start)
@@ -97,7 +97,7 @@ func measureHandOver(pause time.Duration) func(ctx context.Context, quick bool) 
 		defer pool.Close()
 		a, err := shm.NewArray[float64](floats)
 		if err != nil {
-			return s, err
+			return s, orAbsent(err)
 		}
 		defer a.Close()
 		for i := range a.Slice() {

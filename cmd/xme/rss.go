@@ -12,7 +12,7 @@ type meter struct {
 // sampling is how often the meter looks. The kernel's own peak misses nothing, but not every kernel lets it be reset.
 const sampling = 2 * time.Millisecond
 
-// startMeter takes the start's value. It returns an error that wraps errors.ErrUnsupported where memory cannot be read.
+// startMeter takes the start's value. It returns an error that wraps errAbsent where memory cannot be read.
 func startMeter() (*meter, error) {
 	m := &meter{quit: make(chan struct{}), done: make(chan struct{})}
 	m.reset = resetPeakMemory()

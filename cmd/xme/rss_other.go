@@ -2,13 +2,10 @@
 
 package main
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 func residentMemory() (int64, error) {
-	return 0, fmt.Errorf("resident memory is read from /proc: %w", errors.ErrUnsupported)
+	return 0, fmt.Errorf("resident memory is read from /proc: %w", errAbsent)
 }
 
 func resetPeakMemory() bool { return false }
