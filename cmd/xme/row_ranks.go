@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -67,7 +68,11 @@ var trips = xme.Register("trips", func(ctx context.Context, t trip) (float64, er
 					}
 					continue
 				}
-				if got, _, err := mpi.RecvInto(ctx, c, turn, 0, in); err != nil || got != len(in) {
+				got, _, err := mpi.RecvInto(ctx, c, turn, 0, in)
+				if err == nil && got != len(in) {
+					err = errors.New("too few")
+				}
+				if err != nil {
 					return 0, fmt.Errorf("%d of %d bytes: %w", got, len(in), err)
 				}
 				if in[0] != byte(i) {
