@@ -125,7 +125,10 @@ func judgeMemory(f facts) []finding {
 	found := "not known"
 	room := f.Available
 	if f.Memory >= 0 {
-		found = fmt.Sprintf("%s, %s available", size(f.Memory), size(f.Available))
+		found = size(f.Memory) + ", how much of it is available is not known"
+		if f.Available >= 0 {
+			found = fmt.Sprintf("%s, %s available", size(f.Memory), size(f.Available))
+		}
 	}
 	for _, l := range f.Limits {
 		free := int64(l.Value)
@@ -178,12 +181,6 @@ const (
 
 func judgeLink(f facts) []finding {
 	link := finding{"link", fine, "shared memory, and a socket beside it", ""}
-	var refused []string
-	for _, t := range f.Trials {
-		if t.Err != nil && slices.Contains([]string{sys.TryMemfd, sys.TryEventfd}, t.Name) {
-			refused = append(refused, fmt.Sprintf("%s: %v", t.Name, t.Err))
-		}
-	}
 	switch {
 	case f.OS == "windows":
 		link = finding{"link", note, "pipes", ""}
@@ -192,11 +189,11 @@ func judgeLink(f facts) []finding {
 	case f.Proof.Err != nil:
 		link = finding{"link", note, "not known: no pool works", ""}
 	case !f.Proof.Lane:
-		why := strings.Join(refused, "; ")
-		if why == "" {
-			why = "no shared memory was mapped; every system call that it needs works"
+		why := "no shared memory was mapped; every system call that it needs works"
+		if i := slices.IndexFunc(f.Trials, func(t sys.Trial) bool { return t.Name == sys.TryMemfd && t.Err != nil }); i >= 0 {
+			why = fmt.Sprintf("%s: %v", f.Trials[i].Name, f.Trials[i].Err)
 		}
-		link = finding{"link", warns, "a socket alone: " + why, "calls take 50 times as long; allow memfd_create and eventfd2"}
+		link = finding{"link", warns, "a socket alone: " + why, "calls take 50 times as long; allow memfd_create"}
 	}
 	list := []finding{link}
 	if f.Proof.Err == nil {
@@ -213,7 +210,7 @@ func judgeLink(f facts) []finding {
 var instead = map[string]string{
 	sys.TryMemfd:    "rows, or big values, go over the socket (kernel before 5.1, or a filter): slower; allow it",
 	sys.TryNoExec:   "shared memory is not marked as no program (kernel before 6.3): harmless",
-	sys.TryEventfd:  "rows go over the socket: slower; allow it",
+	sys.TryEventfd:  "the Go runtime itself cannot work without: allow it",
 	sys.TryFutex:    "the Go runtime itself cannot work without: allow it",
 	sys.TryPidfd:    "a thread waits for each worker instead of a descriptor (kernel before 5.10, or a filter): allow it",
 	sys.TryYield:    "waiting takes the CPU from a worker: slower when CPUs are scarce; allow it",

@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/sys"
 )
 
@@ -73,6 +75,7 @@ func TestJudge(t *testing.T) {
 		"slow clock":       {func(f *facts) { f.Clock, f.ClockCost = "hpet", 2*time.Microsecond }, "clock", warns, "hpet, 2µs for a look", "use tsc"},
 		"powersave":        {func(f *facts) { f.Governor = "powersave" }, "clock", note, "powersave", "performance"},
 		"little memory":    {func(f *facts) { f.Available = 20 << 20 }, "memory", warns, "20 MiB available", "Options.Workers"},
+		"available?":       {func(f *facts) { f.Available = -1 }, "memory", fine, "16 GiB, how much of it is available is not known", ""},
 		"limited memory":   {func(f *facts) { f.Limits = []sys.Level{{Name: "/pod", Value: 64 << 20, Left: -1}} }, "memory", warns, "limit 64 MiB of /pod", "raise the limit"},
 		"memory in use":    {func(f *facts) { f.Limits = []sys.Level{{Name: "/pod", Value: 4 << 30, Left: 20 << 20}} }, "memory", warns, "limit 4096 MiB of /pod, 20 MiB left", "raise the limit"},
 		"wide limit":       {func(f *facts) { f.Limits = []sys.Level{{Name: "/pod", Value: 4 << 30, Left: 3 << 30}} }, "memory", fine, "limit 4096 MiB of /pod", ""},
@@ -82,6 +85,7 @@ func TestJudge(t *testing.T) {
 		"huge pages":       {func(f *facts) { f.HugePages = "always" }, "huge pages", note, "always", "madvise"},
 		"no shared memory": {func(f *facts) { f.Proof.Lane, f.Trials[0].Err = false, refused }, "link", warns, "a socket alone: memfd_create: operation not permitted", "allow"},
 		"memfd refused":    {func(f *facts) { f.Trials[0].Err = refused }, "system call", warns, "memfd_create: operation not permitted", "over the socket"},
+		"eventfd refused":  {func(f *facts) { f.Trials[1].Err = refused }, "system call", warns, "eventfd2: operation not permitted", "Go runtime itself"},
 		"unused all same":  {func(f *facts) { f.Proof.Lane = false }, "link", warns, "no shared memory was mapped", "allow"},
 		"filter":           {func(f *facts) { f.Seccomp, f.Trials[1].Err = 2, refused }, "seccomp", fine, "a seccomp filter; 1 of 2 things tried work", ""},
 		"slow calls":       {func(f *facts) { f.Proof.Hot = time.Millisecond }, "calls", note, "1ms back to back", "xme bench"},
@@ -123,6 +127,31 @@ func TestJudge(t *testing.T) {
 	for _, tr := range sys.Trials() { // and each thing that is tried has its advice
 		if instead[tr.Name] == "" {
 			t.Errorf("nothing is said of %s", tr.Name)
+		}
+	}
+}
+
+// A lane is told by its size from the word that a worker shares with the driver when it has none.
+//
+// feature: U4
+func TestHasLane(t *testing.T) {
+	t.Parallel()
+	mapping := func(size int, name string) string {
+		return fmt.Sprintf("%x-%x rw-s 00000000 00:01 1027                     %s (deleted)\n", 0x7f1200000000, 0x7f1200000000+size, name)
+	}
+	const heap = "c000000000-c000400000 rw-p 00000000 00:00 0 \n"
+	for name, tc := range map[string]struct {
+		maps string
+		want bool
+	}{
+		"none":          {"", false},
+		"a lane":        {heap + mapping(4096, "/memfd:xme") + mapping(link.LaneSize, "/memfd:xme"), true},
+		"a word":        {heap + mapping(4096, "/memfd:xme"), false},
+		"others' files": {heap + mapping(link.LaneSize, "/memfd:other"), false},
+		"rubbish":       {"rubbish\n/memfd:xme\n-/memfd:xme x /memfd:xme", false},
+	} {
+		if got := hasLane(tc.maps); got != tc.want {
+			t.Errorf("%s: %t", name, got)
 		}
 	}
 }
