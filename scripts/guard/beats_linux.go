@@ -55,9 +55,9 @@ const beatTally = "beats"
 func beats(ctx context.Context, s *soak, pool *xme.Pool, m *manager.Manager, d time.Duration) error {
 	var n beatSums
 	for end := time.Now().Add(d); time.Now().Before(end); n.rounds++ {
-		over := s.watchdog(roundLimit, nil)
+		dog := s.watchdog(roundLimit, nil)
 		err := s.beatRound(ctx, pool, m, &n)
-		over()
+		dog.Stop()
 		if err != nil {
 			return err
 		}

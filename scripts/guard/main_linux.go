@@ -8,11 +8,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -104,9 +102,9 @@ func run(ctx context.Context, c config, out io.Writer) error {
 		before, begin := procs.Take(), time.Now()
 		each := c.time * 4 / 5 / time.Duration(shares*len(forms)) * time.Duration(p.shares) // a fifth goes into beginnings and ends
 		s.part = p.name
-		stop := s.watchdog(time.Duration(len(forms))*(each+2*longFor(c.n)), nil)
+		dog := s.watchdog(time.Duration(len(forms))*(each+2*longFor(c.n)), nil)
 		err := s.each(ctx, p.run, each)
-		stop()
+		dog.Stop()
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -186,20 +184,13 @@ func (s *soak) wrong(format string, args ...any) {
 	}
 }
 
-// watchdog ends the program, with all stacks of this process and of its children, unless it is stopped within limit. more, if any, is told about.
-func (s *soak) watchdog(limit time.Duration, more fmt.Stringer) (stop func()) {
-	t := time.AfterFunc(limit, func() {
-		fmt.Fprintf(os.Stderr, "guard: %s, %s: it hangs: not over after %v; seed %d\n", s.part, s.where, limit, s.seed)
+// watchdog is [procs.Watchdog]; more, if any, is told about.
+func (s *soak) watchdog(limit time.Duration, more fmt.Stringer) *time.Timer {
+	return procs.Watchdog(limit, func() string {
+		what := fmt.Sprintf("guard: seed %d: %s, %s", s.seed, s.part, s.where)
 		if more != nil {
-			fmt.Fprintln(os.Stderr, more)
+			what += fmt.Sprintf(": %v", more)
 		}
-		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
-		for _, p := range procs.Children(os.Getpid()) {
-			fmt.Fprintln(os.Stderr, "the stacks of", p)
-			_ = syscall.Kill(p.PID, syscall.SIGQUIT)
-			<-time.After(time.Second)
-		}
-		os.Exit(1)
+		return what
 	})
-	return func() { t.Stop() }
 }

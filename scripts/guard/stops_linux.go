@@ -183,9 +183,9 @@ func (s *soak) rounds(ctx context.Context, pool *xme.Pool, m *manager.Manager, d
 		if !r.driver && s.rng.IntN(4) == 0 {
 			r.kills = 1 + s.rng.IntN(2)
 		}
-		over := s.watchdog(roundLimit, r)
+		dog := s.watchdog(roundLimit, r)
 		err := s.round(ctx, pool, m, r, &n)
-		over()
+		dog.Stop()
 		if err != nil {
 			return fmt.Errorf("round %v: %w", r, err)
 		}

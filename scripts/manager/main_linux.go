@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/xenonmp/xme"
@@ -98,9 +96,9 @@ func run(ctx context.Context, c config, out io.Writer) error {
 		before, begin := procs.Take(), time.Now()
 		each := c.time * 4 / 5 / time.Duration(max(shares, 1)) // a fifth goes into beginnings and ends
 		s.part = p.name
-		stop := s.watchdog(each*time.Duration(p.shares) + 4*longFor(c.n) + longFor(c.calls/20))
+		dog := procs.Watchdog(each*time.Duration(p.shares)+4*longFor(c.n)+longFor(c.calls/20), func() string { return "manager: " + s.part })
 		err := p.run(ctx, s, each)
-		stop()
+		dog.Stop()
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
@@ -165,19 +163,4 @@ func (s *soak) wrong(format string, args ...any) {
 	if n <= 30 {
 		s.say("violation: "+format, args...)
 	}
-}
-
-// watchdog ends the program, with all stacks of this process and of its children, unless it is stopped within limit.
-func (s *soak) watchdog(limit time.Duration) (stop func()) {
-	t := time.AfterFunc(limit, func() {
-		fmt.Fprintf(os.Stderr, "manager: %s: it hangs: not over after %v\n", s.part, limit)
-		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
-		for _, p := range procs.Children(os.Getpid()) {
-			fmt.Fprintln(os.Stderr, "the stacks of", p)
-			_ = syscall.Kill(p.PID, syscall.SIGQUIT)
-			<-time.After(time.Second)
-		}
-		os.Exit(1)
-	})
-	return func() { t.Stop() }
 }

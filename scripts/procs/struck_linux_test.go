@@ -3,6 +3,7 @@ package procs_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/xenonmp/xme"
@@ -12,6 +13,9 @@ import (
 
 func TestMain(m *testing.M) {
 	xme.Init()
+	if os.Getenv(hangEnv) != "" {
+		hang()
+	}
 	xmetest.Main(m)
 }
 
