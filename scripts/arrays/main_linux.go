@@ -109,6 +109,10 @@ func run(ctx context.Context, c config, out io.Writer) error {
 
 // push opens a pool, pushes arrays through it while its workers are killed, and closes it.
 func push(ctx context.Context, c config, n *counts, out io.Writer) error {
+	// For one array, or for the opening, or the closing.
+	patience := 5*time.Minute + time.Duration(c.size>>20)*time.Second
+	dog := procs.Watchdog(patience, func() string { return fmt.Sprintf("arrays: seed %d", c.seed) })
+	defer dog.Stop()
 	pool, err := xme.Open(ctx, xme.Options{Workers: c.workers})
 	if err != nil {
 		return err
@@ -130,6 +134,7 @@ func push(ctx context.Context, c config, n *counts, out io.Writer) error {
 		return bytes < c.bytes
 	}
 	for bytes := 0; more(bytes); bytes += c.size {
+		dog.Reset(patience)
 		way := rng.IntN(ways)
 		if first := bytes / c.size; first < ways { // each once, whatever comes then
 			way = first

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,8 +44,8 @@ var pass = xme.Register("pass", func(ctx context.Context, j joined) (int, error)
 })
 
 // throughQueues has tasks that are killed hand items from one queue to another. Each comes at
-// most once, and those that do not come are known to be lost.
-func throughQueues(ctx context.Context, pool *xme.Pool, items, workers int, n *counts) error {
+// most once, and those that do not come are known to be lost. One task's error ends it all.
+func throughQueues(ctx context.Context, pool *xme.Pool, task *xme.Func[joined, int], items, workers int, n *counts) error {
 	in, err := shm.NewQueue[int](64)
 	if err != nil {
 		return err
@@ -62,40 +63,51 @@ func throughQueues(ctx context.Context, pool *xme.Pool, items, workers int, n *c
 	defer count.Close()
 	j := joined{In: in, Out: out, Count: count}
 
-	var tasks sync.WaitGroup
-	lost, errs := make([]counts, workers), make([]error, workers)
+	ctx, fail := context.WithCancelCause(ctx)
+	var all, tasks sync.WaitGroup
+	defer all.Wait()
+	defer fail(nil)
+	lost := make([]counts, workers)
 	for i := range workers {
-		tasks.Go(func() { _, errs[i] = insist(ctx, pool, pass, j, &lost[i]) })
+		tasks.Go(func() {
+			if _, err := insist(ctx, pool, task, j, &lost[i]); err != nil {
+				fail(err)
+			}
+		})
 	}
-	fed := make(chan error, 1)
-	go func() {
+	all.Go(func() {
+		defer tasks.Wait()
 		for i := range items {
 			if err := in.Put(ctx, i); err != nil {
-				fed <- err
+				fail(err)
 				return
 			}
 		}
-		fed <- in.End()
+		if err := in.End(); err != nil {
+			fail(err)
+			return
+		}
 		tasks.Wait()
 		_ = out.End()
-	}()
+	})
 	seen, last := make([]bool, items), 0
 	for v, err := range out.All(ctx) {
 		switch {
 		case err != nil:
-			return err
+			return cmp.Or(context.Cause(ctx), err)
 		case v < 0 || v >= items || seen[v]:
 			return fmt.Errorf("item %d came twice, or was never put", v)
 		}
 		seen[v] = true
 		last++
 	}
+	all.Wait()
 	calls := 0
 	for i := range workers {
 		calls += lost[i].lost
 	}
 	n.lost += calls
-	if err := errors.Join(errors.Join(errs...), <-fed); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	gone := 0

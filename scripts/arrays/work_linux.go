@@ -74,7 +74,7 @@ func one(ctx context.Context, pool *xme.Pool, way int, c config, n *counts) erro
 		n.arrays++
 		return throughArray(ctx, pool, elements, n)
 	case 4:
-		return throughQueues(ctx, pool, 8192, c.workers, n)
+		return throughQueues(ctx, pool, pass, 8192, c.workers, n)
 	case 2:
 		n.views++
 		s := make([]uint64, elements)

@@ -56,6 +56,8 @@ func run(ctx context.Context, c config, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "seed %d, %d workers, a kill every %v besides those by their own hand\n", c.seed, c.workers, c.every)
 	// What is made once for all shall be there before the first look.
+	dog := procs.Watchdog(c.time+5*time.Minute, func() string { return fmt.Sprintf("locks: seed %d", c.seed) })
+	defer dog.Stop()
 	warm := c
 	warm.time, warm.every = time.Millisecond, time.Hour
 	if _, err := soak(ctx, warm, io.Discard); err != nil {
