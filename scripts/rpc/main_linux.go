@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -189,12 +188,8 @@ func (s *soak) round(ctx context.Context, round uint64) (err error) {
 		return err
 	}
 	defer stop()
-	watch := time.AfterFunc(10*time.Minute, func() {
-		fmt.Fprintln(os.Stderr, "rpc: it hangs")
-		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
-		os.Exit(1)
-	})
-	defer watch.Stop()
+	dog := procs.Watchdog(10*time.Minute, func() string { return "rpc" })
+	defer dog.Stop()
 	killing, calm := context.WithCancel(ctx)
 	var kills sync.WaitGroup
 	killed := 0
@@ -261,8 +256,8 @@ func (s *soak) client(ctx context.Context, addr string, first int, answers []boo
 		cancel()
 		s.outcome(row, got, err, answers)
 	}
-	for first += s.calls; s.streams > 0 && first%(s.calls+s.streams*streamRows) != 0; first += streamRows {
-		s.stream(ctx, c, first, answers)
+	for end, row := first+s.calls+s.streams*streamRows, first+s.calls; row < end; row += streamRows {
+		s.stream(ctx, c, row, answers)
 	}
 }
 
