@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 
 	"github.com/xenonmp/xme"
 	"github.com/xenonmp/xme/manager"
@@ -34,7 +33,7 @@ func run(ctx context.Context, tasks, n int, kill, process bool) error {
 		counting = append(counting, count.Go(ctx, pool, job{c, t, n}))
 	}
 	if kill {
-		if err := killOne(ctx, pool, c); err != nil {
+		if err := killOne(ctx, pool, c, counting[0]); err != nil {
 			return err
 		}
 	}
@@ -59,20 +58,4 @@ func run(ctx context.Context, tasks, n int, kill, process bool) error {
 	_, err = add.Call(ctx, c, Addend{0, -1})
 	fmt.Println("together", sum, "and a method's error:", err)
 	return nil
-}
-
-// killOne kills a worker once something has been counted.
-func killOne(ctx context.Context, pool *xme.Pool, c *manager.Object[Counter]) error {
-	for sum := 0; sum == 0; {
-		var err error
-		if sum, err = total.Call(ctx, c, struct{}{}); err != nil {
-			return err
-		}
-	}
-	for _, w := range pool.Workers() {
-		if p, err := os.FindProcess(w.PID); w.State == xme.Busy && err == nil {
-			return p.Kill()
-		}
-	}
-	return nil // all have counted
 }
