@@ -17,7 +17,7 @@ const modulePath = "github.com/xenonmp/xme"
 // layers lists the module's packages, lowest first; a package imports lower layers only, never its own. "." is the
 // root package, "*" stands for one folder. A new package is placed here.
 var layers = [][]string{
-	{"internal/sys", "internal/logmark", "internal/drain", "internal/latch", "internal/long"},
+	{"internal/sys", "internal/logmark", "internal/drain", "internal/latch", "internal/long", "internal/text"},
 	{"internal/dump", "internal/life", "internal/region", "internal/ring", "internal/park", "internal/inherit"},
 	{"internal/wire"},
 	{"internal/post"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme/internal/dump"
+	"github.com/xenonmp/xme/internal/text"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -172,11 +173,11 @@ const mostNested = 100
 // note adds how a call's last attempt failed to those before it.
 func (c *Call) note(e *Error) {
 	if len(c.earlier) < mostEarlier {
-		text := e.what()
-		if len(text) > earlierText {
-			text = cutText(text, earlierText) + "…"
+		what := e.what()
+		if len(what) > earlierText {
+			what = text.Cut(what, earlierText) + "…"
 		}
-		c.earlier = append(c.earlier, text)
+		c.earlier = append(c.earlier, what)
 	}
 }
 

@@ -238,14 +238,3 @@ func escape(s string) string {
 
 // control reports whether r drives a terminal or ends a line.
 func control(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
-
-// cutText returns the first bytes of a text, room at most and whole characters.
-func cutText(s string, room int) string {
-	if len(s) <= room {
-		return s
-	}
-	for room > 0 && !utf8.RuneStart(s[room]) {
-		room--
-	}
-	return s[:room]
-}

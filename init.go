@@ -17,6 +17,7 @@ import (
 	"github.com/xenonmp/xme/internal/link"
 	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/sys"
+	"github.com/xenonmp/xme/internal/text"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -235,7 +236,7 @@ const maxErrorText = 64 << 10
 // errorBody encodes an error, within the bounds of a frame.
 func errorBody(e *Error) []byte {
 	if len(e.Message) > maxErrorText {
-		e.Message = cutText(e.Message, maxErrorText) + "…"
+		e.Message = text.Cut(e.Message, maxErrorText) + "…"
 	}
 	body, err := e.MarshalBinary()
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme/internal/proc"
+	"github.com/xenonmp/xme/internal/text"
 	"github.com/xenonmp/xme/internal/wire"
 	"github.com/xenonmp/xme/xmelog"
 )
@@ -400,14 +401,14 @@ const maxLogText = 64 << 10
 // encode encodes a record within proc.MaxRecord.
 func (r *logRecord) encode() ([]byte, error) {
 	if len(r.Message) > maxLogText {
-		r.Message = cutText(r.Message, maxLogText) + fmt.Sprintf("… (%d bytes in all)", len(r.Message))
+		r.Message = text.Cut(r.Message, maxLogText) + fmt.Sprintf("… (%d bytes in all)", len(r.Message))
 	}
 	b, err := wire.Append(recordCodec, nil, r, nil)
 	if err != nil || len(b) > proc.MaxRecord {
 		r.Attrs = []logAttr{logAttrOf(slog.Int("xme.attributes_dropped", len(r.Attrs)), false, 0)}
 		if f := r.Form; f != nil {
 			cut := *f
-			cut.Type, cut.Unit = cutText(f.Type, maxLogText), cutText(f.Unit, maxLogText)
+			cut.Type, cut.Unit = text.Cut(f.Type, maxLogText), text.Cut(f.Unit, maxLogText)
 			r.Form = &cut
 		}
 		b, err = wire.Append(recordCodec, nil, r, nil)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xenonmp/xme/internal/logmark"
+	"github.com/xenonmp/xme/internal/text"
 	"github.com/xenonmp/xme/xmelog"
 )
 
@@ -79,7 +80,7 @@ func logAttrOf(a slog.Attr, asJSON bool, depth int) logAttr {
 		l.any(v.Any(), asJSON)
 	}
 	if len(l.Text) > maxLogText {
-		l.Text = cutText(l.Text, maxLogText) + "…"
+		l.Text = text.Cut(l.Text, maxLogText) + "…"
 	}
 	return l
 }

@@ -537,7 +537,7 @@ func TestClose(t *testing.T) {
 
 var setsUp = xme.Register("setsUp", func(context.Context, *os.File) (int, error) { return 0, nil })
 
-// Who closes at the same moment as others gives what the set-up call holds back once.
+// Who closes at the same moment as others gives what the set-up call holds back once: under the race detector, which sees it twice.
 // feature: S2
 func TestCloseTogether(t *testing.T) {
 	t.Parallel()

@@ -1,10 +1,12 @@
 package monitor
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
 	"github.com/xenonmp/xme"
+	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/internal/wire"
 )
 
@@ -16,6 +18,9 @@ var references = sync.OnceValues(wire.CodecFor[reference])
 
 func init() {
 	wire.RegisterHandle(wire.Handle[*Monitor]{Append: appendMonitor, Decode: decodeMonitor})
+	proc.RevisionsOf = func(ctx context.Context, m any, keys []string) (map[string]uint64, error) {
+		return m.(*Monitor).revisions(ctx, keys)
+	}
 }
 
 // Retain returns the same monitor as one that does not end with the task whose argument m is: for

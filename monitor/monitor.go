@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/xenonmp/xme/internal/proc"
 	"github.com/xenonmp/xme/manager"
 )
 
@@ -160,12 +159,6 @@ func (m *Monitor) Messages(ctx context.Context, keys ...string) (Messages, error
 		all[key] = Message{Key: key, JSON: text, Rev: v.Rev()}
 	}
 	return all, nil
-}
-
-func init() {
-	proc.RevisionsOf = func(ctx context.Context, m any, keys []string) (map[string]uint64, error) {
-		return m.(*Monitor).revisions(ctx, keys)
-	}
 }
 
 // revisions returns the revisions of those of keys that are there.

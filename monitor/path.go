@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/xenonmp/xme/internal/text"
 )
 
 // A path is where within a value an error was found: the keys and elements around it, innermost first. It keeps the last few, and each is cut: an error that was
@@ -59,11 +60,7 @@ func briefKey(key string) string {
 	if len(key) <= mostKey {
 		return strconv.Quote(key)
 	}
-	n := mostKey
-	for n > mostKey-utf8.UTFMax && !utf8.RuneStart(key[n]) {
-		n--
-	}
-	return strconv.Quote(key[:n]) + "…"
+	return strconv.Quote(text.Cut(key, mostKey)) + "…"
 }
 
 // mostText is how much of the text of an error of another package's an error shows, in bytes.

@@ -185,8 +185,11 @@ func TestAChainIsNoCycle(t *testing.T) {
 		defer cancel()
 		third := lockLong.Go(ctx, on, inOrder{Left: b, Have: have})
 		second := dine.Go(t.Context(), on, inOrder{a, b, have, 2, time.Minute})
-		for h, _ := b.Holder(); h.Since.IsZero() && t.Context().Err() == nil; h, _ = b.Holder() { // until somebody waits
-			<-time.After(time.Millisecond)
+		end := time.Now().Add(time.Minute)
+		for h, _ := b.Holder(); h.Since.IsZero(); h, _ = b.Holder() { // until somebody waits
+			if <-time.After(time.Millisecond); time.Now().After(end) {
+				t.Fatal("nobody waits")
+			}
 		}
 		short, stop := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer stop()

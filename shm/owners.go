@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 
@@ -282,30 +283,40 @@ func (t *owners) read(who []byte) Owner {
 	return o
 }
 
-// ofPID returns the owners of a process.
-func (t *owners) ofPID(pid uint32) (all []uint32) {
-	for i := range min(word(t.mem, 8).Load(), ring.Owners) {
-		if state := word(t.mem, slotAt+int(i)*slotSize).Load(); uint32(state>>32) == pid {
-			all = append(all, numberOf(int(i), state))
+// all yields the owners, and the processes that they are in.
+func (t *owners) all() iter.Seq2[uint32, uint32] {
+	return func(yield func(number, pid uint32) bool) {
+		for i := range min(word(t.mem, 8).Load(), ring.Owners) {
+			state := word(t.mem, slotAt+int(i)*slotSize).Load()
+			if pid := uint32(state >> 32); pid != 0 && !yield(numberOf(int(i), state), pid) {
+				return
+			}
 		}
 	}
-	return all
+}
+
+// ofPID returns the owners of a process.
+func (t *owners) ofPID(pid uint32) (list []uint32) {
+	for number, p := range t.all() {
+		if p == pid {
+			list = append(list, number)
+		}
+	}
+	return list
 }
 
 // dead returns the owners whose processes are no more.
-func (t *owners) dead() (all []uint32) {
-	lives := map[uint32]bool{0: true, me: true}
-	for i := range min(word(t.mem, 8).Load(), ring.Owners) {
-		state := word(t.mem, slotAt+int(i)*slotSize).Load()
-		pid := uint32(state >> 32)
+func (t *owners) dead() (list []uint32) {
+	lives := map[uint32]bool{me: true}
+	for number, pid := range t.all() {
 		if _, asked := lives[pid]; !asked {
 			lives[pid] = alive(pid)
 		}
 		if !lives[pid] {
-			all = append(all, numberOf(int(i), state))
+			list = append(list, number)
 		}
 	}
-	return all
+	return list
 }
 
 // storeText writes a text, cut to what there is room for, word by word: others may read it meanwhile.

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/xenonmp/xme/internal/logmark"
+	"github.com/xenonmp/xme/internal/text"
 )
 
 // Handler writes records as lines, each record with one Write. It may be used from any
@@ -208,7 +208,7 @@ func (h *Handler) Append(dst []byte, r slog.Record) []byte {
 			dst = append(append(dst, '\n'), prefix...)
 		}
 		line = strings.TrimSuffix(line, "\r")
-		some := within(line, maxRecord-(len(dst)-begin))
+		some := text.Cut(line, maxRecord-(len(dst)-begin))
 		dst = appendText(dst, some, true)
 		if r.Message = rest; len(some) == len(line) && (!more || rest == "") {
 			break // one newline at the end is no line of its own
@@ -241,19 +241,6 @@ func (h *Handler) appendIndent(dst []byte, steps int) []byte {
 		dst = append(dst, unit...)
 	}
 	return dst
-}
-
-// within returns what of s there is room for as it is: what of it is escaped takes up to
-// four times that.
-func within(s string, room int) string {
-	if len(s) <= room {
-		return s
-	}
-	room = max(room, 0)
-	for room > 0 && !utf8.RuneStart(s[room]) {
-		room--
-	}
-	return s[:room]
 }
 
 // cut cuts what could be repeated often.
@@ -332,7 +319,7 @@ func (m *marks) append(dst []byte, group string, a slog.Attr) []byte {
 	}
 	room := maxRecord - len(dst)
 	dst = append(dst, ' ')
-	dst = appendQuoted(dst, within(group+a.Key, room))
+	dst = appendQuoted(dst, text.Cut(group+a.Key, room))
 	dst = append(dst, '=')
 	return appendValue(dst, v, room)
 }

@@ -8,14 +8,16 @@ import (
 	"strconv"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/xenonmp/xme/internal/text"
 )
 
 // appendValue appends a value as slog.TextHandler prints it, cut to what there is room for.
 func appendValue(dst []byte, v slog.Value, room int) []byte {
-	var text string
+	var said string
 	switch v.Kind() {
 	case slog.KindString:
-		text = v.String()
+		said = v.String()
 	case slog.KindInt64:
 		return strconv.AppendInt(dst, v.Int64(), 10)
 	case slog.KindUint64:
@@ -29,11 +31,11 @@ func appendValue(dst []byte, v slog.Value, room int) []byte {
 	case slog.KindTime:
 		return v.Time().AppendFormat(dst, "2006-01-02T15:04:05.000Z07:00")
 	default:
-		text = TextOf(v.Any())
+		said = TextOf(v.Any())
 	}
-	some := within(text, room)
-	if dst = appendQuoted(dst, some); len(some) < len(text) {
-		dst = fmt.Appendf(dst, "… (%d bytes more)", len(text)-len(some))
+	some := text.Cut(said, room) // what of it is escaped takes up to four times that
+	if dst = appendQuoted(dst, some); len(some) < len(said) {
+		dst = fmt.Appendf(dst, "… (%d bytes more)", len(said)-len(some))
 	}
 	return dst
 }

@@ -213,8 +213,11 @@ func TestRankThatWaitsToStartIsRetiredByClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for starts.Load() < 10 { // from now on a rank waits for at least a quarter of a second
-		<-time.After(time.Millisecond)
+	// From the tenth start on a rank waits for at least a quarter of a second between two, without a process.
+	for end := time.Now().Add(patience); starts.Load() < 10 || p.Workers()[0].PID != 0; <-time.After(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no rank waits to start")
+		}
 	}
 	p.Close()
 	if w := p.Workers()[0]; !w.Retired {

@@ -8,8 +8,10 @@ import (
 
 // A dialect is a pair of methods by which a type encodes itself.
 type dialect struct {
-	name               string
+	name, reads        string // the methods
 	marshal, unmarshal reflect.Type
+	write              func(v any) ([]byte, error)
+	read               func(v any, b []byte) error
 	declared           func(reflect.Type) bool // whether a type declares both, rather than inherit one
 }
 
@@ -17,7 +19,9 @@ type dialect struct {
 // method of every type in a program that asks for methods by names which it cannot see.
 var dialects = []*dialect{
 	{
-		"MarshalBinary", reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
+		"MarshalBinary", "UnmarshalBinary", reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
+		func(v any) ([]byte, error) { return v.(encoding.BinaryMarshaler).MarshalBinary() },
+		func(v any, b []byte) error { return v.(encoding.BinaryUnmarshaler).UnmarshalBinary(b) },
 		func(t reflect.Type) bool {
 			m, okM := t.MethodByName("MarshalBinary")
 			u, okU := t.MethodByName("UnmarshalBinary")
@@ -28,7 +32,9 @@ var dialects = []*dialect{
 		},
 	},
 	{
-		"MarshalText", reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+		"MarshalText", "UnmarshalText", reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+		func(v any) ([]byte, error) { return v.(encoding.TextMarshaler).MarshalText() },
+		func(v any, b []byte) error { return v.(encoding.TextUnmarshaler).UnmarshalText(b) },
 		func(t reflect.Type) bool {
 			m, okM := t.MethodByName("MarshalText")
 			u, okU := t.MethodByName("UnmarshalText")
@@ -41,14 +47,10 @@ var dialects = []*dialect{
 }
 
 // gob is the dialect of big.Float alone, whose text leaves out its precision, to which it rounds what is read.
-var gob = &dialect{name: "GobEncode"}
-
-// reads is the name of the method that reads what the other has written.
-func (d *dialect) reads() string {
-	if d == gob {
-		return "GobDecode"
-	}
-	return "Unm" + d.name[1:]
+var gob = &dialect{
+	name: "GobEncode", reads: "GobDecode",
+	write: func(v any) ([]byte, error) { return v.(gobber).GobEncode() },
+	read:  func(v any, b []byte) error { return v.(gobber).GobDecode(b) },
 }
 
 // gobber is what package encoding/gob asks for, which is not imported for that.

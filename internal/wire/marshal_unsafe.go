@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding"
 	"encoding/binary"
 	"reflect"
 	"unsafe"
@@ -52,14 +51,7 @@ func (m *marshalNode) append(_ *encoder, dst []byte, p unsafe.Pointer) ([]byte, 
 	v := reflect.NewAt(m.typ, p).Interface()
 	var out []byte
 	err := guard(func() (err error) {
-		switch m.way {
-		case gob:
-			out, err = v.(gobber).GobEncode()
-		case dialects[0]:
-			out, err = v.(encoding.BinaryMarshaler).MarshalBinary()
-		default:
-			out, err = v.(encoding.TextMarshaler).MarshalText()
-		}
+		out, err = m.way.write(v)
 		return err
 	})
 	if err != nil {
@@ -79,17 +71,9 @@ func (m *marshalNode) decode(d *decoder, p unsafe.Pointer) *ValueError {
 	}
 	own := append(make([]byte, 0, n), src...)
 	v := reflect.NewAt(m.typ, p).Interface()
-	err := guard(func() error {
-		switch m.way {
-		case gob:
-			return v.(gobber).GobDecode(own)
-		case dialects[0]:
-			return v.(encoding.BinaryUnmarshaler).UnmarshalBinary(own)
-		}
-		return v.(encoding.TextUnmarshaler).UnmarshalText(own)
-	})
+	err := guard(func() error { return m.way.read(v, own) })
 	if err != nil {
-		return &ValueError{Reason: m.typ.String() + "." + m.way.reads(), err: err}
+		return &ValueError{Reason: m.typ.String() + "." + m.way.reads, err: err}
 	}
 	return nil
 }
